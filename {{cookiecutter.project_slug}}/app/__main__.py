@@ -1,0 +1,150 @@
+"""The project's commands: `python -m app --help`.
+
+Started by a Python outside the project's environment, every command but `setup` goes on inside
+it, so nothing has to be activated. What a command needs is imported when it runs.
+"""
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
+    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
+from app.dev.paths import VENV, python_of
+from app.dev.steps import StepFailed
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args(arguments)
+    _print_anything()
+    if options.command == "setup":
+        return _setup(options)
+    if _belongs_in_venv():
+        return _inside_venv(arguments)
+    if importlib.util.find_spec("pydantic_settings") is None:
+        print("The dependencies are not installed. Run: python -m app setup")
+        return 1
+    return _run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    dev = commands.add_parser("dev", help="serve with reload; starts and migrates the database")
+    dev.add_argument("--host", default="127.0.0.1")
+    dev.add_argument("--port", type=int, default=8000)
+
+    commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
+    commands.add_parser("migrate", help="bring the database to the newest migration")
+
+    smoke = commands.add_parser("smoke", help="prove the application over HTTP")
+    smoke.add_argument("--url", help="an instance that runs already, instead of one of its own")
+    smoke.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        help="bearer token for --url; twice, for two users (or SMOKE_TOKENS, comma-separated)",
+    )
+
+    doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
+    doctor.add_argument("--port", type=int, default=8000)
+
+    db = commands.add_parser("db", help="the embedded PostgreSQL under .data/")
+    actions = db.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
+    actions.add_parser("stop", help="stop it")
+    actions.add_parser("psql", help="open a console on the database")
+    reset = actions.add_parser("reset", help="delete the embedded database and all of its data")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
+    from app.dev.database import DatabaseUnavailable
+    from app.dev.postgres import PostgresError
+
+    try:
+        return _COMMANDS[options.command](options)
+    except (DatabaseUnavailable, PostgresError, StepFailed) as error:
+        print(error)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"{name} is not usable: {problem['msg']}. See .env.example.")
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _setup(_options: argparse.Namespace) -> int:
+    from app.dev.setup import setup
+
+    return setup()
+
+
+def _dev(options: argparse.Namespace) -> int:
+    from app.dev.serve import serve
+
+    return serve(options.host, options.port)
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    from app.dev.migrate import migrate
+
+    return migrate()
+
+
+def _smoke(options: argparse.Namespace) -> int:
+    from app.dev.smoke import smoke
+
+    tokens = options.token or [t for t in os.environ.get("SMOKE_TOKENS", "").split(",") if t]
+    return smoke(options.url, tokens)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from app.dev.doctor import doctor
+
+    return doctor(options.port)
+
+
+def _db(options: argparse.Namespace) -> int:
+    from app.dev import database
+
+    if options.action == "reset":
+        return database.reset(confirmed=options.yes)
+    actions = {"start": database.start, "stop": database.stop, "psql": database.psql}
+    return actions[options.action]()
+
+
+_COMMANDS = {"dev": _dev, "migrate": _migrate, "smoke": _smoke, "doctor": _doctor, "db": _db}
+
+
+def _belongs_in_venv() -> bool:
+    """True for a Python that is in no virtual environment while the project has one."""
+    return sys.prefix == sys.base_prefix and python_of(VENV).exists()
+
+
+def _inside_venv(arguments: list[str]) -> int:
+    command = [str(python_of(VENV)), "-m", "app", *arguments]
+    if os.name != "nt":
+        os.execv(command[0], command)  # noqa: S606 — signals then reach the command itself
+    return subprocess.call(command)  # noqa: S603
+
+
+def _print_anything() -> None:
+    """A terminal that cannot show a character gets a stand-in instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

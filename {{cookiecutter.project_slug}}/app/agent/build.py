@@ -1,0 +1,44 @@
+"""Settings and the user's choice become an agent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents import Agent, Model, ModelSettings
+
+from app.agent import tools
+from app.agent.context import TurnContext
+from app.agent.tools.base import AgentTool
+from app.config import Settings
+
+INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user picked in the composer. None leaves the tool to the model."""
+
+    model: str
+    tool: AgentTool | None = None
+
+
+def usable_tools(settings: Settings) -> tuple[AgentTool, ...]:
+    """The tools that work with the configured API; the page offers these and no others."""
+    if settings.is_demo or settings.openai_api == "responses":
+        return tools.TOOLS
+    return tuple(tool for tool in tools.TOOLS if not tool.responses_api_only)
+
+
+def build_agent(settings: Settings, model: Model, choice: Choice) -> Agent[TurnContext]:
+    chosen = (choice.tool,) if choice.tool else usable_tools(settings)
+    include = [field for tool in chosen for field in tool.response_include]
+    return Agent[TurnContext](
+        name="Assistant",
+        instructions=INSTRUCTIONS,
+        model=model,
+        model_settings=ModelSettings(
+            # The chosen tool's functions are the only ones on offer, so any of them will do.
+            tool_choice="required" if choice.tool else None,
+            response_include=list(include) or None,
+        ),
+        tools=[function for tool in chosen for function in tool.functions],
+    )

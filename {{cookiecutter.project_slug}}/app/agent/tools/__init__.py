@@ -1,0 +1,22 @@
+"""The agent's tools, in one list."""
+
+from app.agent.tools.base import AgentTool
+
+# {%- if ",notes," in cookiecutter.__tools +%}
+from app.agent.tools.notes import NOTES
+
+# {%- endif +%}
+# {%- if ",web_search," in cookiecutter.__tools +%}
+from app.agent.tools.web_search import WEB_SEARCH
+
+# {%- endif +%}
+
+TOOLS: tuple[AgentTool, ...] = (
+    # In the order of the composer's menu.
+    # {% if ",notes," in cookiecutter.__tools %}
+    NOTES,
+    # {% endif %}
+    # {% if ",web_search," in cookiecutter.__tools %}
+    WEB_SEARCH,
+    # {% endif %}
+)

@@ -1,0 +1,60 @@
+"""What an agent tool is."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import RunContextWrapper, Tool
+from chatkit.icons import IconName
+from openai.types.responses import ResponseIncludable
+
+logger = logging.getLogger(__name__)
+
+TOOL_FAILED = "The tool failed: "
+
+
+@dataclass(frozen=True)
+class DemoCall:
+    """The function call with which the demo model shows a tool off."""
+
+    function: str
+    arguments: Mapping[str, object]
+
+
+def no_demo(_text: str) -> DemoCall | None:
+    return None
+
+
+@dataclass(frozen=True)
+class AgentTool:
+    """One entry of the composer's tool menu and the functions that the model gets for it.
+
+    `titles` maps a function's name to what its workflow task says while it runs. `demo` turns
+    the user's words into the call that the demo model makes, or None when they ask for nothing;
+    `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
+    the demo model says when the tool cannot work without a key.
+    `response_include` asks the Responses API for more of what a hosted tool did.
+    """
+
+    id: str
+    label: str
+    icon: IconName
+    functions: Sequence[Tool]
+    placeholder: str
+    prompt: str
+    titles: Mapping[str, str] = field(default_factory=dict)
+    demo: Callable[[str], DemoCall | None] = no_demo
+    demo_default: DemoCall | None = None
+    demo_reply: str | None = None
+    responses_api_only: bool = False
+    response_include: Sequence[ResponseIncludable] = ()
+
+
+def report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
+    """A function tool's `failure_error_function`: one line for the model, the rest for the log.
+
+    Set it on every tool, so that one that fails costs its result and not the turn.
+    """
+    logger.warning("a tool failed", exc_info=error)
+    return f"{TOOL_FAILED}{type(error).__name__}. Go on without its result and say so."

@@ -1,0 +1,132 @@
+"""Whether a request may go ahead: everything that can be refused with a status code.
+
+Once the stream has opened, the status is 200 and a refusal is only an event in it.
+"""
+
+from dataclasses import replace
+
+from chatkit.types import (
+    AttachmentsCreateReq,
+    AttachmentsDeleteReq,
+    ChatKitReq,
+    ClientToolCallItem,
+    InferenceOptions,
+    InputTranscribeReq,
+    ItemsFeedbackReq,
+    ItemsListReq,
+    StructuredInputItem,
+    ThreadsAddClientToolOutputReq,
+    ThreadsAddStructuredInputReq,
+    ThreadsAddUserMessageReq,
+    ThreadsCreateReq,
+    ThreadsCustomActionReq,
+    ThreadsDeleteReq,
+    ThreadsRetryAfterItemReq,
+    ThreadsSyncCustomActionReq,
+    ThreadsUpdateReq,
+    UserMessageInput,
+    UserMessageItem,
+)
+
+from app.agent.build import usable_tools
+from app.chat.context import RequestContext, Retry
+from app.chat.store import SqlStore
+from app.config import Settings
+from app.errors import InvalidRequest, ThreadNotWritable
+
+MAX_TITLE_LENGTH = 200
+MAX_FEEDBACK_ITEMS = 100
+
+
+class Admission:
+    def __init__(self, settings: Settings, store: SqlStore) -> None:
+        self._settings = settings
+        self._store = store
+
+    async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
+        """Return the context to go on with, or raise the `AppError` that refuses the request."""
+        match request:
+            case ThreadsCreateReq():
+                self._check_message(request.params.input)
+            case ThreadsAddUserMessageReq():
+                self._check_message(request.params.input)
+                await self._check_writable(request.params.thread_id, context)
+            case ThreadsRetryAfterItemReq():
+                return await self._admit_retry(request, context)
+            case ThreadsAddClientToolOutputReq():
+                await self._check_client_tool_output(request, context)
+            case ThreadsAddStructuredInputReq():
+                await self._check_structured_input(request, context)
+            case ThreadsUpdateReq():
+                request.params.title = _title(request.params.title)
+            case ItemsListReq() | ThreadsDeleteReq():
+                # The SDK does not look whether there is such a thread.
+                await self._store.load_thread(request.params.thread_id, context)
+            case ItemsFeedbackReq():
+                if not 0 < len(request.params.item_ids) <= MAX_FEEDBACK_ITEMS:
+                    raise InvalidRequest(f"item_ids: 1 to {MAX_FEEDBACK_ITEMS} items.")
+            case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
+                raise InvalidRequest("This application has no widget actions.")
+            case AttachmentsCreateReq() | AttachmentsDeleteReq():
+                raise InvalidRequest("This application takes no attachments.")
+            case InputTranscribeReq():
+                raise InvalidRequest("This application takes no dictation.")
+        return context
+
+    def _check_message(self, message: UserMessageInput) -> None:
+        if message.attachments:
+            raise InvalidRequest("This application takes no attachments.")
+        if not any(part.text.strip() for part in message.content):
+            raise InvalidRequest("The message is empty.")
+        self._check_options(message.inference_options)
+
+    def _check_options(self, options: InferenceOptions) -> None:
+        if options.model is not None and options.model not in self._settings.offered_models:
+            raise InvalidRequest("This model is not on offer.")
+        tool_ids = {tool.id for tool in usable_tools(self._settings)}
+        if options.tool_choice is not None and options.tool_choice.id not in tool_ids:
+            raise InvalidRequest("This tool is not on offer.")
+
+    async def _check_writable(self, thread_id: str, context: RequestContext) -> None:
+        thread = await self._store.load_thread(thread_id, context)
+        if thread.status.type != "active":
+            reason = f" {thread.status.reason}" if thread.status.reason else ""
+            raise ThreadNotWritable(f"This conversation is {thread.status.type}.{reason}")
+
+    async def _admit_retry(
+        self, request: ThreadsRetryAfterItemReq, context: RequestContext
+    ) -> RequestContext:
+        thread_id, item_id = request.params.thread_id, request.params.item_id
+        await self._check_writable(thread_id, context)
+        item = await self._store.load_item(thread_id, item_id, context)
+        if not isinstance(item, UserMessageItem):
+            raise InvalidRequest("Only an answer to a message of the user can be tried again.")
+        after_seq, last_seq = await self._store.retry_range(thread_id, item_id, context)
+        return replace(context, retry=Retry(after_seq, last_seq))
+
+    async def _check_client_tool_output(
+        self, request: ThreadsAddClientToolOutputReq, context: RequestContext
+    ) -> None:
+        thread_id = request.params.thread_id
+        await self._check_writable(thread_id, context)
+        newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
+        match newest.data:
+            case [ClientToolCallItem(status="pending")]:
+                return
+        raise InvalidRequest("No client tool is waiting for a result in this conversation.")
+
+    async def _check_structured_input(
+        self, request: ThreadsAddStructuredInputReq, context: RequestContext
+    ) -> None:
+        thread_id, item_id = request.params.thread_id, request.params.item_id
+        await self._check_writable(thread_id, context)
+        item = await self._store.load_item(thread_id, item_id, context)
+        if not isinstance(item, StructuredInputItem) or item.status != "pending":
+            raise InvalidRequest("This question is not waiting for an answer.")
+
+
+def _title(title: str) -> str:
+    title = " ".join(title.split())
+    if not 0 < len(title) <= MAX_TITLE_LENGTH:
+        raise InvalidRequest(f"A title has 1 to {MAX_TITLE_LENGTH} characters.")
+    return title

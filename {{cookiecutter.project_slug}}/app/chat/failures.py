@@ -1,0 +1,31 @@
+"""What went wrong in a run, in words for the user. Internals stay in the log."""
+
+import openai
+from agents.exceptions import MaxTurnsExceeded
+from chatkit.errors import BaseStreamError, CustomStreamError
+
+
+def friendly(error: Exception) -> BaseStreamError:
+    """The error to end the stream with."""
+    if isinstance(error, BaseStreamError):
+        return error
+    message, allow_retry = _explain(error)
+    return CustomStreamError(message, allow_retry=allow_retry)
+
+
+def _explain(error: Exception) -> tuple[str, bool]:
+    """A message and whether trying again may help."""
+    match error:
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return "The model refused this server's credentials. Please tell its operator.", False
+        case openai.NotFoundError() | openai.BadRequestError():
+            return "The model could not take this request.", False
+        case openai.RateLimitError():
+            return "The model is busy right now. Please try again in a moment.", True
+        case openai.APITimeoutError():
+            return "The model took too long to answer. Please try again.", True
+        case openai.APIConnectionError() | openai.InternalServerError():
+            return "The model cannot be reached right now. Please try again in a moment.", True
+        case MaxTurnsExceeded():
+            return "This took too many steps. Please ask for something smaller.", True
+    return "Something went wrong while answering. Please try again.", True

@@ -1,0 +1,93 @@
+"""Thread items become the model's input: as much of the conversation as the budget holds."""
+
+import json
+from typing import Any, cast
+
+from agents import TResponseInputItem
+from chatkit.agents import ThreadItemConverter
+from chatkit.types import (
+    Attachment,
+    HiddenContextItem,
+    TaskItem,
+    ThreadItem,
+    UserMessageItem,
+    UserMessageTagContent,
+    WorkflowItem,
+)
+from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
+
+from app.chat.context import RequestContext
+from app.chat.store import MAX_PAGE, SqlStore
+
+# English has about four bytes a token, other scripts nearer three. Counting exactly would need
+# the tokenizer's tables, which are downloaded when first used.
+BYTES_PER_TOKEN = 3
+
+TOOL_CALL = "tool_call"
+
+
+class History:
+    def __init__(self, store: SqlStore, max_tokens: int) -> None:
+        self._store = store
+        self._max_tokens = max_tokens
+        self._converter = HistoryConverter()
+
+    async def load(self, thread_id: str, context: RequestContext) -> list[TResponseInputItem]:
+        """The newest items that fit in the budget, oldest first, beginning with a user message.
+
+        The newest user message and what followed it are kept however long they are.
+        """
+        newest_first: list[ThreadItem] = []
+        used = 0
+        kept = 0
+        async for item in self._newest_first(thread_id, context):
+            used += _tokens(await self._converter.to_agent_input([item]))
+            if used > self._max_tokens and kept:
+                break
+            newest_first.append(item)
+            if isinstance(item, UserMessageItem):
+                kept = len(newest_first)
+        window = newest_first[:kept] or newest_first
+        return await self._converter.to_agent_input(window[::-1])
+
+    async def _newest_first(self, thread_id: str, context: RequestContext) -> Any:
+        after: str | None = None
+        while True:
+            page = await self._store.load_thread_items(thread_id, after, MAX_PAGE, "desc", context)
+            for item in page.data:
+                yield item
+            if not page.has_more:
+                return
+            after = page.after
+
+
+class HistoryConverter(ThreadItemConverter):
+    """What the SDK leaves to the application, and what the model has no use for."""
+
+    async def hidden_context_to_input(
+        self, item: HiddenContextItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        if isinstance(item.content, dict) and item.content.get("kind") == TOOL_CALL:
+            return cast("list[TResponseInputItem]", item.content["items"])
+        return await super().hidden_context_to_input(item)
+
+    async def workflow_to_input(self, item: WorkflowItem) -> None:
+        """Progress is for people; the model gets the tool calls themselves."""
+
+    async def task_to_input(self, item: TaskItem) -> None:
+        """Like a workflow."""
+
+    async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
+        details = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)
+        return ResponseInputTextParam(type="input_text", text=f"{tag.text}: {details}")
+
+    async def attachment_to_message_content(
+        self, attachment: Attachment
+    ) -> ResponseInputContentParam:
+        return ResponseInputTextParam(
+            type="input_text", text=f"[attached: {attachment.name}, {attachment.mime_type}]"
+        )
+
+
+def _tokens(items: list[TResponseInputItem]) -> int:
+    return len(json.dumps(items, ensure_ascii=False).encode()) // BYTES_PER_TOKEN

@@ -1,0 +1,94 @@
+"""The tables of a conversation. Every key begins with the owner.
+
+`payload` holds the object as the ChatKit SDK serialised it, its own (naive) datetimes included;
+the columns beside it are what we query. An item of one user cannot exist in another's thread.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, ForeignKeyConstraint, Identity, Index, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import now
+
+from app.db import TABLE_PREFIX, Base
+
+
+class UserRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}users"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class ThreadRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}threads"
+    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class ItemRow(Base):
+    """`seq` is the item's place in its thread: the database assigns it, an upsert keeps it."""
+
+    __tablename__ = f"{TABLE_PREFIX}thread_items"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
+        ),
+        Index(None, "user_id", "thread_id", "seq", unique=True),
+    )
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    type: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class AttachmentRow(Base):
+    """`thread_id` is empty until the message that carries the attachment is sent."""
+
+    __tablename__ = f"{TABLE_PREFIX}attachments"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
+        ),
+        Index(None, "user_id", "thread_id"),
+    )
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str | None] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class FeedbackRow(Base):
+    """One opinion for an item and its user; a second one replaces the first."""
+
+    __tablename__ = f"{TABLE_PREFIX}feedback"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id", "item_id"],
+            [ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+            ondelete="CASCADE",
+        ),
+    )
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    item_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())

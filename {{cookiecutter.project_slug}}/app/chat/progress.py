@@ -1,0 +1,224 @@
+"""What the agent does, told as the tasks of a workflow.
+
+The order is fixed: a workflow opens with "Analyzing request"; each tool call adds a task and
+completes it; the workflow closes with its duration just before the answer begins.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from agents import RunItemStreamEvent, RunResultStreaming, StreamEvent, ToolCallOutputItem
+from agents.items import ToolCallItem
+from chatkit.types import (
+    CustomTask,
+    DurationSummary,
+    HiddenContextItem,
+    SearchTask,
+    Task,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    URLSource,
+    Workflow,
+    WorkflowItem,
+)
+from openai.types.responses import ResponseFunctionToolCall, ResponseFunctionWebSearch
+from openai.types.responses.response_function_web_search import ActionSearch
+
+from app.agent import tools as agent_tools
+from app.agent.context import TurnContext
+from app.agent.tools.base import TOOL_FAILED
+from app.chat.events import with_plain_annotation
+from app.chat.history import TOOL_CALL
+
+ANALYZING = "Analyzing request"
+MAX_STORED_RESULT = 20_000
+
+
+class Progress:
+    """Follows one run. It stands in for the run's result: the same events, in the same order."""
+
+    def __init__(self, turn: TurnContext, result: RunResultStreaming) -> None:
+        self._turn = turn
+        self._result = result
+        self._tasks: dict[str, int] = {}
+        self._calls: dict[str, ResponseFunctionToolCall] = {}
+        self._finished: list[HiddenContextItem] = []
+
+    async def stream_events(self) -> AsyncIterator[StreamEvent]:
+        async for event in self._result.stream_events():
+            await self._follow(event)
+            # The task's event has to be out before the event that comes after it.
+            await self._turn.flush()
+            yield with_plain_annotation(event)
+
+    def take_finished_calls(self) -> list[HiddenContextItem]:
+        """Calls and their results since the last take, as hidden items for the next turn."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    async def _follow(self, event: StreamEvent) -> None:
+        match event:
+            case RunItemStreamEvent(item=ToolCallItem(raw_item=ResponseFunctionToolCall() as call)):
+                await self._function_called(call)
+            case RunItemStreamEvent(item=ToolCallOutputItem() as output):
+                await self._function_answered(output)
+            case RunItemStreamEvent():
+                pass
+            case _ if event.type == "raw_response_event":
+                await self._follow_raw(event.data)
+
+    async def _follow_raw(self, data: Any) -> None:
+        if data.type == "response.output_item.added":
+            if data.item.type == "web_search_call":
+                await self._search_started(data.item)
+            elif data.item.type == "message":
+                await self._complete_all()
+        elif data.type == "response.output_item.done" and data.item.type == "web_search_call":
+            await self._search_finished(data.item)
+
+    async def _function_called(self, call: ResponseFunctionToolCall) -> None:
+        if call.call_id in self._calls:
+            return
+        self._calls[call.call_id] = call
+        title, icon = _describe(call.name)
+        await self._add(
+            call.call_id, CustomTask(title=title, icon=icon, status_indicator="loading")
+        )
+
+    async def _function_answered(self, output: ToolCallOutputItem) -> None:
+        call = self._calls.get(output.call_id or "")
+        if call is None:
+            return
+        text = str(output.output)
+        title, icon = _describe(call.name)
+        failed = text.startswith(TOOL_FAILED)
+        await self._update(
+            call.call_id,
+            CustomTask(
+                title=title,
+                icon="info" if failed else icon,
+                content="This did not work." if failed else None,
+                status_indicator="complete",
+            ),
+        )
+        self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
+
+    def _hidden(self, call: ResponseFunctionToolCall, result: str) -> HiddenContextItem:
+        # Item ids belong to the response they came in; the call id is what pairs the two.
+        items = [
+            {
+                "type": "function_call",
+                "call_id": call.call_id,
+                "name": call.name,
+                "arguments": call.arguments,
+            },
+            {"type": "function_call_output", "call_id": call.call_id, "output": result},
+        ]
+        return HiddenContextItem(
+            id=self._turn.generate_id("tool_call"),
+            thread_id=self._turn.thread.id,
+            created_at=_now(),
+            content={"kind": TOOL_CALL, "items": items},
+        )
+
+    async def _search_started(self, call: ResponseFunctionWebSearch) -> None:
+        await self._add(call.id, SearchTask(title="Searching the web", status_indicator="loading"))
+
+    async def _search_finished(self, call: ResponseFunctionWebSearch) -> None:
+        queries, sources = _searched(call)
+        await self._update(
+            call.id,
+            SearchTask(
+                title="Searched the web",
+                title_query=queries[0] if queries else None,
+                queries=queries,
+                sources=[URLSource(title=url, url=url) for url in sources],
+                status_indicator="complete",
+            ),
+        )
+
+    async def _add(self, key: str, task: Task) -> None:
+        if self._turn.workflow_item is None:
+            # An answer already closed the first workflow; more work opens another.
+            self._tasks.clear()
+            await self._turn.start_workflow(Workflow(type="custom", tasks=[task], expanded=True))
+            self._tasks[key] = 0
+            return
+        await self._complete(0)
+        self._tasks[key] = len(self._turn.workflow_item.workflow.tasks)
+        await self._turn.add_workflow_task(task)
+
+    async def _update(self, key: str, task: Task) -> None:
+        if self._turn.workflow_item is None or key not in self._tasks:
+            return
+        await self._turn.update_workflow_task(task, self._tasks[key])
+
+    async def _complete_all(self) -> None:
+        workflow = self._turn.workflow_item
+        for index in range(len(workflow.workflow.tasks) if workflow else 0):
+            await self._complete(index)
+
+    async def _complete(self, index: int) -> None:
+        workflow = self._turn.workflow_item
+        assert workflow is not None
+        task = workflow.workflow.tasks[index]
+        if task.status_indicator != "loading":
+            return
+        done = task.model_copy(update={"status_indicator": "complete"})
+        await self._turn.update_workflow_task(done, index)
+        await self._turn.flush()
+
+
+def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
+    """The first event of a turn: something moves before the history is even read."""
+    turn.workflow_item = WorkflowItem(
+        id=turn.generate_id("workflow"),
+        thread_id=turn.thread.id,
+        created_at=_now(),
+        workflow=Workflow(
+            type="custom",
+            expanded=True,
+            tasks=[CustomTask(title=ANALYZING, icon="search", status_indicator="loading")],
+        ),
+    )
+    return ThreadItemAddedEvent(item=turn.workflow_item)
+
+
+def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
+    """A workflow that no answer closed: the run failed, was stopped, or said nothing."""
+    workflow = item.workflow.model_copy(
+        update={
+            "tasks": [_finished(task) for task in item.workflow.tasks],
+            "summary": DurationSummary(duration=int((_now() - item.created_at).total_seconds())),
+            "expanded": False,
+        }
+    )
+    return ThreadItemDoneEvent(item=item.model_copy(update={"workflow": workflow}))
+
+
+def _finished(task: Task) -> Task:
+    return task.model_copy(update={"status_indicator": "complete"})
+
+
+def _describe(function: str) -> tuple[str, Any]:
+    """The task's title and icon for one of the tools' functions."""
+    for tool in agent_tools.TOOLS:
+        if any(offered.name == function for offered in tool.functions):
+            titles: Mapping[str, str] = tool.titles
+            return titles.get(function, f"Using {tool.label}"), tool.icon
+    return f"Using {function}", "sparkle"
+
+
+def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:
+    """The queries and the addresses of one call; opening a page counts as its source."""
+    action = call.action
+    if isinstance(action, ActionSearch):
+        queries = action.queries or ([action.query] if action.query else [])
+        return queries, [source.url for source in action.sources or []]
+    return [], [action.url] if action.url else []
+
+
+def _now() -> datetime:
+    # The SDK subtracts its own naive times from an item's; an aware one would raise there.
+    return datetime.now()  # noqa: DTZ005

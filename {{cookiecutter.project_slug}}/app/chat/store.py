@@ -1,0 +1,259 @@
+"""Threads, items and attachments in PostgreSQL, as the ChatKit SDK asks for them.
+
+Every statement names the owner; another user's row is `NotFound`, like one that does not exist.
+Every method is one short transaction, and every write is an upsert: the SDK saves some objects
+more than once.
+"""
+
+from typing import Any
+
+from chatkit.store import Store, StoreItemType
+from chatkit.types import Attachment, FeedbackKind, Page, ThreadItem, ThreadMetadata
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.chat.context import RequestContext
+from app.chat.ids import new_id
+from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
+from app.chat.text import storable
+from app.db import Database
+from app.errors import NotFound
+
+MAX_PAGE = 100
+
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+
+class SqlStore(Store[RequestContext]):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
+    def generate_thread_id(self, context: RequestContext) -> str:
+        return new_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
+    ) -> str:
+        return new_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        statement = select(ThreadRow.payload).where(*_owns_thread(context, thread_id))
+        payload = await self._one(statement, f"There is no thread {thread_id}.")
+        return ThreadMetadata.model_validate(payload)
+
+    async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        # On a new thread the SDK hands over a Thread, whose items have no business in here.
+        payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
+        row = insert(ThreadRow).values(
+            user_id=context.user_id, id=thread.id, payload=storable(payload)
+        )
+        upsert = row.on_conflict_do_update(
+            index_elements=[ThreadRow.user_id, ThreadRow.id],
+            set_={"payload": row.excluded.payload, "updated_at": func.now()},
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(upsert)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestContext
+    ) -> Page[ThreadMetadata]:
+        place = tuple_(ThreadRow.created_at, ThreadRow.id)
+        statement = select(ThreadRow.id, ThreadRow.payload).where(
+            ThreadRow.user_id == context.user_id
+        )
+        if after is not None:
+            cursor = select(ThreadRow.created_at, ThreadRow.id).where(*_owns_thread(context, after))
+            statement = statement.where(
+                place < cursor.scalar_subquery()
+                if order == "desc"
+                else place > cursor.scalar_subquery()
+            )
+        columns = (ThreadRow.created_at, ThreadRow.id)
+        statement = statement.order_by(*(c.desc() if order == "desc" else c for c in columns))
+        rows, page = await self._page(statement, limit)
+        threads = [ThreadMetadata.model_validate(row.payload) for row in rows]
+        return Page[ThreadMetadata](data=threads, **page)
+
+    async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(ThreadRow).where(*_owns_thread(context, thread_id)))
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        statement = select(ItemRow.id, ItemRow.payload).where(
+            *_in_thread(context, thread_id), _is_current(context)
+        )
+        if after is not None:
+            cursor = select(ItemRow.seq).where(*_in_thread(context, thread_id), ItemRow.id == after)
+            statement = statement.where(
+                ItemRow.seq < cursor.scalar_subquery()
+                if order == "desc"
+                else ItemRow.seq > cursor.scalar_subquery()
+            )
+        statement = statement.order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
+        rows, page = await self._page(statement, limit)
+        items = [_ITEM.validate_python(row.payload) for row in rows]
+        return Page[ThreadItem](data=items, **page)
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        await self.save_item(thread_id, item, context)
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        row = insert(ItemRow).values(
+            user_id=context.user_id,
+            thread_id=thread_id,
+            id=item.id,
+            type=item.type,
+            payload=storable(item.model_dump(mode="json")),
+        )
+        upsert = row.on_conflict_do_update(
+            index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+            set_={"payload": row.excluded.payload, "type": row.excluded.type},
+        )
+        async with self._database.transaction() as connection:
+            await self._delete_replaced_answer(connection, thread_id, context)
+            await connection.execute(upsert)
+
+    async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
+        statement = select(ItemRow.payload).where(
+            *_in_thread(context, thread_id), ItemRow.id == item_id
+        )
+        payload = await self._one(statement, f"There is no item {item_id} in this thread.")
+        item: ThreadItem = _ITEM.validate_python(payload)
+        return item
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        """Delete an item, but on a retry leave the old answer until the new one is saved.
+
+        The SDK deletes the old answer before it asks for the new one; a failure between the two
+        would lose it.
+        """
+        statement = delete(ItemRow).where(
+            *_in_thread(context, thread_id), ItemRow.id == item_id, _is_current(context)
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+
+    async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        row = insert(AttachmentRow).values(
+            user_id=context.user_id,
+            id=attachment.id,
+            thread_id=attachment.thread_id,
+            payload=storable(attachment.model_dump(mode="json")),
+        )
+        upsert = row.on_conflict_do_update(
+            index_elements=[AttachmentRow.user_id, AttachmentRow.id],
+            set_={"payload": row.excluded.payload, "thread_id": row.excluded.thread_id},
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(upsert)
+
+    async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
+        statement = select(AttachmentRow.payload).where(*_owns_attachment(context, attachment_id))
+        payload = await self._one(statement, f"There is no attachment {attachment_id}.")
+        attachment: Attachment = _ATTACHMENT.validate_python(payload)
+        return attachment
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        statement = delete(AttachmentRow).where(*_owns_attachment(context, attachment_id))
+        async with self._database.transaction() as connection:
+            await connection.execute(statement)
+
+    async def save_feedback(
+        self, thread_id: str, item_ids: list[str], kind: FeedbackKind, context: RequestContext
+    ) -> None:
+        """Remember the user's opinion of these items. Raises `NotFound` if one is not theirs."""
+        wanted = set(item_ids)
+        owned = select(ItemRow.user_id, ItemRow.thread_id, ItemRow.id).where(
+            *_in_thread(context, thread_id), ItemRow.id.in_(wanted)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(owned)).all()
+            if len(rows) != len(wanted):
+                raise NotFound("There is no such item in this thread.")
+            values = [
+                {"user_id": r.user_id, "thread_id": r.thread_id, "item_id": r.id, "kind": kind}
+                for r in rows
+            ]
+            row = insert(FeedbackRow)
+            await connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[
+                        FeedbackRow.user_id,
+                        FeedbackRow.thread_id,
+                        FeedbackRow.item_id,
+                    ],
+                    set_={"kind": row.excluded.kind, "updated_at": func.now()},
+                ),
+                values,
+            )
+
+    async def retry_range(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> tuple[int, int]:
+        """The places `(of the item, of the thread's last item)`; what lies between is its answer."""
+        last = select(func.max(ItemRow.seq)).where(*_in_thread(context, thread_id))
+        statement = select(ItemRow.seq, last.scalar_subquery().label("last")).where(
+            *_in_thread(context, thread_id), ItemRow.id == item_id
+        )
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no item {item_id} in this thread.")
+        return row.seq, row.last
+
+    async def _delete_replaced_answer(
+        self, connection: AsyncConnection, thread_id: str, context: RequestContext
+    ) -> None:
+        if context.retry is None:
+            return
+        await connection.execute(
+            delete(ItemRow).where(*_in_thread(context, thread_id), ~_is_current(context))
+        )
+
+    async def _one(self, statement: Select[Any], missing: str) -> Any:
+        async with self._database.transaction() as connection:
+            value = (await connection.execute(statement)).scalar_one_or_none()
+        if value is None:
+            raise NotFound(missing)
+        return value
+
+    async def _page(self, statement: Select[Any], limit: int) -> tuple[list[Any], dict[str, Any]]:
+        """Rows with `id` and `payload`, and the page fields that tell whether more follow."""
+        limit = max(1, min(limit, MAX_PAGE))
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(statement.limit(limit + 1))).all()
+        has_more = len(rows) > limit
+        rows = rows[:limit]
+        return list(rows), {"has_more": has_more, "after": rows[-1].id if has_more else None}
+
+
+Conditions = tuple[ColumnElement[bool], ...]
+
+
+def _owns_thread(context: RequestContext, thread_id: str) -> Conditions:
+    return (ThreadRow.user_id == context.user_id, ThreadRow.id == thread_id)
+
+
+def _in_thread(context: RequestContext, thread_id: str) -> Conditions:
+    return (ItemRow.user_id == context.user_id, ItemRow.thread_id == thread_id)
+
+
+def _owns_attachment(context: RequestContext, attachment_id: str) -> Conditions:
+    return (AttachmentRow.user_id == context.user_id, AttachmentRow.id == attachment_id)
+
+
+def _is_current(context: RequestContext) -> ColumnElement[bool]:
+    """True for what is not part of the answer that this request replaces."""
+    if context.retry is None:
+        return true()
+    return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)

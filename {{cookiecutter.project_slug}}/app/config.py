@@ -1,0 +1,88 @@
+"""What the environment says, read once when the application is built."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class EnvSettings(BaseSettings):
+    """Reads the process environment, then `.env`. Each option derives its own settings from it."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+
+class Settings(EnvSettings):
+    """Settings that every project has; `.env.example` explains each of them."""
+
+    database_url: str | None = None
+    database_pool_size: int = Field(default=10, ge=1)
+
+    secret_key: SecretStr = SecretStr("")
+    secret_key_previous: SecretStr = SecretStr("")
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    openai_api: Literal["responses", "chat_completions"] = "responses"
+    model: str = "{{ cookiecutter.model }}"
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    model_timeout_seconds: float = Field(default=120, gt=0)
+    tracing: bool = False
+
+    history_tokens: int = Field(default=32_000, ge=1_000)
+    max_turns: int = Field(default=10, ge=1)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    keep_alive_seconds: float = Field(default=15, gt=0)
+    sources_section: bool = False
+    allowed_image_domains: Annotated[tuple[str, ...], NoDecode] = ()
+
+    chatkit_domain_key: str = Field(default="local-dev", min_length=1)
+    chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
+
+    demo_delay_seconds: float = Field(default=0.02, ge=0)
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("models", "allowed_image_domains", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _use_asyncpg(cls, value: str | None) -> str | None:
+        return None if value is None else asyncpg_url(value)
+
+    @cached_property
+    def offered_models(self) -> tuple[str, ...]:
+        """The models a user may pick; the first is the default."""
+        return self.models or (self.model,)
+
+    @cached_property
+    def is_demo(self) -> bool:
+        """True when no key is set: the built-in demo model answers."""
+        return self.openai_api_key is None
+
+
+def asyncpg_url(url: str) -> str:
+    """Accept the spellings that hosting providers hand out, return the one SQLAlchemy needs.
+
+    `postgres://` and `postgresql://` become `postgresql+asyncpg://`, and libpq's `sslmode`
+    becomes asyncpg's `ssl`. Raises ValueError for anything that is not PostgreSQL.
+    """
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    if parsed.get_backend_name() != "postgresql":
+        raise ValueError(f"DATABASE_URL must be PostgreSQL, not {parsed.get_backend_name()}")
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

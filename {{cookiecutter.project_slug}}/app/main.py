@@ -1,0 +1,66 @@
+"""The application, put together: `uvicorn app.main:create_app --factory`."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import health
+from app.agent.models import ModelSource
+from app.auth import STYLES
+from app.auth.users import Users
+from app.chat import router as chat
+from app.chat.admission import Admission
+from app.chat.server import ChatServer
+from app.chat.store import SqlStore
+from app.config import Settings
+from app.db import Database
+from app.errors import install_error_handlers
+from app.logs import configure_logging
+from app.request_id import RequestIdMiddleware
+from app.web import routes as web
+
+
+def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
+    """Build the application. Raises ValueError when a setting is missing or unusable.
+
+    `models` replaces where answers come from; by default the settings decide.
+    """
+    settings = settings or Settings()
+    configure_logging(settings.log_level)
+    if settings.database_url is None:
+        raise ValueError(
+            "DATABASE_URL is not set. `python -m app dev` starts a development database; "
+            "elsewhere set it to postgresql+asyncpg://user:password@host/name."
+        )
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    models = models or ModelSource(settings)
+    store = SqlStore(database)
+
+    app = FastAPI(title="Chat", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app.state.settings = settings
+    app.state.database = database
+    app.state.models = models
+    app.state.users = Users(database)
+    app.state.authenticator = STYLES[0](settings)
+    app.state.admission = Admission(settings, store)
+    app.state.chat = ChatServer(settings, database, store, models)
+
+    app.add_middleware(RequestIdMiddleware)
+    install_error_handlers(app)
+    app.include_router(health.router)
+    app.include_router(chat.router)
+    app.include_router(web.router)
+    web.mount_static(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if app.state.settings.is_demo:
+        logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
+    yield
+    await app.state.authenticator.close()
+    await app.state.models.close()
+    await app.state.database.dispose()

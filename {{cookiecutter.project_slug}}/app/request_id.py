@@ -1,0 +1,40 @@
+"""An id for each request: in the log, in error bodies and in the response's `X-Request-ID`."""
+
+import re
+from contextvars import ContextVar
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER = "X-Request-ID"
+
+current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
+
+_ACCEPTABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+
+class RequestIdMiddleware:
+    """Takes a proxy's id when it is a plain one, else makes one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        token = current_request_id.set(request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            current_request_id.reset(token)

@@ -1,0 +1,69 @@
+"""Alembic's entry: our tables and no others, whoever else lives in the database."""
+
+import asyncio
+import importlib
+import pkgutil
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import app.stores
+from app.chat import models
+from app.config import Settings
+from app.db import TABLE_PREFIX, VERSION_TABLE
+from app.dev.database import running_database
+
+
+def main() -> None:
+    if context.is_offline_mode():
+        _configure(dialect_name="postgresql", literal_binds=True)
+        with context.begin_transaction():
+            context.run_migrations()
+    elif (connection := context.config.attributes.get("connection")) is not None:
+        _run(connection)
+    else:
+        with running_database(Settings()) as url:
+            asyncio.run(_connect_and_run(url))
+
+
+async def _connect_and_run(url: str) -> None:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: Connection) -> None:
+    _configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _configure(**options: Any) -> None:
+    context.configure(
+        target_metadata=_metadata(),
+        version_table=VERSION_TABLE,
+        include_name=_is_ours,
+        compare_server_default=True,
+        **options,
+    )
+
+
+def _metadata() -> MetaData:
+    """All tables: the conversation's, and those of the tools that keep rows."""
+    for module in pkgutil.iter_modules(app.stores.__path__):
+        importlib.import_module(f"app.stores.{module.name}")
+    return models.UserRow.metadata
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    if kind == "table":
+        return name is not None and name.startswith(TABLE_PREFIX)
+    return True
+
+
+main()

@@ -1,0 +1,31 @@
+"""A tool of the tests' own, so that what is common to all tools is tested whatever was chosen."""
+
+from agents import RunContextWrapper, function_tool
+
+from app.agent.context import TurnContext
+from app.agent.tools.base import AgentTool, DemoCall, report_failure
+
+
+@function_tool(failure_error_function=report_failure)
+async def shout(turn: RunContextWrapper[TurnContext], text: str) -> str:
+    """Say it louder."""
+    if text == "boom":
+        raise RuntimeError("a secret detail")
+    return f"{text.upper()}! ({turn.context.user_id})"
+
+
+def _demo(text: str) -> DemoCall | None:
+    return DemoCall("shout", {"text": text.removeprefix("shout ")}) if "shout" in text else None
+
+
+ECHO = AgentTool(
+    id="echo",
+    label="Echo",
+    icon="sparkle",
+    functions=(shout,),
+    placeholder="What shall I shout?",
+    prompt="shout hello",
+    titles={"shout": "Shouting"},
+    demo=_demo,
+    demo_default=DemoCall("shout", {"text": "default"}),
+)

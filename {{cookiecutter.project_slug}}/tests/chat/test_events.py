@@ -1,0 +1,104 @@
+"""The stream itself: ids, headers, silence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from agents.models.fake_id import FAKE_RESPONSES_ID
+from agents.testing import ScriptedModel, assistant_message, function_call
+
+from app.agent import tools
+from app.agent.demo import DemoModel
+from tests.agent.echo import ECHO
+from tests.conftest import Scripted
+from tests.talk import Visitor, message
+
+
+@pytest.fixture(autouse=True)
+def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
+
+
+def faked(text: str) -> Any:
+    return assistant_message(text).model_copy(update={"id": FAKE_RESPONSES_ID})
+
+
+async def test_every_answer_has_an_id_of_its_own_whatever_the_provider_says(
+    with_model: Scripted,
+) -> None:
+    call = function_call("shout", {"text": "x"}, call_id="1")
+    visitor = await with_model(
+        ScriptedModel([[faked("One."), call], [faked("Two.")], [faked("Three.")]])
+    )
+    turn = await visitor.say("go")
+    later = await visitor.say("again", turn.thread_id)
+
+    answers = [i for i in await visitor.items(turn.thread_id) if i["type"] == "assistant_message"]
+    assert [a["content"][0]["text"] for a in answers] == ["One.", "Two.", "Three."]
+    assert len({a["id"] for a in answers}) == 3
+    assert FAKE_RESPONSES_ID not in str(turn.events + later.events)
+    for events in (turn.events, later.events):
+        added = {e["item"]["id"] for e in events if e["type"] == "thread.item.added"}
+        assert {e["item_id"] for e in events if e["type"] == "thread.item.updated"} <= added
+
+
+async def test_proxies_are_told_not_to_buffer(visitor: Visitor) -> None:
+    body = {"type": "threads.create", "params": {"input": message("hello")}}
+    async with visitor.client.stream("POST", "/chatkit", json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        assert response.headers["x-accel-buffering"] == "no"
+
+
+async def test_a_silence_is_filled_with_comments_and_loses_nothing(with_model: Scripted) -> None:
+    visitor = await with_model(DemoModel(0.15), keep_alive_seconds=0.04)
+
+    response = await visitor.send("threads.create", input=message("hi"))
+
+    assert response.text.count(": keep-alive\n\n") > 3
+    assert '"type":"assistant_message"' in response.text
+    assert "You said: “hi”" in response.text
+
+
+async def test_a_database_that_fails_in_the_stream_ends_it_with_an_error_event(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.chat.store import SqlStore
+
+    async def refuse(*_args: Any) -> None:
+        raise ConnectionRefusedError("password=secret")
+
+    visitor = await with_model(DemoModel(0))
+    monkeypatch.setattr(SqlStore, "save_thread", refuse)
+
+    turn = await visitor.stream("threads.create", input=message("hi"))
+
+    assert turn.error is not None
+    assert turn.error["allow_retry"] is True
+    assert "secret" not in str(turn.events)
+
+
+async def test_streams_hold_no_database_connection(with_model: Scripted) -> None:
+    class Waiting(DemoModel):
+        def __init__(self) -> None:
+            super().__init__(0)
+            self.all_wait = asyncio.Barrier(31)
+            self.go = asyncio.Event()
+
+        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            await self.all_wait.wait()
+            await self.go.wait()
+            async for event in super().stream_response(*args, **kwargs):
+                yield event
+
+    model = Waiting()
+    visitor = await with_model(model)
+    turns = [asyncio.create_task(visitor.say(f"question {n}")) for n in range(30)]
+    await asyncio.wait_for(model.all_wait.wait(), 20)
+
+    # 30 answers are open on a pool of 10, and the database still answers.
+    listed = await asyncio.wait_for(visitor.send("threads.list", limit=50), 5)
+    assert len(listed.json()["data"]) == 30
+    model.go.set()
+    assert all(turn.answer for turn in await asyncio.gather(*turns))

@@ -1,0 +1,112 @@
+"""What the model is told of the conversation so far."""
+
+import json
+from typing import Any
+
+import pytest
+from agents.testing import ScriptedModel, assistant_message, function_call
+
+from app.agent import tools
+from tests.agent.echo import ECHO
+from tests.conftest import Scripted
+
+
+@pytest.fixture(autouse=True)
+def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
+
+
+def texts(items: Any) -> list[str]:
+    """Roles and texts of an input, in short."""
+    lines = []
+    for item in items:
+        if item["type"] == "message":
+            lines.append(f"{item['role']}: {''.join(p['text'] for p in item['content'])}")
+        else:
+            lines.append(f"{item['type']}: {item.get('output') or item.get('arguments')}")
+    return lines
+
+
+async def test_the_model_hears_the_whole_conversation_with_its_tool_calls(
+    with_model: Scripted,
+) -> None:
+    model = ScriptedModel(
+        [
+            [function_call("shout", {"text": "hi"}, call_id="call_1")],
+            [assistant_message("It was loud.")],
+            [assistant_message("Yes.")],
+        ]
+    )
+    visitor = await with_model(model)
+    turn = await visitor.say("shout hi")
+    await visitor.say("Was it loud?", turn.thread_id)
+
+    heard = model.calls[2].input
+    assert texts(heard) == [
+        "user: shout hi",
+        'function_call: {"text":"hi"}',
+        f"function_call_output: HI! ({visitor.user_id})",
+        "assistant: It was loud.",
+        "user: Was it loud?",
+    ]
+    call, output = heard[1], heard[2]
+    assert call["call_id"] == output["call_id"] == "call_1"
+    assert not any("id" in item for item in heard)
+
+
+async def test_tool_calls_are_never_sent_to_the_page(with_model: Scripted) -> None:
+    visitor = await with_model(
+        ScriptedModel(
+            [[function_call("shout", {"text": "hi"}, call_id="1")], [assistant_message("ok")]]
+        )
+    )
+    turn = await visitor.say("go")
+
+    page = json.dumps(await visitor.items(turn.thread_id))
+    assert "function_call" not in page
+    assert "function_call" not in json.dumps(turn.events)
+
+
+async def test_the_window_is_bounded_by_tokens_and_begins_with_the_user(
+    with_model: Scripted,
+) -> None:
+    model = ScriptedModel([[assistant_message("a" * 3_000)] for _ in range(4)])
+    visitor = await with_model(model, history_tokens=2_500)
+    turn = await visitor.say("first")
+    for text in ("second", "third", "fourth"):
+        await visitor.say(text, turn.thread_id)
+
+    heard = texts(model.calls[3].input)
+    assert heard[0] == "user: second" or heard[0] == "user: third"
+    assert heard[-1] == "user: fourth"
+    assert len(heard) in {3, 5}
+
+
+async def test_the_newest_message_is_kept_however_long_it_is(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")], [assistant_message("ok")]])
+    visitor = await with_model(model, history_tokens=1_000)
+    turn = await visitor.say("short")
+    await visitor.say("long " * 5_000, turn.thread_id)
+
+    [heard] = texts(model.calls[1].input)
+    assert heard == "user: " + "long " * 5_000
+
+
+async def test_a_mention_reaches_the_model_with_its_data(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model)
+    await visitor.stream(
+        "threads.create",
+        input={
+            "content": [
+                {"type": "input_text", "text": "What about "},
+                {"type": "input_tag", "id": "doc_1", "text": "Plan", "data": {"page": 3}},
+            ],
+            "attachments": [],
+            "inference_options": {},
+        },
+    )
+
+    heard = texts(model.calls[0].input)
+    assert heard[0] == "user: What about @Plan"
+    assert 'Plan: {"id": "doc_1", "page": 3}' in heard[1]

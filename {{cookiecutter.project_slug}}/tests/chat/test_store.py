@@ -1,0 +1,148 @@
+"""The store's own contract, where no request shows it."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    FileAttachment,
+    HiddenContextItem,
+    Page,
+    Thread,
+    ThreadMetadata,
+)
+from sqlalchemy import select, text
+
+from app.auth.users import Users
+from app.chat.context import RequestContext
+from app.chat.models import ThreadRow
+from app.chat.store import SqlStore
+from app.db import TABLE_PREFIX, Base, Database
+
+OWNER = RequestContext("store-owner")
+FOREIGNER = RequestContext("store-foreigner")
+THREAD = ThreadMetadata(id="thr_store", created_at=datetime(2026, 1, 2, 3, 4, 5))  # noqa: DTZ001
+
+
+@pytest.fixture
+async def store(database: Database) -> SqlStore:
+    users = Users(database)
+    await users.ensure(OWNER.user_id)
+    await users.ensure(FOREIGNER.user_id)
+    store = SqlStore(database)
+    await store.delete_thread(THREAD.id, OWNER)
+    await store.save_thread(THREAD, OWNER)
+    return store
+
+
+def hidden(item_id: str, content: str = "x") -> HiddenContextItem:
+    return HiddenContextItem(
+        id=item_id, thread_id=THREAD.id, created_at=THREAD.created_at, content=content
+    )
+
+
+async def test_only_a_threads_own_fields_are_stored(store: SqlStore, database: Database) -> None:
+    full = Thread(**THREAD.model_dump(), items=Page(data=[hidden("a")]))
+    await store.save_thread(full, OWNER)
+
+    async with database.transaction() as connection:
+        payload = await connection.execute(
+            select(ThreadRow.payload).where(ThreadRow.user_id == OWNER.user_id)
+        )
+    assert "items" not in payload.scalar_one()
+
+
+async def test_the_sdks_naive_times_come_back_as_they_were(store: SqlStore) -> None:
+    thread = await store.load_thread(THREAD.id, OWNER)
+    assert thread.created_at == THREAD.created_at
+    assert thread.created_at.tzinfo is None
+
+
+async def test_our_own_times_are_aware(store: SqlStore, database: Database) -> None:
+    async with database.transaction() as connection:
+        created_at = await connection.execute(
+            select(ThreadRow.created_at).where(ThreadRow.user_id == OWNER.user_id)
+        )
+    age = datetime.now(UTC) - created_at.scalar_one()
+    assert 0 <= age.total_seconds() < 60
+
+
+async def test_no_method_reaches_another_users_rows(store: SqlStore) -> None:
+    await store.add_thread_item(THREAD.id, hidden("mine"), OWNER)
+    attachment = FileAttachment(id="atc_mine", name="a.txt", mime_type="text/plain")
+    await store.save_attachment(attachment, OWNER)
+
+    for missing in (
+        store.load_thread(THREAD.id, FOREIGNER),
+        store.load_item(THREAD.id, "mine", FOREIGNER),
+        store.load_attachment("atc_mine", FOREIGNER),
+        store.save_feedback(THREAD.id, ["mine"], "positive", FOREIGNER),
+        store.retry_range(THREAD.id, "mine", FOREIGNER),
+    ):
+        with pytest.raises(NotFoundError):
+            await missing
+    assert (await store.load_threads(10, None, "desc", FOREIGNER)).data == []
+    assert (await store.load_thread_items(THREAD.id, None, 10, "asc", FOREIGNER)).data == []
+
+    await store.delete_thread(THREAD.id, FOREIGNER)
+    await store.delete_thread_item(THREAD.id, "mine", FOREIGNER)
+    await store.delete_attachment("atc_mine", FOREIGNER)
+    await store.save_attachment(attachment.model_copy(update={"name": "stolen"}), FOREIGNER)
+    assert (await store.load_item(THREAD.id, "mine", OWNER)).id == "mine"
+    assert (await store.load_attachment("atc_mine", OWNER)).name == "a.txt"
+
+
+async def test_an_item_cannot_enter_another_users_thread(store: SqlStore) -> None:
+    with pytest.raises(Exception, match="foreign key"):
+        await store.add_thread_item(THREAD.id, hidden("intruder"), FOREIGNER)
+
+
+async def test_what_no_text_column_takes_is_left_out(store: SqlStore) -> None:
+    await store.add_thread_item(THREAD.id, hidden("odd", "a\x00b\ud800c\\u0000"), OWNER)
+
+    item = await store.load_item(THREAD.id, "odd", OWNER)
+    assert isinstance(item, HiddenContextItem)
+    assert item.content == "ab?c\\u0000"
+
+
+async def test_items_written_at_once_each_get_a_place(store: SqlStore) -> None:
+    await asyncio.gather(
+        *(store.add_thread_item(THREAD.id, hidden(f"item_{n}"), OWNER) for n in range(50))
+    )
+    page = await store.load_thread_items(THREAD.id, None, 100, "asc", OWNER)
+    assert {item.id for item in page.data} == {f"item_{n}" for n in range(50)}
+    again = await store.load_thread_items(THREAD.id, None, 100, "asc", OWNER)
+    assert [item.id for item in again.data] == [item.id for item in page.data]
+
+
+def test_ids_do_not_clash_and_are_in_order_of_time(database: Database) -> None:
+    store = SqlStore(database)
+    ids = [store.generate_item_id("message", THREAD, OWNER) for _ in range(100_000)]
+    assert len(set(ids)) == len(ids)
+    assert all(item_id.startswith("msg_") and len(item_id) == 36 for item_id in ids)
+    milliseconds = [item_id[4:16] for item_id in ids]
+    assert milliseconds == sorted(milliseconds)
+
+
+def test_every_key_begins_with_the_owner_and_every_name_with_the_prefix() -> None:
+    for table in Base.metadata.tables.values():
+        assert table.name.startswith(TABLE_PREFIX)
+        owner = "id" if table.name == f"{TABLE_PREFIX}users" else "user_id"
+        assert next(iter(table.primary_key.columns)).name == owner
+        for index in table.indexes:
+            assert next(iter(index.columns)).name == owner
+
+
+async def test_every_name_in_the_database_has_the_prefix(database: Database) -> None:
+    async with database.transaction() as connection:
+        names = await connection.execute(
+            text(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+                " UNION ALL SELECT conname FROM pg_constraint"
+                " WHERE connamespace = 'public'::regnamespace AND contype <> 'n'"
+            )
+        )
+    found = names.scalars().all()
+    assert len(found) > 20
+    assert [name for name in found if not name.startswith(TABLE_PREFIX)] == []

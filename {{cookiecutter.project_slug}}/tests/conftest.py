@@ -1,0 +1,153 @@
+"""Fixtures: a migrated PostgreSQL, the application on a real server, and people who use it."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+from agents import Model
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.agent.models import ModelSource
+from app.auth import STYLES
+from app.config import EnvSettings, Settings
+from app.db import Database
+from app.dev.migrate import upgrade
+from app.dev.postgres import Postgres
+from app.main import create_app
+from tests.talk import Visitor
+
+SECRET = "a secret that only the tests know, and long enough"  # noqa: S105
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server to make databases on: TEST_DATABASE_URL's, or an embedded one."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    postgres = Postgres(tmp_path_factory.mktemp("postgres") / "data")
+    yield postgres.start()
+    postgres.destroy()
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres_url: str) -> Iterator[str]:
+    """A fresh database at the newest migration, made once for each test process."""
+    name = f"test_{secrets.token_hex(6)}"
+    asyncio.run(_administer(postgres_url, f'CREATE DATABASE "{name}"'))
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    upgrade(url)
+    yield url
+    asyncio.run(_administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+async def _administer(url: str, statement: str) -> None:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """Neither `.env` nor the shell decides what the tests see."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EnvSettings.model_config, "env_file", None)
+        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DATABASE_URL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("SECRET_KEY", SECRET)
+        patch.setenv("JWT_SECRET", SECRET)
+        yield
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    """The demo model without its pauses, on the test database."""
+    return Settings(database_url=database_url, demo_delay_seconds=0, log_level="WARNING")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def base_url(settings: Settings) -> AsyncIterator[str]:
+    """The application as it comes, on a real server that all tests share."""
+    async with serving(create_app(settings)) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def visitor(base_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+    """Somebody new."""
+    async with visiting(base_url, settings) as visitor:
+        yield visitor
+
+
+@pytest_asyncio.fixture
+async def stranger(base_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+    """Somebody else."""
+    async with visiting(base_url, settings) as visitor:
+        yield visitor
+
+
+Scripted = Callable[..., Awaitable[Visitor]]
+
+
+@pytest_asyncio.fixture
+async def with_model(settings: Settings) -> AsyncIterator[Scripted]:
+    """Serve the application with this model (and settings): `await with_model(model, **changes)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(model: Model, **changes: Any) -> Visitor:
+            changed = settings.model_copy(update=changes)
+            app = create_app(changed, OneModel(changed, model))
+            url = await stack.enter_async_context(serving(app))
+            return await stack.enter_async_context(visiting(url, changed))
+
+        yield start
+
+
+class OneModel(ModelSource):
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings)
+        self._model = model
+
+    def get(self, name: str) -> Model:
+        return self._model
+
+
+@asynccontextmanager
+async def visiting(url: str, settings: Settings) -> AsyncIterator[Visitor]:
+    user_id = f"test-{secrets.token_hex(8)}"
+    credentials = STYLES[0](settings).sample_credentials(user_id)
+    async with httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client:
+        yield Visitor(client, user_id)
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve over real HTTP on a free port of this machine; gives the base URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await task

@@ -1,0 +1,134 @@
+"""How the tests talk to the application: over HTTP, in ChatKit's protocol."""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Turn:
+    """The events of one streamed answer, in the order they came."""
+
+    events: list[Event]
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    @property
+    def thread_id(self) -> str:
+        return next(str(e["thread"]["id"]) for e in self.events if e["type"] == "thread.created")
+
+    def done(self, item_type: str) -> list[dict[str, Any]]:
+        """The finished items of one type."""
+        return [
+            event["item"]
+            for event in self.events
+            if event["type"] == "thread.item.done" and event["item"]["type"] == item_type
+        ]
+
+    @property
+    def answer(self) -> str:
+        return "".join(p["text"] for i in self.done("assistant_message") for p in i["content"])
+
+    @property
+    def user_message_id(self) -> str:
+        return str(self.done("user_message")[0]["id"])
+
+    @property
+    def error(self) -> Event | None:
+        return next((event for event in self.events if event["type"] == "error"), None)
+
+    @property
+    def story(self) -> list[str]:
+        """What happened, one line an event, consecutive repeats told once."""
+        lines: list[str] = []
+        for line in map(_line, self.events):
+            if not lines or lines[-1] != line:
+                lines.append(line)
+        return lines
+
+
+@dataclass
+class Visitor:
+    """A signed-in user with a browser of their own."""
+
+    client: httpx.AsyncClient
+    user_id: str
+
+    async def send(self, type_: str, /, **params: Any) -> httpx.Response:
+        return await self.client.post("/chatkit", json={"type": type_, "params": params})
+
+    async def stream(self, type_: str, /, **params: Any) -> Turn:
+        """A request whose answer streams; fails when it is refused."""
+        response = await self.send(type_, **params)
+        assert response.status_code == 200, response.text
+        return Turn(events_in(response.text))
+
+    async def say(
+        self,
+        text: str,
+        thread_id: str | None = None,
+        *,
+        tool: str | None = None,
+        model: str | None = None,
+    ) -> Turn:
+        """Send a message, in a new thread if none is given, and hear the answer out."""
+        if thread_id is None:
+            return await self.stream("threads.create", input=message(text, tool, model))
+        return await self.stream(
+            "threads.add_user_message", thread_id=thread_id, input=message(text, tool, model)
+        )
+
+    async def items(self, thread_id: str) -> list[dict[str, Any]]:
+        response = await self.send("items.list", thread_id=thread_id, order="asc", limit=100)
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = response.json()["data"]
+        return items
+
+    async def listen(self, type_: str, /, **params: Any) -> AsyncGenerator[Event, None]:
+        """The events as they come; close it to leave in the middle."""
+        body = {"type": type_, "params": params}
+        async with self.client.stream("POST", "/chatkit", json=body) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+
+def message(text: str, tool: str | None = None, model: str | None = None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if tool is not None:
+        options["tool_choice"] = {"id": tool}
+    if model is not None:
+        options["model"] = model
+    return {
+        "content": [{"type": "input_text", "text": text}],
+        "attachments": [],
+        "inference_options": options,
+    }
+
+
+def events_in(body: str) -> list[Event]:
+    return [
+        json.loads(line.removeprefix("data: "))
+        for line in body.splitlines()
+        if line.startswith("data: ")
+    ]
+
+
+def _line(event: Event) -> str:
+    match event["type"]:
+        case "thread.item.added" | "thread.item.done":
+            return f"{event['item']['type']} {event['type'].rsplit('.')[-1]}"
+        case "thread.item.updated":
+            update = event["update"]
+            if "task" in update:
+                task = update["task"]
+                return f"{update['type']}: {task['title']} ({task['status_indicator']})"
+            return str(update["type"])
+    return str(event["type"])

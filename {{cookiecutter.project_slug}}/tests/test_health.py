@@ -1,0 +1,46 @@
+"""The probes."""
+
+import httpx
+from sqlalchemy import text
+
+from app.config import Settings
+from app.db import VERSION_TABLE, Database
+from app.main import create_app
+from tests.conftest import serving
+
+
+async def test_alive_and_ready(base_url: str) -> None:
+    async with httpx.AsyncClient(base_url=base_url) as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_not_ready_without_a_database(settings: Settings) -> None:
+    nowhere = settings.model_copy(
+        update={"database_url": "postgresql+asyncpg://nobody:secret@127.0.0.1:1/none"}
+    )
+    async with serving(create_app(nowhere)) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.headers["retry-after"]
+    assert "secret" not in response.text
+
+
+async def test_not_ready_before_the_newest_migration(base_url: str, database: Database) -> None:
+    async with database.transaction() as connection:
+        current = (
+            await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+        ).scalar_one()
+        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'old'"))  # noqa: S608
+    try:
+        async with httpx.AsyncClient(base_url=base_url) as client:
+            response = await client.get("/readyz")
+    finally:
+        async with database.transaction() as connection:
+            await connection.execute(
+                text(f"UPDATE {VERSION_TABLE} SET version_num = :v"),  # noqa: S608
+                {"v": current},
+            )
+    assert response.status_code == 503
+    assert "app migrate" in response.json()["error"]["message"]
