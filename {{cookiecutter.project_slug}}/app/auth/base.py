@@ -1,0 +1,45 @@
+"""What every auth style is: a request in, a user or a refusal out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import Request, Response
+
+from app.config import Settings
+
+MAX_USER_ID_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL."""
+
+    id: str
+
+
+class Authenticator(Protocol):
+    """One style. Built once per process; raises ValueError when its settings are unusable."""
+
+    name: str
+
+    def __init__(self, settings: Settings) -> None: ...
+
+    async def authenticate(self, request: Request) -> User:
+        """Return the request's user, or raise `Unauthenticated` saying what is missing."""
+        ...
+
+    def visit(self, request: Request, response: Response) -> None:
+        """Called when the page is opened: a style that needs no sign-in may set its cookie."""
+        ...
+
+    def sample_credentials(self, user_id: str) -> dict[str, str]:
+        """Request headers that sign `user_id` in, made with this process's own secrets.
+
+        For the smoke test and the test suite; no route leads here. Raises ValueError when the
+        credentials come from somebody else (an identity provider).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the style holds open."""
+        ...

@@ -1,0 +1,22 @@
+"""`CurrentUser`: who is asking, as a dependency of a route."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.auth.base import Authenticator, User
+from app.auth.users import Users
+
+
+async def current_user(request: Request) -> User:
+    """Raises `Unauthenticated`. It returns and does not yield: FastAPI would keep a dependency
+    that yields open until the last byte of a stream has left.
+    """
+    authenticator: Authenticator = request.app.state.authenticator
+    users: Users = request.app.state.users
+    user = await authenticator.authenticate(request)
+    await users.ensure(user.id)
+    return user
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
