@@ -1,0 +1,166 @@
+"""The page, its settings, and the files it loads."""
+
+import hashlib
+import os
+import tomllib
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from chatkit.icons import IconName
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from starlette.types import Scope
+
+from app.agent.tools import TOOLS
+from app.auth.base import Authenticator
+from app.config import Settings
+from app.errors import Unauthenticated
+
+WEB_ROOT = Path(__file__).resolve().parent
+CHATKIT_PATH = "/chatkit"
+OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
+
+router = APIRouter(include_in_schema=False)
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class Prompt(Frozen):
+    label: str
+    prompt: str
+    icon: IconName
+
+
+class PageTexts(Frozen):
+    """The content of `page.toml`."""
+
+    title: str
+    greeting: str
+    placeholder: str
+    disclaimer: str
+    prompts: tuple[Prompt, ...]
+
+
+class ToolChoice(Frozen):
+    id: str
+    label: str
+    icon: IconName
+    placeholder_override: str
+
+
+class ModelChoice(Frozen):
+    id: str
+    label: str
+    default: bool
+
+
+class Api(Frozen):
+    url: str
+    domain_key: str
+
+
+class PageConfig(PageTexts):
+    """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
+
+    `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
+    user's id: a key for what the browser remembers, null while nobody is known.
+    """
+
+    tools: tuple[ToolChoice, ...]
+    models: tuple[ModelChoice, ...]
+    api: Api
+    script_url: str
+    auth: str
+    user: str | None
+    demo: bool
+
+
+def mount_static(app: FastAPI) -> None:
+    app.mount("/static", RevalidatedFiles(directory=WEB_ROOT / "static"), name="static")
+
+
+@router.get("/")
+def page(request: Request) -> HTMLResponse:
+    settings: Settings = request.app.state.settings
+    html = (WEB_ROOT / "static" / "index.html").read_text(encoding="utf-8")
+    html = html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/config.json")
+async def page_config(request: Request, response: Response) -> PageConfig:
+    settings: Settings = request.app.state.settings
+    authenticator: Authenticator = request.app.state.authenticator
+    authenticator.visit(request, response)
+    response.headers["Cache-Control"] = "no-store"
+    texts = page_texts()
+    return PageConfig(
+        title=texts.title,
+        greeting=texts.greeting,
+        placeholder=texts.placeholder,
+        disclaimer=texts.disclaimer,
+        prompts=texts.prompts + tool_prompts(),
+        tools=tool_choices(),
+        models=model_choices(settings.offered_models),
+        api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
+        script_url=settings.chatkit_script_url,
+        auth=authenticator.name,
+        user=await user_key(authenticator, request),
+        demo=settings.is_demo,
+    )
+
+
+@cache
+def page_texts() -> PageTexts:
+    return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
+
+
+def tool_prompts() -> tuple[Prompt, ...]:
+    return tuple(Prompt(label=t.label, prompt=t.prompt, icon=t.icon) for t in TOOLS)
+
+
+def tool_choices() -> tuple[ToolChoice, ...]:
+    return tuple(
+        ToolChoice(id=t.id, label=t.label, icon=t.icon, placeholder_override=t.placeholder)
+        for t in TOOLS
+    )
+
+
+def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
+    if len(offered) == 1:
+        return ()
+    return tuple(ModelChoice(id=m, label=m, default=m == offered[0]) for m in offered)
+
+
+async def user_key(authenticator: Authenticator, request: Request) -> str | None:
+    try:
+        user = await authenticator.authenticate(request)
+    except Unauthenticated:
+        return None
+    return hashlib.sha256(user.id.encode()).hexdigest()[:16]
+
+
+class RevalidatedFiles(StaticFiles):
+    """File names carry no version, so browsers ask each time and mostly hear 304.
+
+    Otherwise a deploy would leave them with modules of two versions.
+    """
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        return response

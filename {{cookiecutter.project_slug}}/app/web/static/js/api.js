@@ -1,0 +1,146 @@
+/** @import { ChatAuth, Fetch, PageConfig, ProblemId } from "../../types" */
+/** @import { ToolPrefix } from "./tool-prefix.js" */
+
+/**
+ * @typedef {object} Api
+ * @property {URL} url where the backend is: nothing of ours goes to any other origin
+ * @property {string} sessionId
+ * @property {ToolPrefix} tool
+ * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
+ * @property {() => Promise<unknown>} visit lets the backend hand out a cookie
+ * @property {(problem: ProblemId | null) => void} report told after each request how it went
+ * @property {Fetch} fetch
+ */
+
+const UNAVAILABLE = new Set([502, 503, 504]);
+
+/**
+ * The `fetch` that the element uses: ours, with the session id, the chosen tool and the user's
+ * credentials, renewed once after a 401. Responses pass untouched, so streams stay streams.
+ *
+ * @param {Api} api
+ * @returns {Fetch}
+ */
+export function createFetch(api) {
+  /** @type {Promise<Headers> | null} */
+  let renewal = null;
+
+  // Requests that are refused together renew together: one new cookie, not several.
+  function renew() {
+    renewal ??= credentials(api, true).finally(() => {
+      renewal = null;
+    });
+    return renewal;
+  }
+
+  return async (input, init = {}) => {
+    if (!isOurs(input, api.url)) return api.fetch(input, init);
+    const request = { ...init, body: withContext(init.body, api) };
+    try {
+      let response = await send(input, request, await credentials(api, false), api);
+      if (response.status === 401) response = await send(input, request, await renew(), api);
+      api.report(problemOf(response));
+      return response;
+    } catch (error) {
+      if (!init.signal?.aborted) api.report("backendDown");
+      throw error;
+    }
+  };
+}
+
+/**
+ * Asks twice when nobody is known yet: the first answer may set the cookie that says who it is.
+ *
+ * @param {Fetch} fetch
+ * @param {() => ChatAuth | undefined} auth
+ * @returns {Promise<PageConfig>}
+ */
+export async function loadConfig(fetch, auth) {
+  const config = await fetchConfig(fetch, auth);
+  return config.user === null ? fetchConfig(fetch, auth) : config;
+}
+
+/**
+ * @param {Fetch} fetch
+ * @param {() => ChatAuth | undefined} auth
+ * @returns {Promise<PageConfig>}
+ */
+async function fetchConfig(fetch, auth) {
+  const headers = bearer(await auth()?.getToken({ refresh: false }));
+  const response = await fetch("/config.json", { headers, credentials: "same-origin" });
+  if (!response.ok) throw new Error(`/config.json answered ${response.status}`);
+  return response.json();
+}
+
+/**
+ * @param {RequestInfo | URL} input
+ * @param {RequestInit} request
+ * @param {Headers} credentials
+ * @param {Api} api
+ */
+function send(input, request, credentials, api) {
+  const own = request.headers ?? (input instanceof Request ? input.headers : undefined);
+  const headers = new Headers(own);
+  credentials.forEach((value, name) => headers.set(name, value));
+  // A Request's body can be read once only, and a 401 has it sent twice.
+  const target = input instanceof Request ? input.clone() : input;
+  return api.fetch(target, { ...request, headers, credentials: "same-origin" });
+}
+
+/**
+ * @param {Api} api
+ * @param {boolean} refresh
+ * @returns {Promise<Headers>}
+ */
+async function credentials(api, refresh) {
+  const auth = api.auth();
+  if (refresh && !auth) await api.visit();
+  return bearer(await auth?.getToken({ refresh }));
+}
+
+/** @param {string | null | undefined} token */
+function bearer(token) {
+  return new Headers(token ? { Authorization: `Bearer ${token}` } : undefined);
+}
+
+/**
+ * Uploads and whatever else is not a JSON object stay as they are.
+ *
+ * @param {BodyInit | null | undefined} body
+ * @param {Api} api
+ */
+function withContext(body, { sessionId, tool }) {
+  const request = parseObject(body);
+  if (!request) return body;
+  tool.applyTo(request);
+  return JSON.stringify({ ...request, session_id: sessionId });
+}
+
+/** @param {unknown} body */
+function parseObject(body) {
+  if (typeof body !== "string") return null;
+  try {
+    const value = JSON.parse(body);
+    return value !== null && typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {RequestInfo | URL} input
+ * @param {URL} url
+ */
+function isOurs(input, url) {
+  const target = input instanceof Request ? input.url : input;
+  return new URL(target, url).origin === url.origin;
+}
+
+/**
+ * @param {Response} response
+ * @returns {ProblemId | null}
+ */
+function problemOf({ status }) {
+  if (status === 401) return "unauthenticated";
+  return UNAVAILABLE.has(status) ? "backendDown" : null;
+}

@@ -1,0 +1,206 @@
+/** @import { Problem, ProblemId } from "../../types" */
+
+const SECONDS_TO_LOAD = 15;
+const SECONDS_TO_DEFINE = 5;
+const SECONDS_TO_READY = 10;
+
+const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist";
+
+/**
+ * What can keep the chat from working, and what to do about it.
+ *
+ * @param {string} host where this page is
+ * @param {string} scriptUrl
+ * @returns {Record<ProblemId, Problem>}
+ */
+export function problems(host, scriptUrl) {
+  const cdn = new URL(scriptUrl).host;
+  return {
+    scriptBlocked: {
+      title: "The chat could not be loaded",
+      advice: "You may be offline, or a content blocker or firewall may be in the way.",
+      mend: [
+        `The browser could not load ${scriptUrl}.`,
+        `Allow ${cdn} in content blockers, proxies and firewalls.`,
+        `If this site sends a Content-Security-Policy, it must list ${cdn} under script-src and frame-src.`,
+      ],
+    },
+    notDefined: {
+      title: "The chat could not start",
+      advice: "Its program arrived but did not run. A newer browser may help.",
+      mend: [
+        `${scriptUrl} loaded, but never defined <openai-chatkit>.`,
+        "The browser's console names the error. A proxy may have answered with another file.",
+      ],
+    },
+    notReady: {
+      title: "The chat did not open",
+      advice: isLocal(host)
+        ? "A content blocker, a firewall or one of this page's own headers may stop its frame."
+        : `Most often, ${host} has not been allowed to show it.`,
+      mend: [
+        `Add ${host} to the domain allow-list of your OpenAI organization.`,
+        "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.",
+        `Allow frames from ${cdn} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.`,
+      ],
+      link: ALLOW_LIST,
+    },
+    backendDown: {
+      title: "The server does not answer",
+      advice: "Your conversations are safe. Please try again in a moment.",
+      mend: [
+        "Check that the server runs and can reach its database.",
+        "On its machine, python -m app doctor says what is missing.",
+      ],
+    },
+    unauthenticated: {
+      title: "You are not signed in",
+      advice: "Please sign in again, then come back to this page.",
+      mend: [
+        "The server refused this user's credentials (401), also after asking for new ones.",
+        "With tokens: window.chatAuth.getToken must be defined before the chat's first request.",
+        "With cookies: they must be allowed for this site.",
+      ],
+    },
+  };
+}
+
+/** Watches the element come to life, and says in `panel` what is wrong when it does not. */
+export class Diagnostics {
+  /**
+   * @param {HTMLElement} panel
+   * @param {HTMLScriptElement} script the tag that loads the element, watched by watch-script.js
+   */
+  constructor(panel, script) {
+    this.panel = panel;
+    this.script = script;
+    this.problems = problems(location.host, script.src);
+    /** @type {ProblemId | null} */
+    this.shown = null;
+    this.timer = 0;
+  }
+
+  start() {
+    this.script.addEventListener("load", this.scriptLoaded);
+    this.script.addEventListener("error", this.scriptFailed);
+    customElements
+      .whenDefined("openai-chatkit")
+      .then(() => this.resolve(["scriptBlocked", "notDefined"]));
+    if (this.script.dataset.outcome === "error") this.scriptFailed();
+    else if (this.script.dataset.outcome === "load") this.scriptLoaded();
+    else this.expect("scriptBlocked", SECONDS_TO_LOAD);
+  }
+
+  stop() {
+    this.script.removeEventListener("load", this.scriptLoaded);
+    this.script.removeEventListener("error", this.scriptFailed);
+    clearTimeout(this.timer);
+  }
+
+  scriptFailed = () => {
+    clearTimeout(this.timer);
+    this.show("scriptBlocked");
+  };
+
+  scriptLoaded = () => {
+    if (!customElements.get("openai-chatkit")) this.expect("notDefined", SECONDS_TO_DEFINE);
+  };
+
+  /** To be called once the element has its options. */
+  frameIsStarting() {
+    if (document.body.dataset.chat !== "ready") this.expect("notReady", SECONDS_TO_READY);
+  }
+
+  frameIsReady() {
+    this.resolve(["notReady"]);
+    document.body.dataset.chat = "ready";
+  }
+
+  /**
+   * A refused domain is an error, sometimes after "ready", and leaves the frame blank.
+   *
+   * @param {Error} error
+   */
+  frameFailed(error) {
+    if (/domain/i.test(`${error?.name} ${error?.message}`)) {
+      delete document.body.dataset.chat;
+      this.show("notReady");
+    }
+  }
+
+  /** @param {ProblemId | null} problem how the last request to the backend went */
+  backendAnswered(problem) {
+    if (problem) this.show(problem);
+    else this.hide(["backendDown", "unauthenticated"]);
+  }
+
+  /** @param {ProblemId} id */
+  show(id) {
+    if (this.shown === id) return;
+    this.shown = id;
+    this.panel.replaceChildren(...describe(this.problems[id]));
+  }
+
+  /** @param {ProblemId[]} ids */
+  hide(ids) {
+    if (!this.shown || !ids.includes(this.shown)) return;
+    this.shown = null;
+    this.panel.replaceChildren();
+  }
+
+  /** @param {ProblemId[]} ids */
+  resolve(ids) {
+    clearTimeout(this.timer);
+    this.hide(ids);
+  }
+
+  /**
+   * @param {ProblemId} id shown unless resolved within `seconds`
+   * @param {number} seconds
+   */
+  expect(id, seconds) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.show(id), seconds * 1000);
+  }
+}
+
+/** @param {string} host */
+function isLocal(host) {
+  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host);
+}
+
+/** @param {Problem} problem */
+function describe({ title, advice, mend, link }) {
+  const details = element("details", element("summary", "For whoever runs this site"));
+  details.open = isLocal(location.host);
+  details.append(element("ul", ...mend.map((step) => element("li", step))));
+  if (link) details.append(anchor(link));
+  return [element("h2", title), element("p", advice), retryButton(), details];
+}
+
+function retryButton() {
+  const button = element("button", "Try again");
+  button.addEventListener("click", () => location.reload());
+  return button;
+}
+
+/** @param {string} href */
+function anchor(href) {
+  const link = element("a", "Open the domain allow-list");
+  link.href = href;
+  link.rel = "noreferrer";
+  link.target = "_blank";
+  return link;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+function element(name, ...children) {
+  const node = document.createElement(name);
+  node.append(...children);
+  return node;
+}

@@ -1,0 +1,73 @@
+/** @import { OpenAIChatKit } from "@openai/chatkit" */
+/** @import { EventHandlers, NamedDetail } from "../../types" */
+/** @import { Busy } from "./busy.js" */
+/** @import { Diagnostics } from "./diagnostics.js" */
+/** @import { ThreadMemory } from "./memory.js" */
+/** @import { ToolPrefix } from "./tool-prefix.js" */
+
+/**
+ * What the page does at each of the element's events; what needs no deed is logged.
+ *
+ * @param {Busy} busy
+ * @param {Diagnostics} diagnostics
+ * @param {ThreadMemory} memory
+ * @param {ToolPrefix} tool
+ * @returns {EventHandlers}
+ */
+export function eventHandlers(busy, diagnostics, memory, tool) {
+  return {
+    "chatkit.ready": () => diagnostics.frameIsReady(),
+    "chatkit.error": ({ error }) => {
+      console.error("chatkit.error", error);
+      busy.clear("load"); // a load that fails never ends
+      diagnostics.frameFailed(error);
+    },
+    "chatkit.response.start": () => busy.set("response"),
+    "chatkit.response.end": () => busy.clear("response"),
+    "chatkit.thread.load.start": () => busy.set("load"),
+    "chatkit.thread.load.end": () => busy.clear("load"),
+    "chatkit.thread.change": ({ threadId }) => memory.remember(threadId),
+    "chatkit.tool.change": ({ toolId }) => {
+      if (toolId) tool.select(null); // the composer's own menu wins over the host's buttons
+    },
+    "chatkit.history.open": () => log("chatkit.history.open"),
+    "chatkit.history.close": () => log("chatkit.history.close"),
+    "chatkit.effect": (detail) => log("chatkit.effect", detail),
+    "chatkit.deeplink": (detail) => log("chatkit.deeplink", detail),
+    "chatkit.log": (detail) => log("chatkit.log", detail),
+  };
+}
+
+/** Connects a table of handlers to the element. */
+export class EventObserver {
+  /**
+   * @param {OpenAIChatKit | EventTarget} element
+   * @param {EventHandlers} handlers
+   */
+  constructor(element, handlers) {
+    this.element = element;
+    this.handlers = handlers;
+  }
+
+  start() {
+    for (const type of Object.keys(this.handlers)) this.element.addEventListener(type, this);
+  }
+
+  stop() {
+    for (const type of Object.keys(this.handlers)) this.element.removeEventListener(type, this);
+  }
+
+  /** @param {Event} event */
+  handleEvent(event) {
+    const { type, detail } = /** @type {CustomEvent} */ (event);
+    this.handlers[/** @type {keyof EventHandlers} */ (type)](detail);
+  }
+}
+
+/**
+ * @param {string} event
+ * @param {NamedDetail} [detail]
+ */
+function log(event, detail) {
+  console.debug(event, detail?.name ?? "", detail?.data ?? "");
+}

@@ -1,0 +1,31 @@
+/** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
+/** @import { Fetch, PageConfig } from "../../types" */
+
+/**
+ * Everything the element is told. Always the full object: `setOptions` replaces, never merges.
+ *
+ * @param {PageConfig} config
+ * @param {ThemeOption} theme
+ * @param {string | null} initialThread
+ * @param {Fetch} fetch
+ * @returns {ChatKitOptions}
+ */
+export function chatOptions(config, theme, initialThread, fetch) {
+  return {
+    api: { ...config.api, fetch },
+    theme,
+    frameTitle: config.title,
+    initialThread,
+    header: { enabled: true, title: { enabled: true, text: config.title } },
+    history: { enabled: true, showDelete: true, showRename: true },
+    startScreen: { greeting: config.greeting, prompts: config.prompts },
+    threadItemActions: { feedback: true, retry: true },
+    composer: {
+      placeholder: config.placeholder,
+      tools: config.tools,
+      models: config.models,
+    },
+    disclaimer: { text: config.disclaimer },
+    thread: { autoScroll: true },
+  };
+}

@@ -1,0 +1,183 @@
+/** @import { ThemeOption } from "@openai/chatkit" */
+/** @import { Complete, ComputedValues, Present } from "../../types" */
+
+/** @typedef {(name: string, problem: string) => void} Warn */
+
+/**
+ * theme.css as the element wants it. A bad value is left out, and `warn` names it; a variable
+ * that is not set means ChatKit's own default.
+ *
+ * @param {ComputedValues} style
+ * @param {Warn} [warn]
+ * @returns {ThemeOption}
+ */
+export function readTheme(style, warn = warnOnConsole) {
+  const read = reader(style, warn);
+  return present({
+    colorScheme: read("--chat-color-scheme", oneOf("light", "dark")),
+    radius: read("--chat-radius", oneOf("pill", "round", "soft", "sharp")),
+    density: read("--chat-density", oneOf("compact", "normal", "spacious")),
+    typography: present({
+      baseSize: read("--chat-base-size", oneOfNumbers(14, 15, 16, 17, 18)),
+      fontFamily: read("--chat-font-family", text),
+      fontFamilyMono: read("--chat-font-family-mono", text),
+      fontSources: read("--chat-font-sources", fontSources),
+    }),
+    color: present({
+      accent: complete({
+        primary: read("--chat-accent", color),
+        level: read("--chat-accent-level", oneOfNumbers(0, 1, 2, 3)),
+      }),
+      grayscale: complete({
+        hue: read("--chat-grayscale-hue", degrees),
+        tint: read("--chat-grayscale-tint", oneOfNumbers(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)),
+        shade: read("--chat-grayscale-shade", oneOfNumbers(-4, -3, -2, -1, 0, 1, 2, 3, 4)),
+      }),
+      surface: complete({
+        background: read("--chat-surface-background", color),
+        foreground: read("--chat-surface-foreground", color),
+      }),
+    }),
+  });
+}
+
+/** Calls `onChange` whenever the system turns light or dark. */
+export class SchemeObserver {
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.query = matchMedia("(prefers-color-scheme: dark)");
+  }
+
+  start() {
+    this.query.addEventListener("change", this.onChange);
+  }
+
+  stop() {
+    this.query.removeEventListener("change", this.onChange);
+  }
+}
+
+/**
+ * @param {ComputedValues} style
+ * @param {Warn} warn
+ */
+function reader(style, warn) {
+  /**
+   * @template T
+   * @param {string} name
+   * @param {(value: string) => T} parse throws an Error that says what is allowed
+   * @returns {T | undefined}
+   */
+  return (name, parse) => {
+    const value = style.getPropertyValue(name).trim();
+    if (!value) return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      const allowed = error instanceof Error ? error.message : error;
+      warn(name, `${name}: ${value} is ignored, because it is not ${allowed}`);
+      return undefined;
+    }
+  };
+}
+
+/** @type {Warn} */
+function warnOnConsole(_name, problem) {
+  console.warn(`theme.css: ${problem}`);
+}
+
+/**
+ * @template {string} T
+ * @param {T[]} allowed
+ * @returns {(value: string) => T}
+ */
+function oneOf(...allowed) {
+  return (value) => {
+    const found = allowed.find((word) => word === value);
+    if (found === undefined) throw new Error(`one of ${allowed.join(", ")}`);
+    return found;
+  };
+}
+
+/**
+ * @template {number} T
+ * @param {T[]} allowed
+ * @returns {(value: string) => T}
+ */
+function oneOfNumbers(...allowed) {
+  return (value) => {
+    const found = allowed.find((number) => number === Number.parseFloat(value));
+    const isNumber = /^[+-]?\d+(px)?$/.test(value);
+    if (found === undefined || !isNumber) throw new Error(`one of ${allowed.join(", ")}`);
+    return found;
+  };
+}
+
+/** @param {string} value */
+function degrees(value) {
+  const hue = Number(value);
+  if (!(hue >= 0 && hue <= 360)) throw new Error("a number from 0 to 360");
+  return hue;
+}
+
+/** @param {string} value */
+function color(value) {
+  const isColor = /^#([\da-f]{3,4}|[\da-f]{6}|[\da-f]{8})$|^(rgb|hsl)a?\([^()]+\)$/i.test(value);
+  if (!isColor) throw new Error("a colour in #hex, rgb() or hsl()");
+  return value;
+}
+
+/** @param {string} value */
+function text(value) {
+  return value;
+}
+
+/**
+ * @param {string} value
+ * @returns {import("@openai/chatkit").FontObject[]}
+ */
+function fontSources(value) {
+  const allowed = 'a list like [{ "family": "Inter", "src": "https://…/inter.woff2" }]';
+  const fonts = parseJson(value);
+  if (!Array.isArray(fonts) || !fonts.every(isFont)) throw new Error(allowed);
+  return fonts;
+}
+
+/** @param {any} font */
+function isFont(font) {
+  return typeof font?.family === "string" && typeof font?.src === "string";
+}
+
+/** @param {string} value */
+function parseJson(value) {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The fields that have a value.
+ *
+ * @template {object} T
+ * @param {T} fields
+ * @returns {Present<T>}
+ */
+function present(fields) {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return /** @type {any} */ (Object.fromEntries(entries));
+}
+
+/**
+ * All of the fields, or nothing where one is missing: ChatKit refuses half a group.
+ *
+ * @template {object} T
+ * @param {T} fields
+ * @returns {Complete<T> | undefined}
+ */
+function complete(fields) {
+  const isComplete = Object.values(fields).every((value) => value !== undefined);
+  return isComplete ? /** @type {any} */ (fields) : undefined;
+}

@@ -1,0 +1,85 @@
+// Shapes that the page's modules share. Editors and `tsc -p app/web` read this; browsers never do.
+
+import type { ChatKitEvents, ModelOption, StartScreenPrompt, ToolOption } from "@openai/chatkit";
+
+/** The body of `/config.json`: `PageConfig` in routes.py is its mirror. */
+export interface PageConfig {
+  title: string;
+  greeting: string;
+  placeholder: string;
+  disclaimer: string;
+  prompts: StartScreenPrompt[];
+  tools: ToolOption[];
+  models: ModelOption[];
+  api: Api;
+  scriptUrl: string;
+  auth: string;
+  user: string | null;
+  demo: boolean;
+}
+
+export interface Api {
+  url: string;
+  domainKey: string;
+}
+
+/** The type of `fetch`, for parameters that are themselves called `fetch`. */
+export type Fetch = typeof globalThis.fetch;
+
+/** What of a `Storage` the page uses. */
+export type KeyValueStore = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+/** What of a `CSSStyleDeclaration` the page uses. */
+export type ComputedValues = Pick<CSSStyleDeclaration, "getPropertyValue">;
+
+export type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+export type Complete<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** One handler for each event of the element: a missing one does not type-check. */
+export type EventHandlers = {
+  [K in keyof ChatKitEvents]: (detail: ChatKitEvents[K]["detail"]) => void;
+};
+
+/** What effects, deeplinks and log entries carry. */
+export type NamedDetail = ChatKitEvents["chatkit.log"]["detail"];
+
+export type ProblemId =
+  | "scriptBlocked"
+  | "notDefined"
+  | "notReady"
+  | "backendDown"
+  | "unauthenticated";
+
+export interface Problem {
+  /** What everybody reads. */
+  title: string;
+  advice: string;
+  /** What whoever runs the site can do about it. */
+  mend: string[];
+  link?: string;
+}
+
+/** Set by a host page that signs its users in elsewhere. */
+export interface ChatAuth {
+  /** Returns a token, a new one when `refresh` is true, or null when nobody is signed in. */
+  getToken(options: TokenOptions): Promise<string | null> | string | null;
+}
+
+export interface TokenOptions {
+  refresh: boolean;
+}
+
+/** What the page offers to a host's own buttons. */
+export interface ChatPage {
+  /** Sends the next messages to this tool, until called with another id or null. */
+  selectTool(id: string | null): void;
+  /** True while a thread loads or an answer streams: the element's methods reject then. */
+  readonly isBusy: boolean;
+}
+
+declare global {
+  interface Window {
+    chatAuth?: ChatAuth;
+    chat?: ChatPage;
+  }
+}

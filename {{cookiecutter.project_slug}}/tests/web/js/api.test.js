@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFetch, loadConfig } from "../../../app/web/static/js/api.js";
+import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
+
+const URL_OF_API = "https://chat.test/chatkit";
+
+/** An Api whose backend answers with `statuses` in turn, and what it saw. */
+function backend(...statuses) {
+  const seen = { requests: [], reports: [], visits: 0, refreshes: [] };
+  const api = {
+    url: new URL(URL_OF_API),
+    sessionId: "session-1",
+    tool: new ToolPrefix(),
+    auth: () => undefined,
+    visit: async () => {
+      seen.visits += 1;
+    },
+    report: (problem) => seen.reports.push(problem),
+    fetch: async (input, init) => {
+      seen.requests.push({ input, ...init, headers: new Headers(init?.headers) });
+      return new Response("{}", { status: statuses.shift() ?? 200 });
+    },
+  };
+  return { api, seen };
+}
+
+function withTokens({ api, seen }) {
+  api.auth = () => ({
+    getToken: async ({ refresh }) => {
+      seen.refreshes.push(refresh);
+      return refresh ? "new" : "old";
+    },
+  });
+}
+
+function post(api, body = '{"type":"threads.list"}', extra = {}) {
+  return createFetch(api)(URL_OF_API, { method: "POST", body, ...extra });
+}
+
+test("the session id travels in the body, credentials stay at home", async () => {
+  const { api, seen } = backend();
+  await post(api, '{"type":"threads.list","params":{}}', { headers: { "X-Mine": "1" } });
+  const [request] = seen.requests;
+  assert.deepEqual(JSON.parse(request.body), {
+    type: "threads.list",
+    params: {},
+    session_id: "session-1",
+  });
+  assert.equal(request.credentials, "same-origin");
+  assert.equal(request.headers.get("X-Mine"), "1");
+  assert.equal(request.headers.has("Authorization"), false);
+});
+
+test("the chosen tool is in the message", async () => {
+  const { api, seen } = backend();
+  api.tool.select("notes");
+  const content = [{ type: "input_text", text: "hello" }];
+  await post(api, JSON.stringify({ type: "threads.create", params: { input: { content } } }));
+  const { params } = JSON.parse(seen.requests[0].body);
+  assert.equal(params.input.content[0].text, "[TOOL:notes] hello");
+});
+
+for (const body of [new FormData(), new Blob(["x"]), "not json", "[1]", undefined]) {
+  test(`a body that is no JSON object stays as it is: ${body}`, async () => {
+    const { api, seen } = backend();
+    await createFetch(api)(URL_OF_API, { method: "POST", body });
+    assert.equal(seen.requests[0].body, body);
+  });
+}
+
+test("the abort signal and the response pass through untouched", async () => {
+  const { api, seen } = backend();
+  const answer = new Response(new ReadableStream());
+  const { signal } = new AbortController();
+  const { fetch } = api;
+  api.fetch = async (...request) => {
+    await fetch(...request);
+    return answer;
+  };
+  assert.equal(await post(api, "{}", { signal }), answer);
+  assert.equal(answer.bodyUsed, false);
+  assert.equal(seen.requests[0].signal, signal);
+});
+
+test("every request carries the host page's token", async () => {
+  const { api, seen } = backend();
+  withTokens({ api, seen });
+  await post(api);
+  assert.equal(seen.requests[0].headers.get("Authorization"), "Bearer old");
+  assert.deepEqual(seen.refreshes, [false]);
+});
+
+test("a 401 asks for a new token, once", async () => {
+  const { api, seen } = backend(401, 401);
+  withTokens({ api, seen });
+  const response = await post(api);
+  assert.equal(response.status, 401);
+  assert.deepEqual(
+    seen.requests.map((request) => request.headers.get("Authorization")),
+    ["Bearer old", "Bearer new"],
+  );
+  assert.deepEqual(seen.reports, ["unauthenticated"]);
+});
+
+test("without tokens, a 401 visits for a new cookie and tries again", async () => {
+  const { api, seen } = backend(401, 200);
+  assert.equal((await post(api)).status, 200);
+  assert.equal(seen.visits, 1);
+  assert.deepEqual(seen.reports, [null]);
+});
+
+test("requests that are refused together share one visit", async () => {
+  const { api, seen } = backend(401, 401, 200, 200);
+  const fetch = createFetch(api);
+  const ask = () => fetch(URL_OF_API, { method: "POST", body: "{}" });
+  await Promise.all([ask(), ask()]);
+  assert.equal(seen.visits, 1);
+});
+
+test("another origin gets neither token nor session", async () => {
+  const { api, seen } = backend();
+  withTokens({ api, seen });
+  await createFetch(api)("https://files.test/upload", { method: "PUT", body: "{}" });
+  const [request] = seen.requests;
+  assert.equal(request.headers.has("Authorization"), false);
+  assert.equal(request.body, "{}");
+});
+
+test("an unavailable backend is reported, and its recovery", async () => {
+  const { api, seen } = backend(503, 200);
+  await post(api);
+  await post(api);
+  assert.deepEqual(seen.reports, ["backendDown", null]);
+});
+
+test("an unreachable backend is reported, a stopped answer is not", async () => {
+  const { api, seen } = backend();
+  api.fetch = async () => {
+    throw new TypeError("Failed to fetch");
+  };
+  await assert.rejects(post(api), TypeError);
+  await assert.rejects(post(api, "{}", { signal: AbortSignal.abort() }), TypeError);
+  assert.deepEqual(seen.reports, ["backendDown"]);
+});
+
+test("the first visit asks again, to learn who the cookie made us", async () => {
+  const users = [null, "ada"];
+  const fetch = async () => Response.json({ user: users.shift() });
+  assert.equal((await loadConfig(fetch, () => undefined)).user, "ada");
+  assert.deepEqual(users, []);
+});
+
+test("settings that do not arrive are an error", async () => {
+  const fetch = async () => new Response("", { status: 500 });
+  await assert.rejects(loadConfig(fetch, () => undefined), /500/);
+});

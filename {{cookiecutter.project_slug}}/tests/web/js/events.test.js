@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Busy } from "../../../app/web/static/js/busy.js";
+import { EventObserver, eventHandlers } from "../../../app/web/static/js/events.js";
+import { ThreadMemory } from "../../../app/web/static/js/memory.js";
+import { memoryStore } from "../../../app/web/static/js/storage.js";
+import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
+
+const EVENTS = [
+  "chatkit.deeplink",
+  "chatkit.effect",
+  "chatkit.error",
+  "chatkit.history.close",
+  "chatkit.history.open",
+  "chatkit.log",
+  "chatkit.ready",
+  "chatkit.response.end",
+  "chatkit.response.start",
+  "chatkit.thread.change",
+  "chatkit.thread.load.end",
+  "chatkit.thread.load.start",
+  "chatkit.tool.change",
+];
+
+function page() {
+  const element = new EventTarget();
+  const busy = new Busy();
+  const diagnostics = { frameIsReady: mock.fn(), frameFailed: mock.fn() };
+  const memory = new ThreadMemory(memoryStore());
+  const tool = new ToolPrefix();
+  const handlers = eventHandlers(busy, diagnostics, memory, tool);
+  const observer = new EventObserver(element, handlers);
+  observer.start();
+  const fire = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
+  return { busy, diagnostics, fire, handlers, memory, observer, tool };
+}
+
+test("each of the thirteen events has its handler", () => {
+  assert.deepEqual(Object.keys(page().handlers).sort(), EVENTS);
+});
+
+test("an answer and a load keep the page busy", () => {
+  const { busy, fire } = page();
+  fire("chatkit.response.start");
+  fire("chatkit.thread.load.start", { threadId: "thr_1" });
+  fire("chatkit.response.end");
+  assert.equal(busy.isBusy, true);
+  fire("chatkit.thread.load.end", { threadId: "thr_1" });
+  assert.equal(busy.isBusy, false);
+});
+
+test("what waits for idleness goes on when it comes", async () => {
+  const { busy, fire } = page();
+  fire("chatkit.response.start");
+  let idle = false;
+  const waiting = busy.whenIdle().then(() => {
+    idle = true;
+  });
+  await Promise.resolve();
+  assert.equal(idle, false);
+  fire("chatkit.response.end");
+  await waiting;
+  await busy.whenIdle();
+});
+
+test("a load that fails does not keep the page busy", (t) => {
+  t.mock.method(console, "error", () => {});
+  const { busy, diagnostics, fire } = page();
+  const error = new Error("no such thread");
+  fire("chatkit.thread.load.start", { threadId: "thr_1" });
+  fire("chatkit.error", { error });
+  assert.equal(busy.isBusy, false);
+  assert.deepEqual(diagnostics.frameFailed.mock.calls[0].arguments, [error]);
+});
+
+test("the open thread is remembered", () => {
+  const { fire, memory } = page();
+  fire("chatkit.thread.change", { threadId: "thr_1" });
+  assert.equal(memory.threadId, "thr_1");
+});
+
+test("the composer's menu wins over the host's buttons", () => {
+  const { fire, tool } = page();
+  tool.select("notes");
+  fire("chatkit.tool.change", { toolId: null });
+  assert.equal(tool.selected, "notes");
+  fire("chatkit.tool.change", { toolId: "web_search" });
+  assert.equal(tool.selected, null);
+});
+
+test("ready is passed on, until the observer stops", () => {
+  const { diagnostics, fire, observer } = page();
+  fire("chatkit.ready");
+  observer.stop();
+  fire("chatkit.ready");
+  assert.equal(diagnostics.frameIsReady.mock.callCount(), 1);
+});

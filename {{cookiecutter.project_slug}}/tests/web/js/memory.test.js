@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ThreadMemory } from "../../../app/web/static/js/memory.js";
+import { memoryStore } from "../../../app/web/static/js/storage.js";
+
+const url = new URL("https://chat.test/chatkit");
+
+function visit(storage, user) {
+  const memory = new ThreadMemory(storage);
+  memory.open(user);
+  return memory;
+}
+
+function answering(status, bodies = []) {
+  return async (_url, init) => {
+    bodies.push(JSON.parse(init.body));
+    return new Response("{}", { status });
+  };
+}
+
+test("each user finds their own thread again", () => {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  assert.equal(visit(storage, "ada").threadId, "thr_1");
+  assert.equal(visit(storage, "bob").threadId, null);
+});
+
+test("a new thread replaces the remembered one", () => {
+  const storage = memoryStore();
+  const memory = visit(storage, "ada");
+  memory.remember("thr_1");
+  memory.remember(null);
+  assert.equal(visit(storage, "ada").threadId, null);
+});
+
+test("nothing is stored for nobody", () => {
+  const storage = memoryStore();
+  const memory = visit(storage, null);
+  memory.remember("thr_1");
+  assert.equal(memory.threadId, "thr_1");
+  assert.equal(visit(storage, null).threadId, null);
+});
+
+test("a thread that still loads stays", async () => {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  const memory = visit(storage, "ada");
+  const bodies = [];
+  await memory.verify(url, answering(200, bodies));
+  assert.equal(memory.threadId, "thr_1");
+  assert.deepEqual(bodies, [{ type: "threads.get_by_id", params: { thread_id: "thr_1" } }]);
+});
+
+test("a thread that is gone is dropped for good", async () => {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  const memory = visit(storage, "ada");
+  await memory.verify(url, answering(404));
+  assert.equal(memory.threadId, null);
+  assert.equal(visit(storage, "ada").threadId, null);
+});
+
+test("a backend in trouble costs nobody their thread", async () => {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  const memory = visit(storage, "ada");
+  await memory.verify(url, answering(503));
+  assert.equal(memory.threadId, null);
+  assert.equal(visit(storage, "ada").threadId, "thr_1");
+});

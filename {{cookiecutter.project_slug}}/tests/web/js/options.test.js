@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chatOptions } from "../../../app/web/static/js/options.js";
+
+const config = {
+  title: "Assistant",
+  greeting: "Hello!",
+  placeholder: "Message",
+  disclaimer: "Check it.",
+  prompts: [{ label: "Help", prompt: "Help me", icon: "lightbulb" }],
+  tools: [{ id: "notes", label: "Notes", icon: "notebook" }],
+  models: [{ id: "a", label: "a", default: true }],
+  api: { url: "/chatkit", domainKey: "key" },
+};
+
+test("the element is told everything, each time", () => {
+  const theme = { colorScheme: "dark" };
+  assert.deepEqual(chatOptions(config, theme, "thr_1", fetch), {
+    api: { url: "/chatkit", domainKey: "key", fetch },
+    theme,
+    frameTitle: "Assistant",
+    initialThread: "thr_1",
+    header: { enabled: true, title: { enabled: true, text: "Assistant" } },
+    history: { enabled: true, showDelete: true, showRename: true },
+    startScreen: { greeting: "Hello!", prompts: config.prompts },
+    threadItemActions: { feedback: true, retry: true },
+    composer: { placeholder: "Message", tools: config.tools, models: config.models },
+    disclaimer: { text: "Check it." },
+    thread: { autoScroll: true },
+  });
+});
+
+test("building options changes nothing", () => {
+  const before = structuredClone(config);
+  chatOptions(config, {}, null, fetch);
+  assert.deepEqual(config, before);
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
+
+function message(text, type = "threads.add_user_message") {
+  return { type, params: { input: { content: [{ type: "input_text", text }] } } };
+}
+
+function sent(request, id = "notes") {
+  const tool = new ToolPrefix();
+  tool.select(id);
+  tool.applyTo(request);
+  return request.params.input?.content;
+}
+
+for (const type of ["threads.create", "threads.add_user_message"]) {
+  test(`${type} carries the chosen tool`, () => {
+    assert.equal(sent(message("hello", type))[0].text, "[TOOL:notes] hello");
+  });
+}
+
+test("a prefix that is there already stays the only one", () => {
+  assert.equal(sent(message("[TOOL:web_search] hello"))[0].text, "[TOOL:web_search] hello");
+});
+
+test("a message that begins with a tag gets the prefix in its text", () => {
+  const request = message("and then?");
+  request.params.input.content.unshift({ type: "input_tag", id: "t", text: "@Plan" });
+  assert.deepEqual(
+    sent(request).map((part) => part.text),
+    ["@Plan", "[TOOL:notes] and then?"],
+  );
+});
+
+test("a message of tags only gets a text", () => {
+  const request = message("");
+  request.params.input.content = [{ type: "input_tag", id: "t", text: "@Plan" }];
+  assert.deepEqual(sent(request)[0], { type: "input_text", text: "[TOOL:notes]" });
+});
+
+test("without a choice, or in another request, nothing changes", () => {
+  assert.equal(sent(message("hello"), null)[0].text, "hello");
+  assert.equal(sent(message("hello", "threads.list"))[0].text, "hello");
+});

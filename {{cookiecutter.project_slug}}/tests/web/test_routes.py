@@ -1,0 +1,167 @@
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+
+from app.agent.tools import TOOLS
+from app.auth.base import User
+from app.config import Settings
+from app.errors import Unauthenticated
+from app.web import routes
+
+OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
+
+
+class CookieAuth:
+    """Believes its cookie. The real styles have their own tests."""
+
+    name = "anonymous"
+
+    def __init__(self, settings: Settings) -> None: ...
+
+    async def authenticate(self, request: Request) -> User:
+        if "user" not in request.cookies:
+            raise Unauthenticated("No cookie.")
+        return User(request.cookies["user"])
+
+    def visit(self, request: Request, response: Response) -> None:
+        if "user" not in request.cookies:
+            response.set_cookie("user", "ada@example.com")
+
+    def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return {"Cookie": f"user={user_id}"}
+
+    async def close(self) -> None: ...
+
+
+def make_settings(**values: object) -> Settings:
+    defaults = {
+        "openai_api_key": None,
+        "models": ("a", "b"),
+        "chatkit_domain_key": "local-dev",
+        "chatkit_script_url": OFFICIAL_SCRIPT,
+    }
+    return Settings.model_validate({**defaults, **values})
+
+
+def page_toml() -> dict[str, Any]:
+    return tomllib.loads((routes.WEB_ROOT / "page.toml").read_text("utf-8"))
+
+
+def make_client(settings: Settings) -> httpx.AsyncClient:
+    app = FastAPI()
+    app.state.settings = settings
+    app.state.authenticator = CookieAuth(settings)
+    app.include_router(routes.router)
+    routes.mount_static(app)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client(make_settings()) as client:
+        yield client
+
+
+async def test_page_has_one_element_and_the_official_script(page: httpx.AsyncClient) -> None:
+    response = await page.get("/")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.text.count("<openai-chatkit>") == 1
+    assert f'src="{OFFICIAL_SCRIPT}"' in response.text
+
+
+async def test_another_script_url_is_served_instead() -> None:
+    settings = make_settings(chatkit_script_url='https://mirror.test/chatkit.js?"&')
+    async with make_client(settings) as page:
+        html = (await page.get("/")).text
+    assert 'src="https://mirror.test/chatkit.js?&quot;&amp;"' in html
+    assert OFFICIAL_SCRIPT not in html
+
+
+async def test_page_needs_no_inline_code(page: httpx.AsyncClient) -> None:
+    html = (await page.get("/")).text
+    scripts = html.split("<script")[1:]
+    assert all(script.split(">", 1)[1].startswith("</script>") for script in scripts)
+    assert "<style" not in html
+    assert " style=" not in html
+    assert re.search(r"<[^>]+\son\w+=", html) is None
+
+
+@pytest.mark.parametrize(
+    "path", sorted(p.name for p in (routes.WEB_ROOT / "static" / "js").iterdir())
+)
+async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, path: str) -> None:
+    response = await page.get(f"/static/js/{path}")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/javascript")
+    assert response.headers["cache-control"] == "no-cache"
+    known = {"If-None-Match": response.headers["etag"]}
+    again = await page.get(f"/static/js/{path}", headers=known)
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["../routes.py", "..%2froutes.py", "../page.toml"])
+async def test_only_static_files_are_served(page: httpx.AsyncClient, path: str) -> None:
+    assert (await page.get(f"/static/{path}")).status_code == 404
+
+
+async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> None:
+    response = await page.get("/config.json")
+    assert response.headers["cache-control"] == "no-store"
+    config = response.json()
+    assert config["tools"] == [
+        {"id": t.id, "label": t.label, "icon": t.icon, "placeholderOverride": t.placeholder}
+        for t in TOOLS
+    ]
+    assert config["models"] == [
+        {"id": "a", "label": "a", "default": True},
+        {"id": "b", "label": "b", "default": False},
+    ]
+    assert config["api"] == {"url": "/chatkit", "domainKey": "local-dev"}
+    assert config["scriptUrl"] == OFFICIAL_SCRIPT
+    assert config["auth"] == "anonymous"
+
+
+async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
+    texts = page_toml()
+    config = (await page.get("/config.json")).json()
+    for name in ("title", "greeting", "placeholder", "disclaimer"):
+        assert config[name] == texts[name]
+    own = [{"label": t.label, "prompt": t.prompt, "icon": t.icon} for t in TOOLS]
+    assert config["prompts"] == texts["prompts"] + own
+
+
+async def test_one_model_leaves_nothing_to_pick() -> None:
+    async with make_client(make_settings(models=("only",))) as page:
+        assert (await page.get("/config.json")).json()["models"] == []
+
+
+@pytest.mark.parametrize(("key", "demo"), [(None, True), ("sk-test", False)])
+async def test_page_knows_whether_it_is_a_demo(key: str | None, demo: bool) -> None:
+    async with make_client(make_settings(openai_api_key=key)) as page:
+        assert (await page.get("/config.json")).json()["demo"] is demo
+
+
+async def test_user_is_known_from_the_second_request_and_never_by_name(
+    page: httpx.AsyncClient,
+) -> None:
+    assert (await page.get("/config.json")).json()["user"] is None
+    second = (await page.get("/config.json")).text
+    user = (await page.get("/config.json")).json()["user"]
+    assert len(user) == 16
+    assert user in second
+    assert "ada" not in second
+
+
+async def test_two_users_have_two_keys() -> None:
+    keys = set()
+    for user in ("ada", "bob"):
+        async with make_client(make_settings()) as page:
+            response = await page.get("/config.json", headers={"Cookie": f"user={user}"})
+            keys.add(response.json()["user"])
+    assert len(keys) == 2
