@@ -1,6 +1,5 @@
 """What the environment says, read once when the application is built."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,12 +61,12 @@ class Settings(EnvSettings):
     def _use_asyncpg(cls, value: str | None) -> str | None:
         return None if value is None else asyncpg_url(value)
 
-    @cached_property
+    @property
     def offered_models(self) -> tuple[str, ...]:
         """The models a user may pick; the first is the default."""
         return self.models or (self.model,)
 
-    @cached_property
+    @property
     def is_demo(self) -> bool:
         """True when no key is set: the built-in demo model answers."""
         return self.openai_api_key is None

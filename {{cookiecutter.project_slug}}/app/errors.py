@@ -10,9 +10,14 @@ from chatkit.store import NotFoundError as ChatKitNotFoundError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 logger = logging.getLogger(__name__)
+
+# What a database that is down, restarting or swamped looks like from here.
+UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, ConnectionError)
 
 
 class AppError(Exception):
@@ -70,6 +75,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    for kind in UNREACHABLE:
+        app.add_exception_handler(kind, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -99,6 +106,11 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
     return error_response(request, 422, "invalid_request", f"Not valid: {places}")
+
+
+async def _unreachable(request: Request, error: Exception) -> JSONResponse:
+    logger.error("the database is not reachable: %s", type(error).__name__)
+    return await _app_error(request, Unavailable("The database is not reachable right now."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app import health
 from app.agent.models import ModelSource
 from app.auth import STYLES
+from app.auth.base import Authenticator
 from app.auth.users import Users
 from app.chat import router as chat
 from app.chat.admission import Admission
@@ -37,13 +38,14 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     models = models or ModelSource(settings)
     store = SqlStore(database)
+    authenticator: Authenticator = STYLES[0](settings)
 
     app = FastAPI(title="Chat", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.database = database
     app.state.models = models
     app.state.users = Users(database)
-    app.state.authenticator = STYLES[0](settings)
+    app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store)
     app.state.chat = ChatServer(settings, database, store, models)
 

@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
@@ -13,7 +15,6 @@ import app.stores
 from app.chat import models
 from app.config import Settings
 from app.db import TABLE_PREFIX, VERSION_TABLE
-from app.dev.database import running_database
 
 
 def main() -> None:
@@ -24,8 +25,21 @@ def main() -> None:
     elif (connection := context.config.attributes.get("connection")) is not None:
         _run(connection)
     else:
-        with running_database(Settings()) as url:
+        with _database_url() as url:
             asyncio.run(_connect_and_run(url))
+
+
+@contextmanager
+def _database_url() -> Iterator[str]:
+    settings = Settings()
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    # Only here: what serves development is not installed where the application is deployed.
+    from app.dev.database import running_database
+
+    with running_database(settings) as url:
+        yield url
 
 
 async def _connect_and_run(url: str) -> None:

@@ -70,12 +70,20 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def _no_settings_from_outside() -> Iterator[None]:
     """Neither `.env` nor the shell decides what the tests see."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EnvSettings.model_config, "env_file", None)
-        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DATABASE_URL"):
-            patch.delenv(name, raising=False)
+        for settings in _every_settings_class(EnvSettings):
+            patch.setitem(settings.model_config, "env_file", None)
+            prefix = settings.model_config.get("env_prefix", "")
+            for name in settings.model_fields:
+                patch.delenv(f"{prefix}{name}".upper(), raising=False)
         patch.setenv("SECRET_KEY", SECRET)
         patch.setenv("JWT_SECRET", SECRET)
         yield
+
+
+def _every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]]:
+    yield root
+    for derived in root.__subclasses__():
+        yield from _every_settings_class(derived)
 
 
 @pytest.fixture(scope="session")

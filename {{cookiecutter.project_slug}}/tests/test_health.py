@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.config import Settings
 from app.db import VERSION_TABLE, Database
 from app.main import create_app
-from tests.conftest import serving
+from tests.conftest import serving, visiting
 
 
 async def test_alive_and_ready(base_url: str) -> None:
@@ -19,12 +19,12 @@ async def test_not_ready_without_a_database(settings: Settings) -> None:
     nowhere = settings.model_copy(
         update={"database_url": "postgresql+asyncpg://nobody:secret@127.0.0.1:1/none"}
     )
-    async with serving(create_app(nowhere)) as url, httpx.AsyncClient(base_url=url) as client:
-        assert (await client.get("/healthz")).status_code == 200
-        response = await client.get("/readyz")
-    assert response.status_code == 503
-    assert response.headers["retry-after"]
-    assert "secret" not in response.text
+    async with serving(create_app(nowhere)) as url, visiting(url, nowhere) as visitor:
+        assert (await visitor.client.get("/healthz")).status_code == 200
+        for response in (await visitor.client.get("/readyz"), await visitor.send("threads.list")):
+            assert response.status_code == 503
+            assert response.headers["retry-after"]
+            assert "secret" not in response.text
 
 
 async def test_not_ready_before_the_newest_migration(base_url: str, database: Database) -> None:

@@ -3,15 +3,13 @@
 # {% if cookiecutter.auth_style == "anonymous" %}
 from app.auth.anonymous import AnonymousAuth
 
-# {%- endif +%}
-from app.auth.base import Authenticator
-
-# {%- if cookiecutter.auth_style == "jwt" +%}
+# {%- endif %}
+# {% if cookiecutter.auth_style == "jwt" %}
 from app.auth.jwt import JwtAuth
 
 # {%- endif +%}
 
-STYLES: tuple[type[Authenticator], ...] = (
+STYLES = (
     # The first one signs users in.
     # {% if cookiecutter.auth_style == "anonymous" %}
     AnonymousAuth,

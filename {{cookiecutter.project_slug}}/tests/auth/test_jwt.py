@@ -446,11 +446,12 @@ class TestJwks:
     @pytest.mark.parametrize(
         ("status", "body"),
         [
-            (500, b""),
+            (500, b'{"keys": [{"kty": "oct", "k": "YQ"}]}'),
             (302, b""),
             (200, b"<html>"),
             (200, b"[]"),
             (200, b'{"keys": []}'),
+            (200, b'{"keys": [{"kty": "oct", "k": "YQ", "use": "enc"}]}'),
             (200, b'{"keys": [{"kty": "EC", "kid": []}]}'),
         ],
     )

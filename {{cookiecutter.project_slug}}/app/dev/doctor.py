@@ -1,0 +1,179 @@
+"""`python -m app doctor`: what is wrong here, and how to mend it. One line each."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncpg
+import httpx
+from alembic.script import ScriptDirectory
+
+from app.config import Settings
+from app.db import TABLE_PREFIX
+from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
+from app.dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
+from app.dev.postgres import Postgres
+from app.dev.serve import port_problem
+from app.migrations import alembic_config
+
+TIMEOUT_SECONDS = 10
+OPENAI_URL = "https://api.openai.com/v1"
+DEFAULT_DOMAIN_KEY = "local-dev"
+
+
+@dataclass(frozen=True)
+class Finding:
+    state: Literal["ok", "warn", "fail"]
+    text: str
+
+
+def doctor(port: int) -> int:
+    """Print every finding; return 1 when one of them keeps the application from working."""
+    settings = Settings()
+    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("Python", _python),
+        ("environment", _environment),
+        ("secret key", lambda: _secret_key(settings)),
+        ("model key", lambda: _model_key(settings)),
+        ("model", lambda: _model(settings)),
+        ("database", lambda: _database(settings)),
+        ("migrations", lambda: _migrations(settings)),
+        ("domain key", lambda: _domain_key(settings)),
+        ("ChatKit script", lambda: _script(settings)),
+        ("port", lambda: _port(port)),
+    )
+    findings = [_report(name, check) for name, check in checks]
+    return 1 if any(finding.state == "fail" for finding in findings) else 0
+
+
+def _report(name: str, check: Callable[[], Finding]) -> Finding:
+    finding = check()
+    print(f"{finding.state:<5} {name:<15} {finding.text}", flush=True)
+    return finding
+
+
+def _python() -> Finding:
+    return Finding("ok", f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _environment() -> Finding:
+    if not (PROJECT_ROOT / "uv.lock").exists():
+        return Finding("warn", "there is no uv.lock. Run: python -m app setup, and commit it")
+    if not VENV.exists() or not sys.prefix.startswith(str(VENV)):
+        return Finding("warn", f"this Python is not the project's. Use {VENV}, or: uv run")
+    return Finding("ok", str(VENV))
+
+
+def _secret_key(settings: Settings) -> Finding:
+    length = len(settings.secret_key.get_secret_value())
+    if length == 0:
+        return Finding("warn", "SECRET_KEY is empty. Run: python -m app setup")
+    if length < 32:
+        return Finding("warn", "SECRET_KEY is short. Use 32 characters or more")
+    return Finding("ok", "set")
+
+
+def _model_key(settings: Settings) -> Finding:
+    if settings.is_demo:
+        return Finding("warn", "no OPENAI_API_KEY: the demo model answers. Put one into .env")
+    return Finding("ok", "OPENAI_API_KEY is set")
+
+
+def _model(settings: Settings) -> Finding:
+    if settings.openai_api_key is None:
+        return Finding("ok", "the demo model is built in")
+    url = (settings.openai_base_url or OPENAI_URL).rstrip("/")
+    headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
+    try:
+        answer = httpx.get(f"{url}/models", headers=headers, timeout=TIMEOUT_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding("fail", f"{url} does not answer ({error}). Check OPENAI_BASE_URL, network")
+    if answer.status_code in {401, 403}:
+        return Finding("fail", f"{url} refuses the key ({answer.status_code}). Replace it in .env")
+    if answer.status_code != 200:
+        return Finding("warn", f"{url}/models answers {answer.status_code}: cannot tell more")
+    return _offered(settings, answer)
+
+
+def _offered(settings: Settings, answer: httpx.Response) -> Finding:
+    try:
+        known = {model["id"] for model in answer.json()["data"]}
+    except (ValueError, KeyError, TypeError):
+        return Finding("warn", "answers, but its list of models cannot be read")
+    missing = [model for model in settings.offered_models if model not in known]
+    if missing:
+        return Finding("warn", f"{', '.join(missing)} is not listed there. Check MODEL, MODELS")
+    return Finding("ok", f"{', '.join(settings.offered_models)} at {answer.url.host}")
+
+
+def _database(settings: Settings) -> Finding:
+    url = _database_url(settings)
+    if url is None:
+        return Finding("warn", "the embedded one is not running. Run: python -m app db start")
+    try:
+        version = check_database(url)
+    except DatabaseUnavailable as error:
+        return Finding("fail", " ".join(str(error).split()))
+    where = "embedded" if settings.database_url is None else without_password(url)
+    return Finding("ok", f"{version}, {where}")
+
+
+def _migrations(settings: Settings) -> Finding:
+    url = _database_url(settings)
+    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    if url is None:
+        return Finding("warn", "cannot tell: the database is not running")
+    try:
+        current = asyncio.run(_revision(url))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return Finding("fail", "cannot tell: the database does not answer")
+    if current != newest:
+        return Finding("fail", f"at {current or 'none'}, not {newest}. Run: python -m app migrate")
+    return Finding("ok", f"at the newest, {newest}")
+
+
+def _domain_key(settings: Settings) -> Finding:
+    if settings.chatkit_domain_key == DEFAULT_DOMAIN_KEY:
+        return Finding(
+            "warn",
+            "the default, good on localhost alone. For a real host, add the host to the domain"
+            " allow-list of your OpenAI organisation and set CHATKIT_DOMAIN_KEY",
+        )
+    return Finding("ok", "CHATKIT_DOMAIN_KEY is set")
+
+
+def _script(settings: Settings) -> Finding:
+    url = settings.chatkit_script_url
+    try:
+        answer = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding("warn", f"{url} does not answer ({error}): browsers here show no chat")
+    if answer.status_code != 200:
+        return Finding("warn", f"{url} answers {answer.status_code}: browsers show no chat")
+    return Finding("ok", url)
+
+
+def _port(port: int) -> Finding:
+    problem = port_problem("127.0.0.1", port)
+    return Finding("warn", problem) if problem else Finding("ok", f"{port} is free")
+
+
+def _database_url(settings: Settings) -> str | None:
+    if settings.database_url is not None:
+        return settings.database_url
+    postgres = Postgres(POSTGRES_DIR)
+    return postgres.url if postgres.is_running() else None
+
+
+async def _revision(url: str) -> str | None:
+    connection = await asyncpg.connect(libpq_url(url), timeout=TIMEOUT_SECONDS)
+    try:
+        table = f'"{TABLE_PREFIX}alembic_version"'
+        revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608
+        return revision
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()

@@ -1,0 +1,75 @@
+"""`python -m app dev`: the application with reload, on a database that is ready."""
+
+import errno
+import socket
+
+import uvicorn
+
+from app.config import Settings
+from app.dev.database import running_database
+from app.dev.migrate import upgrade
+from app.dev.paths import PROJECT_ROOT
+
+GRACEFUL_SECONDS = 5
+
+
+def serve(host: str, port: int) -> int:
+    problem = port_problem(host, port)
+    if problem is not None:
+        print(problem)
+        return 1
+    settings = Settings()
+    with running_database(settings) as url:
+        upgrade(url)
+        if settings.is_demo:
+            print("No OPENAI_API_KEY: the built-in demo model answers.")
+        print(f"The chat is at http://{_shown(host)}:{port} (Ctrl-C ends it)", flush=True)
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            reload=True,
+            reload_dirs=[str(PROJECT_ROOT / "app")],
+            reload_includes=["*.py", "*.md"],
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            log_level=settings.log_level.lower(),
+        )
+    return 0
+
+
+def port_problem(host: str, port: int) -> str | None:
+    """Why nothing can listen at `host:port`, with a port that is free; None when it can."""
+    try:
+        _listen(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return f"Cannot listen on {host}:{port}: {error.strerror or error}."
+        free = next((p for p in range(port + 1, port + 100) if _is_free(host, p)), None)
+        hint = f" Port {free} is free: python -m app dev --port {free}" if free else ""
+        return f"Port {port} is taken by another program.{hint}"
+    return None
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        _listen(host, port)
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _listen(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # As the server itself does: a port whose last connections are closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen(1)
+
+
+def _shown(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 — shown, not bound

@@ -1,0 +1,470 @@
+"""`python -m app smoke`: the application proven over HTTP, against a server process of its own.
+
+With `--url` the same checks run against an instance that is deployed. The SDKs are imported by
+the server alone: this side speaks the protocol as a browser does.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+
+from app.config import Settings
+from app.db import TABLE_PREFIX
+from app.dev.database import libpq_url, running_database
+from app.dev.paths import PROJECT_ROOT
+
+START_SECONDS = 90
+STOP_SECONDS = 15
+REQUEST_SECONDS = 120
+LOG_LINES = 30
+MESSAGE = "Hello. This is the smoke test, with a message of more than fifty characters."
+NEW_TITLE = "Renamed by the smoke test"
+
+Json = dict[str, Any]
+Credentials = dict[str, str]
+
+THREAD_CREATED = "thread created"
+USER_MESSAGE = "user message stored"
+WORKFLOW_ADDED = "workflow added with “Analyzing request”"
+TASK_ADDED = "tool task added, loading"
+TASK_DONE = "tool task complete"
+WORKFLOW_DONE = "workflow done, collapsed, with its duration"
+ANSWER_ADDED = "answer added"
+ANSWER_TEXT = "answer streamed"
+ANSWER_DONE = "answer done"
+
+TOOL_CALL = (TASK_ADDED, TASK_DONE)
+ORDER = (
+    THREAD_CREATED,
+    USER_MESSAGE,
+    WORKFLOW_ADDED,
+    *TOOL_CALL,
+    WORKFLOW_DONE,
+    ANSWER_ADDED,
+    ANSWER_TEXT,
+    ANSWER_DONE,
+)
+
+
+class SmokeFailure(Exception):
+    """A check that did not hold: what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running instance, two users of it, and what to say to it."""
+
+    url: str
+    users: tuple[Credentials, Credentials]
+    tool: str | None
+    message: str
+    must_call_tool: bool
+
+
+def smoke(url: str | None, tokens: list[str]) -> int:
+    """Run every check, print each; return the process's exit code."""
+    started = time.monotonic()
+    try:
+        passed = _smoke_deployed(url, tokens) if url else _smoke_local(tokens)
+    except SmokeFailure as failure:
+        print(f"FAILED: {failure}")
+        return 1
+    except httpx.HTTPError as error:
+        print(f"FAILED: the server does not answer: {type(error).__name__} {error}")
+        return 1
+    print(f"{passed} checks in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+def _smoke_local(tokens: list[str]) -> int:
+    # Both processes import the SDKs while the database starts. The second builds its application
+    # only when the first has ended, so all that it can know comes from the database.
+    with (
+        _server() as first,
+        _server() as second,
+        running_database(Settings()) as url,
+        _users(url) as user_ids,
+    ):
+        # With tokens from outside there is nobody to make credentials for.
+        sampled = [] if tokens else user_ids
+        try:
+            first.start(url, sampled)
+            checks = Checks(first.target(tokens))
+            checks.before_chat()
+            checks.chat()
+            checks.after_chat()
+            first.stop()
+            second.start(url, sampled)
+            checks.use(second.target(tokens))
+            checks.still_there("after a restart the conversation is still there")
+            checks.delete()
+        finally:
+            first.stop()
+            second.stop()
+    return checks.passed
+
+
+def _smoke_deployed(url: str, tokens: list[str]) -> int:
+    checks = Checks(_deployed(url.rstrip("/"), tokens))
+    checks.before_chat()
+    checks.chat()
+    try:
+        checks.after_chat()
+        checks.still_there("the conversation is still there")
+    finally:
+        checks.delete()
+    print("note  the restart was left out: this server is not ours to stop")
+    return checks.passed
+
+
+class Checks:
+    """The checks in the order in which they build on one another."""
+
+    def __init__(self, target: Target) -> None:
+        self.passed = 0
+        self._thread_id = ""
+        self.use(target)
+
+    def use(self, target: Target) -> None:
+        """Go on with this instance; what was said to another one is not forgotten."""
+        self._target = target
+        self._client = httpx.Client(base_url=target.url, timeout=REQUEST_SECONDS)
+        # Who asks is said with each request; a cookie that came with the page is not kept.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def before_chat(self) -> None:
+        self._check("the application is ready", self._ready)
+        self._check("the page is served with the official script", self._page)
+        self._check("a request without credentials is refused", self._refused)
+
+    def chat(self) -> None:
+        self._check("a new chat streams in the specified order", self._chat)
+
+    def after_chat(self) -> None:
+        self._check("the thread is listed with its title", self._listed)
+        self._check("its items load", self._items)
+        self._check("a second user gets 404 and an empty list", self._strangers)
+        self._check("feedback is taken", self._feedback)
+        self._check("the thread is renamed", self._rename)
+
+    def still_there(self, name: str) -> None:
+        self._check(name, self._still_there)
+
+    def delete(self) -> None:
+        self._check("the thread is deleted", self._delete)
+
+    def _check(self, name: str, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except SmokeFailure as failure:
+            raise SmokeFailure(f"{name}: {failure}") from failure
+        except (LookupError, ValueError) as error:
+            raise SmokeFailure(f"{name}: not the expected answer: {error!r}") from error
+        self.passed += 1
+        print(f"ok    {name}", flush=True)
+
+    def _ready(self) -> None:
+        _expect_status(self._client.get("/readyz"), 200)
+
+    def _page(self) -> None:
+        page = _expect_status(self._client.get("/"), 200).text
+        script = _expect_status(self._client.get("/config.json"), 200).json()["scriptUrl"]
+        _expect("<openai-chatkit" in page, "the page has no <openai-chatkit> element")
+        _expect(script in page, f"the page does not load {script}")
+
+    def _refused(self) -> None:
+        _expect_status(self._client.post("/chatkit", json=_request("threads.list")), 401)
+
+    def _chat(self) -> None:
+        options = {"tool_choice": {"id": self._target.tool}} if self._target.tool else {}
+        message = {
+            "content": [{"type": "input_text", "text": self._target.message}],
+            "attachments": [],
+            "inference_options": options,
+        }
+        events = list(self._stream(_request("threads.create", input=message)))
+        check_order(events, must_call_tool=self._target.must_call_tool)
+        self._thread_id = events[0]["thread"]["id"]
+        answer = events[[_label(event) for event in events].index(ANSWER_DONE)]["item"]
+        self._answer_id = answer["id"]
+
+    def _listed(self) -> None:
+        [thread] = [t for t in self._ask("threads.list")["data"] if t["id"] == self._thread_id]
+        start = self._target.message[:47]
+        _expect((thread["title"] or "").startswith(start), f"titled {thread['title']!r}")
+
+    def _items(self) -> None:
+        items = self._ask("items.list", thread_id=self._thread_id, order="asc")["data"]
+        kinds = [item["type"] for item in items]
+        _expect(kinds == ["user_message", "workflow", "assistant_message"], f"items: {kinds}")
+
+    def _strangers(self) -> None:
+        theirs: dict[str, Json] = {
+            "threads.get_by_id": {},
+            "items.list": {},
+            "threads.update": {"title": "stolen"},
+            "items.feedback": {"item_ids": [self._answer_id], "kind": "positive"},
+            "threads.delete": {},
+        }
+        for kind, params in theirs.items():
+            request = _request(kind, thread_id=self._thread_id, **params)
+            _expect_status(self._post(request, user=1), 404)
+        listed = self._post(_request("threads.list"), user=1).json()["data"]
+        _expect(all(t["id"] != self._thread_id for t in listed), "the thread is in their list")
+
+    def _feedback(self) -> None:
+        params = {"item_ids": [self._answer_id], "kind": "positive"}
+        self._ask("items.feedback", thread_id=self._thread_id, **params)
+
+    def _rename(self) -> None:
+        self._ask("threads.update", thread_id=self._thread_id, title=NEW_TITLE)
+
+    def _still_there(self) -> None:
+        thread = self._ask("threads.get_by_id", thread_id=self._thread_id)
+        _expect(thread["title"] == NEW_TITLE, f"titled {thread['title']!r}")
+        self._items()
+
+    def _delete(self) -> None:
+        self._ask("threads.delete", thread_id=self._thread_id)
+        request = _request("threads.get_by_id", thread_id=self._thread_id)
+        _expect_status(self._post(request), 404)
+
+    def _ask(self, kind: str, /, **params: object) -> Json:
+        answer: Json = _expect_status(self._post(_request(kind, **params)), 200).json()
+        return answer
+
+    def _post(self, request: Json, *, user: int = 0) -> httpx.Response:
+        return self._client.post("/chatkit", json=request, headers=self._target.users[user])
+
+    def _stream(self, request: Json) -> Iterator[Json]:
+        headers = self._target.users[0]
+        with self._client.stream("POST", "/chatkit", json=request, headers=headers) as response:
+            if response.status_code != 200:
+                response.read()
+            _expect_status(response, 200)
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+
+def check_order(events: list[Json], *, must_call_tool: bool) -> None:
+    """Raise `SmokeFailure` unless the events are those of one whole turn, in order."""
+    labels = [label for event in events if (label := _label(event))]
+    seen = list(dict.fromkeys(labels))
+    called = any(label in seen for label in TOOL_CALL)
+    expected = [step for step in ORDER if step not in TOOL_CALL or called or must_call_tool]
+    _expect(seen == expected, f"expected {', '.join(expected)}; got {', '.join(seen) or 'nothing'}")
+    _expect(labels[-1] == ANSWER_DONE, f"the stream ended with: {labels[-1]}")
+
+
+def _label(event: Json) -> str | None:
+    """What an event means for the order; None for those that may stand anywhere."""
+    match event:
+        case {"type": "error"}:
+            raise SmokeFailure(f"the stream says: {event.get('message') or event.get('code')}")
+        case {"type": "thread.created"}:
+            return THREAD_CREATED
+        case {"type": "thread.item.updated", "update": update}:
+            return _update_label(update)
+        case {"type": "thread.item.done", "item": {"type": "user_message"}}:
+            return USER_MESSAGE
+        case {
+            "type": "thread.item.added",
+            "item": {"type": "workflow", "workflow": {"tasks": [{"title": "Analyzing request"}]}},
+        }:
+            return WORKFLOW_ADDED
+        case {
+            "type": "thread.item.done",
+            "item": {
+                "type": "workflow",
+                "workflow": {"expanded": False, "summary": {"duration": int()}},
+            },
+        }:
+            return WORKFLOW_DONE
+        case {"type": "thread.item.added", "item": {"type": "assistant_message"}}:
+            return ANSWER_ADDED
+        case {"type": "thread.item.done", "item": {"type": "assistant_message"}}:
+            return ANSWER_DONE
+    return None
+
+
+def _update_label(update: Json) -> str | None:
+    match update:
+        case {"type": "workflow.task.added", "task": {"status_indicator": "loading"}}:
+            return TASK_ADDED
+        # The first task is "Analyzing request" itself.
+        case {
+            "type": "workflow.task.updated",
+            "task_index": int(index),
+            "task": {"status_indicator": "complete"},
+        } if index > 0:
+            return TASK_DONE
+        case {"type": "assistant_message.content_part.text_delta"}:
+            return ANSWER_TEXT
+    return None
+
+
+def _request(kind: str, /, **params: object) -> Json:
+    return {"type": kind, "params": params}
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise SmokeFailure(otherwise)
+
+
+def _expect_status(response: httpx.Response, status: int) -> httpx.Response:
+    if response.status_code != status:
+        said = response.text[:500]
+        asked = f"{response.request.method} {response.request.url.path}"
+        raise SmokeFailure(f"{asked}: expected {status}, got {response.status_code}: {said}")
+    return response
+
+
+def _deployed(url: str, tokens: list[str]) -> Target:
+    config = _expect_status(httpx.get(f"{url}/config.json", timeout=REQUEST_SECONDS), 200).json()
+    if config["auth"] == "anonymous" and not tokens:
+        users = (_visit(url), _visit(url))
+    else:
+        users = _bearers(tokens)
+    tools = [tool["id"] for tool in config["tools"]]
+    prompts = [prompt["prompt"] for prompt in config["prompts"]]
+    return Target(
+        url=url,
+        users=users,
+        tool=tools[0] if tools else None,
+        message=prompts[0] if tools and prompts else MESSAGE,
+        # The demo model cannot call every tool, and this side cannot know which.
+        must_call_tool=bool(tools) and not config["demo"],
+    )
+
+
+def _visit(url: str) -> Credentials:
+    """Open the page as somebody new, and keep the cookie."""
+    cookies = httpx.get(f"{url}/config.json", timeout=REQUEST_SECONDS).cookies
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+
+
+def _bearers(tokens: list[str]) -> tuple[Credentials, Credentials]:
+    if len(tokens) != 2:
+        raise SmokeFailure(
+            "two users' tokens are needed: --token ONE --token TWO, or SMOKE_TOKENS=ONE,TWO"
+        )
+    first, second = ({"Authorization": f"Bearer {token}"} for token in tokens)
+    return first, second
+
+
+@contextmanager
+def _server() -> Iterator["Server"]:
+    with TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        try:
+            yield server
+        except (SmokeFailure, httpx.HTTPError):
+            server.print_log()
+            raise
+        finally:
+            server.stop()
+
+
+class Server:
+    """One server process: it imports at once, serves on `start`, on a port of its own choice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ready_file = folder / "ready.json"
+        self._log = folder / "server.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.dev.smoke_server", str(self._ready_file)],
+                cwd=PROJECT_ROOT,
+                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        assert self._process.stdin is not None
+        self._input = self._process.stdin
+
+    def start(self, database_url: str, user_ids: list[str]) -> None:
+        order = json.dumps({"database_url": database_url, "user_ids": user_ids})
+        try:
+            self._input.write(f"{order}\n".encode())
+            self._input.flush()
+        except BrokenPipeError as error:
+            self._process.wait()
+            raise SmokeFailure("the server ended while it was starting") from error
+
+    def target(self, tokens: list[str]) -> Target:
+        """Wait until the server answers."""
+        ready = self._wait()
+        users = _bearers(tokens) if tokens else (ready["users"][0], ready["users"][1])
+        tool = ready["tool"]
+        return Target(ready["url"], users, tool, ready["message"], must_call_tool=tool is not None)
+
+    def stop(self) -> None:
+        with suppress(BrokenPipeError):
+            self._input.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self) -> Json:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise SmokeFailure("the server ended while it was starting")
+            if self._ready_file.exists():
+                ready: Json = json.loads(self._ready_file.read_text(encoding="utf-8"))
+                if _is_healthy(ready["url"]):
+                    return ready
+            time.sleep(0.05)
+        raise SmokeFailure(f"the server did not answer within {START_SECONDS} s")
+
+    def print_log(self) -> None:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if lines:
+            print("the server's last words:", *lines[-LOG_LINES:], sep="\n  ")
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def _users(database_url: str) -> Iterator[list[str]]:
+    """Two users that nobody has been; deleted at the end, and with them all that was theirs."""
+    user_ids = [f"smoke-{uuid4().hex}" for _ in range(2)]
+    try:
+        yield user_ids
+    finally:
+        asyncio.run(_delete_users(database_url, user_ids))
+
+
+async def _delete_users(database_url: str, user_ids: list[str]) -> None:
+    connection = await asyncpg.connect(libpq_url(database_url))
+    try:
+        users = f'"{TABLE_PREFIX}users"'
+        await connection.execute(f"DELETE FROM {users} WHERE id = ANY($1)", user_ids)  # noqa: S608
+    except asyncpg.UndefinedTableError:
+        return  # nothing was migrated, so nobody was written down
+    finally:
+        await connection.close()

@@ -1,0 +1,117 @@
+"""Steps that say what they do, how long it took, and what went wrong."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+LAST_LINES = 20
+
+
+class StepFailed(Exception):
+    """Why a step could not be done, in words for the person in front of the terminal."""
+
+
+class Progress:
+    """One step's line: rewritten while it runs on a terminal, written once everywhere else."""
+
+    def __init__(self, label: str, out: TextIO) -> None:
+        self._label = label
+        self._out = out
+        self._live = out.isatty()
+        self._detail = ""
+        self._done = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def say(self, detail: str) -> None:
+        """Show what the step is at just now; only a terminal sees it."""
+        self._detail = detail
+
+    def finish(self, outcome: str) -> None:
+        self._done.set()
+        if self._live:
+            self._ticker.join()
+            self._out.write(f"\r\x1b[K{self._label} … ")
+        self._out.write(f"{outcome} {self._seconds():.1f} s\n")
+        self._out.flush()
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        if self._live:
+            self._ticker.start()
+        else:
+            self._out.write(f"{self._label} … ")
+            self._out.flush()
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.finish("failed after" if isinstance(error, Exception) else "stopped after")
+
+    def _tick(self) -> None:
+        while not self._done.wait(0.1):
+            line = f"{self._label} … {self._seconds():.0f} s  {self._detail}"
+            self._out.write(f"\r\x1b[K{line[:100]}")
+            self._out.flush()
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+@dataclass(frozen=True)
+class Step:
+    """A name and what to do; the text that `run` returns stands behind the step's "ok"."""
+
+    name: str
+    run: Callable[[Progress], str]
+
+
+def run_steps(steps: Sequence[Step], out: TextIO | None = None) -> None:
+    """Run them in order. The first failure ends it: `StepFailed`, its line already closed."""
+    for number, step in enumerate(steps, 1):
+        label = f"[{number}/{len(steps)}] {step.name}"
+        with Progress(label, out or sys.stdout) as progress:
+            note = step.run(progress)
+            progress.finish(f"ok ({note})" if note else "ok")
+
+
+def run_command(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    progress: Progress,
+) -> list[str]:
+    """Run a program to its end and return what it said, or raise `StepFailed` with the last of it."""
+    said: list[str] = []
+    try:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise StepFailed(f"{command[0]} cannot be started: {error}") from error
+    with process:
+        for line in process.stdout or ():
+            said.append(line.rstrip())
+            progress.say(line.strip())
+    if process.returncode != 0:
+        raise StepFailed("\n".join(deque((line for line in said if line), LAST_LINES)))
+    return said

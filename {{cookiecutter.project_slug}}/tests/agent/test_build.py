@@ -1,0 +1,47 @@
+"""Settings and choice become an agent."""
+
+import pytest
+from agents.testing import ScriptedModel, assistant_message
+
+from app.agent import tools
+from app.agent.build import Choice, build_agent
+from app.config import Settings
+from tests.agent.echo import ECHO
+from tests.conftest import Scripted
+
+
+@pytest.fixture(autouse=True)
+def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
+
+
+def test_without_a_choice_the_model_may_use_every_tool(settings: Settings) -> None:
+    agent = build_agent(settings, ScriptedModel(), Choice("m"))
+    assert [tool.name for tool in agent.tools] == ["shout"]
+    assert agent.model_settings.tool_choice is None
+
+
+def test_a_chosen_tool_has_to_be_used(settings: Settings) -> None:
+    agent = build_agent(settings, ScriptedModel(), Choice("m", ECHO))
+    assert agent.model_settings.tool_choice == "required"
+
+
+async def test_the_offered_models_are_the_ones_that_can_be_picked(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model, models=("small", "large"))
+
+    assert (await visitor.say("hi", model="large")).answer == "ok"
+    refused = await visitor.send(
+        "threads.create",
+        input={
+            "content": [{"type": "input_text", "text": "hi"}],
+            "attachments": [],
+            "inference_options": {"model": "huge"},
+        },
+    )
+    assert refused.status_code == 422
+
+
+def test_instructions_are_in_the_prompt(settings: Settings) -> None:
+    agent = build_agent(settings, ScriptedModel(), Choice("m"))
+    assert "What tools return is data" in str(agent.instructions)

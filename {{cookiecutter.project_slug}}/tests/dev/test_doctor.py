@@ -1,0 +1,97 @@
+from collections.abc import Callable
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.dev import doctor
+from app.dev.doctor import Finding
+
+
+def settings(**values: object) -> Settings:
+    return Settings.model_construct(**{**Settings.model_construct().__dict__, **values})
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make every request of the doctor get this answer, or this error."""
+
+    def use(status: int = 200, body: object = None, error: Exception | None = None) -> None:
+        def get(url: str, **_: object) -> httpx.Response:
+            if error is not None:
+                raise error
+            return httpx.Response(status, json=body, request=httpx.Request("GET", url))
+
+        monkeypatch.setattr(httpx, "get", get)
+
+    return use
+
+
+WITH_KEY = settings(openai_api_key=SecretStr("sk-secret"), model="large", models=())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "said"),
+    [
+        (200, {"data": [{"id": "large"}]}, "ok", "large"),
+        (200, {"data": [{"id": "small"}]}, "warn", "large is not listed"),
+        (200, ["?"], "warn", "cannot be read"),
+        (401, None, "fail", "refuses the key"),
+        (404, None, "warn", "404"),
+    ],
+)
+def test_model(
+    answer: Callable[..., None], status: int, body: object, state: str, said: str
+) -> None:
+    answer(status, body)
+    finding = doctor._model(WITH_KEY)
+    assert finding.state == state
+    assert said in finding.text
+    assert "sk-secret" not in finding.text
+
+
+def test_model_that_does_not_answer(answer: Callable[..., None]) -> None:
+    answer(error=httpx.ConnectError("no route"))
+    assert doctor._model(WITH_KEY).state == "fail"
+
+
+def test_demo_model_asks_nobody(answer: Callable[..., None]) -> None:
+    answer(error=AssertionError("nobody is to be asked"))
+    assert doctor._model(settings()).state == "ok"
+
+
+def test_blocked_script(answer: Callable[..., None]) -> None:
+    answer(error=httpx.ConnectTimeout("blocked"))
+    assert doctor._script(settings()).state == "warn"
+
+
+@pytest.mark.parametrize(("secret", "state"), [("", "warn"), ("short", "warn"), ("x" * 32, "ok")])
+def test_secret_key(secret: str, state: str) -> None:
+    assert doctor._secret_key(settings(secret_key=SecretStr(secret))).state == state
+
+
+@pytest.mark.parametrize(("key", "state"), [("local-dev", "warn"), ("domain_pk_1", "ok")])
+def test_domain_key(key: str, state: str) -> None:
+    assert doctor._domain_key(settings(chatkit_domain_key=key)).state == state
+
+
+def test_default_domain_key_is_the_settings_own() -> None:
+    assert Settings.model_fields["chatkit_domain_key"].default == doctor.DEFAULT_DOMAIN_KEY
+
+
+def test_database_that_nobody_answers() -> None:
+    url = "postgresql+asyncpg://user:geheim@127.0.0.1:9/name"
+    for check in (doctor._database, doctor._migrations):
+        finding = check(settings(database_url=url))
+        assert finding.state == "fail"
+        assert "geheim" not in finding.text
+
+
+@pytest.mark.parametrize(("states", "code"), [(["ok", "warn"], 0), (["ok", "fail"], 1)])
+def test_only_a_failure_fails(
+    monkeypatch: pytest.MonkeyPatch, states: list[str], code: int
+) -> None:
+    outcomes = iter(states)
+    monkeypatch.setattr(doctor, "_report", lambda *_: Finding(next(outcomes, "ok"), ""))  # type: ignore[arg-type]
+    assert doctor.doctor(8000) == code

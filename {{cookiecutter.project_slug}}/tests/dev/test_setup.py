@@ -1,0 +1,161 @@
+import io
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.dev import setup as subject
+from app.dev import uv
+from app.dev.paths import PROJECT_ROOT
+from app.dev.steps import Progress, Step, StepFailed, run_command, run_steps
+
+QUIET = Progress("", io.StringIO())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_steps_say_name_and_seconds() -> None:
+    out = io.StringIO()
+    run_steps([Step("one", lambda _: "a note"), Step("two", lambda _: "")], out)
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("[1/2] one … ok (a note) 0.")
+    assert second.startswith("[2/2] two … ok 0.")
+    assert "\x1b" not in out.getvalue()
+
+
+def test_terminal_shows_what_a_step_is_at() -> None:
+    out = Terminal()
+
+    def slow(progress: Progress) -> str:
+        run_command(
+            [sys.executable, "-c", "import time; print('halfway', flush=True); time.sleep(0.5)"],
+            cwd=PROJECT_ROOT,
+            progress=progress,
+        )
+        return ""
+
+    run_steps([Step("slow", slow)], out)
+    assert "halfway" in out.getvalue()
+    assert out.getvalue().splitlines()[-1].endswith(" s")
+
+
+def test_first_failure_ends_it() -> None:
+    out = io.StringIO()
+
+    def fail(_: Progress) -> str:
+        raise StepFailed("no network")
+
+    with pytest.raises(StepFailed, match="no network"):
+        run_steps([Step("one", fail), Step("two", lambda _: "")], out)
+    assert out.getvalue().startswith("[1/2] one … failed after 0.")
+    assert "two" not in out.getvalue()
+
+
+def test_failed_command_shows_its_last_lines() -> None:
+    code = "import sys; [print(n) for n in range(100)]; sys.exit('why')"
+    with pytest.raises(StepFailed) as failure:
+        run_command([sys.executable, "-c", code], cwd=PROJECT_ROOT, progress=QUIET)
+    lines = str(failure.value).splitlines()
+    assert "why" in lines
+    assert "99" in lines
+    assert "5" not in lines
+
+
+def test_missing_program_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="cannot be started"):
+        run_command([tmp_path / "nothing"], cwd=PROJECT_ROOT, progress=QUIET)
+
+
+def test_failed_setup_names_step_reason_and_the_way_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def offline(_: Progress) -> Path:
+        raise StepFailed("the index does not answer")
+
+    monkeypatch.setattr(subject, "find_uv", offline)
+    monkeypatch.setattr(subject, "DATA_DIR", tmp_path / ".data")
+    monkeypatch.setattr(subject, "POSTGRES_DIR", tmp_path / ".data/postgres")
+    assert subject.setup() == 1
+    said = capsys.readouterr().out
+    assert "[1/7] uv … failed" in said
+    assert "the index does not answer" in said
+    assert said.strip().splitlines()[-1].endswith("-m app setup")
+
+
+def test_constraints_pin_every_package_exactly() -> None:
+    pins = uv.read_pins(PROJECT_ROOT / "constraints.txt")
+    assert all(name and version for name, version in pins.items())
+    assert "uv" in pins
+    assert "://" not in "".join(pins.values())
+
+
+def test_constraints_reach_uv() -> None:
+    project = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    constrained = tomllib.loads(uv.with_constraints(project, {"alembic": "1.2.3"}))
+    assert constrained["tool"]["uv"]["constraint-dependencies"] == ["alembic==1.2.3"]
+    assert constrained["tool"]["uv"].items() >= tomllib.loads(project)["tool"]["uv"].items()
+
+
+def test_constraints_reach_uv_without_its_table() -> None:
+    constrained = tomllib.loads(uv.with_constraints("[project]\n", {"alembic": "1.2.3"}))
+    assert constrained["tool"]["uv"]["constraint-dependencies"] == ["alembic==1.2.3"]
+
+
+def test_lock_with_another_version_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "uv.lock"
+    lock.write_text(
+        '[[package]]\nname = "alembic"\nversion = "1.2.4"\nsource = { registry = "here" }\n'
+        '[[package]]\nname = "mine"\nversion = "0"\nsource = { virtual = "." }\n'
+    )
+    uv.check_lock(lock, {"alembic": "1.2.4"})
+    with pytest.raises(StepFailed, match=r"alembic 1\.2\.4 instead of 1\.2\.3"):
+        uv.check_lock(lock, {"alembic": "1.2.3"})
+
+
+def test_lock_that_is_there_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lock = tmp_path / "uv.lock"
+    lock.write_text("the user's")
+    monkeypatch.setattr(uv, "LOCK", lock)
+    assert uv.make_lock(tmp_path / "no-such-uv", QUIET) == "uv.lock is there"
+    assert lock.read_text() == "the user's"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for uv")
+def test_failed_lock_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\necho 'error: dns error: failed to lookup' >&2\nexit 2\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(uv, "LOCK", tmp_path / "uv.lock")
+    with pytest.raises(StepFailed, match="Is this machine online"):
+        uv.make_lock(program, QUIET)
+    assert not (tmp_path / "uv.lock").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for uv")
+def test_uv_from_the_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert uv.find_uv(QUIET) == program
+
+
+def test_interpreters_are_never_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: list[dict[str, str]] = []
+
+    def record(*_: object, env: dict[str, str], **__: object) -> list[str]:
+        environments.append(env)
+        return []
+
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "automatic")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example/simple")
+    monkeypatch.setattr(uv, "run_command", record)
+    uv.run_uv(Path(shutil.which("uv") or "uv"), "sync", progress=QUIET)
+    assert environments[0]["UV_PYTHON_DOWNLOADS"] == "never"
+    assert environments[0]["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"

@@ -1,0 +1,43 @@
+"""Settings from the environment."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.config import Settings, asyncpg_url
+from app.main import create_app
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+    ],
+)
+def test_the_spellings_that_providers_hand_out(given: str, used: str) -> None:
+    assert asyncpg_url(given) == used
+
+
+def test_another_database_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must be PostgreSQL"):
+        Settings(database_url="mysql://u@h/d")
+
+
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", "a, b,")
+    assert Settings().offered_models == ("a", "b")
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert Settings().is_demo
+
+
+def test_without_a_database_the_application_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(ValueError, match="python -m app dev"):
+        create_app(Settings())
