@@ -1,0 +1,53 @@
+# make demo   a project with the default answers: set up, proved, served at http://127.0.0.1:8000
+#             SERVE=0 ends after the proof; ANSWERS="auth_style=jwt agent_tools=none" passes on
+# make test   the whole suite; ARGS="-m 'not slow'" passes on
+# make bench  how far `make demo SERVE=0` is from what cannot be avoided
+#
+# Nothing is installed outside this folder, and no interpreter is ever downloaded.
+
+PYTHON ?= python3
+SERVE ?= 1
+ANSWERS ?=
+ARGS ?=
+
+TEMPLATE := {{cookiecutter.project_slug}}
+PINS := $(TEMPLATE)/constraints.txt constraints.txt
+TOOLS := .venv/.complete
+FOUND := $(shell uv --version >/dev/null 2>&1 && command -v uv)
+export UV := $(or $(FOUND),$(CURDIR)/.uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: demo test bench lint
+
+demo: $(TOOLS)
+	@for project in build/demo/*/; do \
+	  [ ! -d "$$project.venv" ] || (cd "$$project" && .venv/bin/python -m app db stop) || :; done
+	@rm -rf build/demo build/template
+	@mkdir -p build/demo build/template
+	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/template/
+	CHATKIT_SETUP=strict .venv/bin/cookiecutter build/template --no-input \
+	  --keep-project-on-failure --output-dir build/demo $(ANSWERS)
+	@[ '$(SERVE)' = 0 ] || (cd build/demo/*/ && exec .venv/bin/python -m app dev)
+
+test: $(TOOLS)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+
+bench: $(TOOLS)
+	.venv/bin/python benchmarks/demo_floor.py
+
+lint: $(TOOLS)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+$(TOOLS): pyproject.toml $(PINS) | $(if $(FOUND),,.uv/bin/uv)
+	'$(UV)' venv --quiet --clear --python '$(or $(UV_PYTHON),>=3.11)' .venv
+	'$(UV)' pip install --quiet --python .venv/bin/python --group dev --group template \
+	  $(foreach file,$(PINS),--constraint '$(file)')
+	@touch $@
+
+# Where distributions split Python up, pip may be there and ensurepip not.
+.uv/bin/uv:
+	'$(PYTHON)' -m venv --without-pip .uv
+	'$(PYTHON)' -m pip --python .uv/bin/python install --quiet --disable-pip-version-check \
+	  --constraint '$(TEMPLATE)/constraints.txt' uv

@@ -1,0 +1,73 @@
+"""How far is `make demo SERVE=0`, with warm caches, from what cannot be avoided?
+
+What cannot be avoided, timed alone in the same run and in the same folder's file system: the
+environment from the lock, the first start of PostgreSQL, and importing the SDKs twice, each time
+in a fresh process. Exits non-zero when the demo takes more than `LIMIT` times as long.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+LIMIT = 1.5
+
+POSTGRES = """
+import sys
+from pathlib import Path
+from app.dev.postgres import Postgres
+getattr(Postgres(Path(sys.argv[1])), sys.argv[2])()
+"""
+
+
+def main() -> None:
+    demo = ["make", "demo", "SERVE=0"]
+    seconds(demo, REPO)  # warms the caches, and leaves a project with its lock
+    [project] = (path for path in (REPO / "build" / "demo").iterdir() if path.is_dir())
+    with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
+        floor = unavoidable(project, Path(folder))
+    whole = seconds(demo, REPO)
+
+    for name, took in floor.items():
+        print(f"{took:6.1f} s  {name}")
+    total = sum(floor.values())
+    print(f"{total:6.1f} s  what cannot be avoided")
+    print(f"{whole:6.1f} s  make demo SERVE=0")
+    print(f"{whole / total:6.2f}    times the unavoidable; at most {LIMIT}")
+    sys.exit(0 if whole <= LIMIT * total else 1)
+
+
+def unavoidable(project: Path, folder: Path) -> dict[str, float]:
+    """Seconds for each part, done in the empty `folder` as setup does it for `project`."""
+    for name in ("pyproject.toml", "uv.lock"):
+        (folder / name).write_bytes((project / name).read_bytes())
+    python = str(folder / ".venv" / "bin" / "python")
+    data = str(folder / ".data" / "postgres")
+    imports = [python, "-c", "import agents, chatkit.server"]
+    try:
+        return {
+            "environment from the lock": seconds(
+                [os.environ["UV"], "sync", "--frozen", "--quiet", "--python", sys.executable],
+                folder,
+            ),
+            "first start of PostgreSQL": seconds([python, "-c", POSTGRES, data, "start"], project),
+            "importing the SDKs": seconds(imports, folder),
+            "importing the SDKs again": seconds(imports, folder),
+        }
+    finally:
+        seconds([python, "-c", POSTGRES, data, "stop"], project)
+
+
+def seconds(command: list[str], folder: Path) -> float:
+    started = time.perf_counter()
+    subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True
+    )
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Prunes what was not chosen, then hands over to the project's own `python -m app setup`."""
+
+import itertools
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+# JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
+ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
+
+# Files that only exist for some answers. One stays if any chosen option names it.
+FILES: dict[str, dict[str, tuple[str, ...]]] = {
+    "agent_tools": {
+        "notes": (
+            "app/agent/tools/notes.py",
+            "app/stores/notes.py",
+            "migrations/versions/0002_notes.py",
+            "tests/agent/tools/test_notes.py",
+        ),
+        "web_search": (
+            "app/agent/tools/web_search.py",
+            "tests/agent/tools/test_web_search.py",
+        ),
+    },
+    "auth_style": {
+        "anonymous": ("app/auth/anonymous.py", "tests/auth/test_anonymous.py"),
+        "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py"),
+    },
+    "license": {
+        "MIT": ("LICENSE",),
+        "Apache-2.0": ("LICENSE",),
+    },
+}
+
+
+def main() -> None:
+    project = Path.cwd()
+    prune(project)
+    if is_rendered_for_comparison(project):
+        return
+    init_repository(project)
+    setup = os.environ.get("CHATKIT_SETUP", ANSWERS["setup"])
+    if setup == "skip":
+        print(f"Written to {printable(project)}. To set it up: {how_to_set_up(project)}")
+    elif not set_up(project):
+        print(f"Nothing is lost. To go on: {how_to_set_up(project)}", file=sys.stderr)
+        if setup == "strict":
+            print(f"What was made is also in {printable(keep_a_copy(project))}", file=sys.stderr)
+            sys.exit(1)
+
+
+def prune(project: Path) -> None:
+    for name in sorted(files_not_chosen(ANSWERS)):
+        file = project / name
+        file.unlink(missing_ok=True)
+        for folder in itertools.takewhile(lambda parent: parent != project, file.parents):
+            if not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+def files_not_chosen(answers: dict[str, Any]) -> set[str]:
+    chosen = {
+        "agent_tools": set(answers["__tools"].split(",")),
+        "auth_style": {answers["auth_style"]},
+        "license": {answers["license"]},
+    }
+    kept, all_files = set(), set()
+    for question, options in FILES.items():
+        for option, names in options.items():
+            all_files.update(names)
+            if option in chosen[question]:
+                kept.update(names)
+    return all_files - kept
+
+
+def is_rendered_for_comparison(project: Path) -> bool:
+    """True under cruft's check, diff and update, which render into a temporary folder.
+
+    `_commit` is in the context under cruft only. `cruft create` writes where the user asked.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    return "_commit" in ANSWERS and temporary in project.resolve().parents
+
+
+def init_repository(project: Path) -> None:
+    if any((folder / ".git").exists() for folder in (project, *project.parents)):
+        return
+    git = shutil.which("git")
+    if git is not None:
+        subprocess.run([git, "init", "--quiet", str(project)], check=False)
+
+
+def set_up(project: Path) -> bool:
+    """Run the project's own setup, which reports its steps. True when it is through."""
+    if sys.version_info < (3, 11):
+        print("Setting the project up needs Python 3.11 or newer.", file=sys.stderr)
+        return False
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "setup"],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except KeyboardInterrupt:
+        return False
+    return done.returncode == 0
+
+
+def how_to_set_up(project: Path) -> str:
+    return f"cd {shlex.quote(printable(project))} && python -m app setup"
+
+
+def keep_a_copy(project: Path) -> Path:
+    """Copy what cannot be made again to a folder beside.
+
+    Cookiecutter deletes the folder of a hook that fails, unless it was told
+    `--keep-project-on-failure`, which a hook cannot see.
+    """
+    names = itertools.chain(("",), (f"-{number}" for number in itertools.count(2)))
+    candidates = (project.with_name(f"{project.name}.failed{name}") for name in names)
+    target = next(candidate for candidate in candidates if not candidate.exists())
+    remade = shutil.ignore_patterns(".venv", "postgres", "__pycache__")
+    shutil.copytree(project, target, symlinks=True, ignore=remade)
+    return target
+
+
+def printable(path: Path) -> str:
+    """The path as this terminal can show it."""
+    encoding = sys.stdout.encoding or "ascii"
+    return str(path).encode(encoding, "backslashreplace").decode(encoding)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Bakes projects. `bake(auth_style="jwt")` answers a `BakedProject` that tests ask questions."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
+QUESTIONS: dict[str, Any] = json.loads((REPO / "cookiecutter.json").read_text(encoding="utf-8"))
+PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))}
+
+# Without bytecode and caches, so that what a test looks at is what was written.
+QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "RUFF_NO_CACHE": "true"}
+MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """What Cookiecutter made, and what it said while it did."""
+
+    path: Path
+    output: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    def files(self) -> dict[str, str]:
+        """The text of every file that came from the template, by its name in the project."""
+        return {
+            str(file.relative_to(self.path)): file.read_text(encoding="utf-8")
+            for file in sorted(self.path.rglob("*"))
+            if file.is_file() and not set(file.relative_to(self.path).parts) & set(MADE_LATER)
+        }
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+        """Run a program of the project's own environment inside it; return what it said."""
+        program = self.path / ".venv" / "bin" / command[0]
+        done = subprocess.run(
+            [str(program), *command[1:]],
+            cwd=self.path,
+            env=clean_environment() | self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+        return done.stdout
+
+
+class BakeFailed(Exception):
+    """Cookiecutter refused; `output` is what the person in front of the terminal read."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+
+Bake = Callable[..., BakedProject]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template alone. Cookiecutter copies the folder it is given: `.venv`, `build` and all."""
+    copy = tmp_path_factory.mktemp("template") / "chat"
+    copy_template(copy)
+    return copy
+
+
+@pytest.fixture
+def bake(
+    template: Path,
+    cookies: Any,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Bake:
+    """Answers in, files out. Nothing is set up."""
+    monkeypatch.setenv("CHATKIT_SETUP", "skip")
+
+    def bake(**answers: str) -> BakedProject:
+        capfd.readouterr()
+        result = cookies.bake(extra_context=answers, template=str(template))
+        output = "".join(capfd.readouterr())
+        if result.exception is not None:
+            raise BakeFailed(f"{output}\n{result.exception}")
+        return BakedProject(result.project_path, output)
+
+    return bake
+
+
+def generate(template: Path, folder: Path, *arguments: str, **environment: str) -> BakedProject:
+    """Run the `cookiecutter` command, with no terminal, as a script or a CI job would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [tool("cookiecutter"), str(template), "--no-input", "-o", str(folder), *arguments],
+        cwd=folder,
+        env=clean_environment() | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BakeFailed(done.stdout)
+    [path] = [entry for entry in folder.iterdir() if entry.is_dir()]
+    return BakedProject(path, done.stdout)
+
+
+def copy_template(target: Path) -> None:
+    target.mkdir(parents=True)
+    shutil.copy(REPO / "cookiecutter.json", target)
+    for folder in (REPO / "hooks", TEMPLATE):
+        caches = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", "node_modules")
+        shutil.copytree(folder, target / folder.name, ignore=caches)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would decide for the project under test."""
+    ours = ("CHATKIT_", "DATABASE_URL", "OPENAI_", "PYTEST_", "VIRTUAL_ENV", "JWT_", "GIT_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    return inherited | QUIET | {"UV": tool("uv")}
+
+
+def tool(name: str) -> str:
+    """A program of the environment that runs the tests."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def check(*command: str, cwd: Path, **environment: str) -> None:
+    """Run a checker; its complaints are the test's failure."""
+    done = subprocess.run(
+        [tool(command[0]), *command[1:]],
+        cwd=cwd,
+        env=clean_environment() | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def hook(name: str) -> ModuleType:
+    """A hook as a module, with the answers not yet rendered into it."""
+    source = (REPO / "hooks" / f"{name}.py").read_text(encoding="utf-8")
+    spec = importlib.util.spec_from_loader(name, loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    unrendered = "{{ cookiecutter | tojson }}"
+    exec(compile(source.replace(unrendered, "{}"), name, "exec"), module.__dict__)  # noqa: S102
+    return module
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for every check of a worker: the libraries are read once."""
+    return str(tmp_path_factory.mktemp("mypy"))

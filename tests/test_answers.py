@@ -1,0 +1,195 @@
+"""Every answer that works, works everywhere; every other one is refused before a file is there."""
+
+import ast
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from agents.models import get_default_model
+from conftest import PRESETS, QUESTIONS, TEMPLATE, Bake, BakeFailed, generate, hook
+
+CHOICES = {
+    question: values
+    for question, values in QUESTIONS.items()
+    if isinstance(values, list) and not question.startswith("_")
+}
+
+TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'end\\"
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        *((question, value) for question, values in CHOICES.items() for value in values),
+        *(("agent_tools", value) for value in ("all", "none", *QUESTIONS["_tools"])),
+    ],
+)
+def test_every_value_of_every_question_renders(bake: Bake, question: str, value: str) -> None:
+    project = bake(**{question: value})
+
+    assert project.has("app/main.py")
+    assert project.output.startswith("Written to ")
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_a_preset_renders_and_names_only_questions(
+    template: Path, tmp_path: Path, preset: Path
+) -> None:
+    answers = yaml.safe_load(preset.read_text(encoding="utf-8"))["default_context"]
+    assert set(answers) <= set(QUESTIONS)
+
+    project = generate(template, tmp_path, "--config-file", str(preset), CHATKIT_SETUP="skip")
+
+    assert answers["project_name"] in project.text("README.md")
+
+
+def test_every_question_has_a_human_prompt_and_every_choice_is_explained_or_plain() -> None:
+    questions = {question for question in QUESTIONS if not question.startswith("_")}
+
+    assert set(QUESTIONS["__prompts__"]) == questions
+    for question, prompt in QUESTIONS["__prompts__"].items():
+        if isinstance(prompt, dict):
+            assert set(prompt) == {"__prompt__", *CHOICES[question]}
+
+
+def test_the_default_model_is_the_sdks_own() -> None:
+    assert QUESTIONS["model"] == get_default_model()
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        ("notes", ",notes,"),
+        (" web_search , notes, ", ",notes,web_search,"),
+        ("notes,notes", ",notes,"),
+        ("all", ",notes,web_search,"),
+        (" all ", ",notes,web_search,"),
+        ("none", ",,"),
+        ("", ",,"),
+    ],
+)
+def test_a_list_of_tools_is_read_generously(
+    cookies: object, template: Path, answer: str, chosen: str
+) -> None:
+    context = cookies.bake(  # type: ignore[attr-defined]
+        extra_context={"agent_tools": answer, "setup": "skip"}, template=str(template)
+    ).context
+
+    assert context["__tools"] == chosen
+
+
+def test_free_text_stands_unharmed_in_every_file(bake: Bake) -> None:
+    texts = {
+        question: f"{question[0]} {TORTURE}"
+        for question in ("project_name", "description", "author_name", "assistant_name")
+    }
+    project = bake(project_slug="torture", agent_tools="all", auth_style="jwt", **texts)
+
+    metadata = tomllib.loads(project.text("pyproject.toml"))["project"]
+    assert metadata["description"] == texts["description"]
+    assert metadata["authors"] == [{"name": texts["author_name"]}]
+    assert f"# {texts['project_name']}" in project.text("README.md")
+    assert texts["author_name"] in project.text("LICENSE")
+    for name, text in project.files().items():
+        parse(name, text)
+
+
+def parse(name: str, text: str) -> None:
+    match Path(name).suffix:
+        case ".py":
+            ast.parse(text, name)
+        case ".toml":
+            tomllib.loads(text)
+        case ".json":
+            json.loads(text)
+        case ".yaml" | ".yml":
+            yaml.safe_load(text)
+
+
+def test_a_name_in_another_script_still_gives_a_folder(bake: Bake) -> None:
+    assert bake(project_name="💬").path.name == "chat-app"
+    assert bake(project_name="Чат für Zoë").path.name == "chat-fur-zoe"
+
+
+REFUSED = {
+    "project_slug": ["My App", "../evil", "app!", "-app", "app-", "é", "con", "a" * 65, "a\nb"],
+    "table_prefix": ["1chat_", "chat-", "Chat_", 'a";--', "é_", " ", "a\n", "a" * 40],
+    "model": ["gpt 5", 'x"', "x\\", "-x", "x\n"],
+    "theme_accent": ["red", "#12345", "#ggg", "2563eb", "#2563eb;"],
+    "agent_tools": ["notez", "notes, weather", "all,notes", "none, notes"],
+    "project_name": [" ", "two\nlines", "bell\a", "x" * 201, "sep\u2028arated"],
+    "author_name": ["\t"],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(question, answer) for question, answers in REFUSED.items() for answer in answers],
+)
+def test_a_bad_answer_is_refused_by_name_and_nothing_is_written(
+    template: Path, tmp_path: Path, question: str, answer: str
+) -> None:
+    with pytest.raises(BakeFailed) as refused:
+        generate(template, tmp_path / "out", f"{question}={answer}")
+
+    [line] = [text for text in refused.value.output.splitlines() if text.startswith(question)]
+    assert "cannot be used. Allowed: " in line
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_all_bad_answers_are_named_at_once(bake: Bake) -> None:
+    with pytest.raises(BakeFailed) as refused:
+        bake(model='"', theme_accent="red", agent_tools="weather, tea", table_prefix="9")
+
+    lines = [line for line in refused.value.output.splitlines() if "cannot be used" in line]
+    assert [line.split(":")[0] for line in lines] == [
+        "table_prefix",
+        "model",
+        "theme_accent",
+        "agent_tools",
+        "agent_tools",
+    ]
+    assert "'weather'" in refused.value.output
+    assert "notes, web_search" in refused.value.output
+
+
+def test_a_choice_that_does_not_exist_names_those_that_do(bake: Bake) -> None:
+    with pytest.raises(BakeFailed, match=r"oauth.*anonymous.*jwt"):
+        bake(auth_style="oauth")
+
+
+def test_a_wrong_environment_variable_is_refused(
+    bake: Bake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATKIT_SETUP", "maybe")
+
+    with pytest.raises(BakeFailed, match=r"CHATKIT_SETUP.*'maybe'.*run, skip, strict"):
+        bake()
+
+
+@pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% raw %}", "{# gone #}", "# {% if x %}"])
+def test_a_typed_answer_with_jinja_in_it_is_refused(text: str) -> None:
+    """Typed answers arrive as they are. Given again, by cruft or a replay, they would run."""
+    problems = hook("pre_gen_project").free_text_problems("description", text)
+
+    assert len(problems) == 1
+
+
+def test_the_longest_prefix_fits_every_name(template: Path, bake: Bake) -> None:
+    longest = hook("pre_gen_project").PREFIX_LENGTH
+
+    assert bake(table_prefix="p" * longest).has("app/db.py")
+    with pytest.raises(BakeFailed, match=f"at most {longest} characters"):
+        bake(table_prefix="p" * (longest + 1))
+
+
+def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
+    holding = {
+        str(file.relative_to(TEMPLATE)): file.read_text(encoding="utf-8").count("{{")
+        for file in TEMPLATE.rglob("*.py")
+        if "{{" in file.read_text(encoding="utf-8")
+    }
+
+    assert holding == {"app/config.py": 1, "app/db.py": 1}

@@ -1,0 +1,121 @@
+"""Under real cruft, a template update changes files, and nothing but files."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import clean_environment, copy_template, tool
+
+ANSWERS = {"author_name": "O'Hara", "agent_tools": "notes", "setup": "run"}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The template as a Git repository with one commit."""
+    folder = tmp_path / "template"
+    copy_template(folder)
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    commit(folder, "first")
+    return folder
+
+
+@pytest.fixture
+def project(repository: Path, tmp_path: Path) -> Path:
+    """Made by `cruft create` and committed by its owner."""
+    cruft(tmp_path, "create", str(repository), "--no-input", "--extra-context", json.dumps(ANSWERS))
+    folder = tmp_path / "my-chat-app"
+    commit(folder, "made")
+    return folder
+
+
+def test_update_brings_a_new_file_and_a_changed_one(repository: Path, project: Path) -> None:
+    inner = repository / "{{cookiecutter.project_slug}}"
+    (inner / "NEWS.md").write_text("News for {{ cookiecutter.author_name }}\n", encoding="utf-8")
+    readme = inner / "README.md"
+    readme.write_text(readme.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
+    commit(repository, "second")
+    (project / ".env").write_text("SECRET_KEY=mine\n", encoding="utf-8")
+
+    said = cruft(project, "update", "--skip-apply-ask")
+
+    assert (project / "NEWS.md").read_text(encoding="utf-8") == "News for O'Hara\n"
+    assert changed(project) == {".cruft.json", "NEWS.md", "README.md"}
+    assert (project / ".env").read_text(encoding="utf-8") == "SECRET_KEY=mine\n"
+    assert not (project / ".data").exists()
+    assert not (project / ".venv").exists()
+    assert "[1/" not in said
+
+
+def test_update_brings_a_tool_that_is_chosen_later(project: Path) -> None:
+    cruft(
+        project,
+        "update",
+        "--skip-apply-ask",
+        "--variables-to-update",
+        json.dumps({"agent_tools": "all"}),
+    )
+
+    wiring = (project / "app/agent/tools/__init__.py").read_text(encoding="utf-8")
+    assert "WEB_SEARCH" in wiring
+    assert (project / "app/agent/tools/web_search.py").exists()
+
+
+def test_check_is_clean_after_create(project: Path) -> None:
+    assert "up to date" in cruft(project, "check")
+    assert cruft(project, "diff") == ""
+
+
+def cruft(folder: Path, *arguments: str) -> str:
+    """Run cruft, with a temporary folder that, as on a user's machine, holds no projects.
+
+    Only `create` is told not to set the project up: nothing else may need telling.
+    """
+    temporary = folder.parent / "temporary"
+    temporary.mkdir(exist_ok=True)
+    environment = clean_environment() | {
+        "CHATKIT_SETUP": "skip" if "create" in arguments else "run",
+        "TMPDIR": str(temporary),
+    }
+    done = subprocess.run(
+        [tool("cruft"), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def changed(project: Path) -> set[str]:
+    status = git(project, "status", "--porcelain", "--untracked-files=all")
+    return {line[3:] for line in status.splitlines()}
+
+
+def commit(folder: Path, message: str) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = [
+        "-c",
+        "user.name=Test",
+        "-c",
+        "user.email=test@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    done = subprocess.run(
+        ["git", *who, *arguments],  # noqa: S607
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout

@@ -1,0 +1,168 @@
+"""The hooks in bad weather: whatever fails, the tree stays and the words say how to go on."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake, BakeFailed, generate, hook
+
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+OFFLINE = {
+    "UV_DEFAULT_INDEX": f"{NOBODY}/simple",
+    "UV_HTTP_RETRIES": "0",
+    "PIP_INDEX_URL": f"{NOBODY}/simple",
+    "PIP_RETRIES": "0",
+    "PIP_CONFIG_FILE": os.devnull,
+    "UV_NO_CONFIG": "1",
+}
+
+
+def without_uv(folder: Path) -> dict[str, str]:
+    """An environment that has git and Python on its PATH, but no uv."""
+    folder.mkdir()
+    for program in ("git", "sh", "env"):
+        found = shutil.which(program)
+        assert found is not None
+        (folder / program).symlink_to(found)
+    (folder / "python3").symlink_to(sys.executable)
+    return {"PATH": str(folder), "UV": ""}
+
+
+def test_a_repository_is_made_where_there_is_none(bake: Bake) -> None:
+    assert bake().has(".git/HEAD")
+
+
+def test_no_repository_is_made_inside_another(template: Path, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+
+    assert not generate(template, tmp_path / "out", CHATKIT_SETUP="skip").has(".git")
+
+
+def test_without_git_the_project_is_written_all_the_same(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+
+    project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip", PATH=str(tmp_path / "bin"))
+
+    assert "Note: git is not on the PATH." in project.output
+    assert project.has("app/main.py")
+    assert not project.has(".git")
+
+
+def test_a_machine_that_has_everything_hears_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+
+    hook("pre_prompt").main()
+
+    assert capsys.readouterr().out == ""
+
+
+def test_an_old_python_is_named_before_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    pre_prompt = hook("pre_prompt")
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+
+    [line] = [line for line in pre_prompt.lacks() if "3.9.1" in line]
+    assert "3.11 or newer" in line
+
+
+def test_skip_only_writes(bake: Bake) -> None:
+    project = bake()
+
+    assert not any(project.has(name) for name in (".venv", ".data", ".env", "uv.lock"))
+    assert project.output.rstrip().endswith("&& python -m app setup")
+
+
+def test_without_a_network_the_project_is_kept(template: Path, tmp_path: Path) -> None:
+    project = generate(
+        template,
+        tmp_path / "out",
+        CHATKIT_SETUP="run",
+        UV_CACHE_DIR=str(tmp_path / "cache"),
+        **OFFLINE,
+    )
+
+    assert project.has("app/main.py")
+    assert "lock … failed" in project.output
+    assert "package index does not answer" in project.output
+    assert "python -m app setup" in project.output
+
+
+def test_without_uv_and_network_the_project_is_kept(template: Path, tmp_path: Path) -> None:
+    project = generate(
+        template,
+        tmp_path / "out",
+        CHATKIT_SETUP="run",
+        **without_uv(tmp_path / "bin"),
+        **OFFLINE,
+    )
+
+    assert project.has("app/main.py")
+    assert "uv … failed" in project.output
+    assert "python -m app setup" in project.output
+
+
+def test_strict_fails_and_keeps_what_was_made(template: Path, tmp_path: Path) -> None:
+    """Cookiecutter deletes the folder of a hook that fails."""
+    (tmp_path / "out" / "my-chat-app.failed").mkdir(parents=True)
+    (tmp_path / "out" / "my-chat-app.failed" / "earlier").touch()
+
+    with pytest.raises(BakeFailed) as failed:
+        generate(
+            template,
+            tmp_path / "out",
+            CHATKIT_SETUP="strict",
+            UV_CACHE_DIR=str(tmp_path / "cache"),
+            **OFFLINE,
+        )
+
+    kept = tmp_path / "out" / "my-chat-app.failed-2"
+    assert str(kept) in failed.value.output
+    assert (kept / "app" / "main.py").is_file()
+    assert (tmp_path / "out" / "my-chat-app.failed" / "earlier").exists()
+    assert not (tmp_path / "out" / "my-chat-app").exists()
+
+
+def test_strict_keeps_the_folder_itself_when_cookiecutter_may(
+    template: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BakeFailed):
+        generate(
+            template,
+            tmp_path / "out",
+            "--keep-project-on-failure",
+            "setup=strict",
+            UV_CACHE_DIR=str(tmp_path / "cache"),
+            **OFFLINE,
+        )
+
+    assert (tmp_path / "out" / "my-chat-app" / "app" / "main.py").is_file()
+
+
+def test_generating_over_a_project_loses_nothing(template: Path, tmp_path: Path) -> None:
+    project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip")
+    (project.path / "app" / "mine.py").write_text("mine = True\n", encoding="utf-8")
+
+    with pytest.raises(BakeFailed, match="already exists"):
+        generate(template, tmp_path / "out", CHATKIT_SETUP="skip")
+    generate(template, tmp_path / "out", "--overwrite-if-exists", CHATKIT_SETUP="skip")
+
+    assert project.text("app/mine.py") == "mine = True\n"
+
+
+def test_a_terminal_that_knows_only_ascii_is_no_obstacle(template: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Ünïcode 💬"
+
+    project = generate(
+        template,
+        folder,
+        "project_name=Größe 💬",
+        CHATKIT_SETUP="skip",
+        PYTHONIOENCODING="ascii",
+    )
+
+    assert project.has("app/main.py")
+    with pytest.raises(BakeFailed, match=r"theme_accent: 'r\\xf6t'"):
+        generate(template, tmp_path / "bad", "theme_accent=röt", PYTHONIOENCODING="ascii")

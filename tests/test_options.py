@@ -1,0 +1,157 @@
+"""An option is its files, one wiring line and at most one dependency: they agree, both ways."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
+
+FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
+OPTIONS = [(question, option) for question, options in FILES.items() for option in options]
+
+# The one dependency that an option brings, if any.
+DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]"}
+
+# Words that only a chosen option may leave in a project, wherever they stand.
+TRACES = {
+    "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
+    "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
+    "anonymous": r"anonymous",
+    "jwt": r"\bjwt\b|pyjwt|jwks",
+}
+
+WITHOUT = {
+    "notes": {"agent_tools": "web_search"},
+    "web_search": {"agent_tools": "notes"},
+    "anonymous": {"auth_style": "jwt"},
+    "jwt": {"auth_style": "anonymous"},
+}
+
+PRINT_NAMES = """
+import importlib, json, pkgutil
+import app.chat.models, app.stores
+from app.db import Base, TABLE_PREFIX
+for module in pkgutil.iter_modules(app.stores.__path__, "app.stores."):
+    importlib.import_module(module.name)
+names = {f"{TABLE_PREFIX}alembic_version_pkc"}
+for table in Base.metadata.tables.values():
+    names |= {table.name}
+    names |= {str(c.name) for c in table.constraints if c.name}
+    names |= {str(index.name) for index in table.indexes}
+    names |= {f"{table.name}_{column.name}_seq" for column in table.columns if column.identity}
+print(json.dumps(sorted(names)))
+"""
+
+
+def test_the_table_knows_every_option_of_the_questions() -> None:
+    assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
+    assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
+    assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
+
+
+@pytest.mark.parametrize(("question", "option"), OPTIONS)
+def test_the_files_of_an_option_are_in_the_template(question: str, option: str) -> None:
+    missing = [name for name in FILES[question][option] if not (TEMPLATE / name).is_file()]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("folder", ["app/agent/tools", "app/auth", "tests/agent/tools"])
+def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> None:
+    common = {"__init__.py", "base.py", "current.py", "users.py", "test_base.py"}
+    listed = {name for options in FILES.values() for names in options.values() for name in names}
+
+    modules = {file for file in (TEMPLATE / folder).glob("*.py") if file.name not in common}
+
+    assert {str(file.relative_to(TEMPLATE)) for file in modules} <= listed
+
+
+@pytest.mark.parametrize(("question", "option"), [row for row in OPTIONS if row[0] != "license"])
+def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option: str) -> None:
+    folder = {"agent_tools": "agent/tools", "auth_style": "auth"}[question]
+    wiring = (TEMPLATE / "app" / folder / "__init__.py").read_text(encoding="utf-8")
+
+    assert f"app/{folder}/{option}.py" in FILES[question][option]
+    assert f"tests/{folder}/test_{option}.py" in FILES[question][option]
+    assert wiring.count(f"from app.{folder.replace('/', '.')}.{option} import ") == 1
+
+
+@pytest.mark.parametrize("option", WITHOUT)
+def test_an_option_that_was_not_chosen_leaves_no_trace(bake: Bake, option: str) -> None:
+    project = bake(description="A place to talk.", **WITHOUT[option])
+    pattern = re.compile(TRACES[option])
+
+    traces = [
+        f"{name}:{number}: {line.strip()}"
+        for name, text in project.files().items()
+        # One file of tested versions serves every project; what is not asked for is not installed.
+        if name != "constraints.txt"
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(f"{name} {line}" if number == 1 else line)
+    ]
+
+    assert traces == []
+
+
+@pytest.mark.parametrize("option", WITHOUT)
+def test_an_option_that_was_chosen_is_there(bake: Bake, option: str) -> None:
+    answers = {"agent_tools": option} if option in QUESTIONS["_tools"] else {"auth_style": option}
+    project = bake(**answers)
+    question = next(question for question, name in OPTIONS if name == option)
+
+    assert [name for name in FILES[question][option] if not project.has(name)] == []
+
+
+@pytest.mark.parametrize("option", WITHOUT)
+def test_a_dependency_comes_with_its_option_alone(bake: Bake, option: str) -> None:
+    chosen = {"agent_tools": option} if option in QUESTIONS["_tools"] else {"auth_style": option}
+
+    gained = dependencies(bake, **chosen) - dependencies(bake, **WITHOUT[option])
+
+    assert gained == ({DEPENDENCIES[option]} if option in DEPENDENCIES else set())
+
+
+def dependencies(bake: Bake, **answers: str) -> set[str]:
+    metadata = tomllib.loads(bake(**answers).text("pyproject.toml"))
+    return set(metadata["project"]["dependencies"])
+
+
+def test_no_tools_at_all_leaves_no_empty_folder(bake: Bake) -> None:
+    project = bake(agent_tools="none", license="none")
+
+    inside = [path for path in project.path.rglob("*") if ".git" not in path.parts]
+    assert [path for path in inside if path.is_dir() and not any(path.iterdir())] == []
+    assert not project.has("LICENSE")
+
+
+@pytest.mark.parametrize(
+    ("license", "words"),
+    [("MIT", "Permission is hereby granted"), ("Apache-2.0", "Version 2.0, January 2004")],
+)
+def test_the_license_is_the_chosen_one(bake: Bake, license: str, words: str) -> None:
+    text = bake(license=license, author_name="Ada").text("LICENSE")
+
+    assert words in text
+    assert "Copyright" in text
+    assert "Ada" in text
+    assert text[0] != "\n"
+
+
+def test_the_longest_name_in_the_database_is_the_one_the_hook_counts_with(bake: Bake) -> None:
+    project = bake(agent_tools="all", table_prefix="p_")
+    printed = subprocess.run(
+        [sys.executable, "-c", PRINT_NAMES],
+        cwd=project.path,
+        env=clean_environment(),
+        capture_output=True,
+        check=True,
+    )
+    names: list[str] = json.loads(printed.stdout)
+
+    assert all(name.startswith("p_") for name in names)
+    longest = max((name.removeprefix("p_") for name in names), key=len)
+    assert len(longest) == len(hook("pre_gen_project").LONGEST_NAME)
+    assert f"p_{hook('pre_gen_project').LONGEST_NAME}" in names

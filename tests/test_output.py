@@ -1,0 +1,82 @@
+"""What comes out of a bake is finished: nothing is left to render, format, lint or type."""
+
+import itertools
+import re
+
+import pytest
+from conftest import Bake, check
+
+COMBINATIONS = [
+    {"auth_style": auth, "agent_tools": tools}
+    for auth, tools in itertools.product(
+        ("anonymous", "jwt"), ("none", "notes", "web_search", "all")
+    )
+]
+
+
+def name(answers: dict[str, str]) -> str:
+    return "-".join(answers.values())
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name)
+def test_python_is_linted_and_formatted(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+
+    check("ruff", "check", ".", cwd=project.path)
+    check("ruff", "format", "--check", ".", cwd=project.path)
+
+
+@pytest.mark.xdist_group("mypy")
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"auth_style": "anonymous", "agent_tools": "notes"},
+        {"auth_style": "anonymous", "agent_tools": "none"},
+        {"auth_style": "jwt", "agent_tools": "all"},
+        {"auth_style": "jwt", "agent_tools": "web_search"},
+    ],
+    ids=name,
+)
+def test_python_is_typed(bake: Bake, mypy_cache: str, answers: dict[str, str]) -> None:
+    check("mypy", "--cache-dir", mypy_cache, cwd=bake(**answers).path)
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name)
+def test_nothing_is_left_to_render(bake: Bake, answers: dict[str, str]) -> None:
+    left = [
+        f"{file}:{number}: {line.strip()}"
+        for file, text in bake(**answers).files().items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(r"\{%|%\}|cookiecutter", line, re.IGNORECASE)
+        or ("{{" in line and not is_other_syntax(file, line))
+    ]
+
+    assert left == []
+
+
+def is_other_syntax(file: str, line: str) -> bool:
+    """Workflow files have expressions in two braces, and Python's f-strings double theirs."""
+    return "${{" in line if file.startswith(".github/") else file.endswith(".py") and "f" in line
+
+
+def test_every_line_ends_and_no_line_trails(bake: Bake) -> None:
+    for file, text in bake(agent_tools="all").files().items():
+        assert text == "" or text.endswith("\n"), file
+        assert not re.search(r"[ \t]+$", text, re.MULTILINE), file
+
+
+def test_workflows_are_copied_as_they_are(bake: Bake) -> None:
+    project = bake()
+    workflows = [file for file in project.files() if file.startswith(".github/workflows/")]
+
+    assert workflows
+
+
+def test_two_bakes_with_the_same_answers_are_the_same(bake: Bake) -> None:
+    assert bake().files() == bake().files()
+
+
+def test_the_same_answers_in_another_order_are_the_same(bake: Bake) -> None:
+    assert (
+        bake(agent_tools="web_search,notes").files() == bake(agent_tools="notes,web_search").files()
+    )
