@@ -6,16 +6,11 @@ the server alone: this side speaks the protocol as a browser does.
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -25,16 +20,14 @@ import httpx
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.dev.database import libpq_url, running_database
-from app.dev.paths import PROJECT_ROOT
+from app.dev.smoke_process import Server, SmokeFailure, two_servers
 
-START_SECONDS = 90
-STOP_SECONDS = 15
 REQUEST_SECONDS = 120
-LOG_LINES = 30
 MESSAGE = "Hello. This is the smoke test, with a message of more than fifty characters."
 NEW_TITLE = "Renamed by the smoke test"
 
 Json = dict[str, Any]
+Report = Callable[[str], None]
 Credentials = dict[str, str]
 
 THREAD_CREATED = "thread created"
@@ -58,10 +51,6 @@ ORDER = (
     ANSWER_TEXT,
     ANSWER_DONE,
 )
-
-
-class SmokeFailure(Exception):
-    """A check that did not hold: what was expected and what came."""
 
 
 @dataclass(frozen=True)
@@ -90,36 +79,33 @@ def smoke(url: str | None, tokens: list[str]) -> int:
     return 0
 
 
-def _smoke_local(tokens: list[str]) -> int:
-    # Both processes import the SDKs while the database starts. The second builds its application
-    # only when the first has ended, so all that it can know comes from the database.
-    with (
-        _server() as first,
-        _server() as second,
-        running_database(Settings()) as url,
-        _users(url) as user_ids,
-    ):
+def prove(
+    servers: tuple[Server, Server], database_url: str, tokens: list[str], report: Report
+) -> int:
+    """Run every check against the first server, then the second; how many there were."""
+    first, second = servers
+    with _users(database_url) as user_ids:
         # With tokens from outside there is nobody to make credentials for.
         sampled = [] if tokens else user_ids
-        try:
-            first.start(url, sampled)
-            checks = Checks(first.target(tokens))
-            checks.before_chat()
-            checks.chat()
-            checks.after_chat()
-            first.stop()
-            second.start(url, sampled)
-            checks.use(second.target(tokens))
-            checks.still_there("after a restart the conversation is still there")
-            checks.delete()
-        finally:
-            first.stop()
-            second.stop()
+        checks = Checks(_target(first.start(database_url, sampled), tokens), report)
+        checks.before_chat()
+        checks.chat()
+        checks.after_chat()
+        first.stop()
+        checks.use(_target(second.start(database_url, sampled), tokens))
+        checks.still_there("after a restart the conversation is still there")
+        checks.delete()
+        second.stop()
     return checks.passed
 
 
+def _smoke_local(tokens: list[str]) -> int:
+    with two_servers() as servers, running_database(Settings()) as url:
+        return prove(servers, url, tokens, _print)
+
+
 def _smoke_deployed(url: str, tokens: list[str]) -> int:
-    checks = Checks(_deployed(url.rstrip("/"), tokens))
+    checks = Checks(_deployed(url.rstrip("/"), tokens), _print)
     checks.before_chat()
     checks.chat()
     try:
@@ -131,11 +117,16 @@ def _smoke_deployed(url: str, tokens: list[str]) -> int:
     return checks.passed
 
 
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
 class Checks:
     """The checks in the order in which they build on one another."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, report: Report) -> None:
         self.passed = 0
+        self._report = report
         self._thread_id = ""
         self.use(target)
 
@@ -172,10 +163,14 @@ class Checks:
             check()
         except SmokeFailure as failure:
             raise SmokeFailure(f"{name}: {failure}") from failure
+        except httpx.HTTPError as error:
+            raise SmokeFailure(
+                f"{name}: the server does not answer: {type(error).__name__} {error}"
+            ) from error
         except (LookupError, ValueError) as error:
             raise SmokeFailure(f"{name}: not the expected answer: {error!r}") from error
         self.passed += 1
-        print(f"ok    {name}", flush=True)
+        self._report(f"ok    {name}")
 
     def _ready(self) -> None:
         _expect_status(self._client.get("/readyz"), 200)
@@ -335,12 +330,17 @@ def _expect_status(response: httpx.Response, status: int) -> httpx.Response:
     return response
 
 
+def _target(ready: Json, tokens: list[str]) -> Target:
+    users = _bearers(tokens) if tokens else (ready["users"][0], ready["users"][1])
+    tool = ready["tool"]
+    return Target(ready["url"], users, tool, ready["message"], must_call_tool=tool is not None)
+
+
 def _deployed(url: str, tokens: list[str]) -> Target:
-    config = _expect_status(httpx.get(f"{url}/config.json", timeout=REQUEST_SECONDS), 200).json()
-    if config["auth"] == "anonymous" and not tokens:
-        users = (_visit(url), _visit(url))
-    else:
-        users = _bearers(tokens)
+    visit = _expect_status(httpx.get(f"{url}/config.json", timeout=REQUEST_SECONDS), 200)
+    config = visit.json()
+    # A style that needs no token gives a cookie to everybody who opens the page.
+    users = (_visit(url), _visit(url)) if visit.cookies and not tokens else _bearers(tokens)
     tools = [tool["id"] for tool in config["tools"]]
     prompts = [prompt["prompt"] for prompt in config["prompts"]]
     return Target(
@@ -366,87 +366,6 @@ def _bearers(tokens: list[str]) -> tuple[Credentials, Credentials]:
         )
     first, second = ({"Authorization": f"Bearer {token}"} for token in tokens)
     return first, second
-
-
-@contextmanager
-def _server() -> Iterator["Server"]:
-    with TemporaryDirectory() as folder:
-        server = Server(Path(folder))
-        try:
-            yield server
-        except (SmokeFailure, httpx.HTTPError):
-            server.print_log()
-            raise
-        finally:
-            server.stop()
-
-
-class Server:
-    """One server process: it imports at once, serves on `start`, on a port of its own choice."""
-
-    def __init__(self, folder: Path) -> None:
-        self._ready_file = folder / "ready.json"
-        self._log = folder / "server.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.dev.smoke_server", str(self._ready_file)],
-                cwd=PROJECT_ROOT,
-                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        assert self._process.stdin is not None
-        self._input = self._process.stdin
-
-    def start(self, database_url: str, user_ids: list[str]) -> None:
-        order = json.dumps({"database_url": database_url, "user_ids": user_ids})
-        try:
-            self._input.write(f"{order}\n".encode())
-            self._input.flush()
-        except BrokenPipeError as error:
-            self._process.wait()
-            raise SmokeFailure("the server ended while it was starting") from error
-
-    def target(self, tokens: list[str]) -> Target:
-        """Wait until the server answers."""
-        ready = self._wait()
-        users = _bearers(tokens) if tokens else (ready["users"][0], ready["users"][1])
-        tool = ready["tool"]
-        return Target(ready["url"], users, tool, ready["message"], must_call_tool=tool is not None)
-
-    def stop(self) -> None:
-        with suppress(BrokenPipeError):
-            self._input.close()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _wait(self) -> Json:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise SmokeFailure("the server ended while it was starting")
-            if self._ready_file.exists():
-                ready: Json = json.loads(self._ready_file.read_text(encoding="utf-8"))
-                if _is_healthy(ready["url"]):
-                    return ready
-            time.sleep(0.05)
-        raise SmokeFailure(f"the server did not answer within {START_SECONDS} s")
-
-    def print_log(self) -> None:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if lines:
-            print("the server's last words:", *lines[-LOG_LINES:], sep="\n  ")
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @contextmanager

@@ -77,10 +77,15 @@ class Step:
     run: Callable[[Progress], str]
 
 
-def run_steps(steps: Sequence[Step], out: TextIO | None = None) -> None:
-    """Run them in order. The first failure ends it: `StepFailed`, its line already closed."""
-    for number, step in enumerate(steps, 1):
-        label = f"[{number}/{len(steps)}] {step.name}"
+def run_steps(
+    steps: Sequence[Step], *, after: int = 0, of: int | None = None, out: TextIO | None = None
+) -> None:
+    """Run them in order. The first failure ends it: `StepFailed`, its line already closed.
+
+    They are numbered from `after` + 1, and said to be part of `of` steps in all.
+    """
+    for number, step in enumerate(steps, after + 1):
+        label = f"[{number}/{of or len(steps)}] {step.name}"
         with Progress(label, out or sys.stdout) as progress:
             note = step.run(progress)
             progress.finish(f"ok ({note})" if note else "ok")

@@ -46,10 +46,10 @@ def make_lock(uv: Path, progress: Progress) -> str:
         copy = Path(folder)
         project = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
         (copy / "pyproject.toml").write_text(with_constraints(project, pins), encoding="utf-8")
-        run_uv(uv, "lock", *python, cwd=copy, progress=progress)
+        _lock(uv, *python, cwd=copy, progress=progress)
         shutil.copyfile(copy / "uv.lock", LOCK)
     try:
-        run_uv(uv, "lock", *python, progress=progress)
+        _lock(uv, *python, cwd=PROJECT_ROOT, progress=progress)
         check_lock(LOCK, pins)
     except BaseException:
         LOCK.unlink(missing_ok=True)
@@ -67,6 +67,14 @@ def make_environment(uv: Path, progress: Progress) -> str:
         progress=progress,
     )
     return f"Python {version[-1]}"
+
+
+def _lock(uv: Path, *arguments: str, cwd: Path, progress: Progress) -> None:
+    """Exact versions need no news from the index, so what uv remembers of it may be enough."""
+    try:
+        run_uv(uv, "lock", "--offline", *arguments, cwd=cwd, progress=progress)
+    except StepFailed:
+        run_uv(uv, "lock", *arguments, cwd=cwd, progress=progress)
 
 
 def run_uv(uv: Path, *arguments: str, cwd: Path = PROJECT_ROOT, progress: Progress) -> None:

@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 def test_steps_say_name_and_seconds() -> None:
     out = io.StringIO()
-    run_steps([Step("one", lambda _: "a note"), Step("two", lambda _: "")], out)
+    run_steps([Step("one", lambda _: "a note"), Step("two", lambda _: "")], out=out)
     first, second = out.getvalue().splitlines()
     assert first.startswith("[1/2] one … ok (a note) 0.")
     assert second.startswith("[2/2] two … ok 0.")
@@ -39,7 +39,7 @@ def test_terminal_shows_what_a_step_is_at() -> None:
         )
         return ""
 
-    run_steps([Step("slow", slow)], out)
+    run_steps([Step("slow", slow)], out=out)
     assert "halfway" in out.getvalue()
     assert out.getvalue().splitlines()[-1].endswith(" s")
 
@@ -51,7 +51,7 @@ def test_first_failure_ends_it() -> None:
         raise StepFailed("no network")
 
     with pytest.raises(StepFailed, match="no network"):
-        run_steps([Step("one", fail), Step("two", lambda _: "")], out)
+        run_steps([Step("one", fail), Step("two", lambda _: "")], out=out)
     assert out.getvalue().startswith("[1/2] one … failed after 0.")
     assert "two" not in out.getvalue()
 
@@ -79,7 +79,6 @@ def test_failed_setup_names_step_reason_and_the_way_on(
 
     monkeypatch.setattr(subject, "find_uv", offline)
     monkeypatch.setattr(subject, "DATA_DIR", tmp_path / ".data")
-    monkeypatch.setattr(subject, "POSTGRES_DIR", tmp_path / ".data/postgres")
     assert subject.setup() == 1
     said = capsys.readouterr().out
     assert "[1/7] uv … failed" in said

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from app.dev.smoke import SmokeFailure, check_order, smoke
+from app.dev.smoke import check_order, smoke
+from app.dev.smoke_process import SmokeFailure
 
 Event = dict[str, object]
 
@@ -90,7 +91,7 @@ class Careless(BaseHTTPRequestHandler):
     """An instance that lets anybody in."""
 
     script: ClassVar = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
-    config: ClassVar = {"auth": "jwt", "tools": [], "prompts": [], "demo": True}
+    config: ClassVar = {"auth": "bearer", "tools": [], "prompts": [], "demo": True}
 
     def do_GET(self) -> None:
         if self.path == "/":
