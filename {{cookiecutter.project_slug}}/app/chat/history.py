@@ -1,11 +1,13 @@
 """Thread items become the model's input: as much of the conversation as the budget holds."""
 
 import json
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import cast
 
 from agents import TResponseInputItem
 from chatkit.agents import ThreadItemConverter
 from chatkit.types import (
+    AssistantMessageItem,
     Attachment,
     HiddenContextItem,
     TaskItem,
@@ -14,7 +16,11 @@ from chatkit.types import (
     UserMessageTagContent,
     WorkflowItem,
 )
-from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
+from openai.types.responses import (
+    EasyInputMessageParam,
+    ResponseInputContentParam,
+    ResponseInputTextParam,
+)
 
 from app.chat.context import RequestContext
 from app.chat.store import MAX_PAGE, SqlStore
@@ -50,7 +56,9 @@ class History:
         window = newest_first[:kept] or newest_first
         return await self._converter.to_agent_input(window[::-1])
 
-    async def _newest_first(self, thread_id: str, context: RequestContext) -> Any:
+    async def _newest_first(
+        self, thread_id: str, context: RequestContext
+    ) -> AsyncIterator[ThreadItem]:
         after: str | None = None
         while True:
             page = await self._store.load_thread_items(thread_id, after, MAX_PAGE, "desc", context)
@@ -63,6 +71,11 @@ class History:
 
 class HistoryConverter(ThreadItemConverter):
     """What the SDK leaves to the application, and what the model has no use for."""
+
+    async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
+        # The SDK's own gives the parts of an output, which Chat Completions cannot take back.
+        text = "".join(part.text for part in item.content)
+        return EasyInputMessageParam(type="message", role="assistant", content=text)
 
     async def hidden_context_to_input(
         self, item: HiddenContextItem

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from starlette.types import Scope
 
-from app.agent.tools import TOOLS
+from app.agent.build import usable_tools
+from app.agent.tools.base import AgentTool
 from app.auth.base import Authenticator
 from app.config import Settings
 from app.errors import Unauthenticated
@@ -102,13 +103,14 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     authenticator.visit(request, response)
     response.headers["Cache-Control"] = "no-store"
     texts = page_texts()
+    tools = usable_tools(settings)
     return PageConfig(
         title=texts.title,
         greeting=texts.greeting,
         placeholder=texts.placeholder,
         disclaimer=texts.disclaimer,
-        prompts=texts.prompts + tool_prompts(),
-        tools=tool_choices(),
+        prompts=texts.prompts + tool_prompts(tools),
+        tools=tool_choices(tools),
         models=model_choices(settings.offered_models),
         api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
         script_url=settings.chatkit_script_url,
@@ -123,14 +125,14 @@ def page_texts() -> PageTexts:
     return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
 
 
-def tool_prompts() -> tuple[Prompt, ...]:
-    return tuple(Prompt(label=t.label, prompt=t.prompt, icon=t.icon) for t in TOOLS)
+def tool_prompts(tools: tuple[AgentTool, ...]) -> tuple[Prompt, ...]:
+    return tuple(Prompt(label=t.label, prompt=t.prompt, icon=t.icon) for t in tools)
 
 
-def tool_choices() -> tuple[ToolChoice, ...]:
+def tool_choices(tools: tuple[AgentTool, ...]) -> tuple[ToolChoice, ...]:
     return tuple(
         ToolChoice(id=t.id, label=t.label, icon=t.icon, placeholder_override=t.placeholder)
-        for t in TOOLS
+        for t in tools
     )
 
 

@@ -1,5 +1,5 @@
 // A classic script before the CDN's: a module would come too late to see that one fail.
-// It notes on the tag what became of it, for diagnostics.js to read.
+// It writes on the tag what became of it, for diagnostics.js to read.
 
 for (const outcome of ["load", "error"]) {
   document.addEventListener(
