@@ -52,7 +52,13 @@ async def test_proxies_are_told_not_to_buffer(visitor: Visitor) -> None:
 
 
 async def test_a_silence_is_filled_with_comments_and_loses_nothing(with_model: Scripted) -> None:
-    visitor = await with_model(DemoModel(0.15), keep_alive_seconds=0.04)
+    class Thinking(DemoModel):
+        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            await asyncio.sleep(0.3)
+            async for event in super().stream_response(*args, **kwargs):
+                yield event
+
+    visitor = await with_model(Thinking(0), keep_alive_seconds=0.05)
 
     response = await visitor.send("threads.create", input=message("hi"))
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from agents.models.chatcmpl_converter import Converter
 from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
@@ -21,7 +22,9 @@ def texts(items: Any) -> list[str]:
     lines = []
     for item in items:
         if item["type"] == "message":
-            lines.append(f"{item['role']}: {''.join(p['text'] for p in item['content'])}")
+            content = item["content"]
+            said = content if isinstance(content, str) else "".join(p["text"] for p in content)
+            lines.append(f"{item['role']}: {said}")
         else:
             lines.append(f"{item['type']}: {item.get('output') or item.get('arguments')}")
     return lines
@@ -52,6 +55,17 @@ async def test_the_model_hears_the_whole_conversation_with_its_tool_calls(
     call, output = heard[1], heard[2]
     assert call["call_id"] == output["call_id"] == "call_1"
     assert not any("id" in item for item in heard)
+
+
+async def test_both_apis_take_the_conversation_back(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("Hello.")], [assistant_message("Still here.")]])
+    visitor = await with_model(model)
+    turn = await visitor.say("hi")
+    await visitor.say("Are you there?", turn.thread_id)
+
+    messages = Converter.items_to_messages(model.calls[1].input)
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert dict(messages[1])["content"] == "Hello."
 
 
 async def test_tool_calls_are_never_sent_to_the_page(with_model: Scripted) -> None:
