@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +15,11 @@ class EnvSettings(BaseSettings):
     """Reads the process environment, then `.env`. Each option derives its own settings from it."""
 
     model_config = SettingsConfigDict(
-        env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a password
     )
 
 
@@ -78,9 +83,14 @@ def asyncpg_url(url: str) -> str:
     `postgres://` and `postgresql://` become `postgresql+asyncpg://`, and libpq's `sslmode`
     becomes asyncpg's `ssl`. Raises ValueError for anything that is not PostgreSQL.
     """
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    try:
+        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    except ArgumentError:
+        raise ValueError("DATABASE_URL is no URL") from None
     if parsed.get_backend_name() != "postgresql":
         raise ValueError(f"DATABASE_URL must be PostgreSQL, not {parsed.get_backend_name()}")
+    # Only libpq knows it; asyncpg refuses to connect.
+    parsed = parsed.difference_update_query(["channel_binding"])
     if "sslmode" in parsed.query:
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})

@@ -10,6 +10,8 @@ from sqlalchemy.orm import DeclarativeBase
 TABLE_PREFIX = "{{ cookiecutter.table_prefix }}"
 VERSION_TABLE = f"{TABLE_PREFIX}alembic_version"
 
+CONNECT_SECONDS = 10
+
 
 class Base(DeclarativeBase):
     # PostgreSQL's own names for constraints. They begin with the table's name, hence with the
@@ -30,7 +32,13 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"timeout": CONNECT_SECONDS},
+            # Errors are logged, and parameters are what people said.
+            hide_parameters=True,
         )
 
     @asynccontextmanager

@@ -14,10 +14,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from app.request_id import HEADER
+
 logger = logging.getLogger(__name__)
 
 # What a database that is down, restarting or swamped looks like from here.
-UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, ConnectionError)
+# (OSError: refused, no such host or socket, timed out.)
+UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, OSError)
 
 
 class AppError(Exception):
@@ -87,7 +90,8 @@ def error_response(
     return JSONResponse(
         {"error": {"code": code, "message": message}, "request_id": request_id},
         status_code=status,
-        headers=headers,
+        # Here too: what answers the unexpected stands outside the middleware that sets it.
+        headers={HEADER: request_id, **(headers or {})},
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -62,7 +62,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if app.state.settings.is_demo:
         logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
-    yield
-    await app.state.authenticator.close()
-    await app.state.models.close()
-    await app.state.database.dispose()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(app.state.database.dispose)
+        stack.push_async_callback(app.state.models.close)
+        stack.push_async_callback(app.state.authenticator.close)
+        yield

@@ -33,8 +33,6 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        token = current_request_id.set(request_id)
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            current_request_id.reset(token)
+        # Never reset: a request is a task of its own, and what answers the unexpected logs later.
+        current_request_id.set(request_id)
+        await self._app(scope, receive, send_with_id)

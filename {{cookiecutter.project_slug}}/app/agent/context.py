@@ -3,7 +3,7 @@
 import asyncio
 
 from chatkit.agents import AgentContext
-from chatkit.types import ThreadStreamEvent
+from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent
 from pydantic import PrivateAttr
 
 from app.chat.context import RequestContext
@@ -48,3 +48,5 @@ class TurnContext(AgentContext[RequestContext]):
         """End every wait: the turn is over."""
         self._sent = None
         self._arrived.set()
+        # The SDK's merge leaves a task behind that waits for one more event.
+        self._events.put_nowait(ProgressUpdateEvent(text=""))

@@ -4,9 +4,11 @@ The order is fixed: a workflow opens with "Analyzing request"; each tool call ad
 completes it; the workflow closes with its duration just before the answer begins.
 """
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from agents import RunItemStreamEvent, RunResultStreaming, StreamEvent, ToolCallOutputItem
 from agents.items import ToolCallItem
@@ -44,6 +46,7 @@ class Progress:
         self._tasks: dict[str, int] = {}
         self._calls: dict[str, ResponseFunctionToolCall] = {}
         self._finished: list[HiddenContextItem] = []
+        self._stopped = False
 
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
         async for event in self._result.stream_events():
@@ -51,6 +54,15 @@ class Progress:
             # The task's event has to be out before the event that comes after it.
             await self._turn.flush()
             yield with_plain_annotation(event)
+        if self._stopped:
+            # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends
+            # quietly; at the end of the iteration, the log would call it an error.
+            raise asyncio.CancelledError
+
+    def stop(self) -> None:
+        """End the run: closing the stream does not stop the model."""
+        self._stopped = True
+        self._result.cancel()
 
     def take_finished_calls(self) -> list[HiddenContextItem]:
         """Calls and their results since the last take, as hidden items for the next turn."""
@@ -90,7 +102,7 @@ class Progress:
         call = self._calls.get(output.call_id or "")
         if call is None:
             return
-        text = str(output.output)
+        text = _result(output)
         title, icon = _describe(call.name)
         failed = text.startswith(TOOL_FAILED)
         await self._update(
@@ -145,7 +157,8 @@ class Progress:
             await self._turn.start_workflow(Workflow(type="custom", tasks=[task], expanded=True))
             self._tasks[key] = 0
             return
-        await self._complete(0)
+        if 0 not in self._tasks.values():
+            await self._complete(0)
         self._tasks[key] = len(self._turn.workflow_item.workflow.tasks)
         await self._turn.add_workflow_task(task)
 
@@ -201,6 +214,12 @@ def _finished(task: Task) -> Task:
     return task.model_copy(update={"status_indicator": "complete"})
 
 
+def _result(output: ToolCallOutputItem) -> str:
+    """What the model got, as text. What the tool returned may be an object without a good one."""
+    result = cast("Mapping[str, Any]", output.raw_item)["output"]
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
 def _describe(function: str) -> tuple[str, Any]:
     """The task's title and icon for one of the tools' functions."""
     for tool in agent_tools.TOOLS:
@@ -215,8 +234,10 @@ def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:
     action = call.action
     if isinstance(action, ActionSearch):
         queries = action.queries or ([action.query] if action.query else [])
-        return queries, [source.url for source in action.sources or []]
-    return [], [action.url] if action.url else []
+        # OpenAI's own feeds (weather, sports, finance) are sources without an address.
+        return queries, [source.url for source in action.sources or [] if source.url]
+    url = getattr(action, "url", None)  # a search that failed may come without its action
+    return [], [url] if url else []
 
 
 def _now() -> datetime:

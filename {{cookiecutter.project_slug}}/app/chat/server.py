@@ -11,7 +11,6 @@ from chatkit.types import (
     AssistantMessageContentPartAdded,
     AssistantMessageItem,
     ChatKitReq,
-    ClientToolCallItem,
     FeedbackKind,
     ThreadItem,
     ThreadItemAddedEvent,
@@ -133,19 +132,27 @@ class ChatServer(ChatKitServer[RequestContext]):
             ),
         )
         progress = Progress(turn, result)
+        opened = turn.workflow_item
+        answered = False
         pending: dict[str, ThreadItem] = {}
         try:
             async for event in self._events(turn, progress):
                 self._remember(pending, event)
+                answered = answered or _is_answer(event)
                 yield event
         except Exception as error:
             logger.exception("a run failed")
-            for event in _salvaged(turn, pending, progress):
-                yield event
+            said = [item for item in pending.values() if _has_text(item)]
+            if turn.request_context.retry and not answered and not said:
+                # The new answer had not begun: the old one stays, and the new workflow goes.
+                if opened is not None:
+                    yield ThreadItemRemovedEvent(item_id=opened.id)
+            else:
+                for event in _salvaged(turn, said, progress):
+                    yield event
             raise friendly(error) from error
         finally:
-            # Closing the stream does not stop the model.
-            result.cancel()
+            progress.stop()
 
     async def _events(
         self, turn: TurnContext, progress: Progress
@@ -154,9 +161,9 @@ class ChatServer(ChatKitServer[RequestContext]):
         if self._settings.sources_section:
             events = with_sources_section(events)
         async for event in events:
-            if _begins_answer(event):
-                for call in progress.take_finished_calls():
-                    yield ThreadItemDoneEvent(item=call)
+            # At once: a stop must not lose them, and nothing may follow a client tool's call.
+            for call in progress.take_finished_calls():
+                yield ThreadItemDoneEvent(item=call)
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
@@ -184,6 +191,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 self._update_pending_items(pending, event)
             case ThreadItemDoneEvent(item=item):
                 pending.pop(item.id, None)
+            case ThreadItemRemovedEvent(item_id=item_id):
+                # What a guardrail took back must not be saved as the text so far.
+                pending.pop(item_id, None)
 
 
 def title_from(message: UserMessageItem) -> str | None:
@@ -199,25 +209,14 @@ async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadSt
         yield event
 
 
-def _begins_answer(event: ThreadStreamEvent) -> bool:
-    """Nothing may be stored after a client tool's call, so what is due is stored before it."""
-    match event:
-        case ThreadItemAddedEvent(item=AssistantMessageItem()):
-            return True
-        case ThreadItemDoneEvent(item=ClientToolCallItem()):
-            return True
-    return False
+def _is_answer(event: ThreadStreamEvent) -> bool:
+    return isinstance(event, ThreadItemDoneEvent) and isinstance(event.item, AssistantMessageItem)
 
 
 def _salvaged(
-    turn: TurnContext, pending: dict[str, ThreadItem], progress: Progress
+    turn: TurnContext, said: list[ThreadItem], progress: Progress
 ) -> list[ThreadStreamEvent]:
     """What a failed run leaves behind: its tool calls, its workflow and the text so far."""
-    said = [item for item in pending.values() if _has_text(item)]
-    if turn.request_context.retry and not said:
-        # The new answer had not begun: the old one stays, and the new workflow goes.
-        workflow = turn.workflow_item
-        return [ThreadItemRemovedEvent(item_id=workflow.id)] if workflow else []
     events: list[ThreadStreamEvent] = []
     if turn.workflow_item is not None:
         events.append(close_workflow(turn.workflow_item))

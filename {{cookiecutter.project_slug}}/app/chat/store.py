@@ -8,7 +8,16 @@ more than once.
 from typing import Any
 
 from chatkit.store import Store, StoreItemType
-from chatkit.types import Attachment, FeedbackKind, Page, ThreadItem, ThreadMetadata
+from chatkit.types import (
+    Attachment,
+    FeedbackKind,
+    HiddenContextItem,
+    Page,
+    SDKHiddenContextItem,
+    ThreadItem,
+    ThreadMetadata,
+    WorkflowItem,
+)
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -25,6 +34,9 @@ MAX_PAGE = 100
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+# What is saved on the way to an answer: a retry that ends there has nothing to put in its place.
+_NO_ANSWER = (WorkflowItem, HiddenContextItem, SDKHiddenContextItem)
 
 
 class SqlStore(Store[RequestContext]):
@@ -85,6 +97,11 @@ class SqlStore(Store[RequestContext]):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
+        """On a retry the old answer is not among the items.
+
+        The SDK deletes all that it sees of it before it asks for the new one, and a failure
+        between the two would lose it. The first item of the new answer takes its place.
+        """
         statement = select(ItemRow.id, ItemRow.payload).where(
             *_in_thread(context, thread_id), _is_current(context)
         )
@@ -118,7 +135,8 @@ class SqlStore(Store[RequestContext]):
             set_={"payload": row.excluded.payload, "type": row.excluded.type},
         )
         async with self._database.transaction() as connection:
-            await self._delete_replaced_answer(connection, thread_id, context)
+            if not isinstance(item, _NO_ANSWER):
+                await self._delete_replaced_answer(connection, thread_id, context)
             await connection.execute(upsert)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
@@ -132,14 +150,7 @@ class SqlStore(Store[RequestContext]):
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
-        """Delete an item, but on a retry leave the old answer until the new one is saved.
-
-        The SDK deletes the old answer before it asks for the new one; a failure between the two
-        would lose it.
-        """
-        statement = delete(ItemRow).where(
-            *_in_thread(context, thread_id), ItemRow.id == item_id, _is_current(context)
-        )
+        statement = delete(ItemRow).where(*_in_thread(context, thread_id), ItemRow.id == item_id)
         async with self._database.transaction() as connection:
             await connection.execute(statement)
 

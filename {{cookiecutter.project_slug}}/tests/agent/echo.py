@@ -1,16 +1,20 @@
 """A tool of the tests' own, so that what is common to all tools is tested whatever was chosen."""
 
-from agents import RunContextWrapper, function_tool
+import asyncio
+
+from agents import RunContextWrapper
 
 from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, report_failure
+from app.agent.tools.base import AgentTool, DemoCall, agent_function
 
 
-@function_tool(failure_error_function=report_failure)
+@agent_function
 async def shout(turn: RunContextWrapper[TurnContext], text: str) -> str:
     """Say it louder."""
     if text == "boom":
         raise RuntimeError("a secret detail")
+    if text == "doze":
+        await asyncio.sleep(60)
     return f"{text.upper()}! ({turn.context.user_id})"
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from agents.testing import ScriptedModel, assistant_message, function_call
+from starlette.types import Message
 
 from app.agent import tools
 from app.agent.demo import DemoModel
+from app.chat.events import EventStream
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import Visitor, message
@@ -108,3 +110,30 @@ async def test_streams_hold_no_database_connection(with_model: Scripted) -> None
     assert len(listed.json()["data"]) == 30
     model.go.set()
     assert all(turn.answer for turn in await asyncio.gather(*turns))
+
+
+async def test_a_reader_who_leaves_while_we_write_ends_the_source_first() -> None:
+    ended = asyncio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        try:
+            yield b"data: 1\n\n"
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)  # like the last writes to the database
+            ended.set()
+
+    writing = asyncio.Event()
+
+    async def receive() -> Message:
+        await writing.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            writing.set()
+            await asyncio.sleep(60)  # a reader that takes nothing
+
+    await EventStream(source(), 15)({"type": "http"}, receive, send)
+
+    assert ended.is_set()

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from agents.models.chatcmpl_converter import Converter
 from agents.testing import ScriptedModel, assistant_message, function_call
+from chatkit.types import CustomTask, FileAttachment, TaskItem
 
 from app.agent import tools
+from app.chat.context import RequestContext
+from app.chat.progress import MAX_STORED_RESULT
+from app.chat.store import MAX_PAGE, SqlStore
+from app.db import Database
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 
@@ -124,3 +129,64 @@ async def test_a_mention_reaches_the_model_with_its_data(with_model: Scripted) -
     heard = texts(model.calls[0].input)
     assert heard[0] == "user: What about @Plan"
     assert 'Plan: {"id": "doc_1", "page": 3}' in heard[1]
+
+
+async def test_more_than_one_page_of_history_is_heard(
+    with_model: Scripted, database: Database
+) -> None:
+    model = ScriptedModel([[assistant_message("ok")], [assistant_message("ok")]])
+    visitor = await with_model(model)
+    turn = await visitor.say("first")
+    store, owner = SqlStore(database), RequestContext(visitor.user_id)
+    first = await store.load_item(turn.thread_id, turn.user_message_id, owner)
+    for number in range(MAX_PAGE):
+        copy = first.model_copy(update={"id": f"copy_{number}"})
+        await store.add_thread_item(turn.thread_id, copy, owner)
+
+    await visitor.say("last", turn.thread_id)
+
+    assert len(model.calls[1].input) == 1 + 1 + MAX_PAGE + 1
+
+
+async def test_an_attachment_is_named_and_a_task_is_not_told(
+    with_model: Scripted, database: Database
+) -> None:
+    model = ScriptedModel([[assistant_message("ok")], [assistant_message("ok")]])
+    visitor = await with_model(model)
+    turn = await visitor.say("first")
+    store, owner = SqlStore(database), RequestContext(visitor.user_id)
+    first = await store.load_item(turn.thread_id, turn.user_message_id, owner)
+    file = FileAttachment(id="atc_1", name="a.txt", mime_type="text/plain")
+    task = TaskItem(
+        id="tsk_1",
+        thread_id=turn.thread_id,
+        created_at=first.created_at,
+        task=CustomTask(title="only for people"),
+    )
+    await store.save_item(
+        turn.thread_id, first.model_copy(update={"id": "msg_a", "attachments": [file]}), owner
+    )
+    await store.save_item(turn.thread_id, task, owner)
+
+    await visitor.say("last", turn.thread_id)
+
+    heard = str(model.calls[1].input)
+    assert "[attached: a.txt, text/plain]" in heard
+    assert "only for people" not in heard
+
+
+async def test_a_long_result_is_cut_when_it_is_kept(with_model: Scripted) -> None:
+    long = "x" * (MAX_STORED_RESULT + 1_000)
+    model = ScriptedModel(
+        [
+            [function_call("shout", {"text": long}, call_id="1")],
+            [assistant_message("ok")],
+            [assistant_message("ok")],
+        ]
+    )
+    visitor = await with_model(model)
+    turn = await visitor.say("go")
+    await visitor.say("again", turn.thread_id)
+
+    [output] = [i["output"] for i in model.calls[2].input if i.get("output")]
+    assert output == "X" * MAX_STORED_RESULT

@@ -203,3 +203,18 @@ async def test_the_next_turn_knows_that_it_was_stopped(with_model: Scripted) -> 
     await visitor.say("and now?", thread_id)
 
     assert "cancelled the stream" in str(heard[1])
+
+
+async def test_a_retry_touches_no_other_thread(with_model: Scripted) -> None:
+    visitor = await with_model(DemoModel(0))
+    turn = await visitor.say("one")
+    other = await visitor.say("in between")
+    await visitor.say("two", turn.thread_id)
+    before = await visitor.items(other.thread_id)
+
+    await visitor.stream(
+        "threads.retry_after_item", thread_id=turn.thread_id, item_id=turn.user_message_id
+    )
+
+    assert await visitor.items(other.thread_id) == before
+    assert len(await visitor.items(turn.thread_id)) == 3

@@ -225,3 +225,30 @@ async def test_a_request_id_is_taken_from_a_proxy_when_it_is_plain(visitor: Visi
     odd = await visitor.client.get("/healthz", headers={"X-Request-ID": "a b\tc"})
     assert plain.headers["x-request-id"] == "abc-1"
     assert len(odd.headers["x-request-id"]) == 32
+
+
+async def test_a_later_message_is_checked_like_the_first(visitor: Visitor) -> None:
+    turn = await visitor.say("hello")
+    for sent in (message(""), message("hi", tool="nope"), message("hi", model="nope")):
+        response = await visitor.send(
+            "threads.add_user_message", thread_id=turn.thread_id, input=sent
+        )
+        assert_refused(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("count", [0, 101])
+async def test_feedback_on_nothing_or_on_too_much(visitor: Visitor, count: int) -> None:
+    turn = await visitor.say("hello")
+    response = await visitor.send(
+        "items.feedback",
+        thread_id=turn.thread_id,
+        item_ids=[f"msg_{n}" for n in range(count)],
+        kind="positive",
+    )
+    assert_refused(response, 422, "invalid_request")
+
+
+async def test_what_was_sent_is_not_sent_back(visitor: Visitor) -> None:
+    body = {"type": "threads.get_by_id", "params": {"thread_id": {"my": "secret"}}}
+    response = await visitor.client.post("/chatkit", json=body)
+    assert "secret" not in response.text

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from agents.testing import ScriptedModel, assistant_message
+from chatkit.types import Annotation, FileSource, URLSource
 from openai.types.responses import ResponseOutputText
 from openai.types.responses.response_output_text import AnnotationURLCitation
 
+from app.chat.sources import sources_section
 from tests.conftest import Scripted
 from tests.talk import Turn
 
@@ -63,3 +65,10 @@ async def test_an_answer_without_citations_has_no_section(with_model: Scripted) 
     _, content = await answer_citing(with_model, 0, section=True)
 
     assert content["text"] == "So it is."
+
+
+def test_a_source_is_listed_once_and_a_file_by_its_name() -> None:
+    page = Annotation(source=URLSource(title="Page", url="https://example.com"))
+    file = Annotation(source=FileSource(title="Plan", filename="plan.pdf"))
+    section = sources_section([page, file, page])
+    assert section.endswith("[1] Page\nhttps://example.com\n\n[2] Plan\nplan.pdf")

@@ -12,11 +12,11 @@ from chatkit.types import (
     Thread,
     ThreadMetadata,
 )
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from app.auth.users import Users
 from app.chat.context import RequestContext
-from app.chat.models import ThreadRow
+from app.chat.models import ItemRow, ThreadRow
 from app.chat.store import SqlStore
 from app.db import TABLE_PREFIX, Base, Database
 
@@ -146,3 +146,101 @@ async def test_every_name_in_the_database_has_the_prefix(database: Database) -> 
     found = names.scalars().all()
     assert len(found) > 20
     assert [name for name in found if not name.startswith(TABLE_PREFIX)] == []
+
+
+async def test_an_item_is_found_in_its_own_thread_only(store: SqlStore) -> None:
+    other = THREAD.model_copy(update={"id": "thr_other"})
+    await store.save_thread(other, OWNER)
+    await store.add_thread_item(THREAD.id, hidden("here"), OWNER)
+
+    await store.delete_thread_item(other.id, "here", OWNER)
+    for missing in (
+        store.load_item(other.id, "here", OWNER),
+        store.save_feedback(other.id, ["here"], "positive", OWNER),
+    ):
+        with pytest.raises(NotFoundError):
+            await missing
+    assert (await store.load_item(THREAD.id, "here", OWNER)).id == "here"
+    await store.delete_thread(other.id, OWNER)
+
+
+async def test_a_cursor_of_somebody_else_leads_nowhere(store: SqlStore) -> None:
+    theirs = THREAD.model_copy(update={"id": "thr_theirs"})
+    await store.save_thread(theirs, FOREIGNER)
+    await store.add_thread_item(theirs.id, hidden("first"), FOREIGNER)
+    await store.add_thread_item(THREAD.id, hidden("second"), OWNER)
+
+    assert (await store.load_threads(10, theirs.id, "asc", OWNER)).data == []
+    assert (await store.load_threads(10, theirs.id, "desc", OWNER)).data == []
+    assert (await store.load_thread_items(THREAD.id, "first", 10, "asc", OWNER)).data == []
+    await store.delete_thread(theirs.id, FOREIGNER)
+
+
+async def test_threads_of_the_same_moment_are_all_listed_once(
+    store: SqlStore, database: Database
+) -> None:
+    for number in range(4):
+        await store.save_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), FOREIGNER)
+    async with database.transaction() as connection:
+        await connection.execute(
+            update(ThreadRow)
+            .where(ThreadRow.user_id == FOREIGNER.user_id)
+            .values(created_at=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+    for order in ("asc", "desc"):
+        first = await store.load_threads(2, None, order, FOREIGNER)
+        second = await store.load_threads(2, first.after, order, FOREIGNER)
+        listed = [thread.id for thread in first.data + second.data]
+        assert listed == sorted((f"thr_tie_{n}" for n in range(4)), reverse=order == "desc")
+    for number in range(4):
+        await store.delete_thread(f"thr_tie_{number}", FOREIGNER)
+
+
+async def test_a_page_has_at_least_one_row_and_the_last_has_no_cursor(store: SqlStore) -> None:
+    for item_id in ("a", "b"):
+        await store.add_thread_item(THREAD.id, hidden(item_id), OWNER)
+
+    page = await store.load_thread_items(THREAD.id, None, -5, "asc", OWNER)
+    assert [item.id for item in page.data] == ["a"]
+    last = await store.load_thread_items(THREAD.id, page.after, 5, "asc", OWNER)
+    assert (last.has_more, last.after) == (False, None)
+
+
+async def test_a_second_write_replaces_the_first(store: SqlStore) -> None:
+    await store.add_thread_item(THREAD.id, hidden("item", "old"), OWNER)
+    await store.add_thread_item(THREAD.id, hidden("item", "new"), OWNER)
+    await store.save_thread(THREAD.model_copy(update={"title": "New"}), OWNER)
+
+    item = await store.load_item(THREAD.id, "item", OWNER)
+    assert isinstance(item, HiddenContextItem)
+    assert item.content == "new"
+    assert (await store.load_thread(THREAD.id, OWNER)).title == "New"
+
+
+async def test_nul_is_dropped_wherever_it_stands(store: SqlStore) -> None:
+    odd = {"ke\x00y": ["a\x00b", {"c": "\x00"}]}
+    item = hidden("nested").model_copy(update={"content": odd})
+    await store.add_thread_item(THREAD.id, item, OWNER)
+    await store.save_thread(THREAD.model_copy(update={"title": "a\x00b"}), OWNER)
+    attachment = FileAttachment(id="atc_odd", name="a\x00b", mime_type="text/plain")
+    await store.save_attachment(attachment, OWNER)
+
+    stored = await store.load_item(THREAD.id, "nested", OWNER)
+    assert isinstance(stored, HiddenContextItem)
+    assert stored.content == {"key": ["ab", {"c": ""}]}
+    assert (await store.load_thread(THREAD.id, OWNER)).title == "ab"
+    assert (await store.load_attachment("atc_odd", OWNER)).name == "ab"
+
+
+async def test_the_clock_does_not_decide_the_order(store: SqlStore, database: Database) -> None:
+    for item_id in ("first", "second"):
+        await store.add_thread_item(THREAD.id, hidden(item_id), OWNER)
+    async with database.transaction() as connection:
+        await connection.execute(
+            update(ItemRow)
+            .where(ItemRow.user_id == OWNER.user_id, ItemRow.id == "second")
+            .values(created_at=datetime(2020, 1, 1, tzinfo=UTC))
+        )
+    for order, expected in (("asc", ["first", "second"]), ("desc", ["second", "first"])):
+        page = await store.load_thread_items(THREAD.id, None, 10, order, OWNER)
+        assert [item.id for item in page.data] == expected

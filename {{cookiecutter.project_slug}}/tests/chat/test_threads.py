@@ -147,3 +147,23 @@ async def test_a_user_row_is_made_at_first_sight(visitor: Visitor, database: Dat
     async with database.transaction() as connection:
         found = await connection.execute(select(UserRow.id).where(UserRow.id == visitor.user_id))
     assert found.scalar_one() == visitor.user_id
+
+
+async def test_the_first_session_is_kept_beside_other_metadata(
+    visitor: Visitor, database: Database
+) -> None:
+    turn = await visitor.say("hello")
+    store, owner = SqlStore(database), RequestContext(visitor.user_id)
+    thread = await store.load_thread(turn.thread_id, owner)
+    await store.save_thread(thread.model_copy(update={"metadata": {"topic": "tea"}}), owner)
+
+    for session in ("first", "second"):
+        body = {
+            "type": "threads.add_user_message",
+            "params": {"thread_id": turn.thread_id, "input": message("hello")},
+            "metadata": {"session_id": session},
+        }
+        await visitor.client.post("/chatkit", json=body)
+
+    thread = await store.load_thread(turn.thread_id, owner)
+    assert thread.metadata == {"topic": "tea", "session_id": "first"}

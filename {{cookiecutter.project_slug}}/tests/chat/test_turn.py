@@ -4,7 +4,7 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
-from tests.agent.echo import ECHO
+from tests.agent.echo import ECHO, shout
 from tests.conftest import Scripted
 from tests.talk import Visitor
 
@@ -86,6 +86,18 @@ async def test_a_tool_that_fails_costs_its_result_and_not_the_turn(visitor: Visi
     )
 
 
+async def test_a_tool_that_hangs_is_given_up(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shout, "timeout_seconds", 0.05)
+
+    turn = await visitor.say("shout doze")
+
+    assert turn.answer.startswith("The tool failed: ToolTimeoutError.")
+    [workflow] = turn.done("workflow")
+    assert workflow["workflow"]["tasks"][1]["content"] == "This did not work."
+
+
 async def test_work_after_an_answer_has_begun_opens_another_workflow(with_model: Scripted) -> None:
     model = ScriptedModel(
         [
@@ -158,3 +170,14 @@ async def test_nul_is_dropped_before_anything_is_stored(visitor: Visitor) -> Non
 
     assert turn.error is None
     assert turn.done("user_message")[0]["content"][0]["text"] == "ab"
+
+
+async def test_a_tool_prefix_keeps_the_picked_model(with_model: Scripted) -> None:
+    visitor = await with_model(
+        ScriptedModel([[assistant_message("ok")]]), models=("small", "large")
+    )
+
+    turn = await visitor.say("[TOOL:echo] hi", model="large")
+
+    options = turn.done("user_message")[0]["inference_options"]
+    assert options == {"tool_choice": {"id": "echo"}, "model": "large"}

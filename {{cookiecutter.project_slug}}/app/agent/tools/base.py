@@ -1,17 +1,18 @@
 """What an agent tool is."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import RunContextWrapper, Tool
+from agents import FunctionTool, RunContextWrapper, Tool, function_tool
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
 logger = logging.getLogger(__name__)
 
 TOOL_FAILED = "The tool failed: "
+TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,20 @@ class AgentTool:
     response_include: Sequence[ResponseIncludable] = ()
 
 
-def report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
-    """A function tool's `failure_error_function`: one line for the model, the rest for the log.
+def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
+    """Make a function of a tool; its docstring is what the model reads.
 
-    Set it on every tool, so that one that fails costs its result and not the turn.
+    One that fails or takes too long costs its result and not the turn.
     """
+    return function_tool(
+        function,
+        failure_error_function=_report_failure,
+        timeout=TIMEOUT_SECONDS,
+        timeout_error_function=_report_failure,
+    )
+
+
+def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
+    """One line for the model; the rest is for the log."""
     logger.warning("a tool failed", exc_info=error)
     return f"{TOOL_FAILED}{type(error).__name__}. Go on without its result and say so."

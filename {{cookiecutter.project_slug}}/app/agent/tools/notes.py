@@ -2,20 +2,19 @@
 
 import re
 
-from agents import RunContextWrapper, function_tool
+from agents import RunContextWrapper
 
 from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, report_failure
+from app.agent.tools.base import AgentTool, DemoCall, agent_function
 from app.stores.notes import Note, NoteStore
 
 MAX_NOTE_LENGTH = 4_000
 MAX_LISTED = 50
-TIMEOUT_SECONDS = 10.0
 
 Turn = RunContextWrapper[TurnContext]
 
 
-@function_tool(failure_error_function=report_failure, timeout=TIMEOUT_SECONDS)
+@agent_function
 async def save_note(turn: Turn, text: str) -> str:
     """Keep a note for the user.
 
@@ -29,13 +28,13 @@ async def save_note(turn: Turn, text: str) -> str:
     return f"Saved as note {note.id}."
 
 
-@function_tool(failure_error_function=report_failure, timeout=TIMEOUT_SECONDS)
+@agent_function
 async def list_notes(turn: Turn) -> str:
     """List the user's newest notes with their numbers."""
     return _lines(await _notes(turn).newest(MAX_LISTED))
 
 
-@function_tool(failure_error_function=report_failure, timeout=TIMEOUT_SECONDS)
+@agent_function
 async def search_notes(turn: Turn, words: str) -> str:
     """Find the user's notes that contain these words.
 
@@ -45,7 +44,7 @@ async def search_notes(turn: Turn, words: str) -> str:
     return _lines(await _notes(turn).newest(MAX_LISTED, containing=words.strip()))
 
 
-@function_tool(failure_error_function=report_failure, timeout=TIMEOUT_SECONDS)
+@agent_function
 async def delete_note(turn: Turn, number: int) -> str:
     """Delete one of the user's notes. Only on their request.
 
