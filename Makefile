@@ -30,7 +30,7 @@ demo: $(TOOLS)
 	@[ '$(SERVE)' = 0 ] || (cd build/demo/*/ && exec .venv/bin/python -m app dev)
 
 test: $(TOOLS)
-	.venv/bin/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 bench: $(TOOLS)
 	.venv/bin/python benchmarks/demo_floor.py

@@ -48,17 +48,15 @@ def main() -> None:
     setup = os.environ.get("CHATKIT_SETUP", ANSWERS["setup"])
     if setup == "skip":
         print(f"Written to {printable(project)}. To set it up: {how_to_set_up(project)}")
-    elif not set_up(project):
-        print(f"Nothing is lost. To go on: {how_to_set_up(project)}", file=sys.stderr)
-        if setup == "strict":
-            print(f"What was made is also in {printable(keep_a_copy(project))}", file=sys.stderr)
-            sys.exit(1)
+    elif not set_up(project) and setup == "strict":
+        print(f"What was made is also in {printable(keep_a_copy(project))}", file=sys.stderr)
+        sys.exit(1)
 
 
 def prune(project: Path) -> None:
     for name in sorted(files_not_chosen(ANSWERS)):
         file = project / name
-        file.unlink(missing_ok=True)
+        file.unlink()
         for folder in itertools.takewhile(lambda parent: parent != project, file.parents):
             if not folder.is_dir() or any(folder.iterdir()):
                 break
@@ -98,9 +96,13 @@ def init_repository(project: Path) -> None:
 
 
 def set_up(project: Path) -> bool:
-    """Run the project's own setup, which reports its steps. True when it is through."""
+    """Run the project's own setup, which reports its steps and says how to go on after a failure.
+
+    True when it is through.
+    """
     if sys.version_info < (3, 11):
         print("Setting the project up needs Python 3.11 or newer.", file=sys.stderr)
+        print(f"Nothing is lost. To go on with one: {how_to_set_up(project)}", file=sys.stderr)
         return False
     try:
         done = subprocess.run(

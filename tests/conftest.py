@@ -167,9 +167,3 @@ def hook(name: str) -> ModuleType:
     unrendered = "{{ cookiecutter | tojson }}"
     exec(compile(source.replace(unrendered, "{}"), name, "exec"), module.__dict__)  # noqa: S102
     return module
-
-
-@pytest.fixture(scope="session")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One cache for every check of a worker: the libraries are read once."""
-    return str(tmp_path_factory.mktemp("mypy"))

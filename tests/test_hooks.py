@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bake, BakeFailed, generate, hook
+from conftest import Bake, BakedProject, BakeFailed, generate, hook
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 OFFLINE = {
@@ -20,14 +20,19 @@ OFFLINE = {
 
 
 def without_uv(folder: Path) -> dict[str, str]:
-    """An environment that has git and Python on its PATH, but no uv."""
+    """An environment that has every program of this machine on its PATH, but uv."""
     folder.mkdir()
-    for program in ("git", "sh", "env"):
-        found = shutil.which(program)
-        assert found is not None
-        (folder / program).symlink_to(found)
     (folder / "python3").symlink_to(sys.executable)
+    for place in os.get_exec_path():
+        for program in Path(place).iterdir() if Path(place).is_dir() else ():
+            if program.name not in ("uv", "uvx") and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
     return {"PATH": str(folder), "UV": ""}
+
+
+def says_once_how_to_go_on(project: BakedProject) -> bool:
+    [line] = [line for line in project.output.splitlines() if "To go on" in line]
+    return line.endswith("-m app setup")
 
 
 def test_a_repository_is_made_where_there_is_none(bake: Bake) -> None:
@@ -87,7 +92,7 @@ def test_without_a_network_the_project_is_kept(template: Path, tmp_path: Path) -
     assert project.has("app/main.py")
     assert "lock … failed" in project.output
     assert "package index does not answer" in project.output
-    assert "python -m app setup" in project.output
+    assert says_once_how_to_go_on(project)
 
 
 def test_without_uv_and_network_the_project_is_kept(template: Path, tmp_path: Path) -> None:
@@ -101,7 +106,17 @@ def test_without_uv_and_network_the_project_is_kept(template: Path, tmp_path: Pa
 
     assert project.has("app/main.py")
     assert "uv … failed" in project.output
-    assert "python -m app setup" in project.output
+    assert says_once_how_to_go_on(project)
+
+
+def test_a_python_that_is_too_old_writes_and_says_how_to_go_on(
+    bake: Bake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = bake()
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+
+    assert hook("post_gen_project").set_up(project.path) is False
+    assert "-m app setup" in capfd.readouterr().err
 
 
 def test_strict_fails_and_keeps_what_was_made(template: Path, tmp_path: Path) -> None:

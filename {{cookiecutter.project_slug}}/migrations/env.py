@@ -3,12 +3,12 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import app.stores
@@ -52,7 +52,7 @@ async def _connect_and_run(url: str) -> None:
 
 
 def _run(connection: Connection) -> None:
-    _configure(connection=connection)
+    _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
     with context.begin_transaction():
         context.run_migrations()
 
@@ -61,7 +61,6 @@ def _configure(**options: Any) -> None:
     context.configure(
         target_metadata=_metadata(),
         version_table=VERSION_TABLE,
-        include_name=_is_ours,
         compare_server_default=True,
         **options,
     )
@@ -74,10 +73,23 @@ def _metadata() -> MetaData:
     return models.UserRow.metadata
 
 
-def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    if kind == "table":
-        return name is not None and name.startswith(TABLE_PREFIX)
-    return True
+def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object], bool]:
+    def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+        if kind != "table" or name is None:
+            return True
+        return name.startswith(TABLE_PREFIX) and not name.startswith(longer_prefixes)
+
+    return is_ours
+
+
+def _longer_prefixes(connection: Connection) -> tuple[str, ...]:
+    """Prefixes of other projects that begin with ours, known by their version tables."""
+    ending = VERSION_TABLE.removeprefix(TABLE_PREFIX)
+    return tuple(
+        name.removesuffix(ending)
+        for name in inspect(connection).get_table_names()
+        if name.startswith(TABLE_PREFIX) and name.endswith(ending) and name != VERSION_TABLE
+    )
 
 
 main()

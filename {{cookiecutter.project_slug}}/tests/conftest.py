@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -44,11 +44,16 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_url(postgres_url: str) -> Iterator[str]:
     """A fresh database at the newest migration, made once for each test process."""
-    name = f"test_{secrets.token_hex(6)}"
+    with new_database(postgres_url, f"test_{secrets.token_hex(6)}") as url:
+        upgrade(url)
+        yield url
+
+
+@contextmanager
+def new_database(postgres_url: str, name: str) -> Iterator[str]:
+    """An empty database on that server, dropped at the end; gives its URL."""
     asyncio.run(_administer(postgres_url, f'CREATE DATABASE "{name}"'))
-    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    upgrade(url)
-    yield url
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     asyncio.run(_administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 

@@ -17,7 +17,7 @@ from app.dev.steps import Progress, Step, StepFailed, run_steps
 from app.dev.uv import find_uv, make_environment, make_lock
 
 NEXT_STEPS = """
-Done. What now:
+Done. What now:{where}
   {dev:<{width}}  the chat, at http://127.0.0.1:8000
   {test:<{width}}  the test suite
 
@@ -44,7 +44,7 @@ def setup() -> int:
         return code
     python = python_of(Path(VENV.name))
     dev, test = f"{python} -m app dev", f"{python} -m pytest"
-    print(NEXT_STEPS.format(dev=dev, test=test, width=len(dev)))
+    print(NEXT_STEPS.format(where=_where("\n  cd {}"), dev=dev, test=test, width=len(dev)))
     return 0
 
 
@@ -80,8 +80,13 @@ def _again() -> str:
     """The command that goes on, with the Python that was good enough to begin."""
     base = base_python()
     python = next((name for name in ("python3", "python") if _is(shutil.which(name), base)), base)
-    cd = "" if Path.cwd() == PROJECT_ROOT else f'cd "{PROJECT_ROOT}" && '
-    return f"{cd}{python} -m app setup"
+    return f"{_where('cd {} && ')}{python} -m app setup"
+
+
+def _where(cd: str) -> str:
+    """How to get here, for somebody whose shell is elsewhere: the hook starts this in here."""
+    shell = Path(os.environ.get("PWD") or Path.cwd())
+    return "" if shell == PROJECT_ROOT else cd.format(f'"{PROJECT_ROOT}"')
 
 
 def _is(found: str | None, python: str) -> bool:

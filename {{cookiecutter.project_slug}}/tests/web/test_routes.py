@@ -19,7 +19,7 @@ OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.j
 class CookieAuth:
     """Believes its cookie. The real styles have their own tests."""
 
-    name = "anonymous"
+    name = "cookie"
 
     def __init__(self, settings: Settings) -> None: ...
 
@@ -124,7 +124,7 @@ async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> No
     ]
     assert config["api"] == {"url": "/chatkit", "domainKey": "local-dev"}
     assert config["scriptUrl"] == OFFICIAL_SCRIPT
-    assert config["auth"] == "anonymous"
+    assert config["auth"] == "cookie"
 
 
 async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:

@@ -54,11 +54,11 @@ test("the session id travels in the body, credentials stay at home", async () =>
 
 test("the chosen tool is in the message", async () => {
   const { api, seen } = backend();
-  api.tool.select("notes");
+  api.tool.select("weather");
   const content = [{ type: "input_text", text: "hello" }];
   await post(api, JSON.stringify({ type: "threads.create", params: { input: { content } } }));
   const { params } = JSON.parse(seen.requests[0].body);
-  assert.equal(params.input.content[0].text, "[TOOL:notes] hello");
+  assert.equal(params.input.content[0].text, "[TOOL:weather] hello");
 });
 
 for (const body of [new FormData(), new Blob(["x"]), "not json", "[1]", undefined]) {

@@ -81,10 +81,10 @@ test("the open thread is remembered", () => {
 
 test("the composer's menu wins over the host's buttons", () => {
   const { fire, tool } = page();
-  tool.select("notes");
+  tool.select("weather");
   fire("chatkit.tool.change", { toolId: null });
-  assert.equal(tool.selected, "notes");
-  fire("chatkit.tool.change", { toolId: "web_search" });
+  assert.equal(tool.selected, "weather");
+  fire("chatkit.tool.change", { toolId: "maps" });
   assert.equal(tool.selected, null);
 });
 

@@ -8,7 +8,7 @@ const config = {
   placeholder: "Message",
   disclaimer: "Check it.",
   prompts: [{ label: "Help", prompt: "Help me", icon: "lightbulb" }],
-  tools: [{ id: "notes", label: "Notes", icon: "notebook" }],
+  tools: [{ id: "weather", label: "Weather", icon: "globe" }],
   models: [{ id: "a", label: "a", default: true }],
   api: { url: "/chatkit", domainKey: "key" },
 };

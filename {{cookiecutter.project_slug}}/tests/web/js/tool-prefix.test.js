@@ -6,7 +6,7 @@ function message(text, type = "threads.add_user_message") {
   return { type, params: { input: { content: [{ type: "input_text", text }] } } };
 }
 
-function sent(request, id = "notes") {
+function sent(request, id = "weather") {
   const tool = new ToolPrefix();
   tool.select(id);
   tool.applyTo(request);
@@ -15,12 +15,12 @@ function sent(request, id = "notes") {
 
 for (const type of ["threads.create", "threads.add_user_message"]) {
   test(`${type} carries the chosen tool`, () => {
-    assert.equal(sent(message("hello", type))[0].text, "[TOOL:notes] hello");
+    assert.equal(sent(message("hello", type))[0].text, "[TOOL:weather] hello");
   });
 }
 
 test("a prefix that is there already stays the only one", () => {
-  assert.equal(sent(message("[TOOL:web_search] hello"))[0].text, "[TOOL:web_search] hello");
+  assert.equal(sent(message("[TOOL:maps] hello"))[0].text, "[TOOL:maps] hello");
 });
 
 test("a message that begins with a tag gets the prefix in its text", () => {
@@ -28,14 +28,14 @@ test("a message that begins with a tag gets the prefix in its text", () => {
   request.params.input.content.unshift({ type: "input_tag", id: "t", text: "@Plan" });
   assert.deepEqual(
     sent(request).map((part) => part.text),
-    ["@Plan", "[TOOL:notes] and then?"],
+    ["@Plan", "[TOOL:weather] and then?"],
   );
 });
 
 test("a message of tags only gets a text", () => {
   const request = message("");
   request.params.input.content = [{ type: "input_tag", id: "t", text: "@Plan" }];
-  assert.deepEqual(sent(request)[0], { type: "input_text", text: "[TOOL:notes]" });
+  assert.deepEqual(sent(request)[0], { type: "input_text", text: "[TOOL:weather]" });
 });
 
 test("without a choice, or in another request, nothing changes", () => {

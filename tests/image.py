@@ -1,0 +1,83 @@
+"""Just enough of Docker's file formats to follow what is built and run, without Docker."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a Dockerfile: `COPY`, and what it is given."""
+
+    name: str
+    arguments: str
+
+
+Stage = list[Instruction]
+
+
+def read_stages(dockerfile: str) -> list[Stage]:
+    """The stages in order, each beginning with its FROM."""
+    lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
+    stages: list[Stage] = []
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        name, _, arguments = line.strip().partition(" ")
+        if name == "FROM":
+            stages.append([])
+        if name:
+            stages[-1].append(Instruction(name, arguments.strip()))
+    return stages
+
+
+def arguments_of(stage: Stage, name: str) -> list[str]:
+    return [instruction.arguments for instruction in stage if instruction.name == name]
+
+
+def command_of(stage: Stage, name: str) -> list[str]:
+    """What CMD or HEALTHCHECK runs, from its list of words."""
+    [arguments] = arguments_of(stage, name)
+    words: list[str] = json.loads(arguments[arguments.index("[") :])
+    return words
+
+
+def copies_of(stage: Stage) -> list[tuple[list[str], str]]:
+    """Sources and target of each COPY that takes from the project."""
+    copies = [text.split() for text in arguments_of(stage, "COPY") if "--from" not in text]
+    return [(words[:-1], words[-1]) for words in copies]
+
+
+def copy_into_image(project: Path, stage: Stage, image: Path) -> None:
+    """Do what a stage's COPY instructions do, with what .dockerignore lets in."""
+    ignore = (project / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for sources, target in copies_of(stage):
+        taken = 0
+        for found in (path for source in sources for path in project.glob(source)):
+            for file in [found] if found.is_file() else found.rglob("*"):
+                if file.is_file() and is_let_in(str(file.relative_to(project)), ignore):
+                    inside = file.name if found.is_file() else file.relative_to(found)
+                    copied = image / target / inside
+                    copied.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, copied)
+                    taken += 1
+        assert taken, f"COPY {sources}: .dockerignore leaves nothing of it"
+
+
+def is_let_in(name: str, ignore: list[str]) -> bool:
+    """True for a file that reaches Docker: the last line that matches decides."""
+    let_in = True
+    for line in ignore:
+        pattern = line.removeprefix("!")
+        if line and not line.startswith("#") and _matches(name, pattern):
+            let_in = line.startswith("!")
+    return let_in
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """A pattern means a file, or a folder and all that is in it; `**/` is any folder or none."""
+    path = PurePosixPath(name)
+    return any(
+        fnmatchcase(str(part), pattern) or fnmatchcase(f"/{part}", pattern.replace("**/", "*/"))
+        for part in (path, *path.parents[:-1])
+    )

@@ -1,0 +1,98 @@
+"""The image and the compose file: what they name is there, and fits together.
+
+`test_projects.py` follows the Dockerfile's steps for real.
+"""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Bake, BakedProject
+from image import arguments_of, command_of, copies_of, is_let_in, read_stages
+
+
+@pytest.fixture
+def project(bake: Bake) -> BakedProject:
+    return bake(agent_tools="all", project_name='Größe & "Maß"')
+
+
+def test_the_image_is_built_apart_and_runs_as_nobody_special(project: BakedProject) -> None:
+    build, image = read_stages(project.text("Dockerfile"))
+
+    assert any("uv sync --frozen --no-dev" in text for text in arguments_of(build, "RUN"))
+    assert arguments_of(image, "USER") == ["app"]
+    assert "/healthz" in command_of(image, "HEALTHCHECK")[-1]
+    assert command_of(image, "CMD")[:3] == ["uvicorn", "app.main:create_app", "--factory"]
+    # An environment knows the path and the interpreter that it was made with.
+    assert arguments_of(build, "WORKDIR") == arguments_of(image, "WORKDIR")
+    assert arguments_of(build, "FROM") == [f"{arguments_of(image, 'FROM')[0]} AS build"]
+
+
+def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
+    ignore = project.text(".dockerignore").splitlines()
+    copied = [
+        source
+        for stage in read_stages(project.text("Dockerfile"))
+        for sources, _ in copies_of(stage)
+        for source in sources
+    ]
+
+    assert [name for name in copied if not is_let_in(name.rstrip("*"), ignore)] == []
+    assert [name for name in copied if name != "uv.lock*" and not project.has(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env",
+        ".data/postgres/PG_VERSION",
+        ".venv/bin/python",
+        ".git/config",
+        "app/dev/setup.py",
+        "app/chat/__pycache__/server.pyc",
+        "tests/conftest.py",
+    ],
+)
+def test_secrets_and_what_serves_development_stay_out(project: BakedProject, name: str) -> None:
+    assert not is_let_in(name, project.text(".dockerignore").splitlines())
+
+
+def test_the_pinned_uv_is_where_the_image_looks_for_it(project: BakedProject) -> None:
+    assert len(re.findall(r"^uv==[\d.]+$", project.text("constraints.txt"), re.MULTILINE)) == 1
+
+
+def test_compose_migrates_before_it_serves(project: BakedProject) -> None:
+    services = compose(project)["services"]
+
+    assert services["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+    assert services["app"]["depends_on"]["migrate"] == {
+        "condition": "service_completed_successfully"
+    }
+    assert services["migrate"]["command"] == ["alembic", "upgrade", "head"]
+    assert services["migrate"]["restart"] == "no"
+
+
+def test_compose_gives_the_application_its_own_database(project: BakedProject) -> None:
+    services = compose(project)["services"]
+    account = services["database"]["environment"]
+    user, password, name = (account[f"POSTGRES_{key}"] for key in ("USER", "PASSWORD", "DB"))
+
+    for service in ("app", "migrate"):
+        url = services[service]["environment"]["DATABASE_URL"]
+        assert url == f"postgresql://{user}:{password}@database:5432/{name}"
+        assert services[service]["env_file"] == ".env"
+
+
+def test_compose_keeps_its_data_and_opens_nothing_to_the_network(project: BakedProject) -> None:
+    parsed = compose(project)
+    mounted = {mount.split(":")[0] for mount in parsed["services"]["database"]["volumes"]}
+    ports = [port for service in parsed["services"].values() for port in service.get("ports", ())]
+
+    assert mounted == set(parsed["volumes"])
+    assert ports == ["127.0.0.1:8000:8000"]
+
+
+def compose(project: BakedProject) -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load(project.text("compose.yaml"))
+    return parsed
