@@ -45,7 +45,7 @@ def _database_url() -> Iterator[str]:
 async def _connect_and_run(url: str) -> None:
     engine = create_async_engine(url)
     try:
-        async with engine.connect() as connection:
+        async with engine.begin() as connection:
             await connection.run_sync(_run)
     finally:
         await engine.dispose()
