@@ -21,7 +21,8 @@ export UV_PYTHON_DOWNLOADS := never
 
 demo: $(TOOLS)
 	@for project in build/demo/*/; do \
-	  [ ! -d "$$project.venv" ] || (cd "$$project" && .venv/bin/python -m app db stop) || :; done
+	  [ ! -f "$$project.data/postgres/postmaster.pid" ] || \
+	  (cd "$$project" && .venv/bin/python -m app db stop) || :; done
 	@rm -rf build/demo build/template
 	@mkdir -p build/demo build/template
 	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/template/

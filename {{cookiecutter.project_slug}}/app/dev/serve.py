@@ -32,6 +32,7 @@ def serve(host: str, port: int) -> int:
             reload=True,
             reload_dirs=[str(PROJECT_ROOT / "app")],
             reload_includes=["*.py", "*.md"],
+            ws="none",  # nothing here speaks WebSocket, and importing it takes time
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             log_level=settings.log_level.lower(),
         )

@@ -6,6 +6,7 @@ is its signal to stop, on every platform, and comes too when its starter dies.
 """
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -29,9 +30,10 @@ def main(ready_file: Path) -> None:
     settings = Settings(database_url=order["database_url"]).model_copy(
         update={"openai_api_key": None, "openai_base_url": None, "demo_delay_seconds": 0.0}
     )
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), timeout_graceful_shutdown=GRACEFUL_SECONDS)
+    config = uvicorn.Config(
+        create_app(settings), ws="none", timeout_graceful_shutdown=GRACEFUL_SECONDS
     )
+    server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         _announce(ready_file, listener.getsockname()[1], settings, order["user_ids"])
@@ -68,3 +70,6 @@ def _stop_with_stdin(server: uvicorn.Server) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    # Everything is closed. Taking the interpreter apart, with the SDKs in it, would take a second.
+    sys.stderr.flush()
+    os._exit(0)
