@@ -24,7 +24,7 @@ def without_uv(folder: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "python3").symlink_to(sys.executable)
     for place in os.get_exec_path():
-        for program in Path(place).iterdir() if Path(place).is_dir() else ():
+        for program in Path(place).iterdir() if os.access(place, os.R_OK | os.X_OK) else ():
             if program.name not in ("uv", "uvx") and not (folder / program.name).is_symlink():
                 (folder / program.name).symlink_to(program)
     return {"PATH": str(folder), "UV": ""}
