@@ -29,6 +29,13 @@ def test_the_image_is_built_apart_and_runs_as_nobody_special(project: BakedProje
     assert arguments_of(build, "FROM") == [f"{arguments_of(image, 'FROM')[0]} AS build"]
 
 
+def test_a_deploy_does_not_cut_the_answers_that_are_streaming(project: BakedProject) -> None:
+    _, image = read_stages(project.text("Dockerfile"))
+    command = command_of(image, "CMD")
+    seconds = command[command.index("--timeout-graceful-shutdown") + 1]
+    assert int(seconds) >= 10
+
+
 def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
     ignore = project.text(".dockerignore").splitlines()
     copied = [

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chatkit.server
 import httpx
 import pytest
 from chatkit.types import (
@@ -12,6 +13,7 @@ from chatkit.types import (
     ThreadMetadata,
 )
 
+from app.chat.admission import Admission
 from app.chat.context import RequestContext
 from app.chat.store import SqlStore
 from app.db import Database
@@ -252,3 +254,34 @@ async def test_what_was_sent_is_not_sent_back(visitor: Visitor) -> None:
     body = {"type": "threads.get_by_id", "params": {"thread_id": {"my": "secret"}}}
     response = await visitor.client.post("/chatkit", json=body)
     assert "secret" not in response.text
+
+
+async def test_the_sdk_does_not_parse_a_request_again(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("building an adapter takes as long as answering")
+
+    monkeypatch.setattr(chatkit.server, "TypeAdapter", refuse)
+
+    assert (await visitor.send("threads.list")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "locale"),
+    [("de-DE,de;q=0.9,en;q=0.8", "de-DE"), ("fr", "fr"), ("", "en"), ("<script>", "en")],
+)
+async def test_the_widgets_locale_reaches_the_context(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, header: str, locale: str
+) -> None:
+    seen: list[RequestContext] = []
+
+    async def admit(_: Admission, _request: object, context: RequestContext) -> RequestContext:
+        seen.append(context)
+        return context
+
+    monkeypatch.setattr(Admission, "admit", admit)
+    body = {"type": "threads.list", "params": {}}
+    await visitor.client.post("/chatkit", json=body, headers={"Accept-Language": header})
+
+    assert [context.locale for context in seen] == [locale]
