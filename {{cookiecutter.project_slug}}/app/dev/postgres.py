@@ -39,7 +39,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Postgres", "PostgresError", "ensure_database_url"]
+__all__ = ["Postgres", "PostgresError"]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -52,11 +52,6 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "shared_buffers": "64MB",
 }
-
-
-def ensure_database_url(settings_url: str | None, data_dir: Path) -> str:
-    """The given URL when there is one; else start the embedded server and return its URL."""
-    return settings_url or Postgres(data_dir).start()
 
 
 class Postgres:

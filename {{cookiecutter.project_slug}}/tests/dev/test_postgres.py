@@ -24,7 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.dev import postgres, postgres_programs
-from app.dev.postgres import Postgres, PostgresError, ensure_database_url
+from app.dev.postgres import Postgres, PostgresError
 from app.dev.postgres_programs import command_line, some_account
 
 if sys.platform == "win32":
@@ -336,13 +336,6 @@ def test_a_read_only_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(PostgresError, match="move the project where you can write"):
         Postgres(folder / "postgres").start()
-
-
-def test_ensure_database_url(folder: Path) -> None:
-    given = "postgresql+asyncpg://me@db.example/app"
-    assert ensure_database_url(given, folder / "postgres") == given
-    assert not (folder / "postgres").exists()
-    assert query(ensure_database_url(None, folder / "postgres"), "SELECT 1") == 1
 
 
 def assert_refused(database: Postgres) -> None:
