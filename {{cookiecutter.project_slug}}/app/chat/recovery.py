@@ -7,6 +7,7 @@ free again.
 import asyncio
 import logging
 import random
+import time
 from typing import Any
 
 from chatkit.types import (
@@ -31,6 +32,8 @@ from app.db import Database, DatabaseAway
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 5.0
+# A look that takes this long comes from a database that was paused, and all heartbeats with it.
+SLOW_SECONDS = 2.0
 RETRY = "threads.retry_after_item"
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
@@ -63,7 +66,12 @@ class Recovery:
             await asyncio.sleep(ROUND_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
 
     async def close_abandoned(self) -> None:
-        for run in await self._run_store.abandoned():
+        """Raises `DatabaseAway`, also when it has only just come back."""
+        began = time.monotonic()
+        abandoned = await self._run_store.abandoned()
+        if time.monotonic() - began > SLOW_SECONDS:
+            raise DatabaseAway("The database did not answer for a while.")
+        for run in abandoned:
             async with self._database.transaction(run.user_id) as connection:
                 if await _take(connection, run):
                     await _mark(connection, run)

@@ -52,6 +52,7 @@ class Run:
         self.answered = False
         self._cut_tokens = 0
         self.left = False
+        self.given_up = False
         self.tokens_in = 0
         self.tokens_out = 0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
@@ -25,8 +26,9 @@ LEAVE_SECONDS = 0.5
 CHECKPOINT_SECONDS = 1.0
 # A process with more runs than it can check in a second takes longer for a round.
 CHECKPOINTS_PER_SECOND = 250
-# A silent run gives a sign of life in every so many rounds. (See STALE_SECONDS.)
-SILENT_ROUNDS = 3
+LONGEST_ROUND_SECONDS = 4.0
+# How often a run gives a sign of life that has nothing to say. (See STALE_SECONDS.)
+SILENT_SECONDS = 3.0
 
 BUSY_SECONDS = 5
 BROKEN = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
@@ -143,13 +145,18 @@ class Runs:
             run.cut("stopped")
 
     async def _checkpoints(self, run: Run) -> None:
-        rounds = 0
+        written = time.monotonic()
         while True:
-            await asyncio.sleep(max(CHECKPOINT_SECONDS, len(self._live) / CHECKPOINTS_PER_SECOND))
-            rounds += 1
+            await asyncio.sleep(self._round_seconds())
+            if not run.has_changed and time.monotonic() - written < SILENT_SECONDS:
+                continue
             with suppress(DatabaseAway):
-                if run.has_changed or rounds % SILENT_ROUNDS == 0:
-                    await self._checkpoint(run)
+                await self._checkpoint(run)
+                written = time.monotonic()
+
+    def _round_seconds(self) -> float:
+        busy = len(self._live) / CHECKPOINTS_PER_SECOND
+        return min(max(CHECKPOINT_SECONDS, busy), LONGEST_ROUND_SECONDS)
 
     async def _checkpoint(self, run: Run) -> None:
         """Store what has been said, give a sign of life, and hear what is wished."""
@@ -162,6 +169,7 @@ class Runs:
                 return
         if not rows or rows[0].status != "running":
             logger.warning("run %s was given up by another worker", run.id)
+            run.given_up = True
             run.cut("interrupted")
         elif rows[0].wish is not None:
             self.grant(run.user_id, run.id, rows[0].wish)
@@ -175,8 +183,19 @@ class Listener:
         self._gone = gone
 
     async def next(self, timeout_seconds: float) -> bytes | None:
-        """The next chunk, or None at the end. Raises TimeoutError when nothing is said."""
-        return await asyncio.wait_for(self._chunks.get(), timeout_seconds)
+        """All that was said since the last time, or None at the end.
+
+        Raises TimeoutError when nothing is said.
+        """
+        if self._chunks.empty():
+            said = [await asyncio.wait_for(self._chunks.get(), timeout_seconds)]
+        else:
+            said = []
+        while not self._chunks.empty():
+            said.append(self._chunks.get_nowait())
+        if said[-1] is None:
+            self._chunks.put_nowait(None)
+        return b"".join(filter(None, said)) or None
 
     def close(self) -> None:
         self._gone()

@@ -119,7 +119,9 @@ class ChatServer(ChatKitServer[RequestContext]):
             if run.status == "stopped":
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
-            for item in [*filter(has_text, pending_items), *interruption(thread.id)]:
+            # (Whoever gave the run up has left the notice already.)
+            notice = [] if run.given_up else interruption(thread.id)
+            for item in [*filter(has_text, pending_items), *notice]:
                 await self.store.add_thread_item(thread.id, item, context)
 
     def _describe(
