@@ -38,10 +38,12 @@ class Settings(EnvSettings):
     model: str = "{{ cookiecutter.model }}"
     models: Annotated[tuple[str, ...], NoDecode] = ()
     model_timeout_seconds: float = Field(default=120, gt=0)
+    model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
 
     history_tokens: int = Field(default=32_000, ge=1_000)
     max_turns: int = Field(default=10, ge=1)
+    tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     keep_alive_seconds: float = Field(default=15, gt=0)
     sources_section: bool = False
