@@ -115,9 +115,11 @@ async def test_an_answer_that_breaks_keeps_its_text(
 ) -> None:
     visitor, model = await with_server(openai_api=api, model_timeout_seconds=0.5)
     model.does(answer("One two three", then=breaks), answer("Better."))
+    began = time.monotonic()
 
     turn = await visitor.say("hello")
 
+    assert time.monotonic() - began < 5
     assert told(turn) == (words, True)
     assert turn.answer == "One two three"
     stored = await visitor.items(turn.thread_id)

@@ -1,9 +1,11 @@
 """What the model is told of the conversation so far."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from agents import function_tool
 from agents.models.chatcmpl_converter import Converter
 from agents.testing import ScriptedModel, assistant_message, function_call
 from chatkit.types import CustomTask, FileAttachment, TaskItem
@@ -175,11 +177,18 @@ async def test_an_attachment_is_named_and_a_task_is_not_told(
     assert "only for people" not in heard
 
 
-async def test_a_long_result_is_cut_when_it_is_kept(with_model: Scripted) -> None:
-    long = "x" * (MAX_STORED_RESULT + 1_000)
+async def test_a_long_result_is_cut_when_it_is_kept(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @function_tool
+    async def recite(length: int) -> str:
+        """Without the bounds of an `agent_function`, as a tool of another library."""
+        return "x" * length
+
+    monkeypatch.setattr(tools, "TOOLS", (replace(ECHO, functions=(recite,)),))
     model = ScriptedModel(
         [
-            [function_call("shout", {"text": long}, call_id="1")],
+            [function_call("recite", {"length": MAX_STORED_RESULT + 1}, call_id="1")],
             [assistant_message("ok")],
             [assistant_message("ok")],
         ]
@@ -189,4 +198,4 @@ async def test_a_long_result_is_cut_when_it_is_kept(with_model: Scripted) -> Non
     await visitor.say("again", turn.thread_id)
 
     [output] = [i["output"] for i in model.calls[2].input if i.get("output")]
-    assert output == "X" * MAX_STORED_RESULT
+    assert output == "x" * MAX_STORED_RESULT

@@ -93,7 +93,7 @@ async def test_a_tool_that_hangs_is_given_up(
 
     turn = await visitor.say("shout doze")
 
-    assert turn.answer.startswith("The tool failed: ToolTimeoutError.")
+    assert turn.answer.startswith("The tool failed: it took too long.")
     [workflow] = turn.done("workflow")
     assert workflow["workflow"]["tasks"][1]["content"] == "This did not work."
 
