@@ -1,20 +1,17 @@
 """Alembic's entry: our tables and no others, whoever else lives in the database."""
 
 import asyncio
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app.stores
-from app.chat import models
 from app.config import Settings
 from app.db import TABLE_PREFIX, VERSION_TABLE
+from app.tables import metadata
 
 
 def main() -> None:
@@ -59,18 +56,11 @@ def _run(connection: Connection) -> None:
 
 def _configure(**options: Any) -> None:
     context.configure(
-        target_metadata=_metadata(),
+        target_metadata=metadata(),
         version_table=VERSION_TABLE,
         compare_server_default=True,
         **options,
     )
-
-
-def _metadata() -> MetaData:
-    """All tables: the conversation's, and those of the tools that keep rows."""
-    for module in pkgutil.iter_modules(app.stores.__path__):
-        importlib.import_module(f"app.stores.{module.name}")
-    return models.UserRow.metadata
 
 
 def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object], bool]:
