@@ -130,7 +130,7 @@ class Progress:
         return HiddenContextItem(
             id=self._turn.generate_id("tool_call"),
             thread_id=self._turn.thread.id,
-            created_at=_now(),
+            created_at=now(),
             content={"kind": TOOL_CALL, "items": items},
         )
 
@@ -188,7 +188,7 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
     turn.workflow_item = WorkflowItem(
         id=turn.generate_id("workflow"),
         thread_id=turn.thread.id,
-        created_at=_now(),
+        created_at=now(),
         workflow=Workflow(
             type="custom",
             expanded=True,
@@ -203,7 +203,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     workflow = item.workflow.model_copy(
         update={
             "tasks": [_finished(task) for task in item.workflow.tasks],
-            "summary": DurationSummary(duration=int((_now() - item.created_at).total_seconds())),
+            "summary": DurationSummary(duration=int((now() - item.created_at).total_seconds())),
             "expanded": False,
         }
     )
@@ -240,6 +240,6 @@ def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:
     return [], [url] if url else []
 
 
-def _now() -> datetime:
+def now() -> datetime:
     # The SDK subtracts its own naive times from an item's; an aware one would raise there.
     return datetime.now()  # noqa: DTZ005
