@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.chat.runs import Runs
 from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.errors import Unavailable
-from app.migrations import newest_revision
+from app.migrations import is_behind
 
 router = APIRouter()
 
@@ -25,7 +25,7 @@ async def readyz(request: Request) -> dict[str, str]:
     database: Database = request.app.state.database
     async with database.transaction(EVERYBODY) as connection:
         revision = await connection.run_sync(_revision)
-    if revision != newest_revision():
+    if is_behind(revision):
         raise Unavailable("The database is not migrated: run `python -m app migrate`.")
     return {"status": "ready"}
 
