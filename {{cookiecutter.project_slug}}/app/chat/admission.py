@@ -13,7 +13,6 @@ from chatkit.types import (
     InferenceOptions,
     InputTranscribeReq,
     ItemsFeedbackReq,
-    ItemsListReq,
     StructuredInputItem,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
@@ -80,7 +79,7 @@ class Admission:
                 )
             case ThreadsUpdateReq():
                 request.params.title = _title(request.params.title)
-            case ItemsListReq() | ThreadsDeleteReq():
+            case ThreadsDeleteReq():
                 # The SDK does not look whether there is such a thread.
                 await self._store.load_thread(request.params.thread_id, context)
             case ItemsFeedbackReq():

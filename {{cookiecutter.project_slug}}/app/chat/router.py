@@ -25,32 +25,35 @@ RUN_ID_HEADER = "X-Run-ID"
 _REQUEST_KEY = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
-def _chat(request: Request) -> ChatServer:
+# (Coroutines, though nothing waits in them: FastAPI runs plain functions in threads.)
+
+
+async def _chat(request: Request) -> ChatServer:
     chat: ChatServer = request.app.state.chat
     return chat
 
 
-def _admission(request: Request) -> Admission:
+async def _admission(request: Request) -> Admission:
     admission: Admission = request.app.state.admission
     return admission
 
 
-def _runs(request: Request) -> Runs:
+async def _runs(request: Request) -> Runs:
     runs: Runs = request.app.state.runs
     return runs
 
 
-def _run_store(request: Request) -> RunStore:
+async def _run_store(request: Request) -> RunStore:
     run_store: RunStore = request.app.state.run_store
     return run_store
 
 
-def _store(request: Request) -> SqlStore:
+async def _store(request: Request) -> SqlStore:
     store: SqlStore = request.app.state.store
     return store
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 

@@ -114,7 +114,9 @@ class SqlStore(Store[RequestContext]):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """On a retry the old answer is not among the items.
+        """Raises `NotFound` when there is no such thread, which the SDK does not look for.
+
+        On a retry the old answer is not among the items.
 
         The SDK deletes all that it sees of it before it asks for the new one, and a failure
         between the two would lose it. The first item of the new answer takes its place.
@@ -131,6 +133,8 @@ class SqlStore(Store[RequestContext]):
             )
         statement = statement.order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
         rows, page = await self._page(context, statement, limit)
+        if not rows:
+            await self.load_thread(thread_id, context)
         items = [_ITEM.validate_python(row.payload) for row in rows]
         return Page[ThreadItem](data=items, **page)
 
