@@ -10,7 +10,8 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.config import Settings
-from app.db import TABLE_PREFIX, VERSION_TABLE
+from app.db import EVERYBODY, TABLE_PREFIX, VERSION_TABLE, in_the_name_of
+from app.row_security import build_wall, tear_down_wall
 from app.tables import metadata
 
 
@@ -30,7 +31,8 @@ def main() -> None:
 def _database_url() -> Iterator[str]:
     settings = Settings()
     if settings.database_url is not None:
-        yield settings.database_url
+        # A pooler of transactions may give the next statement to another server.
+        yield settings.database_direct_url or settings.database_url
         return
     # Only here: what serves development is not installed where the application is deployed.
     from app.dev.database import running_database
@@ -50,8 +52,21 @@ async def _connect_and_run(url: str) -> None:
 
 def _run(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
+    # Migrations move the rows of all owners.
+    connection.execute(in_the_name_of(EVERYBODY))
     with context.begin_transaction():
         context.run_migrations()
+        if _moves():
+            (build_wall if Settings().row_level_security else tear_down_wall)(connection)
+
+
+def _moves() -> bool:
+    """True for upgrade and downgrade; false for commands that only look."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
 
 
 def _configure(**options: Any) -> None:
