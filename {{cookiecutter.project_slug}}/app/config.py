@@ -42,6 +42,7 @@ class Settings(EnvSettings):
     model: str = "{{ cookiecutter.model }}"
     models: Annotated[tuple[str, ...], NoDecode] = ()
     model_timeout_seconds: float = Field(default=120, gt=0)
+    model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
 
     on_disconnect: Literal["stop", "finish"] = "stop"
@@ -55,6 +56,7 @@ class Settings(EnvSettings):
     message_chars: int = Field(default=20_000, ge=1)
     history_tokens: int = Field(default=32_000, ge=1_000)
     max_turns: int = Field(default=10, ge=1)
+    tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     sources_section: bool = False
     allowed_image_domains: Annotated[tuple[str, ...], NoDecode] = ()

@@ -35,7 +35,7 @@ from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
 from app.config import Settings
-from app.errors import InvalidRequest, MessageTooLong
+from app.errors import InvalidRequest, MessageTooLong, RunInProgress
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
@@ -130,7 +130,12 @@ class Admission:
         )
 
     async def _claim(self, run: Run, context: RequestContext) -> RequestContext:
-        thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+        try:
+            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+        except RunInProgress:
+            if not await self._runs.make_way(run.user_id, run.thread_id):
+                raise
+            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
         return replace(context, run=run, thread=thread)
 
     async def _check_writable(self, thread_id: str, context: RequestContext) -> None:

@@ -123,7 +123,7 @@ class Progress:
                 "type": "function_call",
                 "call_id": call.call_id,
                 "name": call.name,
-                "arguments": call.arguments,
+                "arguments": _valid(call.arguments),
             },
             {"type": "function_call_output", "call_id": call.call_id, "output": result},
         ]
@@ -218,6 +218,15 @@ def _result(output: ToolCallOutputItem) -> str:
     """What the model got, as text. What the tool returned may be an object without a good one."""
     result = cast("Mapping[str, Any]", output.raw_item)["output"]
     return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def _valid(arguments: str) -> str:
+    """Some servers refuse a whole conversation for one call whose arguments are no JSON."""
+    try:
+        json.loads(arguments)
+    except ValueError:
+        return "{}"
+    return arguments
 
 
 def _describe(function: str) -> tuple[str, Any]:

@@ -52,6 +52,7 @@ class Run:
         self.answered = False
         self._cut_tokens = 0
         self.left = False
+        self.unheard = False
         self.given_up = False
         self.tokens_in = 0
         self.tokens_out = 0
@@ -66,6 +67,11 @@ class Run:
     @property
     def is_running(self) -> bool:
         return self.status == "running"
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Its listener has gone without a word, or it is being cut already."""
+        return not self.is_running or (self.unheard and not self.left)
 
     def cut(self, status: Literal["stopped", "interrupted"]) -> None:
         """End it where it stands. What has been said is stored before its task is over."""

@@ -21,7 +21,9 @@ from app.errors import ServerBusy, Unavailable
 logger = logging.getLogger(__name__)
 
 # How long after a listener has gone its "leave" may still arrive, on another connection.
-LEAVE_SECONDS = 0.5
+LEAVE_SECONDS = 0.8
+# How long a message waits for the answer before it, which is being stopped.
+SETTLE_SECONDS = 3.0
 
 CHECKPOINT_SECONDS = 1.0
 # A process with more runs than it can check in a second takes longer for a round.
@@ -78,6 +80,19 @@ class Runs:
         elif wish == "leave" and not run.left:
             run.leave()
         return True
+
+    async def make_way(self, user_id: str, thread_id: str) -> bool:
+        """End the thread's run if nobody wants it any more; false when there is none such here.
+
+        Who stops an answer may send the next message before the stop has come to its end.
+        """
+        for run in list(self._live.values()):
+            if (run.user_id, run.thread_id) == (user_id, thread_id) and run.is_unwanted:
+                run.cut("stopped")
+                assert run.task is not None
+                await asyncio.wait({run.task}, timeout=SETTLE_SECONDS)
+                return True
+        return False
 
     def drain(self) -> None:
         """Take nothing new; what is open has `shutdown_seconds` to end and is cut then."""
@@ -138,6 +153,7 @@ class Runs:
         if self._settings.on_disconnect == "finish":
             run.leave()
         else:
+            run.unheard = True
             asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._stop_unless_left, run)
 
     def _stop_unless_left(self, run: Run) -> None:

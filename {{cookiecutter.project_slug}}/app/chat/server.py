@@ -27,7 +27,9 @@ from chatkit.types import (
 
 from app.agent.build import Choice, build_agent, usable_tools
 from app.agent.context import TurnContext
+from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
+from app.agent.tools.base import tell_missing_tool
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
@@ -144,9 +146,12 @@ class ChatServer(ChatKitServer[RequestContext]):
             history,
             context=turn,
             max_turns=self._settings.max_turns,
+            hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
             run_config=RunConfig(
                 tracing_disabled=not self._settings.tracing,
                 trace_include_sensitive_data=False,
+                tool_not_found_behavior="return_error_to_model",
+                tool_error_formatter=tell_missing_tool,
             ),
         )
         progress = Progress(turn, result)

@@ -157,6 +157,26 @@ async def test_who_breaks_the_connection_without_a_word_stops_the_answer(
     assert await ended(database, visitor, stream.run_id, 1.5) == "stopped"
 
 
+async def test_the_next_message_need_not_wait_for_a_stop(
+    with_model: Scripted, database: Database
+) -> None:
+    model = Watched()
+    visitor = await with_model(model)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+    await asyncio.sleep(0.1)
+    model._delay = 0
+    turn = await visitor.say("something else", stream.thread_id)
+
+    assert turn.answer
+    assert await status(database, visitor, stream.run_id) == "stopped"
+    assert [i["type"] for i in await visitor.items(stream.thread_id)] == [
+        *("user_message", "workflow", "assistant_message"),
+        *("user_message", "workflow", "assistant_message"),
+    ]
+
+
 @pytest.mark.parametrize("said_at", ["before", "after"])
 async def test_who_leaves_finds_the_whole_answer(
     with_model: Scripted, database: Database, said_at: str

@@ -97,7 +97,6 @@ async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scri
             if (task.get("title"), task.get("status_indicator")) == ("Shouting", "complete"):
                 model._delay = 5
                 break
-    await asyncio.sleep(1)  # as long as a word from the leaving page may take, and longer
     model._delay = 0
     await visitor.say("next", thread_id)
 
