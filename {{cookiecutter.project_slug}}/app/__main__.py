@@ -54,13 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
     doctor.add_argument("--port", type=int, default=8000)
 
-    db = commands.add_parser("db", help="the embedded PostgreSQL under .data/")
+    db = commands.add_parser("db", help="the development database; a Citus cluster")
     actions = db.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
     actions.add_parser("stop", help="stop it")
     actions.add_parser("psql", help="open a console on the database")
     reset = actions.add_parser("reset", help="delete the embedded database and all of its data")
     reset.add_argument("--yes", action="store_true", help="do not ask")
+    distribute = actions.add_parser("distribute", help="spread the tables over a Citus cluster")
+    distribute.add_argument("--sql", action="store_true", help="only print the statements")
     return parser
 
 
@@ -117,6 +119,10 @@ def _doctor(options: argparse.Namespace) -> int:
 def _db(options: argparse.Namespace) -> int:
     from app.dev import database
 
+    if options.action == "distribute":
+        from app.dev.distribute import distribute
+
+        return distribute(only_print=options.sql)
     if options.action == "reset":
         return database.reset(confirmed=options.yes)
     actions = {"start": database.start, "stop": database.stop, "psql": database.psql}

@@ -30,6 +30,8 @@ class Settings(EnvSettings):
     database_direct_url: str | None = None
     database_pool_size: int = Field(default=10, ge=1)
     database_patience_seconds: float = Field(default=15, ge=0)
+    transaction_pooler: bool = False
+    row_level_security: bool = False
 
     secret_key: SecretStr = SecretStr("")
     secret_key_previous: SecretStr = SecretStr("")

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, MetaData, Row
+from sqlalchemy import Executable, MetaData, Row, Select, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -22,9 +22,21 @@ VERSION_TABLE = f"{TABLE_PREFIX}alembic_version"
 # In place of an owner, for what looks after the rows of all of them.
 EVERYBODY = None
 
+# What row-level security looks at: in whose name a transaction runs.
+OWNER_SETTING = f"{TABLE_PREFIX}app.owner"
+EVERYBODY_SETTING = f"{TABLE_PREFIX}app.everybody"
+
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
 LONGEST_PAUSE = 1.0
+
+# A statement without a name is parsed again by asyncpg along with its parameters, so it needs
+# nothing of what the server remembers, and leaves nothing behind there.
+UNPREPARED = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
 
 # SQLSTATE classes and codes of a server that is away or swamped, and may be back soon:
 # connection lost, no resources left, shutting down or starting up, read-only after a failover.
@@ -55,16 +67,31 @@ class Database:
     """One engine per process. Nothing holds a connection for longer than one transaction.
 
     Everything is done in the name of an owner: a user's id, or `EVERYBODY` for maintenance.
-    All of it raises `DatabaseAway` when the server cannot be reached.
+    All of it raises `DatabaseAway` when the server cannot be reached. With `row_level_security`
+    the server is told that name, in one statement more for each transaction. With
+    `transaction_pooler`, two transactions of a connection may meet different servers.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, patience_seconds: float = 15) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        patience_seconds: float = 15,
+        row_level_security: bool = False,
+        transaction_pooler: bool = False,
+    ) -> None:
         self._patience_seconds = patience_seconds
+        self._row_level_security = row_level_security
         self.engine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=0,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS,
+                **(UNPREPARED if transaction_pooler else {}),
+            },
             # Errors are logged, and parameters are what people said.
             hide_parameters=True,
         )
@@ -81,7 +108,7 @@ class Database:
         """
 
         async def execute() -> Sequence[Row[Any]]:
-            async with self._autocommit.connect() as connection:
+            async with self._connect_for_one(owner) as connection:
                 result = await connection.execute(statement)
                 return result.all() if result.returns_rows else ()
 
@@ -93,7 +120,7 @@ class Database:
         """All of the statements or none, tried again like `fetch`."""
 
         async def execute() -> None:
-            async with self.engine.begin() as connection:
+            async with self._begin(owner) as connection:
                 for statement in statements:
                     await connection.execute(statement)
 
@@ -106,7 +133,7 @@ class Database:
     async def transaction(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
         """Several statements that depend on each other; tried once."""
         try:
-            async with self.engine.begin() as connection:
+            async with self._begin(owner) as connection:
                 yield connection
         except Exception as error:
             _raise_if_away(error)
@@ -114,6 +141,16 @@ class Database:
 
     async def dispose(self) -> None:
         await self.engine.dispose()
+
+    def _connect_for_one(self, owner: str | None) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._begin(owner) if self._row_level_security else self._autocommit.connect()
+
+    @asynccontextmanager
+    async def _begin(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.begin() as connection:
+            if self._row_level_security:
+                await connection.execute(in_the_name_of(owner))
+            yield connection
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]], patient: bool) -> T:
         deadline = time.monotonic() + (self._patience_seconds if patient else 0)
@@ -128,6 +165,13 @@ class Database:
                     raise
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
+
+
+def in_the_name_of(owner: str | None) -> Select[Any]:
+    """The statement that says so to row-level security, until the transaction ends."""
+    if owner is EVERYBODY:
+        return select(func.set_config(EVERYBODY_SETTING, "on", True))
+    return select(func.set_config(OWNER_SETTING, owner, True))
 
 
 def is_away(error: BaseException) -> bool:

@@ -5,9 +5,11 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
 from app.chat.runs import Runs
+from app.config import Settings
 from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.errors import Unavailable
-from app.migrations import newest_revision
+from app.migrations import is_behind
+from app.row_security import is_walled_in
 
 router = APIRouter()
 
@@ -24,9 +26,12 @@ async def readyz(request: Request) -> dict[str, str]:
         raise Unavailable("This server is about to stop.")
     database: Database = request.app.state.database
     async with database.transaction(EVERYBODY) as connection:
-        revision = await connection.run_sync(_revision)
-    if revision != newest_revision():
-        raise Unavailable("The database is not migrated: run `python -m app migrate`.")
+        if is_behind(await connection.run_sync(_revision)):
+            raise Unavailable("The database is not migrated: run `python -m app migrate`.")
+        is_walled = await connection.run_sync(is_walled_in)
+    settings: Settings = request.app.state.settings
+    if is_walled != settings.row_level_security:
+        raise Unavailable("ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md.")
     return {"status": "ready"}
 
 

@@ -46,6 +46,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings.database_url,
         pool_size=settings.database_pool_size,
         patience_seconds=settings.database_patience_seconds,
+        row_level_security=settings.row_level_security,
+        transaction_pooler=settings.transaction_pooler,
     )
     models = models or ModelSource(settings)
     store = SqlStore(database)

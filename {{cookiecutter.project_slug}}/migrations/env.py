@@ -1,20 +1,18 @@
 """Alembic's entry: our tables and no others, whoever else lives in the database."""
 
 import asyncio
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app.stores
-from app.chat import models
 from app.config import Settings
-from app.db import TABLE_PREFIX, VERSION_TABLE
+from app.db import EVERYBODY, TABLE_PREFIX, VERSION_TABLE, in_the_name_of
+from app.row_security import build_wall, tear_down_wall
+from app.tables import metadata
 
 
 def main() -> None:
@@ -33,7 +31,8 @@ def main() -> None:
 def _database_url() -> Iterator[str]:
     settings = Settings()
     if settings.database_url is not None:
-        yield settings.database_url
+        # A pooler of transactions may give the next statement to another server.
+        yield settings.database_direct_url or settings.database_url
         return
     # Only here: what serves development is not installed where the application is deployed.
     from app.dev.database import running_database
@@ -53,24 +52,30 @@ async def _connect_and_run(url: str) -> None:
 
 def _run(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
+    # Migrations move the rows of all owners.
+    connection.execute(in_the_name_of(EVERYBODY))
     with context.begin_transaction():
         context.run_migrations()
+        if _moves():
+            (build_wall if Settings().row_level_security else tear_down_wall)(connection)
+
+
+def _moves() -> bool:
+    """True for upgrade and downgrade; false for commands that only look."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
 
 
 def _configure(**options: Any) -> None:
     context.configure(
-        target_metadata=_metadata(),
+        target_metadata=metadata(),
         version_table=VERSION_TABLE,
         compare_server_default=True,
         **options,
     )
-
-
-def _metadata() -> MetaData:
-    """All tables: the conversation's, and those of the tools that keep rows."""
-    for module in pkgutil.iter_modules(app.stores.__path__):
-        importlib.import_module(f"app.stores.{module.name}")
-    return models.UserRow.metadata
 
 
 def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object], bool]:

@@ -1,8 +1,14 @@
 """The probes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import httpx
+import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from app import migrations
 from app.config import Settings
 from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.main import create_app
@@ -27,20 +33,39 @@ async def test_not_ready_without_a_database(settings: Settings) -> None:
             assert "secret" not in response.text
 
 
-async def test_not_ready_before_the_newest_migration(base_url: str, database: Database) -> None:
+@asynccontextmanager
+async def at_revision(database: Database, revision: str) -> AsyncIterator[None]:
+    move = text(f"UPDATE {VERSION_TABLE} SET version_num = :revision")  # noqa: S608
     async with database.transaction(EVERYBODY) as connection:
-        current = (
-            await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
-        ).scalar_one()
-        await connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'old'"))  # noqa: S608
+        current = await connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+        await connection.execute(move, {"revision": revision})
     try:
-        async with httpx.AsyncClient(base_url=base_url) as client:
-            response = await client.get("/readyz")
+        yield
     finally:
         async with database.transaction(EVERYBODY) as connection:
-            await connection.execute(
-                text(f"UPDATE {VERSION_TABLE} SET version_num = :v"),  # noqa: S608
-                {"v": current},
-            )
+            await connection.execute(move, {"revision": current})
+
+
+async def test_not_ready_before_the_newest_migration(
+    base_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "_older_revisions", lambda: {"old"})
+    async with httpx.AsyncClient(base_url=base_url) as client, at_revision(database, "old"):
+        response = await client.get("/readyz")
     assert response.status_code == 503
     assert "app migrate" in response.json()["error"]["message"]
+
+
+async def test_ready_while_a_newer_release_has_migrated_already(
+    base_url: str, database: Database
+) -> None:
+    """Else a rollout would take the old instances out before the new ones are ready."""
+    async with httpx.AsyncClient(base_url=base_url) as client, at_revision(database, "newer"):
+        assert (await client.get("/readyz")).status_code == 200
+
+
+def test_every_revision_but_the_last_is_behind() -> None:
+    script = ScriptDirectory.from_config(migrations.alembic_config())
+    older = [revision.revision for revision in script.walk_revisions()][1:]
+    assert all(migrations.is_behind(revision) for revision in [None, *older])
+    assert not migrations.is_behind(script.get_current_head())

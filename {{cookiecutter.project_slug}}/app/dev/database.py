@@ -114,7 +114,9 @@ def libpq_url(url: str) -> str:
 
 
 async def _version(url: str) -> str:
-    connection = await asyncpg.connect(libpq_url(url), timeout=CONNECT_SECONDS)
+    connection = await asyncpg.connect(
+        libpq_url(url), timeout=CONNECT_SECONDS, statement_cache_size=0
+    )
     try:
         version: str = await connection.fetchval("SHOW server_version")
     finally:

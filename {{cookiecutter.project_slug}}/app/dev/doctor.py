@@ -168,7 +168,9 @@ def _database_url(settings: Settings) -> str | None:
 
 
 async def _revision(url: str) -> str | None:
-    connection = await asyncpg.connect(libpq_url(url), timeout=TIMEOUT_SECONDS)
+    connection = await asyncpg.connect(
+        libpq_url(url), timeout=TIMEOUT_SECONDS, statement_cache_size=0
+    )
     try:
         table = f'"{TABLE_PREFIX}alembic_version"'
         revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608

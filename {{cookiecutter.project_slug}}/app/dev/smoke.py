@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 
 from app.config import Settings
-from app.db import TABLE_PREFIX
+from app.db import EVERYBODY_SETTING, TABLE_PREFIX
 from app.dev.database import libpq_url, running_database
 from app.dev.smoke_process import Server, SmokeFailure, two_servers
 
@@ -379,10 +379,13 @@ def _users(database_url: str) -> Iterator[list[str]]:
 
 
 async def _delete_users(database_url: str, user_ids: list[str]) -> None:
-    connection = await asyncpg.connect(libpq_url(database_url))
+    # (No cache: what PgBouncer leads to remembers no statement.)
+    connection = await asyncpg.connect(libpq_url(database_url), statement_cache_size=0)
     try:
-        users = f'"{TABLE_PREFIX}users"'
-        await connection.execute(f"DELETE FROM {users} WHERE id = ANY($1)", user_ids)  # noqa: S608
+        async with connection.transaction():
+            await connection.execute("SELECT set_config($1, 'on', true)", EVERYBODY_SETTING)
+            users = f'"{TABLE_PREFIX}users"'
+            await connection.execute(f"DELETE FROM {users} WHERE id = ANY($1)", user_ids)  # noqa: S608
     except asyncpg.UndefinedTableError:
         return  # nothing was migrated, so nobody was written down
     finally:

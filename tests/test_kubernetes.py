@@ -1,0 +1,204 @@
+"""The Kubernetes manifests: what they say is valid, and is what the image and the application do."""
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from conftest import Bake, BakedProject
+from image import arguments_of, command_of, read_stages
+
+FOLDER = "deploy/kubernetes"
+KUBERNETES = "1.33"
+MARGIN_SECONDS = 5
+KUBECTL = shutil.which("kubectl")
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture
+def project(bake: Bake) -> BakedProject:
+    return bake(project_slug="my_chat-1")
+
+
+@pytest.fixture
+def manifests(project: BakedProject) -> dict[str, Manifest]:
+    """The manifests by kind, as `kubectl apply -k` begins from them."""
+    names = kustomization(project)["resources"]
+    parsed = [yaml.safe_load(project.text(f"{FOLDER}/{name}")) for name in names]
+    return {manifest["kind"]: manifest for manifest in parsed}
+
+
+def kustomization(project: BakedProject) -> Manifest:
+    parsed: Manifest = yaml.safe_load(project.text(f"{FOLDER}/kustomization.yaml"))
+    return parsed
+
+
+def test_every_manifest_is_named_and_valid(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    files = {file.name for file in (project.path / FOLDER).glob("*.yaml")}
+    assert files == {*kustomization(project)["resources"], "kustomization.yaml"}
+    for manifest in manifests.values():
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_the_validator_refuses_what_no_cluster_knows(manifests: dict[str, Manifest]) -> None:
+    manifests["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriod"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError, match="terminationGracePeriod"):
+        kubernetes_validate.validate(manifests["Deployment"], KUBERNETES, strict=True)
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="no kubectl to build with")
+def test_kubectl_builds_them(project: BakedProject) -> None:
+    assert KUBECTL is not None
+    built = subprocess.run(
+        [KUBECTL, "kustomize", str(project.path / FOLDER)],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+
+    for manifest in yaml.safe_load_all(built):
+        assert manifest["metadata"]["namespace"] == "my-chat-1"
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
+    for slug in ("a", "my_chat", "1" * 64, f"{'a' * 62}_b"):
+        namespace = kustomization(bake(project_slug=slug))["namespace"]
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace)
+
+
+def test_probes_ask_what_the_application_answers(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    routes = re.findall(r'@router\.get\("(/\w+)"\)', project.text("app/health.py"))
+    container = container_of(manifests["Deployment"])
+    asked = {
+        name: container[f"{name}Probe"]["httpGet"]["path"]
+        for name in ("startup", "liveness", "readiness")
+    }
+
+    # A database that is away must not make the cluster kill what would serve when it is back.
+    assert asked == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+    assert set(asked.values()) <= set(routes)
+
+
+def test_ports_and_commands_are_the_images(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    _, image = read_stages(project.text("Dockerfile"))
+    container = container_of(manifests["Deployment"])
+    [port] = container["ports"]
+    [served] = manifests["Service"]["spec"]["ports"]
+
+    assert "command" not in container
+    assert "args" not in container
+    assert [str(port["containerPort"])] == arguments_of(image, "EXPOSE")
+    assert served["targetPort"] == port["name"]
+    assert container_of(manifests["Job"])["command"] == compose_migration(project)
+    assert {container["image"], container_of(manifests["Job"])["image"]} == {
+        entry["name"] for entry in kustomization(project)["images"]
+    }
+
+
+def compose_migration(project: BakedProject) -> list[str]:
+    command: list[str] = yaml.safe_load(project.text("compose.yaml"))["services"]["migrate"][
+        "command"
+    ]
+    return command
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_pods_may_do_nothing_but_serve(
+    project: BakedProject, manifests: dict[str, Manifest], kind: str
+) -> None:
+    _, image = read_stages(project.text("Dockerfile"))
+    pod = manifests[kind]["spec"]["template"]["spec"]
+    container = container_of(manifests[kind])
+
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert f"--uid {pod['securityContext']['runAsUser']} " in " ".join(arguments_of(image, "RUN"))
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "memory" in container["resources"]["limits"]
+
+
+def test_a_pod_that_ends_has_time_for_its_answers(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    _, image = read_stages(project.text("Dockerfile"))
+    command = command_of(image, "CMD")
+    uvicorn = int(command[command.index("--timeout-graceful-shutdown") + 1])
+    shutdown = int(settings(project)["SHUTDOWN_SECONDS"])
+    pause = container_of(manifests["Deployment"])["lifecycle"]["preStop"]["exec"]["command"]
+    grace = manifests["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+    assert pause[0] == "sleep"
+    assert grace >= int(pause[1]) + max(uvicorn, shutdown) + MARGIN_SECONDS
+
+
+def test_no_secret_is_in_a_file_and_both_pods_read_the_same(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    secrets = ("DATABASE_URL", "DATABASE_DIRECT_URL", "SECRET", "API_KEY", "PASSWORD")
+    assert [name for name in settings(project) if any(word in name for word in secrets)] == []
+    assert "Secret" not in manifests
+    [generated] = kustomization(project)["configMapGenerator"]
+    sources = [
+        {"configMapRef": {"name": generated["name"]}},
+        {"secretRef": {"name": "app"}},
+    ]
+    assert container_of(manifests["Deployment"])["envFrom"] == sources
+    assert container_of(manifests["Job"])["envFrom"] == sources
+    assert "create secret generic app " in project.text("README.md")
+
+
+def test_settings_are_those_that_the_application_knows(project: BakedProject) -> None:
+    known = set(re.findall(r"^(?:# )?([A-Z_]+)=", project.text(".env.example"), re.MULTILINE))
+
+    assert set(settings(project)) - known == {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
+
+
+def settings(project: BakedProject) -> dict[str, str]:
+    lines = project.text(f"{FOLDER}/settings.env").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_selectors_meet_the_pods_they_mean(manifests: dict[str, Manifest]) -> None:
+    deployment = manifests["Deployment"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    target = manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+
+    assert manifests["Service"]["spec"]["selector"] == labels
+    assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    for constraint in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+        assert constraint["labelSelector"]["matchLabels"] == labels
+    assert manifests["Job"]["spec"]["template"]["metadata"]["labels"] != labels
+    assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
+    # Its number of replicas is the autoscaler's.
+    assert "replicas" not in deployment["spec"]
+
+
+def test_all_replicas_fit_postgresqls_connections(
+    project: BakedProject, manifests: dict[str, Manifest]
+) -> None:
+    """100 by default, 3 of them the superuser's; each replica listens on one more than its pool."""
+    replicas = manifests["HorizontalPodAutoscaler"]["spec"]["maxReplicas"]
+    surge = manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+
+    assert (replicas + surge) * (int(settings(project)["DATABASE_POOL_SIZE"]) + 1) <= 100 - 3
+
+
+def container_of(workload: Manifest) -> Manifest:
+    [container] = workload["spec"]["template"]["spec"]["containers"]
+    return dict(container)
