@@ -190,5 +190,5 @@ def _raise_if_away(error: Exception) -> None:
     if not is_away(error):
         return
     cause = error.orig if isinstance(error, DBAPIError) else error
-    logger.error("the database is away: %s: %s", type(cause).__name__, cause)
+    logger.error("the database is away: %s: %s", type(cause).__name__, str(cause))
     raise DatabaseAway("The database is not reachable right now.") from error

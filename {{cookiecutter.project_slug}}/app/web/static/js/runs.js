@@ -34,7 +34,7 @@ export class RunObserver {
   }
 
   /**
-   * For the element: fetches, and notes whose answer begins to stream.
+   * For the element: fetches, and remembers whose answer begins to stream.
    *
    * @type {Fetch}
    */

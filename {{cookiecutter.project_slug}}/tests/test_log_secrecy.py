@@ -1,0 +1,165 @@
+"""What people say and what signs them in is in no log, however chatty, whatever goes wrong."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from agents import Model
+from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
+
+from app.agent import tools
+from app.agent.tools.base import AgentTool, agent_function
+from app.chat.store import SqlStore
+from app.config import Settings
+from app.logs import DiscreetRecord
+from app.main import create_app
+from tests.conftest import Scripted, serving, visiting
+from tests.talk import message
+
+CANARY = "canary-4711"
+
+
+class Everything(logging.Handler):
+    """Every record of every logger, as a formatter would write it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += self.format(record) + "\n"
+
+
+@pytest.fixture
+def log() -> Iterator[Everything]:
+    everything = Everything()
+    loggers = [logging.getLogger(), logging.getLogger("app"), logging.getLogger("uvicorn")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(everything)
+        logger.setLevel(logging.DEBUG)
+    yield everything
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(everything)
+        logger.setLevel(level)
+
+
+@agent_function
+async def stumble(text: str) -> str:
+    """Fail with the words that it was given."""
+    raise ValueError(f"cannot read {text}")
+
+
+STUMBLE = AgentTool(
+    id="stumble",
+    label="Stumble",
+    icon="sparkle",
+    functions=(stumble,),
+    placeholder="",
+    prompt="",
+)
+
+
+def refusal() -> openai.BadRequestError:
+    """OpenAI's own way: the error repeats the request."""
+    request: Any = httpx.Request("POST", "http://model.test")
+    response: Any = httpx.Response(400, request=request)
+    return openai.BadRequestError(f"bad input: {CANARY}", response=response, body={"q": CANARY})
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([[assistant_message(f"You said {CANARY}")]], '"POST /chatkit HTTP/1.1" 200'),
+        ([ModelStep.raise_error(refusal())], "openai.BadRequestError (400)"),
+        ([ModelStep.raise_error(RuntimeError(CANARY))], "builtins.RuntimeError"),
+        (
+            [[function_call("stumble", {"text": CANARY}, call_id="1")], [assistant_message("ok")]],
+            "builtins.ValueError",
+        ),
+    ],
+    ids=["an answer", "a refusal by the model", "a failure of ours", "a failing tool"],
+)
+async def test_a_turn(
+    with_model: Scripted,
+    log: Everything,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    steps: list[Any],
+    expected: str,
+) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (STUMBLE,))
+    model: Model = ScriptedModel(steps)
+    visitor = await with_model(model, log_level="DEBUG")
+    turn = await visitor.say(f"Tell me about {CANARY}")
+    await visitor.send("threads.update", thread_id=turn.thread_id, title=f"On {CANARY}")
+    await visitor.send("threads.create", input={"content": CANARY})
+
+    out, err = capfd.readouterr()
+    written = log.text + out + err
+    assert CANARY not in written
+    [secret] = [v for k, v in visitor.client.headers.items() if k in {"cookie", "authorization"}]
+    assert secret.rpartition("=")[2].removeprefix("Bearer ") not in written
+    assert expected in written
+
+
+async def test_a_database_that_quotes_the_row(
+    with_model: Scripted, log: Everything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError(f"DETAIL: Failing row contains ({CANARY})")
+
+    visitor = await with_model(ScriptedModel([[assistant_message("ok")]]))
+    monkeypatch.setattr(SqlStore, "add_thread_item", fail)
+    turn = await visitor.stream("threads.create", input=message(CANARY))
+
+    assert turn.error is not None
+    assert "builtins.RuntimeError" in log.text
+    assert CANARY not in log.text
+
+
+async def test_the_key_of_the_model(
+    settings: Settings, log: Everything, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changed = settings.model_copy(
+        update={
+            "openai_api_key": type(settings.secret_key)(CANARY),
+            "openai_base_url": "http://127.0.0.1:1",
+            "model_retries": 0,
+        }
+    )
+    async with serving(create_app(changed)) as url, visiting(url, changed) as visitor:
+        turn = await visitor.say("hello")
+
+    assert turn.error is not None
+    written = log.text + capfd.readouterr().err
+    assert "openai.APIConnectionError" in written
+    assert CANARY not in written
+
+
+def test_a_traceback_tells_where_and_what_and_not_which_words() -> None:
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as error:
+            raise ExceptionGroup(CANARY, [ValueError(CANARY)]) from error
+    except ExceptionGroup as error:
+        record = DiscreetRecord(
+            "x", 40, __file__, 1, "%s: %s", ("kept", error), (type(error), error, None)
+        )
+    text = logging.Formatter().format(record)
+
+    assert CANARY not in text
+    assert text.startswith("kept: builtins.ExceptionGroup\n")
+    for part in ("builtins.KeyError\nwhich led to\n", "builtins.ValueError", __file__):
+        assert part in text
+
+
+@pytest.fixture(autouse=True)
+async def _records_as_before() -> AsyncIterator[None]:
+    factory = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(factory)
