@@ -27,7 +27,9 @@ class Settings(EnvSettings):
     """Settings that every project has; `.env.example` explains each of them."""
 
     database_url: str | None = None
+    database_direct_url: str | None = None
     database_pool_size: int = Field(default=10, ge=1)
+    database_patience_seconds: float = Field(default=15, ge=0)
 
     secret_key: SecretStr = SecretStr("")
     secret_key_previous: SecretStr = SecretStr("")
@@ -38,12 +40,22 @@ class Settings(EnvSettings):
     model: str = "{{ cookiecutter.model }}"
     models: Annotated[tuple[str, ...], NoDecode] = ()
     model_timeout_seconds: float = Field(default=120, gt=0)
+    model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
 
+    on_disconnect: Literal["stop", "finish"] = "stop"
+    shutdown_seconds: float = Field(default=25, ge=0)
+    keep_alive_seconds: float = Field(default=15, gt=0)
+
+    turns_per_minute: int = Field(default=20, ge=1)
+    running_answers_per_user: int = Field(default=3, ge=1)
+    answers_per_process: int = Field(default=1_000, ge=1)
+    tokens_per_day: int = Field(default=1_000_000, ge=0)
+    message_chars: int = Field(default=20_000, ge=1)
     history_tokens: int = Field(default=32_000, ge=1_000)
     max_turns: int = Field(default=10, ge=1)
+    tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
-    keep_alive_seconds: float = Field(default=15, gt=0)
     sources_section: bool = False
     allowed_image_domains: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -61,7 +73,7 @@ class Settings(EnvSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _use_asyncpg(cls, value: str | None) -> str | None:
         return None if value is None else asyncpg_url(value)

@@ -1,26 +1,23 @@
 """Domain errors and their one mapping to HTTP.
 
-Every error body has one shape: `{"error": {"code", "message"}, "request_id"}`.
+Every error body has one shape: `{"error": {"code", "message", …}, "request_id"}`; some codes add
+a detail or two beside the message.
 """
 
 import logging
-from typing import ClassVar
+from collections.abc import Mapping
+from math import ceil
 
 from chatkit.store import NotFoundError as ChatKitNotFoundError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from app.db import DatabaseAway
 from app.request_id import HEADER
 
 logger = logging.getLogger(__name__)
-
-# What a database that is down, restarting or swamped looks like from here.
-# (OSError: refused, no such host or socket, timed out.)
-UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, OSError)
 
 
 class AppError(Exception):
@@ -28,7 +25,8 @@ class AppError(Exception):
 
     status = 500
     code = "internal_error"
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = {}
+    details: Mapping[str, str] = {}
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -43,7 +41,7 @@ class MalformedRequest(AppError):
 class Unauthenticated(AppError):
     status = 401
     code = "unauthenticated"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class ThreadNotWritable(AppError):
@@ -58,9 +56,30 @@ class NotFound(AppError, ChatKitNotFoundError):
     code = "not_found"
 
 
+class RunInProgress(AppError):
+    status = 409
+    code = "run_in_progress"
+
+
+class RepeatedRequest(AppError):
+    """The client sent a request again whose answer is under way or has been given."""
+
+    status = 409
+    code = "repeated_request"
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__("This message is being answered or has been answered already.")
+        self.details = {"thread_id": thread_id, "run_id": run_id}
+
+
 class RequestTooLarge(AppError):
     status = 413
     code = "request_too_large"
+
+
+class MessageTooLong(AppError):
+    status = 413
+    code = "message_too_long"
 
 
 class InvalidRequest(AppError):
@@ -68,27 +87,57 @@ class InvalidRequest(AppError):
     code = "invalid_request"
 
 
+class LimitReached(AppError):
+    """What may be asked for again after `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.headers = {"Retry-After": str(max(1, ceil(retry_after)))}
+
+
+class TooManyTurns(LimitReached):
+    code = "too_many_turns"
+
+
+class TooManyAnswers(LimitReached):
+    code = "too_many_answers"
+
+
+class DailyTokensUsed(LimitReached):
+    code = "daily_tokens_used"
+
+
+class ServerBusy(LimitReached):
+    code = "server_busy"
+
+
 class Unavailable(AppError):
     status = 503
     code = "unavailable"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+    headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
 def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    for kind in UNREACHABLE:
-        app.add_exception_handler(kind, _unreachable)
+    app.add_exception_handler(DatabaseAway, _database_away)
     app.add_exception_handler(Exception, _unexpected)
 
 
 def error_response(
-    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     request_id: str = getattr(request.state, "request_id", "")
     return JSONResponse(
-        {"error": {"code": code, "message": message}, "request_id": request_id},
+        {"error": {"code": code, "message": message, **(details or {})}, "request_id": request_id},
         status_code=status,
         # Here too: what answers the unexpected stands outside the middleware that sets it.
         headers={HEADER: request_id, **(headers or {})},
@@ -97,7 +146,9 @@ def error_response(
 
 async def _app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)
-    return error_response(request, error.status, error.code, error.message, error.headers)
+    return error_response(
+        request, error.status, error.code, error.message, error.headers, error.details
+    )
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -112,9 +163,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(request, 422, "invalid_request", f"Not valid: {places}")
 
 
-async def _unreachable(request: Request, error: Exception) -> JSONResponse:
-    logger.error("the database is not reachable: %s", type(error).__name__)
-    return await _app_error(request, Unavailable("The database is not reachable right now."))
+async def _database_away(request: Request, error: Exception) -> JSONResponse:
+    return await _app_error(request, Unavailable(str(error)))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,8 @@
 """The application, put together: `uvicorn app.main:create_app --factory`."""
 
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,16 +12,21 @@ from app import health
 from app.agent.models import ModelSource
 from app.auth import STYLES
 from app.auth.base import Authenticator
-from app.auth.users import Users
 from app.chat import router as chat
 from app.chat.admission import Admission
+from app.chat.ids import uuid7
+from app.chat.recovery import Recovery
+from app.chat.run_store import CHANNEL, RunStore
+from app.chat.runs import Runs
 from app.chat.server import ChatServer
+from app.chat.signals import Signals
 from app.chat.store import SqlStore
 from app.config import Settings
 from app.db import Database
 from app.errors import install_error_handlers
 from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
+from app.shutdown import Shutdown
 from app.web import routes as web
 
 
@@ -35,18 +42,30 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
             "DATABASE_URL is not set. `python -m app dev` starts a development database; "
             "elsewhere set it to postgresql+asyncpg://user:password@host/name."
         )
-    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    database = Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        patience_seconds=settings.database_patience_seconds,
+    )
     models = models or ModelSource(settings)
     store = SqlStore(database)
+    run_store = RunStore(settings, database, worker=_worker())
+    runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings)
 
     app = FastAPI(title="Chat", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.database = database
     app.state.models = models
-    app.state.users = Users(database)
+    app.state.store = store
+    app.state.run_store = run_store
+    app.state.runs = runs
+    app.state.signals = Signals(
+        settings.database_direct_url or settings.database_url, CHANNEL, runs.grant
+    )
+    app.state.recovery = Recovery(database, run_store)
     app.state.authenticator = authenticator
-    app.state.admission = Admission(settings, store)
+    app.state.admission = Admission(settings, store, run_store, runs)
     app.state.chat = ChatServer(settings, database, store, models)
 
     app.add_middleware(RequestIdMiddleware)
@@ -63,7 +82,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if app.state.settings.is_demo:
         logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
     async with AsyncExitStack() as stack:
+        # Closed in the opposite order: the runs end while everything is still there.
         stack.push_async_callback(app.state.database.dispose)
         stack.push_async_callback(app.state.models.close)
         stack.push_async_callback(app.state.authenticator.close)
-        yield
+        for service in (app.state.signals, app.state.recovery):
+            service.start()
+            stack.push_async_callback(service.close)
+        stack.push_async_callback(app.state.runs.close)
+        with Shutdown(app.state.runs.drain):
+            yield
+
+
+def _worker() -> str:
+    """This process, among all that share the database."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid7().hex[-8:]}"

@@ -93,8 +93,15 @@ def _every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]
 
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
-    """The demo model without its pauses, on the test database."""
-    return Settings(database_url=database_url, demo_delay_seconds=0, log_level="WARNING")
+    """The demo model without its pauses, on the test database; limits that no test meets by chance."""
+    return Settings(
+        database_url=database_url,
+        demo_delay_seconds=0,
+        log_level="WARNING",
+        shutdown_seconds=0,
+        turns_per_minute=1_000,
+        running_answers_per_user=100,
+    )
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -145,8 +152,10 @@ class OneModel(ModelSource):
 
 
 @asynccontextmanager
-async def visiting(url: str, settings: Settings) -> AsyncIterator[Visitor]:
-    user_id = f"test-{secrets.token_hex(8)}"
+async def visiting(
+    url: str, settings: Settings, *, user_id: str | None = None
+) -> AsyncIterator[Visitor]:
+    user_id = user_id or f"test-{secrets.token_hex(8)}"
     credentials = STYLES[0](settings).sample_credentials(user_id)
     async with httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client:
         yield Visitor(client, user_id)

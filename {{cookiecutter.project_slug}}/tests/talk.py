@@ -61,8 +61,11 @@ class Visitor:
     client: httpx.AsyncClient
     user_id: str
 
-    async def send(self, type_: str, /, **params: Any) -> httpx.Response:
-        return await self.client.post("/chatkit", json={"type": type_, "params": params})
+    async def send(
+        self, type_: str, /, headers: dict[str, str] | None = None, **params: Any
+    ) -> httpx.Response:
+        body = {"type": type_, "params": params}
+        return await self.client.post("/chatkit", json=body, headers=headers)
 
     async def stream(self, type_: str, /, **params: Any) -> Turn:
         """A request whose answer streams; fails when it is refused."""
@@ -95,9 +98,8 @@ class Visitor:
         """The events as they come; close it to leave in the middle."""
         body = {"type": type_, "params": params}
         async with self.client.stream("POST", "/chatkit", json=body) as response:
-            async for line in response.aiter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
+            async for event in streamed(response):
+                yield event
 
 
 def message(text: str, tool: str | None = None, model: str | None = None) -> dict[str, Any]:
@@ -111,6 +113,18 @@ def message(text: str, tool: str | None = None, model: str | None = None) -> dic
         "attachments": [],
         "inference_options": options,
     }
+
+
+async def streamed(response: httpx.Response) -> AsyncGenerator[Event, None]:
+    """The events of a response, as they come."""
+    async for line in response.aiter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def is_text(event: Event) -> bool:
+    """A piece of the answer."""
+    return event["type"] == "thread.item.updated" and "delta" in event["update"]
 
 
 def events_in(body: str) -> list[Event]:

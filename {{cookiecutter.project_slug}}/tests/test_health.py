@@ -4,7 +4,7 @@ import httpx
 from sqlalchemy import text
 
 from app.config import Settings
-from app.db import VERSION_TABLE, Database
+from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.main import create_app
 from tests.conftest import serving, visiting
 
@@ -28,7 +28,7 @@ async def test_not_ready_without_a_database(settings: Settings) -> None:
 
 
 async def test_not_ready_before_the_newest_migration(base_url: str, database: Database) -> None:
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         current = (
             await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
         ).scalar_one()
@@ -37,7 +37,7 @@ async def test_not_ready_before_the_newest_migration(base_url: str, database: Da
         async with httpx.AsyncClient(base_url=base_url) as client:
             response = await client.get("/readyz")
     finally:
-        async with database.transaction() as connection:
+        async with database.transaction(EVERYBODY) as connection:
             await connection.execute(
                 text(f"UPDATE {VERSION_TABLE} SET version_num = :v"),  # noqa: S608
                 {"v": current},

@@ -42,6 +42,7 @@ from app.agent import tools as agent_tools
 from app.agent.tools.base import AgentTool, DemoCall
 
 SLOWNESS = 10
+BYTES_PER_TOKEN = 3  # about what real models count
 
 
 class DemoFailure(Exception):
@@ -93,13 +94,22 @@ class DemoModel(Model):
             yield _text_done(output)
             yield _part_done(output)
         yield _done(output)
-        yield _completed(output)
+        yield _completed(output, _usage([system_instructions, input], output))
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         async for event in self.stream_response(*args, **kwargs):
             if isinstance(event, ResponseCompletedEvent):
+                usage = event.response.usage
+                assert usage is not None
                 return ModelResponse(
-                    output=event.response.output, usage=Usage(requests=1), response_id=None
+                    output=event.response.output,
+                    usage=Usage(
+                        requests=1,
+                        input_tokens=usage.input_tokens,
+                        output_tokens=usage.output_tokens,
+                        total_tokens=usage.total_tokens,
+                    ),
+                    response_id=None,
                 )
         raise DemoFailure("the stream ended early")
 
@@ -252,7 +262,7 @@ def _only_text(message: ResponseOutputMessage) -> ResponseOutputText:
     return part
 
 
-def _completed(output: ResponseOutputItem) -> TResponseStreamEvent:
+def _completed(output: ResponseOutputItem, usage: ResponseUsage) -> TResponseStreamEvent:
     response = Response(
         id=f"resp_{uuid4().hex}",
         created_at=0,
@@ -263,12 +273,26 @@ def _completed(output: ResponseOutputItem) -> TResponseStreamEvent:
         tools=[],
         parallel_tool_calls=False,
         status="completed",
-        usage=ResponseUsage(
-            input_tokens=0,
-            output_tokens=0,
-            total_tokens=0,
-            input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
-            output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-        ),
+        usage=usage,
     )
     return ResponseCompletedEvent(response=response, sequence_number=0, type="response.completed")
+
+
+def _usage(input: object, output: ResponseOutputItem) -> ResponseUsage:
+    tokens_in = _tokens(json.dumps(input, ensure_ascii=False))
+    tokens_out = _tokens(
+        output.name + output.arguments
+        if isinstance(output, ResponseFunctionToolCall)
+        else _only_text(cast("ResponseOutputMessage", output)).text
+    )
+    return ResponseUsage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        total_tokens=tokens_in + tokens_out,
+        input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+    )
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)

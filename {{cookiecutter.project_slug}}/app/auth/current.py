@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.auth.base import Authenticator, User
-from app.auth.users import Users
 
 
 async def current_user(request: Request) -> User:
@@ -13,10 +12,7 @@ async def current_user(request: Request) -> User:
     that yields open until the last byte of a stream has left.
     """
     authenticator: Authenticator = request.app.state.authenticator
-    users: Users = request.app.state.users
-    user = await authenticator.authenticate(request)
-    await users.ensure(user.id)
-    return user
+    return await authenticator.authenticate(request)
 
 
 CurrentUser = Annotated[User, Depends(current_user)]

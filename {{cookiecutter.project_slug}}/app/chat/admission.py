@@ -13,7 +13,6 @@ from chatkit.types import (
     InferenceOptions,
     InputTranscribeReq,
     ItemsFeedbackReq,
-    ItemsListReq,
     StructuredInputItem,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
@@ -29,37 +28,58 @@ from chatkit.types import (
 )
 
 from app.agent.build import usable_tools
-from app.chat.context import RequestContext, Retry
+from app.chat.context import RequestContext
+from app.chat.ids import new_id, new_run_id
+from app.chat.run import Retry, Run
+from app.chat.run_store import RunStore, check_writable
+from app.chat.runs import Runs
 from app.chat.store import SqlStore
 from app.config import Settings
-from app.errors import InvalidRequest, ThreadNotWritable
+from app.errors import InvalidRequest, MessageTooLong, RunInProgress
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
 
 
 class Admission:
-    def __init__(self, settings: Settings, store: SqlStore) -> None:
+    def __init__(
+        self, settings: Settings, store: SqlStore, run_store: RunStore, runs: Runs
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._run_store = run_store
+        self._runs = runs
 
     async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
-        """Return the context to go on with, or raise the `AppError` that refuses the request."""
+        """Return the context to go on with, or raise the `AppError` that refuses the request.
+
+        Where an answer will stream, its run has begun in the context that is returned.
+        """
         match request:
             case ThreadsCreateReq():
                 self._check_message(request.params.input)
+                run = self._run(request, context, new_id("thread"), request.params.input)
+                await self._run_store.claim(run, context.request_key, new_thread=True)
+                return replace(context, run=run)
             case ThreadsAddUserMessageReq():
                 self._check_message(request.params.input)
-                await self._check_writable(request.params.thread_id, context)
+                run = self._run(request, context, request.params.thread_id, request.params.input)
+                return await self._claim(run, context)
             case ThreadsRetryAfterItemReq():
                 return await self._admit_retry(request, context)
             case ThreadsAddClientToolOutputReq():
                 await self._check_client_tool_output(request, context)
+                return await self._claim(
+                    self._run(request, context, request.params.thread_id), context
+                )
             case ThreadsAddStructuredInputReq():
                 await self._check_structured_input(request, context)
+                return await self._claim(
+                    self._run(request, context, request.params.thread_id), context
+                )
             case ThreadsUpdateReq():
                 request.params.title = _title(request.params.title)
-            case ItemsListReq() | ThreadsDeleteReq():
+            case ThreadsDeleteReq():
                 # The SDK does not look whether there is such a thread.
                 await self._store.load_thread(request.params.thread_id, context)
             case ItemsFeedbackReq():
@@ -78,6 +98,9 @@ class Admission:
             raise InvalidRequest("This application takes no attachments.")
         if not any(part.text.strip() for part in message.content):
             raise InvalidRequest("The message is empty.")
+        limit = self._settings.message_chars
+        if sum(len(part.text) for part in message.content) + len(message.quoted_text or "") > limit:
+            raise MessageTooLong(f"A message has at most {limit} characters.")
         self._check_options(message.inference_options)
 
     def _check_options(self, options: InferenceOptions) -> None:
@@ -87,11 +110,36 @@ class Admission:
         if options.tool_choice is not None and options.tool_choice.id not in tool_ids:
             raise InvalidRequest("This tool is not on offer.")
 
+    def _run(
+        self,
+        request: ChatKitReq,
+        context: RequestContext,
+        thread_id: str,
+        message: UserMessageInput | UserMessageItem | None = None,
+        retry: Retry | None = None,
+    ) -> Run:
+        self._runs.check_room()
+        chosen = message.inference_options.model if message else None
+        return Run(
+            new_run_id(),
+            context.user_id,
+            thread_id,
+            request=request.type,
+            model=chosen or self._settings.offered_models[0],
+            retry=retry,
+        )
+
+    async def _claim(self, run: Run, context: RequestContext) -> RequestContext:
+        try:
+            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+        except RunInProgress:
+            if not await self._runs.make_way(run.user_id, run.thread_id):
+                raise
+            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+        return replace(context, run=run, thread=thread)
+
     async def _check_writable(self, thread_id: str, context: RequestContext) -> None:
-        thread = await self._store.load_thread(thread_id, context)
-        if thread.status.type != "active":
-            reason = f" {thread.status.reason}" if thread.status.reason else ""
-            raise ThreadNotWritable(f"This conversation is {thread.status.type}.{reason}")
+        check_writable(await self._store.load_thread(thread_id, context))
 
     async def _admit_retry(
         self, request: ThreadsRetryAfterItemReq, context: RequestContext
@@ -101,8 +149,8 @@ class Admission:
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, UserMessageItem):
             raise InvalidRequest("Only an answer to a message of the user can be tried again.")
-        after_seq, last_seq = await self._store.retry_range(thread_id, item_id, context)
-        return replace(context, retry=Retry(after_seq, last_seq))
+        retry = await self._store.retry_range(thread_id, item_id, context)
+        return await self._claim(self._run(request, context, thread_id, item, retry), context)
 
     async def _check_client_tool_output(
         self, request: ThreadsAddClientToolOutputReq, context: RequestContext

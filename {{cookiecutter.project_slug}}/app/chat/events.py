@@ -1,17 +1,13 @@
 """Repairs on the event stream: ids that are unique, and a connection that stays open."""
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
 
 from agents import RawResponsesStreamEvent, StreamEvent
-from anyio import CancelScope
-from chatkit.errors import ErrorCode
 from chatkit.store import StoreItemType
 from chatkit.types import (
     AssistantMessageItem,
     ClientToolCallItem,
-    ErrorEvent,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
@@ -20,8 +16,6 @@ from chatkit.types import (
 )
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
-
-logger = logging.getLogger(__name__)
 
 SSE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -89,54 +83,39 @@ def _with_id(
     return event.model_copy(update={"item": item.model_copy(update={"id": item_id})})
 
 
+class Source(Protocol):
+    async def next(self, timeout_seconds: float) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
 class EventStream(StreamingResponse):
-    """Server-sent events with a comment line whenever nothing was said for a while.
+    """Server-sent events, with a comment line whenever nothing was said for a while."""
 
-    When the client goes away, the source is cancelled where it stands and has finished its
-    clean-up before the response ends.
-    """
-
-    def __init__(self, chunks: AsyncIterator[bytes], keep_alive_seconds: float) -> None:
-        self._chunks = _kept_alive(chunks, keep_alive_seconds)
-        super().__init__(self._chunks, media_type="text/event-stream", headers=SSE_HEADERS)
+    def __init__(
+        self, source: Source, keep_alive_seconds: float, headers: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        super().__init__(
+            _kept_alive(source, keep_alive_seconds),
+            media_type="text/event-stream",
+            headers={**SSE_HEADERS, **headers},
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            with CancelScope(shield=True):
-                await self._chunks.aclose()
+            self._source.close()
 
 
-async def _kept_alive(chunks: AsyncIterator[bytes], seconds: float) -> AsyncGenerator[bytes, None]:
-    # The source runs in a task of its own and never waits for the reader, so that a
-    # cancellation always lands inside it, where the SDK can save what has been said.
-    # (`wait_for(anext(…))` would cancel the source at every silence.)
-    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-    source = asyncio.create_task(_pour(chunks, queue))
-    try:
-        while True:
-            try:
-                chunk = await asyncio.wait_for(queue.get(), seconds)
-            except TimeoutError:
-                yield KEEP_ALIVE
-                continue
-            if chunk is None:
-                return
-            yield chunk
-    finally:
-        source.cancel()
-        with CancelScope(shield=True):
-            await asyncio.wait({source})
-
-
-async def _pour(chunks: AsyncIterator[bytes], queue: asyncio.Queue[bytes | None]) -> None:
-    try:
-        async for chunk in chunks:
-            queue.put_nowait(chunk)
-    except Exception:
-        logger.exception("a stream broke")
-        error = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
-        queue.put_nowait(b"data: " + error.model_dump_json(exclude_none=True).encode() + b"\n\n")
-    finally:
-        queue.put_nowait(None)
+async def _kept_alive(source: Source, seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            chunk = await source.next(seconds)
+        except TimeoutError:
+            yield KEEP_ALIVE
+            continue
+        if chunk is None:
+            return
+        yield chunk

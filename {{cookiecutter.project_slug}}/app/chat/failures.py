@@ -1,8 +1,10 @@
 """What went wrong in a run, in words for the user. Internals stay in the log."""
 
 import openai
-from agents.exceptions import MaxTurnsExceeded
+from agents import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 from chatkit.errors import BaseStreamError, CustomStreamError
+
+from app.agent.limits import TooManyToolCalls
 
 
 def friendly(error: Exception) -> BaseStreamError:
@@ -18,14 +20,18 @@ def _explain(error: Exception) -> tuple[str, bool]:
     match error:
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return "The model refused this server's credentials. Please tell its operator.", False
-        case openai.NotFoundError() | openai.BadRequestError():
-            return "The model could not take this request.", False
+        case openai.RateLimitError(code="insufficient_quota"):
+            return "This server has used up its account. Please tell its operator.", False
         case openai.RateLimitError():
             return "The model is busy right now. Please try again in a moment.", True
-        case openai.APITimeoutError():
+        case openai.APITimeoutError() | ModelTimeoutError():
             return "The model took too long to answer. Please try again.", True
         case openai.APIConnectionError() | openai.InternalServerError():
             return "The model cannot be reached right now. Please try again in a moment.", True
-        case MaxTurnsExceeded():
+        case openai.APIStatusError():
+            return "The model could not take this request.", False
+        case openai.APIError() | ModelBehaviorError():
+            return "The model broke off its answer. Please try again.", True
+        case MaxTurnsExceeded() | TooManyToolCalls():
             return "This took too many steps. Please ask for something smaller.", True
     return "Something went wrong while answering. Please try again.", True

@@ -23,11 +23,8 @@ from openai.types.responses import (
 )
 
 from app.chat.context import RequestContext
+from app.chat.run import BYTES_PER_TOKEN
 from app.chat.store import MAX_PAGE, SqlStore
-
-# English has about four bytes a token, other scripts nearer three. Counting exactly would need
-# the tokenizer's tables, which are downloaded when first used.
-BYTES_PER_TOKEN = 3
 
 TOOL_CALL = "tool_call"
 
@@ -47,7 +44,7 @@ class History:
         used = 0
         kept = 0
         async for item in self._newest_first(thread_id, context):
-            used += _tokens(await self._converter.to_agent_input([item]))
+            used += tokens_of(await self._converter.to_agent_input([item]))
             if used > self._max_tokens and kept:
                 break
             newest_first.append(item)
@@ -102,5 +99,6 @@ class HistoryConverter(ThreadItemConverter):
         )
 
 
-def _tokens(items: list[TResponseInputItem]) -> int:
+def tokens_of(items: list[TResponseInputItem]) -> int:
+    """About as many tokens as the items have."""
     return len(json.dumps(items, ensure_ascii=False).encode()) // BYTES_PER_TOKEN

@@ -21,6 +21,10 @@ def new_id(item_type: StoreItemType) -> str:
     return f"{PREFIXES[item_type]}_{uuid7().hex}"
 
 
+def new_run_id() -> str:
+    return f"run_{uuid7().hex}"
+
+
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562, version 7): 48 bits of milliseconds, 74 random bits.
 

@@ -123,14 +123,14 @@ class Progress:
                 "type": "function_call",
                 "call_id": call.call_id,
                 "name": call.name,
-                "arguments": call.arguments,
+                "arguments": _valid(call.arguments),
             },
             {"type": "function_call_output", "call_id": call.call_id, "output": result},
         ]
         return HiddenContextItem(
             id=self._turn.generate_id("tool_call"),
             thread_id=self._turn.thread.id,
-            created_at=_now(),
+            created_at=now(),
             content={"kind": TOOL_CALL, "items": items},
         )
 
@@ -188,7 +188,7 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
     turn.workflow_item = WorkflowItem(
         id=turn.generate_id("workflow"),
         thread_id=turn.thread.id,
-        created_at=_now(),
+        created_at=now(),
         workflow=Workflow(
             type="custom",
             expanded=True,
@@ -203,7 +203,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     workflow = item.workflow.model_copy(
         update={
             "tasks": [_finished(task) for task in item.workflow.tasks],
-            "summary": DurationSummary(duration=int((_now() - item.created_at).total_seconds())),
+            "summary": DurationSummary(duration=int((now() - item.created_at).total_seconds())),
             "expanded": False,
         }
     )
@@ -218,6 +218,15 @@ def _result(output: ToolCallOutputItem) -> str:
     """What the model got, as text. What the tool returned may be an object without a good one."""
     result = cast("Mapping[str, Any]", output.raw_item)["output"]
     return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def _valid(arguments: str) -> str:
+    """Some servers refuse a whole conversation for one call whose arguments are no JSON."""
+    try:
+        json.loads(arguments)
+    except ValueError:
+        return "{}"
+    return arguments
 
 
 def _describe(function: str) -> tuple[str, Any]:
@@ -240,6 +249,6 @@ def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:
     return [], [url] if url else []
 
 
-def _now() -> datetime:
+def now() -> datetime:
     # The SDK subtracts its own naive times from an item's; an aware one would raise there.
     return datetime.now()  # noqa: DTZ005

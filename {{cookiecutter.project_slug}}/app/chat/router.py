@@ -1,8 +1,9 @@
-"""`POST /chatkit`: user and body, then process, then response."""
+"""`POST /chatkit`: user and body, then process, then response. And what concerns its runs."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from chatkit.server import StreamingResult
+from chatkit.server import NonStreamingResult
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.auth.current import CurrentUser
@@ -10,36 +11,69 @@ from app.chat.admission import Admission
 from app.chat.context import RequestContext
 from app.chat.events import EventStream
 from app.chat.requests import parse
+from app.chat.run_store import RunStore
+from app.chat.runs import Runs
 from app.chat.server import ChatServer
+from app.chat.store import SqlStore
+from app.chat.text import storable
 from app.config import Settings
-from app.errors import RequestTooLarge
+from app.errors import InvalidRequest, RequestTooLarge
 
 router = APIRouter()
 
+RUN_ID_HEADER = "X-Run-ID"
+_REQUEST_KEY = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
-def _chat(request: Request) -> ChatServer:
+
+# (Coroutines, though nothing waits in them: FastAPI runs plain functions in threads.)
+
+
+async def _chat(request: Request) -> ChatServer:
     chat: ChatServer = request.app.state.chat
     return chat
 
 
-def _admission(request: Request) -> Admission:
+async def _admission(request: Request) -> Admission:
     admission: Admission = request.app.state.admission
     return admission
 
 
-def _settings(request: Request) -> Settings:
+async def _runs(request: Request) -> Runs:
+    runs: Runs = request.app.state.runs
+    return runs
+
+
+async def _run_store(request: Request) -> RunStore:
+    run_store: RunStore = request.app.state.run_store
+    return run_store
+
+
+async def _store(request: Request) -> SqlStore:
+    store: SqlStore = request.app.state.store
+    return store
+
+
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
 Chat = Annotated[ChatServer, Depends(_chat)]
 Admit = Annotated[Admission, Depends(_admission)]
+LiveRuns = Annotated[Runs, Depends(_runs)]
+StoredRuns = Annotated[RunStore, Depends(_run_store)]
+Threads = Annotated[SqlStore, Depends(_store)]
 AppSettings = Annotated[Settings, Depends(_settings)]
 
 
 @router.post("/chatkit")
 async def chatkit(
-    request: Request, user: CurrentUser, chat: Chat, admission: Admit, settings: AppSettings
+    request: Request,
+    user: CurrentUser,
+    chat: Chat,
+    admission: Admit,
+    runs: LiveRuns,
+    settings: AppSettings,
 ) -> Response:
     chat_request = parse(await _body(request, settings.max_body_bytes))
     context = await admission.admit(
@@ -49,12 +83,39 @@ async def chatkit(
             session_id=chat_request.session_id,
             locale=_locale(request),
             request_id=request.state.request_id,
+            request_key=_request_key(request),
         ),
     )
     result = await chat.answer(chat_request.request, context)
-    if isinstance(result, StreamingResult):
-        return EventStream(result.json_events, settings.keep_alive_seconds)
-    return Response(result.json, media_type="application/json")
+    if isinstance(result, NonStreamingResult):
+        return Response(result.json, media_type="application/json")
+    assert context.run is not None
+    return EventStream(
+        runs.start(context.run, result.json_events),
+        settings.keep_alive_seconds,
+        headers={RUN_ID_HEADER: context.run.id},
+    )
+
+
+@router.post("/chatkit/runs/{run_id}/stop", status_code=204)
+async def stop(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
+    await runs.wish(user.id, storable(run_id), "stop")
+
+
+@router.post("/chatkit/runs/{run_id}/leave", status_code=204)
+async def leave(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
+    """The page goes away and its answer is to go on: `sendBeacon` sends this on `pagehide`."""
+    await runs.wish(user.id, storable(run_id), "leave")
+
+
+@router.get("/chatkit/threads/{thread_id}/run")
+async def running(
+    thread_id: str, user: CurrentUser, threads: Threads, run_store: StoredRuns
+) -> dict[str, Any]:
+    """The run that answers in this thread just now, if any."""
+    thread = await threads.load_thread(storable(thread_id), RequestContext(user.id))
+    run_id = await run_store.running(user.id, thread.id)
+    return {"run": {"id": run_id, "status": "running"} if run_id else None}
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -72,6 +133,14 @@ async def _body(request: Request, limit: int) -> bytes:
 
 def _too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(f"A request has at most {limit} bytes.")
+
+
+def _request_key(request: Request) -> str | None:
+    """What tells a request that is sent again from a new one that says the same."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _REQUEST_KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key: 1 to 128 letters, digits or . : _ - are allowed.")
+    return key
 
 
 def _locale(request: Request) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import cast
 
-from agents import RunConfig, Runner, RunResultStreaming
+from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
 from chatkit.agents import stream_agent_response
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
@@ -26,16 +27,22 @@ from chatkit.types import (
 
 from app.agent.build import Choice, build_agent, usable_tools
 from app.agent.context import TurnContext
+from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
+from app.agent.tools.base import tell_missing_tool
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
-from app.chat.history import History
+from app.chat.history import History, tokens_of
 from app.chat.progress import Progress, close_workflow, open_workflow
+from app.chat.recovery import interruption
+from app.chat.run import Run, has_text
 from app.chat.sources import with_sources_section
 from app.chat.store import SqlStore
+from app.chat.turn_store import TurnStore
 from app.config import Settings
 from app.db import Database
+from app.errors import NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -68,17 +75,20 @@ class ChatServer(ChatKitServer[RequestContext]):
         input_user_message: UserMessageItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
+        run = _run_of(context)
         self._describe(thread, input_user_message, context)
         turn = TurnContext(
             thread=thread,
-            store=self.store,
+            store=TurnStore(self._database, input_user_message),
             request_context=context,
             database=self._database,
         )
         if input_user_message is not None:
-            yield open_workflow(turn)
+            opened = open_workflow(turn)
+            run.drafts[opened.item.id] = opened.item.model_copy(deep=True)
+            yield opened
         try:
-            async for event in self._run(turn, input_user_message):
+            async for event in self._answer(turn, run, input_user_message):
                 yield event
         finally:
             turn.release()
@@ -98,14 +108,23 @@ class ChatServer(ChatKitServer[RequestContext]):
         pending_items: list[ThreadItem],
         context: RequestContext,
     ) -> None:
-        """Keep what was said and shown until the user stopped it."""
-        if context.retry and not any(_has_text(item) for item in pending_items):
+        """Keep what was said and shown until the user stopped it, or the server had to."""
+        run = _run_of(context)
+        await run.finish_drafts()
+        if run.retry and not run.answered and not any(has_text(item) for item in pending_items):
             # The new answer had not begun: the old one stays.
             return
-        for item in pending_items:
-            if isinstance(item, WorkflowItem):
-                await self.store.add_thread_item(thread.id, close_workflow(item).item, context)
-        await super().handle_stream_cancelled(thread, pending_items, context)
+        with suppress(NotFound):  # the thread was deleted meanwhile
+            for item in pending_items:
+                if isinstance(item, WorkflowItem):
+                    await self.store.add_thread_item(thread.id, close_workflow(item).item, context)
+            if run.status == "stopped":
+                await super().handle_stream_cancelled(thread, pending_items, context)
+                return
+            # (Whoever gave the run up has left the notice already.)
+            notice = [] if run.given_up else interruption(thread.id)
+            for item in [*filter(has_text, pending_items), *notice]:
+                await self.store.add_thread_item(thread.id, item, context)
 
     def _describe(
         self, thread: ThreadMetadata, message: UserMessageItem | None, context: RequestContext
@@ -117,42 +136,49 @@ class ChatServer(ChatKitServer[RequestContext]):
             thread.metadata = {**thread.metadata, "session_id": context.session_id}
         thread.allowed_image_domains = list(self._settings.allowed_image_domains)
 
-    async def _run(
-        self, turn: TurnContext, message: UserMessageItem | None
+    async def _answer(
+        self, turn: TurnContext, run: Run, message: UserMessageItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
         choice = self._choice(message)
+        history = await self._history.load(turn.thread.id, turn.request_context)
         result = Runner.run_streamed(
             build_agent(self._settings, self._models.get(choice.model), choice),
-            await self._history.load(turn.thread.id, turn.request_context),
+            history,
             context=turn,
             max_turns=self._settings.max_turns,
+            hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
             run_config=RunConfig(
                 tracing_disabled=not self._settings.tracing,
                 trace_include_sensitive_data=False,
+                tool_not_found_behavior="return_error_to_model",
+                tool_error_formatter=tell_missing_tool,
             ),
         )
         progress = Progress(turn, result)
         opened = turn.workflow_item
-        answered = False
-        pending: dict[str, ThreadItem] = {}
         try:
             async for event in self._events(turn, progress):
-                self._remember(pending, event)
-                answered = answered or _is_answer(event)
+                await self._remember(run, event)
                 yield event
+            run.complete = True
         except Exception as error:
             logger.exception("a run failed")
-            said = [item for item in pending.values() if _has_text(item)]
-            if turn.request_context.retry and not answered and not said:
+            said = list(run.said())
+            await run.finish_drafts()
+            if run.retry and not run.answered and not said:
                 # The new answer had not begun: the old one stays, and the new workflow goes.
                 if opened is not None:
                     yield ThreadItemRemovedEvent(item_id=opened.id)
             else:
                 for event in _salvaged(turn, said, progress):
                     yield event
+                if run.left:
+                    for item in interruption(turn.thread.id):
+                        yield ThreadItemDoneEvent(item=item)
             raise friendly(error) from error
         finally:
             progress.stop()
+            _count(run, result, history)
 
     async def _events(
         self, turn: TurnContext, progress: Progress
@@ -179,21 +205,24 @@ class ChatServer(ChatKitServer[RequestContext]):
         tool = next((t for t in usable_tools(self._settings) if t.id == wanted), None)
         return Choice(model or offered[0], tool)
 
-    def _remember(self, pending: dict[str, ThreadItem], event: ThreadStreamEvent) -> None:
-        """Keep the unfinished answers, as the SDK does for a cancelled stream."""
+    async def _remember(self, run: Run, event: ThreadStreamEvent) -> None:
+        """Keep the unfinished items, as the SDK does for a cancelled stream."""
         match event:
-            case ThreadItemAddedEvent(item=AssistantMessageItem() as item):
-                pending[item.id] = item.model_copy(deep=True)
-            case ThreadItemUpdatedEvent(update=AssistantMessageContentPartAdded()):
+            case ThreadItemAddedEvent(item=AssistantMessageItem() | WorkflowItem() as item):
+                run.drafts[item.id] = item.model_copy(deep=True)
+            case ThreadItemUpdatedEvent(item_id=item_id, update=AssistantMessageContentPartAdded()):
                 # The SDK keeps this very object and appends to it; so must not we.
-                self._update_pending_items(pending, event.model_copy(deep=True))
-            case ThreadItemUpdatedEvent():
-                self._update_pending_items(pending, event)
+                self._update_pending_items(run.drafts, event.model_copy(deep=True))
+                run.touch(item_id)
+            case ThreadItemUpdatedEvent(item_id=item_id):
+                self._update_pending_items(run.drafts, event)
+                run.touch(item_id)
             case ThreadItemDoneEvent(item=item):
-                pending.pop(item.id, None)
+                await run.finish_draft(item.id)
+                run.answered = run.answered or isinstance(item, AssistantMessageItem)
             case ThreadItemRemovedEvent(item_id=item_id):
                 # What a guardrail took back must not be saved as the text so far.
-                pending.pop(item_id, None)
+                await run.finish_draft(item_id)
 
 
 def title_from(message: UserMessageItem) -> str | None:
@@ -202,15 +231,16 @@ def title_from(message: UserMessageItem) -> str | None:
     return f"{text[:CUT_TITLE]}..." if len(text) > LONGEST_TITLE else text or None
 
 
+def _run_of(context: RequestContext) -> Run:
+    assert context.run is not None, "admission gives one to every request that streams"
+    return context.run
+
+
 async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadStreamEvent]:
     """The SDK's translation of the run, read one event at a time."""
     async for event in stream_agent_response(turn, cast("RunResultStreaming", progress)):
         turn.arrived(event)
         yield event
-
-
-def _is_answer(event: ThreadStreamEvent) -> bool:
-    return isinstance(event, ThreadItemDoneEvent) and isinstance(event.item, AssistantMessageItem)
 
 
 def _salvaged(
@@ -225,7 +255,10 @@ def _salvaged(
     return events
 
 
-def _has_text(item: ThreadItem) -> bool:
-    return isinstance(item, AssistantMessageItem) and any(
-        part.text.strip() for part in item.content
-    )
+def _count(run: Run, result: RunResultStreaming, history: list[TResponseInputItem]) -> None:
+    """Tokens as the API counted them. A call that was cut is not counted there: estimate it."""
+    usage = result.context_wrapper.usage
+    run.tokens_in, run.tokens_out = usage.input_tokens, usage.output_tokens
+    if not run.complete:
+        run.tokens_in += tokens_of(history)
+        run.tokens_out += run.cut_tokens

@@ -2,9 +2,11 @@
 
 Every statement names the owner; another user's row is `NotFound`, like one that does not exist.
 Every method is one short transaction, and every write is an upsert: the SDK saves some objects
-more than once.
+more than once, and a write is repeated when the database went away in the middle of it. While an
+answer runs it is repeated for longer, for that answer cannot be had again.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from chatkit.store import Store, StoreItemType
@@ -19,13 +21,28 @@ from chatkit.types import (
     WorkflowItem,
 )
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, true, tuple_
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Delete,
+    Executable,
+    Row,
+    Select,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import IntegrityError
 
+from app.auth.users import ensure_user
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
 from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
+from app.chat.run import Retry, Run, has_text
 from app.chat.text import storable
 from app.db import Database
 from app.errors import NotFound
@@ -45,7 +62,7 @@ class SqlStore(Store[RequestContext]):
 
     # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
     def generate_thread_id(self, context: RequestContext) -> str:
-        return new_id("thread")
+        return context.run.thread_id if context.run else new_id("thread")
 
     def generate_item_id(
         self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
@@ -53,8 +70,10 @@ class SqlStore(Store[RequestContext]):
         return new_id(item_type)
 
     async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        if context.thread is not None and context.thread.id == thread_id:
+            return context.thread.model_copy(deep=True)
         statement = select(ThreadRow.payload).where(*_owns_thread(context, thread_id))
-        payload = await self._one(statement, f"There is no thread {thread_id}.")
+        payload = await self._one(context, statement, f"There is no thread {thread_id}.")
         return ThreadMetadata.model_validate(payload)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
@@ -67,8 +86,7 @@ class SqlStore(Store[RequestContext]):
             index_elements=[ThreadRow.user_id, ThreadRow.id],
             set_={"payload": row.excluded.payload, "updated_at": func.now()},
         )
-        async with self._database.transaction() as connection:
-            await connection.execute(upsert)
+        await self._write(context, upsert)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
@@ -86,18 +104,19 @@ class SqlStore(Store[RequestContext]):
             )
         columns = (ThreadRow.created_at, ThreadRow.id)
         statement = statement.order_by(*(c.desc() if order == "desc" else c for c in columns))
-        rows, page = await self._page(statement, limit)
+        rows, page = await self._page(context, statement, limit)
         threads = [ThreadMetadata.model_validate(row.payload) for row in rows]
         return Page[ThreadMetadata](data=threads, **page)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(ThreadRow).where(*_owns_thread(context, thread_id)))
+        await self._write(context, delete(ThreadRow).where(*_owns_thread(context, thread_id)))
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """On a retry the old answer is not among the items.
+        """Raises `NotFound` when there is no such thread, which the SDK does not look for.
+
+        On a retry the old answer is not among the items.
 
         The SDK deletes all that it sees of it before it asks for the new one, and a failure
         between the two would lose it. The first item of the new answer takes its place.
@@ -113,7 +132,9 @@ class SqlStore(Store[RequestContext]):
                 else ItemRow.seq > cursor.scalar_subquery()
             )
         statement = statement.order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
-        rows, page = await self._page(statement, limit)
+        rows, page = await self._page(context, statement, limit)
+        if not rows:
+            await self.load_thread(thread_id, context)
         items = [_ITEM.validate_python(row.payload) for row in rows]
         return Page[ThreadItem](data=items, **page)
 
@@ -123,27 +144,32 @@ class SqlStore(Store[RequestContext]):
         await self.save_item(thread_id, item, context)
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        row = insert(ItemRow).values(
-            user_id=context.user_id,
-            thread_id=thread_id,
-            id=item.id,
-            type=item.type,
-            payload=storable(item.model_dump(mode="json")),
-        )
-        upsert = row.on_conflict_do_update(
-            index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-            set_={"payload": row.excluded.payload, "type": row.excluded.type},
-        )
-        async with self._database.transaction() as connection:
-            if not isinstance(item, _NO_ANSWER):
-                await self._delete_replaced_answer(connection, thread_id, context)
-            await connection.execute(upsert)
+        """Raises `NotFound` when the thread is gone."""
+        statements: list[Executable] = [upsert_items(context.user_id, thread_id, [item])]
+        if context.retry is not None and not isinstance(item, _NO_ANSWER):
+            statements.insert(0, _delete_replaced(context.user_id, thread_id, context.retry))
+        try:
+            await self._write(context, *statements)
+        except IntegrityError:
+            raise NotFound(f"There is no thread {thread_id}.") from None
+
+    def draft_writes(self, run: Run) -> list[CTE]:
+        """What stores the run's unfinished items that changed since the last time."""
+        if run.retry is not None and not run.answered and not any(run.said()):
+            return []  # the new answer has not begun: the old one stays
+        drafts = [i for i in run.take_changed() if isinstance(i, WorkflowItem) or has_text(i)]
+        writes: list[CTE] = []
+        if drafts:
+            writes.append(upsert_items(run.user_id, run.thread_id, drafts).cte("drafts"))
+        if drafts and run.retry is not None:
+            writes.append(_delete_replaced(run.user_id, run.thread_id, run.retry).cte("replaced"))
+        return writes
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
         statement = select(ItemRow.payload).where(
             *_in_thread(context, thread_id), ItemRow.id == item_id
         )
-        payload = await self._one(statement, f"There is no item {item_id} in this thread.")
+        payload = await self._one(context, statement, f"There is no item {item_id} in this thread.")
         item: ThreadItem = _ITEM.validate_python(payload)
         return item
 
@@ -151,8 +177,7 @@ class SqlStore(Store[RequestContext]):
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
         statement = delete(ItemRow).where(*_in_thread(context, thread_id), ItemRow.id == item_id)
-        async with self._database.transaction() as connection:
-            await connection.execute(statement)
+        await self._write(context, statement)
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         row = insert(AttachmentRow).values(
@@ -165,19 +190,18 @@ class SqlStore(Store[RequestContext]):
             index_elements=[AttachmentRow.user_id, AttachmentRow.id],
             set_={"payload": row.excluded.payload, "thread_id": row.excluded.thread_id},
         )
-        async with self._database.transaction() as connection:
-            await connection.execute(upsert)
+        # It may be the first thing that somebody does.
+        await self._write(context, upsert.add_cte(ensure_user(context.user_id).cte("owner")))
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
         statement = select(AttachmentRow.payload).where(*_owns_attachment(context, attachment_id))
-        payload = await self._one(statement, f"There is no attachment {attachment_id}.")
+        payload = await self._one(context, statement, f"There is no attachment {attachment_id}.")
         attachment: Attachment = _ATTACHMENT.validate_python(payload)
         return attachment
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
         statement = delete(AttachmentRow).where(*_owns_attachment(context, attachment_id))
-        async with self._database.transaction() as connection:
-            await connection.execute(statement)
+        await self._write(context, statement)
 
     async def save_feedback(
         self, thread_id: str, item_ids: list[str], kind: FeedbackKind, context: RequestContext
@@ -187,7 +211,7 @@ class SqlStore(Store[RequestContext]):
         owned = select(ItemRow.user_id, ItemRow.thread_id, ItemRow.id).where(
             *_in_thread(context, thread_id), ItemRow.id.in_(wanted)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(context.user_id) as connection:
             rows = (await connection.execute(owned)).all()
             if len(rows) != len(wanted):
                 raise NotFound("There is no such item in this thread.")
@@ -208,44 +232,39 @@ class SqlStore(Store[RequestContext]):
                 values,
             )
 
-    async def retry_range(
-        self, thread_id: str, item_id: str, context: RequestContext
-    ) -> tuple[int, int]:
-        """The places `(of the item, of the thread's last item)`; what lies between is its answer."""
+    async def retry_range(self, thread_id: str, item_id: str, context: RequestContext) -> Retry:
+        """What lies between the item and the end of the thread: its answer, to be replaced."""
         last = select(func.max(ItemRow.seq)).where(*_in_thread(context, thread_id))
         statement = select(ItemRow.seq, last.scalar_subquery().label("last")).where(
             *_in_thread(context, thread_id), ItemRow.id == item_id
         )
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no item {item_id} in this thread.")
-        return row.seq, row.last
+        for row in await self._fetch(context, statement):
+            return Retry(row.seq, row.last)
+        raise NotFound(f"There is no item {item_id} in this thread.")
 
-    async def _delete_replaced_answer(
-        self, connection: AsyncConnection, thread_id: str, context: RequestContext
-    ) -> None:
-        if context.retry is None:
-            return
-        await connection.execute(
-            delete(ItemRow).where(*_in_thread(context, thread_id), ~_is_current(context))
-        )
-
-    async def _one(self, statement: Select[Any], missing: str) -> Any:
-        async with self._database.transaction() as connection:
-            value = (await connection.execute(statement)).scalar_one_or_none()
-        if value is None:
+    async def _one(self, context: RequestContext, statement: Select[Any], missing: str) -> Any:
+        rows = await self._fetch(context, statement)
+        if not rows:
             raise NotFound(missing)
-        return value
+        return rows[0][0]
 
-    async def _page(self, statement: Select[Any], limit: int) -> tuple[list[Any], dict[str, Any]]:
+    async def _page(
+        self, context: RequestContext, statement: Select[Any], limit: int
+    ) -> tuple[Sequence[Row[Any]], dict[str, Any]]:
         """Rows with `id` and `payload`, and the page fields that tell whether more follow."""
         limit = max(1, min(limit, MAX_PAGE))
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(statement.limit(limit + 1))).all()
+        rows = await self._fetch(context, statement.limit(limit + 1))
         has_more = len(rows) > limit
         rows = rows[:limit]
-        return list(rows), {"has_more": has_more, "after": rows[-1].id if has_more else None}
+        return rows, {"has_more": has_more, "after": rows[-1].id if has_more else None}
+
+    async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
+        patient = context.run is not None
+        return await self._database.fetch(context.user_id, statement, patient=patient)
+
+    async def _write(self, context: RequestContext, *statements: Executable) -> None:
+        patient = context.run is not None
+        await self._database.write(context.user_id, *statements, patient=patient)
 
 
 Conditions = tuple[ColumnElement[bool], ...]
@@ -268,3 +287,31 @@ def _is_current(context: RequestContext) -> ColumnElement[bool]:
     if context.retry is None:
         return true()
     return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)
+
+
+def upsert_items(user_id: str, thread_id: str, items: Sequence[ThreadItem]) -> Insert:
+    row = insert(ItemRow).values(
+        [
+            {
+                "user_id": user_id,
+                "thread_id": thread_id,
+                "id": item.id,
+                "type": item.type,
+                "payload": storable(item.model_dump(mode="json")),
+            }
+            for item in items
+        ]
+    )
+    return row.on_conflict_do_update(
+        index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+        set_={"payload": row.excluded.payload, "type": row.excluded.type},
+    )
+
+
+def _delete_replaced(user_id: str, thread_id: str, retry: Retry) -> Delete:
+    return delete(ItemRow).where(
+        ItemRow.user_id == user_id,
+        ItemRow.thread_id == thread_id,
+        ItemRow.seq > retry.after_seq,
+        ItemRow.seq <= retry.last_seq,
+    )

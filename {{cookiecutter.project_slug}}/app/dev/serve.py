@@ -1,6 +1,7 @@
 """`python -m app dev`: the application with reload, on a database that is ready."""
 
 import errno
+import os
 import socket
 
 import uvicorn
@@ -11,6 +12,8 @@ from app.dev.migrate import upgrade
 from app.dev.paths import PROJECT_ROOT
 
 GRACEFUL_SECONDS = 5
+# Nobody wants to wait for an answer to end before an edit shows.
+SHUTDOWN_SECONDS = "1"
 
 
 def serve(host: str, port: int) -> int:
@@ -19,6 +22,7 @@ def serve(host: str, port: int) -> int:
         print(problem)
         return 1
     settings = Settings()
+    os.environ.setdefault("SHUTDOWN_SECONDS", SHUTDOWN_SECONDS)
     with running_database(settings) as url:
         upgrade(url)
         if settings.is_demo:

@@ -37,7 +37,7 @@ class NoteStore:
 
     async def add(self, text: str) -> Note:
         statement = insert(NoteRow).values(user_id=self._user_id, text=text).returning(NoteRow.id)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(self._user_id) as connection:
             note_id: int = (await connection.execute(statement)).scalar_one()
         return Note(note_id, text)
 
@@ -51,12 +51,11 @@ class NoteStore:
         )
         if containing:
             statement = statement.where(NoteRow.text.icontains(containing, autoescape=True))
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self._database.fetch(self._user_id, statement)
         return [Note(row.id, row.text) for row in rows]
 
     async def delete(self, note_id: int) -> bool:
         """True when there was such a note."""
         statement = delete(NoteRow).where(NoteRow.user_id == self._user_id, NoteRow.id == note_id)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(self._user_id) as connection:
             return (await connection.execute(statement)).rowcount > 0

@@ -26,6 +26,27 @@ export interface Api {
 /** The type of `fetch`, for parameters that are themselves called `fetch`. */
 export type Fetch = typeof globalThis.fetch;
 
+/** Posts nothing but the URL itself, and outlives the page. */
+export type Beacon = (url: string) => void;
+
+/** What of the global object tells the time. */
+export interface Clock {
+  Date: Pick<DateConstructor, "now">;
+  setInterval(tick: () => void, milliseconds: number): number;
+  clearInterval(timer: number | undefined): void;
+}
+
+/** Why the server did not do what it was asked to. */
+export interface Refusal {
+  code: string;
+  /** What everybody reads. */
+  message: string;
+  /** When it can be tried again, where the server says so. */
+  seconds: number | null;
+  /** The thread that it is about, where that need not be the open one. */
+  threadId: string | null;
+}
+
 /** What of a `Storage` the page uses. */
 export type KeyValueStore = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 

@@ -1,4 +1,4 @@
-"""Users, threads, items, attachments, feedback."""
+"""Users, threads, items, attachments, feedback, runs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,9 @@ THREADS = f"{TABLE_PREFIX}threads"
 ITEMS = f"{TABLE_PREFIX}thread_items"
 ATTACHMENTS = f"{TABLE_PREFIX}attachments"
 FEEDBACK = f"{TABLE_PREFIX}feedback"
+RUNS = f"{TABLE_PREFIX}runs"
+
+RUNNING = sa.text("status = 'running'")
 
 
 def upgrade() -> None:
@@ -80,10 +83,44 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
+    op.create_table(
+        RUNS,
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("thread_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="running", nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("request_key", sa.Text(), nullable=True),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("tokens_in", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("slot", sa.SmallInteger(), nullable=False),
+        sa.Column("start_seq", sa.BigInteger(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("wish", sa.Text(), nullable=True),
+        _time("started_at"),
+        _time("heartbeat_at"),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("user_id", "id", name=f"{RUNS}_pkey"),
+        _owner(RUNS),
+    )
+    for column in ("thread_id", "slot"):
+        op.create_index(
+            f"{RUNS}_user_id_{column}_idx",
+            RUNS,
+            ["user_id", column],
+            unique=True,
+            postgresql_where=RUNNING,
+        )
+    op.create_index(
+        f"{RUNS}_user_id_request_key_idx", RUNS, ["user_id", "request_key"], unique=True
+    )
+    op.create_index(f"{RUNS}_user_id_started_at_idx", RUNS, ["user_id", "started_at"])
+    op.create_index(f"{RUNS}_started_at_idx", RUNS, ["started_at"], postgresql_where=RUNNING)
 
 
 def downgrade() -> None:
-    for table in (FEEDBACK, ATTACHMENTS, ITEMS, THREADS, USERS):
+    for table in (RUNS, FEEDBACK, ATTACHMENTS, ITEMS, THREADS, USERS):
         op.drop_table(table)
 
 

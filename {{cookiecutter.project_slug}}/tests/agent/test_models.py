@@ -2,10 +2,11 @@
 
 import pytest
 from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
+from openai import Timeout
 from pydantic import SecretStr
 
 from app.agent.demo import DemoModel
-from app.agent.models import ModelSource
+from app.agent.models import CONNECT_SECONDS, ModelSource
 from app.config import Settings
 
 
@@ -33,6 +34,6 @@ async def test_with_a_key_the_chosen_api_answers_in_time(
     assert type(model) is kind
     assert model.model == "some-model"
     client = model._get_client() if hasattr(model, "_get_client") else model._client
-    assert client.timeout == 7.0
+    assert client.timeout == Timeout(7.0, connect=CONNECT_SECONDS)
     assert str(client.base_url).startswith("http://model.test/v1")
     await source.close()

@@ -7,16 +7,16 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 
 from app.auth.base import User
 from app.auth.current import CurrentUser
-from app.auth.users import Users
 from app.chat.models import UserRow
 from app.config import Settings
-from app.db import Database
+from app.db import EVERYBODY, Database
 from app.errors import Unauthenticated, install_error_handlers
+from tests.talk import Visitor
 
 
 class HeaderAuth:
@@ -47,7 +47,6 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
     install_error_handlers(app)
     app.state.authenticator = HeaderAuth(Settings())
-    app.state.users = Users(database)
 
     @app.get("/me")
     async def me(user: CurrentUser) -> str:
@@ -71,7 +70,7 @@ def user_id() -> str:
 
 
 async def rows_of(database: Database, user_id: str) -> int:
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         query = select(func.count()).where(UserRow.id == user_id)
         return (await connection.execute(query)).scalar_one()
 
@@ -90,29 +89,31 @@ def recorded_statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", record)
 
 
-async def test_a_user_gets_a_row_at_first_sight(
+async def test_who_is_asking_costs_no_statement(
     client: AsyncClient, database: Database, user_id: str
 ) -> None:
-    assert (await client.get("/me", headers={"X-User": user_id})).json() == user_id
-    assert await rows_of(database, user_id) == 1
-
-
-async def test_later_requests_cost_no_statement(
-    client: AsyncClient, database: Database, user_id: str
-) -> None:
-    await client.get("/me", headers={"X-User": user_id})
     with recorded_statements(database) as statements:
-        await client.get("/me", headers={"X-User": user_id})
+        assert (await client.get("/me", headers={"X-User": user_id})).json() == user_id
     assert statements == []
 
 
-async def test_first_requests_at_the_same_time_and_another_process_do_not_clash(
-    client: AsyncClient, database: Database, user_id: str
+async def test_a_user_has_a_row_once_something_is_theirs(
+    database: Database, visitor: Visitor
 ) -> None:
-    await Users(database).ensure(user_id)
-    requests = (client.get("/me", headers={"X-User": user_id}) for _ in range(5))
-    assert {response.status_code for response in await asyncio.gather(*requests)} == {200}
-    assert await rows_of(database, user_id) == 1
+    await visitor.send("threads.list")
+    assert await rows_of(database, visitor.user_id) == 0
+    turns = await asyncio.gather(*(visitor.say("hello") for _ in range(3)))
+    assert all(turn.answer for turn in turns)
+    assert await rows_of(database, visitor.user_id) == 1
+
+
+async def test_a_user_whose_row_was_deleted_can_come_back(
+    database: Database, visitor: Visitor
+) -> None:
+    await visitor.say("hello")
+    statement = delete(UserRow).where(UserRow.id == visitor.user_id)
+    await database.write(visitor.user_id, statement)
+    assert (await visitor.say("hello again")).answer
 
 
 async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
@@ -130,22 +131,3 @@ async def test_no_connection_is_held_while_an_answer_streams(
 ) -> None:
     response = await client.get("/connections-while-streaming", headers={"X-User": user_id})
     assert response.text == "0"
-
-
-async def test_the_least_recently_seen_user_is_forgotten(database: Database, user_id: str) -> None:
-    users = Users(database, remembered=2)
-    for name in ("a", "b", "a", "c"):
-        await users.ensure(user_id + name)
-    with recorded_statements(database) as statements:
-        await users.ensure(user_id + "a")
-        await users.ensure(user_id + "c")
-        assert statements == []
-        await users.ensure(user_id + "b")
-        assert len(statements) == 1
-
-
-async def test_a_failed_insert_is_not_remembered(database: Database) -> None:
-    users = Users(database)
-    for _ in range(2):
-        with pytest.raises(Exception, match="invalid byte sequence"):
-            await users.ensure("nul\0")

@@ -103,7 +103,7 @@ async def test_the_window_is_bounded_by_tokens_and_begins_with_the_user(
 
 async def test_the_newest_message_is_kept_however_long_it_is(with_model: Scripted) -> None:
     model = ScriptedModel([[assistant_message("ok")], [assistant_message("ok")]])
-    visitor = await with_model(model, history_tokens=1_000)
+    visitor = await with_model(model, history_tokens=1_000, message_chars=50_000)
     turn = await visitor.say("short")
     await visitor.say("long " * 5_000, turn.thread_id)
 

@@ -13,7 +13,7 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message
 
 from app.agent.demo import DemoModel
 from tests.conftest import Scripted
-from tests.talk import Event, Visitor, message
+from tests.talk import Visitor, is_text, message
 
 
 class Watched(DemoModel):
@@ -32,10 +32,6 @@ class Watched(DemoModel):
         finally:
             if not finished:
                 self.stopped.set()
-
-
-def is_text(event: Event) -> bool:
-    return event["type"] == "thread.item.updated" and "delta" in event["update"]
 
 
 async def leave_after(visitor: Visitor, words: int, type_: str, **params: Any) -> tuple[str, str]:

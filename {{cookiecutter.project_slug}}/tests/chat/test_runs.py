@@ -1,83 +1,350 @@
-"""How the Agents SDK is asked to run."""
+"""One run at a time in a thread, whoever listens and on whichever worker."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
-from agents import Runner
-from agents.testing import ScriptedModel, assistant_message
+from sqlalchemy import select
 
-from app.agent.models import ModelSource
-from app.chat.context import RequestContext
-from app.chat.store import SqlStore
+from app.agent.demo import DemoModel
+from app.chat import runs as runs_module
+from app.chat.models import RunRow
+from app.chat.signals import Signals
+from app.config import Settings
 from app.db import Database
-from tests.conftest import OneModel, Scripted
+from app.main import create_app
+from tests.chat.test_interrupted import Watched
+from tests.conftest import OneModel, Scripted, serving, visiting
+from tests.talk import Event, Visitor, is_text, message, streamed
+
+
+class Stream:
+    """An answer that is being heard, and may be left in the middle."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.run_id = response.headers["x-run-id"]
+        self._events = streamed(response)
+        self.thread_id = ""
+        self.heard = ""
+
+    async def words(self, count: int) -> None:
+        async for event in self._events:
+            if event["type"] == "thread.created":
+                self.thread_id = event["thread"]["id"]
+            if is_text(event):
+                self.heard += event["update"]["delta"]
+                count -= 1
+            if count <= 0 and self.heard:
+                return
+
+    async def rest(self) -> list[Event]:
+        return [event async for event in self._events]
+
+
+async def open_stream(stack: AsyncExitStack, visitor: Visitor, **headers: str) -> Stream:
+    body = {"type": "threads.create", "params": {"input": message("hello")}}
+    request = visitor.client.stream("POST", "/chatkit", json=body, headers=headers)
+    return Stream(await stack.enter_async_context(request))
+
+
+async def status(database: Database, visitor: Visitor, run_id: str) -> str:
+    statement = select(RunRow.status).where(RunRow.user_id == visitor.user_id, RunRow.id == run_id)
+    [row] = await database.fetch(visitor.user_id, statement)
+    return str(row.status)
+
+
+async def ended(database: Database, visitor: Visitor, run_id: str, seconds: float = 5) -> str:
+    """How it ended, once it has."""
+    for _ in range(int(seconds / 0.05)):
+        if (found := await status(database, visitor, run_id)) != "running":
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("the run goes on and on")
+
+
+async def stored_answer(visitor: Visitor, thread_id: str) -> str:
+    items = await visitor.items(thread_id)
+    return "".join(i["content"][0]["text"] for i in items if i["type"] == "assistant_message")
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The keyword arguments of each run."""
-    seen: list[dict[str, Any]] = []
-    run_streamed = Runner.run_streamed
+async def two_workers(settings: Settings) -> AsyncIterator[tuple[Visitor, Visitor, Watched]]:
+    """One user at two workers that share a database and nothing else, and the first's model."""
+    model = Watched()
+    async with AsyncExitStack() as stack:
+        one = create_app(settings, OneModel(settings, model))
+        url = await stack.enter_async_context(serving(one))
+        first = await stack.enter_async_context(visiting(url, settings))
+        other_url = await stack.enter_async_context(serving(create_app(settings)))
+        second = await stack.enter_async_context(
+            visiting(other_url, settings, user_id=first.user_id)
+        )
+        yield first, second, model
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        seen.append(kwargs)
-        return run_streamed(*args, **kwargs)
 
-    monkeypatch.setattr(Runner, "run_streamed", watched)
-    return seen
-
-
-@pytest.mark.parametrize("tracing", [True, False])
-async def test_traces_are_a_choice_and_never_hold_what_was_said(
-    with_model: Scripted, runs: list[dict[str, Any]], tracing: bool
+async def test_a_second_message_during_an_answer_is_refused(
+    with_model: Scripted, database: Database
 ) -> None:
-    visitor = await with_model(ScriptedModel([[assistant_message("ok")]]), tracing=tracing)
-    await visitor.say("hi")
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        refused = await visitor.send(
+            "threads.add_user_message", thread_id=stream.thread_id, input=message("and?")
+        )
+        retried = await visitor.send(
+            "threads.retry_after_item",
+            thread_id=stream.thread_id,
+            item_id=(await visitor.items(stream.thread_id))[0]["id"],
+        )
+        elsewhere = await visitor.say("another conversation")
+        await stream.rest()
 
-    assert runs[0]["run_config"].tracing_disabled is not tracing
-    assert runs[0]["run_config"].trace_include_sensitive_data is False
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "run_in_progress")
+    assert retried.status_code == 409
+    assert elsewhere.answer
+    assert [i["type"] for i in await visitor.items(stream.thread_id)].count("user_message") == 1
+    assert (await visitor.say("now?", stream.thread_id)).answer
+    assert await status(database, visitor, stream.run_id) == "done"
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the models that were asked for."""
-    names: list[str] = []
+async def test_a_request_that_is_sent_again_is_not_answered_twice(with_model: Scripted) -> None:
+    visitor = await with_model(Watched())
+    key = {"Idempotency-Key": "the-same"}
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor, **key)
+        await stream.words(1)
+        during = await visitor.send("threads.create", headers=key, input=message("hello"))
+        await stream.rest()
+    after = await visitor.send("threads.create", headers=key, input=message("hello"))
 
-    def get(self: OneModel, name: str) -> Any:
-        names.append(name)
-        return self._model
+    for response in (during, after):
+        assert response.status_code == 409
+        assert response.json()["error"]["code"] == "repeated_request"
+        assert response.json()["error"]["thread_id"] == stream.thread_id
+        assert response.json()["error"]["run_id"] == stream.run_id
+    assert len((await visitor.send("threads.list")).json()["data"]) == 1
 
-    assert issubclass(OneModel, ModelSource)
-    monkeypatch.setattr(OneModel, "get", get)
-    return names
 
-
-async def test_the_first_model_on_offer_answers_unless_one_is_picked(
-    with_model: Scripted, asked: list[str]
+async def test_stop_stops_the_model_and_keeps_what_was_said(
+    with_model: Scripted, database: Database
 ) -> None:
-    model = ScriptedModel([[assistant_message("ok")]] * 2)
-    visitor = await with_model(model, models=("small", "large"))
-    await visitor.say("hi")
-    await visitor.say("hi", model="large")
+    model = Watched()
+    visitor = await with_model(model, on_disconnect="finish")
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+        response = await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
+        assert response.status_code == 204
+        await asyncio.wait_for(model.stopped.wait(), 1)
+        await stream.rest()
 
-    assert asked == ["small", "large"]
+    assert await status(database, visitor, stream.run_id) == "stopped"
+    assert (await stored_answer(visitor, stream.thread_id)).startswith(stream.heard)
 
 
-async def test_a_retry_of_what_has_left_the_offer_takes_the_default(
-    with_model: Scripted, asked: list[str], database: Database
+async def test_who_breaks_the_connection_without_a_word_stops_the_answer(
+    with_model: Scripted, database: Database
 ) -> None:
-    model = ScriptedModel([[assistant_message("ok")]] * 2)
-    visitor = await with_model(model, models=("small", "large"))
-    turn = await visitor.say("hi", model="large")
-    store, owner = SqlStore(database), RequestContext(visitor.user_id)
-    item = await store.load_item(turn.thread_id, turn.user_message_id, owner)
-    gone = item.model_dump()
-    gone["inference_options"] = {"model": "retired", "tool_choice": {"id": "retired"}}
-    await store.save_item(turn.thread_id, type(item).model_validate(gone), owner)
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
 
-    retried = await visitor.stream(
-        "threads.retry_after_item", thread_id=turn.thread_id, item_id=turn.user_message_id
-    )
+    assert await ended(database, visitor, stream.run_id, 1.5) == "stopped"
 
-    assert retried.answer == "ok"
-    assert asked == ["large", "small"]
+
+async def test_the_next_message_need_not_wait_for_a_stop(
+    with_model: Scripted, database: Database
+) -> None:
+    model = Watched()
+    visitor = await with_model(model)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+    await asyncio.sleep(0.1)
+    model._delay = 0
+    turn = await visitor.say("something else", stream.thread_id)
+
+    assert turn.answer
+    assert await status(database, visitor, stream.run_id) == "stopped"
+    assert [i["type"] for i in await visitor.items(stream.thread_id)] == [
+        *("user_message", "workflow", "assistant_message"),
+        *("user_message", "workflow", "assistant_message"),
+    ]
+
+
+@pytest.mark.parametrize("said_at", ["before", "after"])
+async def test_who_leaves_finds_the_whole_answer(
+    with_model: Scripted, database: Database, said_at: str
+) -> None:
+    """The beacon may overtake the end of the connection, or come after it."""
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+        leave = f"/chatkit/runs/{stream.run_id}/leave"
+        if said_at == "before":
+            assert (await visitor.client.post(leave)).status_code == 204
+    if said_at == "after":
+        assert (await visitor.client.post(leave)).status_code == 204
+
+    running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
+    assert running.json() == {"run": {"id": stream.run_id, "status": "running"}}
+    assert await ended(database, visitor, stream.run_id, 15) == "done"
+    running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
+    assert running.json() == {"run": None}
+    assert "does not think" in await stored_answer(visitor, stream.thread_id)
+
+
+async def test_the_setting_lets_an_answer_finish_whose_connection_broke(
+    with_model: Scripted, database: Database
+) -> None:
+    visitor = await with_model(Watched(), on_disconnect="finish")
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+
+    assert await ended(database, visitor, stream.run_id, 15) == "done"
+    assert "does not think" in await stored_answer(visitor, stream.thread_id)
+
+
+async def test_what_has_been_said_is_stored_while_it_is_said(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.2)
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(10)
+        stored = ""
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            stored = stored or await stored_answer(visitor, stream.thread_id)
+        assert stored
+        kinds = [item["type"] for item in await visitor.items(stream.thread_id)]
+        await stream.rest()
+
+    assert kinds == ["user_message", "workflow", "assistant_message"]
+    assert [i["type"] for i in await visitor.items(stream.thread_id)] == kinds
+    whole = await stored_answer(visitor, stream.thread_id)
+    assert whole.startswith(stored)
+    assert whole.count("You said") == 1
+
+
+@pytest.mark.parametrize("wish", ["stop", "leave"])
+async def test_a_wish_reaches_the_worker_that_has_the_run(
+    two_workers: tuple[Visitor, Visitor, Watched], database: Database, wish: str
+) -> None:
+    here, there, model = two_workers
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, here)
+        await stream.words(2)
+        response = await there.client.post(f"/chatkit/runs/{stream.run_id}/{wish}")
+        assert response.status_code == 204
+        if wish == "stop":
+            await asyncio.wait_for(model.stopped.wait(), 1)
+        else:
+            await asyncio.sleep(0.3)
+
+    expected = {"stop": "stopped", "leave": "done"}[wish]
+    assert await ended(database, here, stream.run_id, 15) == expected
+
+
+async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Signals, "start", lambda self: None)
+    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.1)
+    async with AsyncExitStack() as stack:
+        visitors = []
+        for _ in range(2):
+            app = create_app(settings, OneModel(settings, Watched()))
+            url = await stack.enter_async_context(serving(app))
+            visitors.append(
+                await stack.enter_async_context(visiting(url, settings, user_id="two-workers"))
+            )
+        here, there = visitors
+        stream = await open_stream(stack, here)
+        await stream.words(2)
+        await there.client.post(f"/chatkit/runs/{stream.run_id}/stop")
+
+        assert await ended(database, here, stream.run_id, 3) == "stopped"
+
+
+@pytest.mark.parametrize("wish", ["stop", "leave"])
+async def test_nobody_has_wishes_about_another_users_run(
+    with_model: Scripted, stranger: Visitor, database: Database, wish: str
+) -> None:
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+        refused = await stranger.client.post(f"/chatkit/runs/{stream.run_id}/{wish}")
+        assert refused.status_code == 404
+        asked = await stranger.client.get(f"/chatkit/threads/{stream.thread_id}/run")
+        assert asked.status_code == 404
+        await stream.rest()
+
+    assert await status(database, visitor, stream.run_id) == "done"
+
+
+async def test_nobody_has_wishes_without_signing_in(base_url: str) -> None:
+    async with httpx.AsyncClient(base_url=base_url) as client:
+        for path in ("/chatkit/runs/run_x/stop", "/chatkit/runs/run_x/leave"):
+            assert (await client.post(path)).status_code == 401
+        assert (await client.get("/chatkit/threads/thr_x/run")).status_code == 401
+
+
+async def test_a_run_whose_thread_is_deleted_ends(
+    with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.1)
+    model = Watched()
+    visitor = await with_model(model)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+        await visitor.send("threads.delete", thread_id=stream.thread_id)
+        await asyncio.wait_for(model.stopped.wait(), 2)
+        await stream.rest()
+
+    assert await status(database, visitor, stream.run_id) == "stopped"
+
+
+async def test_a_failed_run_is_told_apart(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(DemoModel(0))
+    response = await visitor.send("threads.create", input=message("[demo:fail]"))
+    assert await status(database, visitor, response.headers["x-run-id"]) == "failed"
+
+
+async def test_a_run_counts_its_tokens_whether_it_was_cut_or_not(
+    with_model: Scripted, database: Database
+) -> None:
+    async def tokens(run_id: str) -> Any:
+        statement = select(RunRow.tokens_in, RunRow.tokens_out).where(RunRow.id == run_id)
+        [row] = await database.fetch(visitor.user_id, statement)
+        return row
+
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(8)
+    assert await ended(database, visitor, stream.run_id) == "stopped"
+    cut = await tokens(stream.run_id)
+    assert cut.tokens_in > 0
+    assert cut.tokens_out >= len(stream.heard) // 3
+
+
+async def test_leaving_in_the_middle_of_listening_ends_the_response(with_model: Scripted) -> None:
+    visitor = await with_model(Watched())
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(2)
+        await visitor.client.post(f"/chatkit/runs/{stream.run_id}/leave")
+        rest = await asyncio.wait_for(stream.rest(), 1)
+
+    assert not any(event["type"] == "thread.item.done" for event in rest)

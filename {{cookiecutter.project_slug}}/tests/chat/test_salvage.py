@@ -97,7 +97,6 @@ async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scri
             if (task.get("title"), task.get("status_indicator")) == ("Shouting", "complete"):
                 model._delay = 5
                 break
-    await asyncio.sleep(0.5)
     model._delay = 0
     await visitor.say("next", thread_id)
 
@@ -133,20 +132,3 @@ async def test_parallel_calls_after_an_answer_each_load_until_they_are_done(
 
     shouts = [line for line in turn.story if "Shouting" in line]
     assert shouts[0] == "workflow.task.added: Shouting (loading)"
-
-
-async def test_the_log_never_holds_what_was_said(
-    with_model: Scripted, caplog: pytest.LogCaptureFixture
-) -> None:
-    visitor = await with_model(DemoModel(0.05))
-    thread_id = ""
-    async with aclosing(visitor.listen("threads.create", input=message("my words"))) as events:
-        async for event in events:
-            if event["type"] == "thread.created":
-                thread_id = event["thread"]["id"]
-            if event["type"] == "thread.item.updated" and "delta" in event["update"] and thread_id:
-                await visitor.send("threads.delete", thread_id=thread_id)
-                thread_id = ""
-
-    assert "violates foreign key" in caplog.text
-    assert "demo model" not in caplog.text

@@ -14,11 +14,11 @@ from chatkit.types import (
 )
 from sqlalchemy import select, text, update
 
-from app.auth.users import Users
+from app.auth.users import ensure_user
 from app.chat.context import RequestContext
 from app.chat.models import ItemRow, ThreadRow
 from app.chat.store import SqlStore
-from app.db import TABLE_PREFIX, Base, Database
+from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
 
 OWNER = RequestContext("store-owner")
 FOREIGNER = RequestContext("store-foreigner")
@@ -27,9 +27,8 @@ THREAD = ThreadMetadata(id="thr_store", created_at=datetime(2026, 1, 2, 3, 4, 5)
 
 @pytest.fixture
 async def store(database: Database) -> SqlStore:
-    users = Users(database)
-    await users.ensure(OWNER.user_id)
-    await users.ensure(FOREIGNER.user_id)
+    for owner in (OWNER, FOREIGNER):
+        await database.write(owner.user_id, ensure_user(owner.user_id))
     store = SqlStore(database)
     await store.delete_thread(THREAD.id, OWNER)
     await store.save_thread(THREAD, OWNER)
@@ -46,7 +45,7 @@ async def test_only_a_threads_own_fields_are_stored(store: SqlStore, database: D
     full = Thread(**THREAD.model_dump(), items=Page(data=[hidden("a")]))
     await store.save_thread(full, OWNER)
 
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         payload = await connection.execute(
             select(ThreadRow.payload).where(ThreadRow.user_id == OWNER.user_id)
         )
@@ -60,7 +59,7 @@ async def test_the_sdks_naive_times_come_back_as_they_were(store: SqlStore) -> N
 
 
 async def test_our_own_times_are_aware(store: SqlStore, database: Database) -> None:
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         created_at = await connection.execute(
             select(ThreadRow.created_at).where(ThreadRow.user_id == OWNER.user_id)
         )
@@ -75,6 +74,7 @@ async def test_no_method_reaches_another_users_rows(store: SqlStore) -> None:
 
     for missing in (
         store.load_thread(THREAD.id, FOREIGNER),
+        store.load_thread_items(THREAD.id, None, 10, "asc", FOREIGNER),
         store.load_item(THREAD.id, "mine", FOREIGNER),
         store.load_attachment("atc_mine", FOREIGNER),
         store.save_feedback(THREAD.id, ["mine"], "positive", FOREIGNER),
@@ -83,7 +83,6 @@ async def test_no_method_reaches_another_users_rows(store: SqlStore) -> None:
         with pytest.raises(NotFoundError):
             await missing
     assert (await store.load_threads(10, None, "desc", FOREIGNER)).data == []
-    assert (await store.load_thread_items(THREAD.id, None, 10, "asc", FOREIGNER)).data == []
 
     await store.delete_thread(THREAD.id, FOREIGNER)
     await store.delete_thread_item(THREAD.id, "mine", FOREIGNER)
@@ -94,7 +93,7 @@ async def test_no_method_reaches_another_users_rows(store: SqlStore) -> None:
 
 
 async def test_an_item_cannot_enter_another_users_thread(store: SqlStore) -> None:
-    with pytest.raises(Exception, match="foreign key"):
+    with pytest.raises(NotFoundError):
         await store.add_thread_item(THREAD.id, hidden("intruder"), FOREIGNER)
 
 
@@ -131,11 +130,13 @@ def test_every_key_begins_with_the_owner_and_every_name_with_the_prefix() -> Non
         owner = "id" if table.name == f"{TABLE_PREFIX}users" else "user_id"
         assert next(iter(table.primary_key.columns)).name == owner
         for index in table.indexes:
-            assert next(iter(index.columns)).name == owner
+            # (What is not unique may serve maintenance, which looks at everybody's rows.)
+            if index.unique or index.name != f"{TABLE_PREFIX}runs_started_at_idx":
+                assert next(iter(index.columns)).name == owner
 
 
 async def test_every_name_in_the_database_has_the_prefix(database: Database) -> None:
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         names = await connection.execute(
             text(
                 "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
@@ -181,7 +182,7 @@ async def test_threads_of_the_same_moment_are_all_listed_once(
 ) -> None:
     for number in range(4):
         await store.save_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), FOREIGNER)
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         await connection.execute(
             update(ThreadRow)
             .where(ThreadRow.user_id == FOREIGNER.user_id)
@@ -235,7 +236,7 @@ async def test_nul_is_dropped_wherever_it_stands(store: SqlStore) -> None:
 async def test_the_clock_does_not_decide_the_order(store: SqlStore, database: Database) -> None:
     for item_id in ("first", "second"):
         await store.add_thread_item(THREAD.id, hidden(item_id), OWNER)
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         await connection.execute(
             update(ItemRow)
             .where(ItemRow.user_id == OWNER.user_id, ItemRow.id == "second")

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import select
 
 from app.chat.context import RequestContext
-from app.chat.models import FeedbackRow, ItemRow, UserRow
+from app.chat.models import FeedbackRow, ItemRow
 from app.chat.store import SqlStore
-from app.db import Database
+from app.db import EVERYBODY, Database
 from tests.talk import Visitor, message
 
 
@@ -99,7 +99,7 @@ async def test_delete_takes_the_items_along(visitor: Visitor, database: Database
 
     gone = await visitor.send("threads.get_by_id", thread_id=turn.thread_id)
     assert gone.status_code == 404
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         left = await connection.execute(
             select(ItemRow.id).where(ItemRow.user_id == visitor.user_id)
         )
@@ -117,7 +117,7 @@ async def test_feedback_is_kept_and_the_last_word_counts(
         )
         assert response.json() == {}
 
-    async with database.transaction() as connection:
+    async with database.transaction(EVERYBODY) as connection:
         rows = await connection.execute(
             select(FeedbackRow.item_id, FeedbackRow.kind).where(
                 FeedbackRow.user_id == visitor.user_id
@@ -139,14 +139,6 @@ async def test_the_session_is_kept_on_the_thread(visitor: Visitor, database: Dat
     assert thread.metadata == {"session_id": "session-1-abc"}
     # On a new thread the SDK hands its items over as well.
     assert type(thread).__name__ == "ThreadMetadata"
-
-
-async def test_a_user_row_is_made_at_first_sight(visitor: Visitor, database: Database) -> None:
-    await visitor.send("threads.list")
-
-    async with database.transaction() as connection:
-        found = await connection.execute(select(UserRow.id).where(UserRow.id == visitor.user_id))
-    assert found.scalar_one() == visitor.user_id
 
 
 async def test_the_first_session_is_kept_beside_other_metadata(

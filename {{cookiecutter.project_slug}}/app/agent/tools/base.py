@@ -1,18 +1,31 @@
 """What an agent tool is."""
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
-from agents import FunctionTool, RunContextWrapper, Tool, function_tool
+from agents import (
+    FunctionTool,
+    ModelBehaviorError,
+    RunContextWrapper,
+    Tool,
+    ToolErrorFormatterArgs,
+    ToolTimeoutError,
+    function_tool,
+)
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
+
+from app.chat.text import storable
 
 logger = logging.getLogger(__name__)
 
 TOOL_FAILED = "The tool failed: "
 TIMEOUT_SECONDS = 30.0
+MAX_OUTPUT_CHARS = 20_000
 
 
 @dataclass(frozen=True)
@@ -55,17 +68,51 @@ class AgentTool:
 def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
     """Make a function of a tool; its docstring is what the model reads.
 
-    One that fails or takes too long costs its result and not the turn.
+    One that fails or takes too long costs its result and not the turn; one that says too much is
+    cut to `MAX_OUTPUT_CHARS`.
     """
+
+    @wraps(function)
+    async def bounded(*args: Any, **kwargs: Any) -> str:
+        return _cut(storable(_text(await function(*args, **kwargs))))
+
     return function_tool(
-        function,
+        bounded,
         failure_error_function=_report_failure,
         timeout=TIMEOUT_SECONDS,
         timeout_error_function=_report_failure,
     )
 
 
+def _text(output: object) -> str:
+    """A tool written in a hurry may return anything, whatever its annotation says."""
+    if isinstance(output, str):
+        return output
+    return json.dumps(output, ensure_ascii=False, default=str)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_OUTPUT_CHARS:
+        return text
+    notice = f"\n[cut: this is the beginning of {len(text)} characters]"
+    return text[: MAX_OUTPUT_CHARS - len(notice)] + notice
+
+
 def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
     """One line for the model; the rest is for the log."""
     logger.warning("a tool failed", exc_info=error)
-    return f"{TOOL_FAILED}{type(error).__name__}. Go on without its result and say so."
+    match error:
+        case ModelBehaviorError():
+            return f"{TOOL_FAILED}these are not its arguments. Call it again with the right ones."
+        case ToolTimeoutError():
+            reason = "it took too long"
+        case _:
+            reason = type(error).__name__
+    return f"{TOOL_FAILED}{reason}. Go on without its result and say so."
+
+
+def tell_missing_tool(error: ToolErrorFormatterArgs[Any]) -> str | None:
+    """The line for a model that calls a tool which it was not given."""
+    if error.kind != "tool_not_found":
+        return None
+    return f"{TOOL_FAILED}there is no such tool. Go on without it."

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.agent.tools.notes import MAX_NOTE_LENGTH
-from app.auth.users import Users
+from app.auth.users import ensure_user
 from app.db import Database
 from app.stores.notes import NoteStore
 from tests.talk import Turn, Visitor
@@ -70,7 +70,7 @@ async def test_choosing_the_tool_is_enough(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("text", ["%", "_"])
 async def test_search_takes_its_words_literally(database: Database, text: str) -> None:
-    await Users(database).ensure("notes-owner")
+    await database.write("notes-owner", ensure_user("notes-owner"))
     notes = NoteStore(database, "notes-owner")
     await notes.add("plain")
     assert await notes.newest(10, containing=text) == []

@@ -16,6 +16,7 @@ function backend(...statuses) {
     visit: async () => {
       seen.visits += 1;
     },
+    credentials: new Headers(),
     report: (problem) => seen.reports.push(problem),
     fetch: async (input, init) => {
       seen.requests.push({ input, ...init, headers: new Headers(init?.headers) });
@@ -89,6 +90,13 @@ test("every request carries the host page's token", async () => {
   await post(api);
   assert.equal(seen.requests[0].headers.get("Authorization"), "Bearer old");
   assert.deepEqual(seen.refreshes, [false]);
+});
+
+test("the latest credentials are at hand when there is no time to ask", async () => {
+  const { api, seen } = backend(401, 200);
+  withTokens({ api, seen });
+  await post(api);
+  assert.equal(api.credentials.get("Authorization"), "Bearer new");
 });
 
 test("a 401 asks for a new token, once", async () => {

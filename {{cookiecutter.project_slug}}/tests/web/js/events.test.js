@@ -28,11 +28,13 @@ function page() {
   const diagnostics = { frameIsReady: mock.fn(), frameFailed: mock.fn() };
   const memory = new ThreadMemory(memoryStore());
   const tool = new ToolPrefix();
-  const handlers = eventHandlers(busy, diagnostics, memory, tool);
+  const runs = { end: mock.fn() };
+  const follower = { threadLoads: mock.fn(), threadChanges: mock.fn() };
+  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower);
   const observer = new EventObserver(element, handlers);
   observer.start();
   const fire = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
-  return { busy, diagnostics, fire, handlers, memory, observer, tool };
+  return { busy, diagnostics, fire, follower, handlers, memory, observer, runs, tool };
 }
 
 test("each of the thirteen events has its handler", () => {
@@ -77,6 +79,22 @@ test("the open thread is remembered", () => {
   const { fire, memory } = page();
   fire("chatkit.thread.change", { threadId: "thr_1" });
   assert.equal(memory.threadId, "thr_1");
+});
+
+test("the follower is told of threads as they begin to load, and of those that are left", () => {
+  const { fire, follower } = page();
+  fire("chatkit.thread.load.start", { threadId: "thr_1" });
+  fire("chatkit.thread.change", { threadId: null });
+  assert.deepEqual(follower.threadLoads.mock.calls[0].arguments, ["thr_1"]);
+  assert.deepEqual(follower.threadChanges.mock.calls[0].arguments, [null]);
+});
+
+test("an answer that has ended streams no more", () => {
+  const { fire, runs } = page();
+  fire("chatkit.response.start");
+  assert.equal(runs.end.mock.callCount(), 0);
+  fire("chatkit.response.end");
+  assert.equal(runs.end.mock.callCount(), 1);
 });
 
 test("the composer's menu wins over the host's buttons", () => {

@@ -1,6 +1,8 @@
 /** @import { ChatAuth, Fetch, PageConfig, ProblemId } from "../../types" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
+import { parseObject } from "./requests.js";
+
 /**
  * @typedef {object} Api
  * @property {URL} url where the backend is: nothing of ours goes to any other origin
@@ -8,6 +10,7 @@
  * @property {ToolPrefix} tool
  * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
  * @property {() => Promise<unknown>} visit lets the backend hand out a cookie
+ * @property {Headers} credentials those of the latest request, for when there is no time to ask
  * @property {(problem: ProblemId | null) => void} report told after each request how it went
  * @property {Fetch} fetch
  */
@@ -82,6 +85,7 @@ function send(input, request, credentials, api) {
   const own = request.headers ?? (input instanceof Request ? input.headers : undefined);
   const headers = new Headers(own);
   credentials.forEach((value, name) => headers.set(name, value));
+  api.credentials = credentials;
   // A Request's body can be read once only, and a 401 has it sent twice.
   const target = input instanceof Request ? input.clone() : input;
   return api.fetch(target, { ...request, headers, credentials: "same-origin" });
@@ -114,17 +118,6 @@ function withContext(body, { sessionId, tool }) {
   if (!request) return body;
   tool.applyTo(request);
   return JSON.stringify({ ...request, session_id: sessionId });
-}
-
-/** @param {unknown} body */
-function parseObject(body) {
-  if (typeof body !== "string") return null;
-  try {
-    const value = JSON.parse(body);
-    return value !== null && typeof value === "object" && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 /**

@@ -2,7 +2,9 @@
 /** @import { EventHandlers, NamedDetail } from "../../types" */
 /** @import { Busy } from "./busy.js" */
 /** @import { Diagnostics } from "./diagnostics.js" */
+/** @import { RunFollower } from "./follower.js" */
 /** @import { ThreadMemory } from "./memory.js" */
+/** @import { RunObserver } from "./runs.js" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
 /**
@@ -12,9 +14,11 @@
  * @param {Diagnostics} diagnostics
  * @param {ThreadMemory} memory
  * @param {ToolPrefix} tool
+ * @param {RunObserver} runs
+ * @param {RunFollower} follower
  * @returns {EventHandlers}
  */
-export function eventHandlers(busy, diagnostics, memory, tool) {
+export function eventHandlers(busy, diagnostics, memory, tool, runs, follower) {
   return {
     "chatkit.ready": () => diagnostics.frameIsReady(),
     "chatkit.error": ({ error }) => {
@@ -23,10 +27,19 @@ export function eventHandlers(busy, diagnostics, memory, tool) {
       diagnostics.frameFailed(error);
     },
     "chatkit.response.start": () => busy.set("response"),
-    "chatkit.response.end": () => busy.clear("response"),
-    "chatkit.thread.load.start": () => busy.set("load"),
+    "chatkit.response.end": () => {
+      runs.end();
+      busy.clear("response");
+    },
+    "chatkit.thread.load.start": ({ threadId }) => {
+      busy.set("load");
+      follower.threadLoads(threadId);
+    },
     "chatkit.thread.load.end": () => busy.clear("load"),
-    "chatkit.thread.change": ({ threadId }) => memory.remember(threadId),
+    "chatkit.thread.change": ({ threadId }) => {
+      memory.remember(threadId);
+      follower.threadChanges(threadId);
+    },
     "chatkit.tool.change": ({ toolId }) => {
       if (toolId) tool.select(null); // the composer's own menu wins over the host's buttons
     },

@@ -1,11 +1,18 @@
 /** @import { Api } from "./api.js" */
+/** @import { Fetch, PageConfig } from "../../types" */
 
 import { createFetch, loadConfig } from "./api.js";
+import { createBeacon } from "./beacon.js";
 import { Busy } from "./busy.js";
 import { Diagnostics } from "./diagnostics.js";
 import { EventObserver, eventHandlers } from "./events.js";
+import { RunFollower } from "./follower.js";
 import { ThreadMemory } from "./memory.js";
+import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
+import { refusalHandler, withRefusals } from "./refusals.js";
+import { withRequestKeys } from "./request-key.js";
+import { RunObserver } from "./runs.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
 import { SchemeObserver, readTheme } from "./theme.js";
@@ -13,6 +20,7 @@ import { ToolPrefix } from "./tool-prefix.js";
 
 const element = find("openai-chatkit");
 const diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
+const notice = new Notice(find("#notice"));
 const busy = new Busy();
 const memory = new ThreadMemory(openStorage("localStorage"));
 const tool = new ToolPrefix();
@@ -26,18 +34,45 @@ window.chat = {
 
 async function start() {
   diagnostics.start();
-  new EventObserver(element, eventHandlers(busy, diagnostics, memory, tool)).start();
+  notice.start();
 
   const config = await visit();
   find("#demo").hidden = !config.demo;
   if (config.user === null) diagnostics.show("unauthenticated");
 
   const url = new URL(config.api.url, location.href);
-  const fetch = createFetch(backend(url));
+  const fetch = connect(backend(url));
   memory.open(config.user);
   await memory.verify(url, fetch);
 
   await customElements.whenDefined("openai-chatkit");
+  keepOptions(config, fetch);
+  diagnostics.frameIsStarting();
+}
+
+/**
+ * Joins the element's events and requests.
+ *
+ * @param {Api} api
+ * @returns {Fetch} the one for the element
+ */
+function connect(api) {
+  const send = createFetch(api);
+  const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
+  const runs = new RunObserver(api.url, send, beacon, window);
+  const follower = new RunFollower(api.url, send, element, busy, document);
+  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower);
+  const refused = refusalHandler(notice, follower, memory, busy, element);
+  new EventObserver(element, handlers).start();
+  runs.start();
+  return withRequestKeys(withRefusals(runs.fetch, refused));
+}
+
+/**
+ * @param {PageConfig} config
+ * @param {Fetch} fetch
+ */
+function keepOptions(config, fetch) {
   const applyOptions = () => {
     const theme = readTheme(getComputedStyle(document.documentElement));
     element.setOptions(chatOptions(config, theme, memory.threadId, fetch));
@@ -46,7 +81,6 @@ async function start() {
   };
   new SchemeObserver(() => busy.whenIdle().then(applyOptions)).start();
   applyOptions();
-  diagnostics.frameIsStarting();
 }
 
 /**
@@ -60,6 +94,7 @@ function backend(url) {
     tool,
     auth: () => window.chatAuth,
     visit,
+    credentials: new Headers(),
     report: (problem) => diagnostics.backendAnswered(problem),
     fetch: window.fetch.bind(window),
   };

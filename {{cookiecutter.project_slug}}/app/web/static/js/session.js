@@ -1,5 +1,7 @@
 /** @import { KeyValueStore } from "../../types" */
 
+import { randomHex } from "./random.js";
+
 const KEY = "chatkit-session-id";
 
 /**
@@ -11,14 +13,7 @@ const KEY = "chatkit-session-id";
 export function sessionId(storage) {
   const known = storage.getItem(KEY);
   if (known) return known;
-  const id = newSessionId();
+  const id = `session-${Date.now()}-${randomHex(10)}`;
   storage.setItem(KEY, id);
   return id;
-}
-
-// Not crypto.randomUUID(), which plain-http pages on a local network lack.
-function newSessionId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(10));
-  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `session-${Date.now()}-${random}`;
 }

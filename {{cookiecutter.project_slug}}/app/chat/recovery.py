@@ -1,0 +1,136 @@
+"""Runs whose worker died are closed by another, or by the next start.
+
+What had been said was checkpointed. It gets its notice, its workflow is closed, and the thread is
+free again.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from typing import Any
+
+from chatkit.types import (
+    CustomTask,
+    SDKHiddenContextItem,
+    TaskItem,
+    ThreadItem,
+    WorkflowItem,
+)
+from pydantic import TypeAdapter
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.chat.ids import new_id
+from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.progress import close_workflow, now
+from app.chat.run import has_text
+from app.chat.run_store import STALE_SECONDS, RunStore, is_stale
+from app.chat.store import upsert_items
+from app.db import Database, DatabaseAway
+
+logger = logging.getLogger(__name__)
+
+ROUND_SECONDS = 5.0
+# A look that takes this long comes from a database that was paused, and all heartbeats with it.
+SLOW_SECONDS = 2.0
+RETRY = "threads.retry_after_item"
+
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+
+
+class Recovery:
+    def __init__(self, database: Database, run_store: RunStore) -> None:
+        self._database = database
+        self._run_store = run_store
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep_looking())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _keep_looking(self) -> None:
+        while True:
+            try:
+                await self.close_abandoned()
+            except DatabaseAway:
+                # Nobody could write: wait for those who live before calling anybody dead.
+                await asyncio.sleep(STALE_SECONDS)
+            except Exception:
+                logger.exception("abandoned runs could not be closed")
+            # Not all workers at once.
+            await asyncio.sleep(ROUND_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+
+    async def close_abandoned(self) -> None:
+        """Raises `DatabaseAway`, also when it has only just come back."""
+        began = time.monotonic()
+        abandoned = await self._run_store.abandoned()
+        if time.monotonic() - began > SLOW_SECONDS:
+            raise DatabaseAway("The database did not answer for a while.")
+        for run in abandoned:
+            async with self._database.transaction(run.user_id) as connection:
+                if await _take(connection, run):
+                    await _mark(connection, run)
+                    logger.warning("run %s was abandoned and is closed now", run.id)
+
+
+def interruption(thread_id: str) -> list[ThreadItem]:
+    """What tells people and the model that an answer was cut off."""
+    task = CustomTask(title="This answer was interrupted. Please try again.", icon="info")
+    return [
+        TaskItem(id=new_id("task"), thread_id=thread_id, created_at=now(), task=task),
+        SDKHiddenContextItem(
+            id=new_id("sdk_hidden_context"),
+            thread_id=thread_id,
+            created_at=now(),
+            content="The server stopped in the middle of the answer. Do not continue it unasked.",
+        ),
+    ]
+
+
+async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
+    """End it, unless its worker or somebody else was faster."""
+    statement = (
+        update(RunRow)
+        .where(
+            RunRow.user_id == run.user_id,
+            RunRow.id == run.id,
+            RunRow.status == "running",
+            is_stale(),
+        )
+        .values(status="interrupted", ended_at=func.now())
+    )
+    return (await connection.execute(statement)).rowcount > 0
+
+
+async def _mark(connection: AsyncConnection, run: Row[Any]) -> None:
+    thread = (
+        select(ThreadRow.id)
+        .where(ThreadRow.user_id == run.user_id, ThreadRow.id == run.thread_id)
+        .with_for_update(key_share=True, read=True)
+    )
+    if (await connection.execute(thread)).first() is None:
+        return
+    since = (
+        ItemRow.user_id == run.user_id,
+        ItemRow.thread_id == run.thread_id,
+        ItemRow.seq > run.start_seq,
+    )
+    rows = await connection.execute(select(ItemRow.payload).where(*since).order_by(ItemRow.seq))
+    items = [_ITEM.validate_python(payload) for (payload,) in rows]
+    if run.request == RETRY and not any(has_text(item) for item in items):
+        # The new answer had not begun: the old one stays.
+        await connection.execute(delete(ItemRow).where(*since))
+        return
+    closed = [
+        close_workflow(item).item
+        for item in items
+        if isinstance(item, WorkflowItem) and item.workflow.summary is None
+    ]
+    await connection.execute(
+        upsert_items(run.user_id, run.thread_id, [*closed, *interruption(run.thread_id)])
+    )

@@ -1,0 +1,285 @@
+"""Runs in PostgreSQL: who may answer whom, how many at once, and what it came to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chatkit.types import ThreadMetadata
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Row,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from app.auth.users import ensure_user
+from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.run import Run, Wish
+from app.config import Settings
+from app.db import EVERYBODY, TABLE_PREFIX, Database
+from app.errors import (
+    DailyTokensUsed,
+    NotFound,
+    RepeatedRequest,
+    RunInProgress,
+    ThreadNotWritable,
+    TooManyAnswers,
+    TooManyTurns,
+)
+
+# Wishes are told to all workers here; the payload is JSON with `user_id`, `run_id` and `wish`.
+CHANNEL = f"{TABLE_PREFIX}run_wishes"
+
+# A run whose worker has not written for this long has lost it.
+STALE_SECONDS = 10
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+SOON_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class DayOfUse:
+    user_id: str
+    turns: int
+    tokens_in: int
+    tokens_out: int
+
+
+class RunStore:
+    def __init__(self, settings: Settings, database: Database, worker: str) -> None:
+        self._settings = settings
+        self._database = database
+        self._worker = worker
+
+    async def claim(
+        self, run: Run, request_key: str | None, *, new_thread: bool
+    ) -> ThreadMetadata | None:
+        """Begin a run, if the user's limits and the thread allow it; return a thread that exists.
+
+        All in one statement. Of two that come at once with the same view of things, both want
+        the same slot, so that one of them has to look again.
+
+        Raises `NotFound`, `ThreadNotWritable`, `RunInProgress`, `RepeatedRequest` or one of the
+        `LimitReached`.
+        """
+        for _ in range(self._settings.running_answers_per_user + 1):
+            statement = self._claim(run, request_key, new_thread=new_thread)
+            [row] = await self._database.fetch(run.user_id, statement)
+            # (`busy` is this very run when the claim was repeated on a fresh connection.)
+            if row.claimed or row.busy == run.id:
+                return None if new_thread else ThreadMetadata.model_validate(row.payload)
+            await self._refuse_repeat(run, request_key)
+            self._refuse(row, run, new_thread=new_thread)
+        raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
+
+    def beat(self, run: Run, *writes: CTE) -> Executable:
+        """The statement of a sign of life. `writes` happen along with it.
+
+        It returns one row with `status` and `wish`, or none when the run is gone.
+        """
+        return (
+            update(RunRow)
+            .where(*_is(run))
+            .values(heartbeat_at=func.now())
+            .returning(RunRow.status, RunRow.wish)
+            .add_cte(*writes)
+        )
+
+    async def end(self, run: Run) -> None:
+        """Write down how it ended, unless another worker already gave it up."""
+        statement = (
+            update(RunRow)
+            .where(*_is(run), RunRow.status == "running")
+            .values(
+                status=run.status,
+                tokens_in=run.tokens_in,
+                tokens_out=run.tokens_out,
+                ended_at=func.now(),
+            )
+        )
+        await self._database.fetch(run.user_id, statement, patient=True)
+
+    async def wish(self, user_id: str, run_id: str, wish: Wish) -> None:
+        """Tell the worker that has the run. Raises `NotFound`."""
+        payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", wish)
+        statement = (
+            update(RunRow)
+            .where(RunRow.user_id == user_id, RunRow.id == run_id)
+            .values(wish=wish)
+            .returning(func.pg_notify(CHANNEL, cast(payload, Text)))
+        )
+        if not await self._database.fetch(user_id, statement):
+            raise NotFound("There is no such run.")
+
+    async def running(self, user_id: str, thread_id: str) -> str | None:
+        """The id of the run that answers in this thread."""
+        rows = await self._database.fetch(user_id, _running_in(user_id, thread_id))
+        return rows[0].id if rows else None
+
+    async def abandoned(self) -> Sequence[Row[Any]]:
+        """Running ones whose worker gives no sign of life: user_id, id, thread_id, and so on."""
+        statement = (
+            select(RunRow.user_id, RunRow.id, RunRow.thread_id, RunRow.start_seq, RunRow.request)
+            .where(RunRow.status == "running", is_stale())
+            .order_by(RunRow.started_at)
+            .limit(100)
+        )
+        return await self._database.fetch(EVERYBODY, statement)
+
+    async def use(self, day: datetime) -> list[DayOfUse]:
+        """What everybody used in the 24 hours from `day`, most tokens first."""
+        tokens_in, tokens_out = func.sum(RunRow.tokens_in), func.sum(RunRow.tokens_out)
+        statement = (
+            select(
+                RunRow.user_id,
+                func.count().label("turns"),
+                tokens_in.label("tokens_in"),
+                tokens_out.label("tokens_out"),
+            )
+            .where(RunRow.started_at >= day, RunRow.started_at < day + DAY)
+            .group_by(RunRow.user_id)
+            .order_by((tokens_in + tokens_out).desc(), RunRow.user_id)
+        )
+        rows = await self._database.fetch(EVERYBODY, statement)
+        return [DayOfUse(r.user_id, r.turns, int(r.tokens_in), int(r.tokens_out)) for r in rows]
+
+    def _claim(self, run: Run, request_key: str | None, *, new_thread: bool) -> Select[Any]:
+        limits = self._settings
+        since_minute = func.now() - MINUTE
+        since_day = func.date_trunc("day", func.now(), "UTC")
+        used = (
+            select(
+                func.count().filter(RunRow.started_at > since_minute).label("turns"),
+                func.min(RunRow.started_at).filter(RunRow.started_at > since_minute).label("first"),
+                func.coalesce(
+                    func.sum(RunRow.tokens_in + RunRow.tokens_out).filter(
+                        RunRow.started_at >= since_day
+                    ),
+                    0,
+                ).label("tokens"),
+            )
+            .where(
+                RunRow.user_id == run.user_id,
+                RunRow.started_at >= func.least(since_minute, since_day),
+            )
+            .cte("used")
+        )
+        number = func.generate_series(1, limits.running_answers_per_user).column_valued("number")
+        taken = select(RunRow.slot).where(
+            RunRow.user_id == run.user_id, RunRow.status == "running", RunRow.slot == number
+        )
+        free = select(func.min(number).label("slot")).where(~taken.exists()).cte("free")
+        seen = used.join(free, true())
+        thread = (
+            select(ThreadRow.payload)
+            .where(ThreadRow.user_id == run.user_id, ThreadRow.id == run.thread_id)
+            .cte("thread")
+        )
+        last = select(func.coalesce(func.max(ItemRow.seq), 0)).where(
+            ItemRow.user_id == run.user_id, ItemRow.thread_id == run.thread_id
+        )
+        is_active = thread.c.payload["status"]["type"].astext == "active"
+        conditions = [
+            used.c.turns < limits.turns_per_minute,
+            free.c.slot.is_not(None),
+            true() if new_thread else select(thread.c.payload).where(is_active).exists(),
+        ]
+        if limits.tokens_per_day:
+            conditions.append(used.c.tokens < limits.tokens_per_day)
+        values = {
+            "user_id": literal(run.user_id),
+            "id": literal(run.id),
+            "thread_id": literal(run.thread_id),
+            "request": literal(run.request),
+            "request_key": literal(request_key, Text),
+            "model": literal(run.model),
+            "worker": literal(self._worker),
+            "slot": free.c.slot,
+            "start_seq": last.scalar_subquery(),
+        }
+        claimed = (
+            insert(RunRow)
+            .from_select(
+                list(values), select(*values.values()).select_from(seen).where(*conditions)
+            )
+            .on_conflict_do_nothing()
+            .returning(RunRow.id)
+            .cte("claimed")
+        )
+        refusal_or_claim = select(
+            used.c.turns,
+            used.c.first,
+            used.c.tokens,
+            free.c.slot,
+            select(thread.c.payload).scalar_subquery().label("payload"),
+            select(claimed.c.id).scalar_subquery().label("claimed"),
+            _running_in(run.user_id, run.thread_id).scalar_subquery().label("busy"),
+        ).select_from(seen)
+        return refusal_or_claim.add_cte(ensure_user(run.user_id).cte("owner"))
+
+    async def _refuse_repeat(self, run: Run, request_key: str | None) -> None:
+        if request_key is None:
+            return
+        statement = select(RunRow.thread_id, RunRow.id).where(
+            RunRow.user_id == run.user_id, RunRow.request_key == request_key
+        )
+        for row in await self._database.fetch(run.user_id, statement):
+            raise RepeatedRequest(row.thread_id, row.id)
+
+    def _refuse(self, row: Row[Any], run: Run, *, new_thread: bool) -> None:
+        """Raise for the reason that the row gives; without one it was a race."""
+        limits = self._settings
+        now = datetime.now(UTC)
+        if not new_thread:
+            if row.payload is None:
+                raise NotFound(f"There is no thread {run.thread_id}.")
+            check_writable(ThreadMetadata.model_validate(row.payload))
+        if row.busy is not None:
+            raise RunInProgress("An answer is still being written in this conversation.")
+        if row.slot is None:
+            raise TooManyAnswers(
+                f"You have {limits.running_answers_per_user} answers being written already. "
+                "Please wait for one of them.",
+                SOON_SECONDS,
+            )
+        if row.turns >= limits.turns_per_minute:
+            wait = (row.first + MINUTE - now).total_seconds()
+            raise TooManyTurns("That was a lot in one minute. Please wait a moment.", wait)
+        if limits.tokens_per_day and row.tokens >= limits.tokens_per_day:
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+            wait = (midnight - now).total_seconds()
+            raise DailyTokensUsed(
+                "You have used up today's allowance. Please come back later.", wait
+            )
+
+
+def check_writable(thread: ThreadMetadata) -> None:
+    """Raise `ThreadNotWritable` for a locked or closed thread; the SDK does not look."""
+    status = thread.status
+    if status.type != "active":
+        reason = f" {status.reason}" if status.reason else ""
+        raise ThreadNotWritable(f"This conversation is {status.type}.{reason}")
+
+
+def _is(run: Run) -> tuple[Any, ...]:
+    return (RunRow.user_id == run.user_id, RunRow.id == run.id)
+
+
+def _running_in(user_id: str, thread_id: str) -> Select[Any]:
+    return select(RunRow.id).where(
+        RunRow.user_id == user_id, RunRow.thread_id == thread_id, RunRow.status == "running"
+    )
+
+
+def is_stale() -> Any:
+    return RunRow.heartbeat_at < func.now() - timedelta(seconds=STALE_SECONDS)

@@ -1,0 +1,85 @@
+/** @import { Clock, Refusal } from "../../types" */
+
+const SECONDS_SHOWN = 10;
+
+/**
+ * One line above the chat that says why the server did not do something. It goes by itself: when
+ * it can be tried again, counted down to where the server says when, or after a while.
+ */
+export class Notice {
+  /** @type {number | undefined} */
+  timer;
+
+  /**
+   * @param {HTMLElement} box
+   * @param {Clock} clock
+   */
+  constructor(box, clock = globalThis) {
+    this.box = box;
+    this.line = part(box, "[role=status]");
+    this.countdown = part(box, "[role=timer]");
+    this.button = part(box, "button");
+    this.clock = clock;
+  }
+
+  start() {
+    this.button.addEventListener("click", this.hide);
+  }
+
+  stop() {
+    this.button.removeEventListener("click", this.hide);
+    this.hide();
+  }
+
+  /** @param {Pick<Refusal, "message" | "seconds">} refusal */
+  show({ message, seconds }) {
+    this.line.textContent = message;
+    this.countdown.hidden = seconds === null;
+    // Until a moment, not for a number of ticks: tabs in the background tick as they please.
+    const end = this.clock.Date.now() + (seconds ?? SECONDS_SHOWN) * 1000;
+    this.clock.clearInterval(this.timer);
+    this.timer = this.clock.setInterval(() => this.tick(end), 1000);
+    this.tick(end);
+    this.box.dataset.open = "";
+  }
+
+  hide = () => {
+    this.clock.clearInterval(this.timer);
+    this.line.textContent = "";
+    delete this.box.dataset.open;
+  };
+
+  /** @param {number} end */
+  tick(end) {
+    const seconds = Math.ceil((end - this.clock.Date.now()) / 1000);
+    if (seconds > 0) this.countdown.textContent = clockFace(seconds);
+    else this.hide();
+  }
+}
+
+/**
+ * @param {number} seconds
+ * @returns {string} like 0:42, 12:05 or 3:00:00
+ */
+export function clockFace(seconds) {
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const parts = hours ? [hours, twoDigits(minutes)] : [minutes];
+  return [...parts, twoDigits(seconds % 60)].join(":");
+}
+
+/** @param {number} number */
+function twoDigits(number) {
+  return String(number).padStart(2, "0");
+}
+
+/**
+ * @param {HTMLElement} box
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+function part(box, selector) {
+  const found = box.querySelector(selector);
+  if (!found) throw new Error(`the notice lacks ${selector}`);
+  return /** @type {HTMLElement} */ (found);
+}

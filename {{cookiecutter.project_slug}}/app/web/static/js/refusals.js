@@ -1,0 +1,74 @@
+/** @import { OpenAIChatKit } from "@openai/chatkit" */
+/** @import { Fetch, Refusal } from "../../types" */
+/** @import { Busy } from "./busy.js" */
+/** @import { RunFollower } from "./follower.js" */
+/** @import { ThreadMemory } from "./memory.js" */
+/** @import { Notice } from "./notice.js" */
+
+import { parseObject } from "./requests.js";
+
+const REFUSED = new Set([409, 413, 429]);
+
+/**
+ * Tells `onRefusal` what the server does not do, and why. The element gets the response unread.
+ *
+ * @param {Fetch} fetch
+ * @param {(refusal: Refusal) => void} onRefusal
+ * @returns {Fetch}
+ */
+export function withRefusals(fetch, onRefusal) {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    if (REFUSED.has(response.status)) {
+      readRefusal(response.clone()).then((refusal) => refusal && onRefusal(refusal));
+    }
+    return response;
+  };
+}
+
+/**
+ * What the page does at each refusal, by the code of its error; the others are shown.
+ *
+ * @param {Notice} notice
+ * @param {RunFollower} follower
+ * @param {ThreadMemory} memory
+ * @param {Busy} busy
+ * @param {Pick<OpenAIChatKit, "setThreadId">} element
+ * @returns {(refusal: Refusal) => void}
+ */
+export function refusalHandler(notice, follower, memory, busy, element) {
+  /** @type {Record<string, (refusal: Refusal) => unknown>} */
+  const handlers = {
+    // Another tab's answer, or one that this tab has lost sight of.
+    run_in_progress(refusal) {
+      notice.show(refusal);
+      if (memory.threadId) follower.follow(memory.threadId);
+    },
+    // The message did arrive the first time; what is missing here is its answer.
+    async repeated_request({ threadId }) {
+      if (!threadId) return;
+      if (threadId === memory.threadId) return follower.follow(threadId);
+      await busy.whenIdle();
+      await element.setThreadId(threadId); // loading it makes it followed
+    },
+  };
+  return (refusal) => {
+    const handle = handlers[refusal.code] ?? (() => notice.show(refusal));
+    handle(refusal);
+  };
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Refusal | null>} null for a proxy's own page
+ */
+async function readRefusal(response) {
+  const error = parseObject(await response.text())?.error;
+  if (typeof error?.message !== "string") return null;
+  return {
+    code: error.code,
+    message: error.message,
+    seconds: Number(response.headers.get("Retry-After")) || null,
+    threadId: error.thread_id ?? null,
+  };
+}

@@ -1,0 +1,33 @@
+/** The ChatKit requests that are answered by a stream: the server keeps a run for each. */
+const STREAMING = new Set([
+  "threads.create",
+  "threads.add_user_message",
+  "threads.add_client_tool_output",
+  "threads.add_structured_input",
+  "threads.retry_after_item",
+  "threads.custom_action",
+]);
+
+/**
+ * @param {unknown} body
+ * @returns {body is string}
+ */
+export function isStreaming(body) {
+  return STREAMING.has(parseObject(body)?.type);
+}
+
+/**
+ * A JSON body, or null for uploads and whatever else is not a JSON object.
+ *
+ * @param {unknown} body
+ * @returns {Record<string, any> | null}
+ */
+export function parseObject(body) {
+  if (typeof body !== "string") return null;
+  try {
+    const value = JSON.parse(body);
+    return value !== null && typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,86 @@
+/** @import { Beacon, Fetch } from "../../types" */
+
+/**
+ * The answers that stream into this page. What becomes of one that loses its listener depends on
+ * why: the server hears of it here, because a broken connection looks the same in either case.
+ */
+export class RunObserver {
+  /** @type {Set<string>} */
+  streaming = new Set();
+
+  isLeaving = false;
+
+  /**
+   * @param {URL} url the ChatKit endpoint
+   * @param {Fetch} fetch
+   * @param {Beacon} beacon
+   * @param {EventTarget} page the window
+   */
+  constructor(url, fetch, beacon, page) {
+    this.url = url;
+    this.send = fetch;
+    this.beacon = beacon;
+    this.page = page;
+  }
+
+  start() {
+    this.page.addEventListener("pagehide", this.pageHides);
+    this.page.addEventListener("pageshow", this.pageShows);
+  }
+
+  stop() {
+    this.page.removeEventListener("pagehide", this.pageHides);
+    this.page.removeEventListener("pageshow", this.pageShows);
+  }
+
+  /**
+   * For the element: fetches, and notes whose answer begins to stream.
+   *
+   * @type {Fetch}
+   */
+  fetch = async (input, init) => {
+    const response = await this.send(input, init);
+    const run = response.ok && response.headers.get("X-Run-ID");
+    if (run) this.begin(run, init?.signal);
+    return response;
+  };
+
+  /**
+   * @param {string} run
+   * @param {AbortSignal | null} [signal] the element's way to end it
+   */
+  begin(run, signal) {
+    this.streaming.add(run);
+    signal?.addEventListener("abort", () => this.cut(run), { once: true });
+  }
+
+  /** To be called when the answer has ended: there is nothing left to stop or leave. */
+  end() {
+    this.streaming.clear();
+  }
+
+  /** @param {string} run */
+  cut(run) {
+    if (this.isLeaving || !this.streaming.delete(run)) return;
+    // In vain at worst: the server then goes by its setting for broken connections.
+    this.send(this.urlOf(run, "stop"), { method: "POST", keepalive: true }).catch(() => {});
+  }
+
+  pageHides = () => {
+    this.isLeaving = true;
+    for (const run of this.streaming) this.beacon(this.urlOf(run, "leave"));
+  };
+
+  // A page can come back, as it was, from the browser's back-forward cache.
+  pageShows = () => {
+    this.isLeaving = false;
+  };
+
+  /**
+   * @param {string} run
+   * @param {"stop" | "leave"} wish
+   */
+  urlOf(run, wish) {
+    return `${this.url}/runs/${encodeURIComponent(run)}/${wish}`;
+  }
+}

@@ -1,0 +1,298 @@
+"""A model server that misbehaves, over real HTTP: OpenAI's two APIs, and what can go wrong there.
+
+A test says in advance what each request meets: `server.does(refuse(429), answer("Hello."))`.
+Words of the server's own, which no user may ever read, carry `CANARY`.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+CANARY = "sk-canary-0123456789"
+FOREVER = 3_600.0
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Exchange:
+    """One request, and the connection on which it is answered."""
+
+    path: str
+    headers: dict[str, str]
+    body: Event
+    writer: asyncio.StreamWriter
+    at: float = field(default_factory=time.monotonic)
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # the client hung up
+
+    @property
+    def results(self) -> list[str]:
+        """What the model is told that its tools returned."""
+        kind = "function_call_output"
+        return [item["output"] for item in self.body["input"] if item.get("type") == kind]
+
+    async def head(self, status: int, headers: dict[str, str]) -> None:
+        lines = [f"HTTP/1.1 {status} -", *(f"{k}: {v}" for k, v in headers.items())]
+        await self.write("\r\n".join([*lines, "Connection: close", "", ""]))
+
+    async def begin(self) -> None:
+        await self.head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+
+    async def stream(self, events: Iterable[Event]) -> None:
+        for event in events:
+            await self.chunk(f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n")
+
+    async def chunk(self, text: str) -> None:
+        """A piece of the stream; an empty one is its proper end."""
+        await self.write(f"{len(text.encode()):x}\r\n{text}\r\n")
+
+    async def write(self, text: str) -> None:
+        self.writer.write(text.encode())
+        await self.writer.drain()
+
+
+Behaviour = Callable[[Exchange], Awaitable[None]]
+
+
+class ModelServer:
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self._planned: deque[Behaviour] = deque()
+        self._serving: set[asyncio.Task[None]] = set()
+
+    def does(self, *behaviours: Behaviour) -> None:
+        """What the coming requests meet, one each; afterwards all is well."""
+        self._planned.extend(behaviours)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:] if line)}
+        body = await reader.readexactly(int(headers["content-length"]))
+        exchange = Exchange(head[0].split()[1], headers, json.loads(body), writer)
+        self.exchanges.append(exchange)
+        behaviour = self._planned.popleft() if self._planned else answer("All is well.")
+        answering = asyncio.create_task(self._answer(behaviour, exchange))
+        self._serving.add(answering)
+        answering.add_done_callback(self._serving.discard)
+        try:
+            await reader.read()  # ends when the client hangs up
+            if not answering.done():
+                exchange.left.set()
+        except ConnectionError:
+            exchange.left.set()
+        answering.cancel()
+
+    async def _answer(self, behaviour: Behaviour, exchange: Exchange) -> None:
+        try:
+            await behaviour(exchange)
+        except ConnectionError:
+            exchange.left.set()
+        finally:
+            exchange.writer.close()
+
+
+@asynccontextmanager
+async def model_server() -> AsyncIterator[tuple[ModelServer, str]]:
+    """A server on a free port of this machine, and its base URL."""
+    model = ModelServer()
+    server = await asyncio.start_server(model.handle, "127.0.0.1", 0)
+    yield model, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    server.close()
+    for task in model._serving.copy():
+        task.cancel()
+    await asyncio.gather(*model._serving, return_exceptions=True)
+
+
+def refuse(status: int, code: str | None = None, /, **headers: str) -> Behaviour:
+    """An error with a body as OpenAI's."""
+
+    async def behave(exchange: Exchange) -> None:
+        body = json.dumps({"error": {"message": f"Secret: {CANARY}", "code": code, "type": "x"}})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        await exchange.head(status, named | length)
+        await exchange.write(body)
+
+    return behave
+
+
+async def silence(exchange: Exchange) -> None:
+    """Takes the request and never answers."""
+    await asyncio.sleep(FOREVER)
+
+
+def answer(text: str, *, then: Behaviour | None = None, pause: float = 0) -> Behaviour:
+    """Stream the text, word by word; `then` is how it goes wrong before its end."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        script = _chat(text) if exchange.path.endswith("/chat/completions") else _response(text)
+        beginning, words, end = script
+        await exchange.stream(beginning)
+        for word in words:
+            await exchange.stream([word])
+            await asyncio.sleep(pause)
+        if then is None:
+            await exchange.stream(end)
+            await exchange.chunk("")
+        else:
+            await asyncio.sleep(0.1)  # let what was said be read first, as on a slow network
+            await then(exchange)
+
+    return behave
+
+
+async def cut(exchange: Exchange) -> None:
+    """The connection breaks."""
+    exchange.writer.transport.abort()
+
+
+async def end_early(exchange: Exchange) -> None:
+    """The stream ends in good order, before the answer is complete."""
+    await exchange.chunk("")
+
+
+async def garbage(exchange: Exchange) -> None:
+    await exchange.chunk(f"data: no JSON {CANARY}\n\n")
+    await asyncio.sleep(FOREVER)
+
+
+def says(event: Event) -> Behaviour:
+    """One more event, and then nothing."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.stream([event])
+        await exchange.chunk("")
+
+    return behave
+
+
+FAILED = says(
+    {
+        "type": "response.failed",
+        "sequence_number": 0,
+        "response": {
+            "id": "r",
+            "object": "response",
+            "created_at": 0,
+            "model": "m",
+            "status": "failed",
+            "error": {"code": "server_error", "message": CANARY},
+            "output": [],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        },
+    }
+)
+INCOMPLETE = says(
+    {
+        "type": "response.incomplete",
+        "sequence_number": 0,
+        "response": {"status": "incomplete", "incomplete_details": {"reason": CANARY}},
+    }
+)
+ERROR = says({"type": "error", "sequence_number": 0, "code": "x", "message": CANARY})
+ERROR_OBJECT = says({"error": {"message": CANARY, "code": "x"}})
+
+
+def call(*calls: tuple[str, str]) -> Behaviour:
+    """Call these functions at once, each with these arguments: text that should be JSON."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        items = [
+            {
+                "type": "function_call",
+                "id": f"fc_{number}",
+                "call_id": f"call_{len(exchange.results)}_{number}",
+                "name": name,
+                "arguments": arguments,
+                "status": "completed",
+            }
+            for number, (name, arguments) in enumerate(calls)
+        ]
+        await exchange.stream(_items(items))
+        await exchange.chunk("")
+
+    return behave
+
+
+def _items(items: list[Event]) -> Iterator[Event]:
+    for index, item in enumerate(items):
+        yield {"type": "response.output_item.added", "output_index": index, "item": item}
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+    yield _completed(items)
+
+
+Script = tuple[Iterator[Event], Iterator[Event], Iterator[Event]]
+
+
+def _response(text: str) -> Script:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    message: Event = {"id": "msg_1", "type": "message", "role": "assistant", "content": []}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    whole = {**part, "text": text}
+    done = {**message, "status": "completed", "content": [whole]}
+    beginning: list[Event] = [
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {**message, "status": "in_progress"},
+        },
+        {"type": "response.content_part.added", **place, "part": part},
+    ]
+    words = (
+        {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
+        for word in _words(text)
+    )
+    end: list[Event] = [
+        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": whole},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        _completed([done]),
+    ]
+    return iter(beginning), words, iter(end)
+
+
+def _completed(output: list[Event]) -> Event:
+    return {
+        "type": "response.completed",
+        "response": {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 0,
+            "model": "m",
+            "status": "completed",
+            "output": output,
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "total_tokens": 15,
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": 0},
+            },
+        },
+    }
+
+
+def _chat(text: str) -> Script:
+    def chunk(delta: Event, finish_reason: str | None = None) -> Event:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        common = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+        return {**common, "choices": [choice]}
+
+    beginning = iter([chunk({"role": "assistant", "content": ""})])
+    return beginning, (chunk({"content": w}) for w in _words(text)), iter([chunk({}, "stop")])
+
+
+def _words(text: str) -> Iterator[str]:
+    return (word for word in text.replace(" ", " \0").split("\0"))

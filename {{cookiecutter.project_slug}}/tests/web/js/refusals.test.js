@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { Busy } from "../../../app/web/static/js/busy.js";
+import { ThreadMemory } from "../../../app/web/static/js/memory.js";
+import { refusalHandler, withRefusals } from "../../../app/web/static/js/refusals.js";
+import { memoryStore } from "../../../app/web/static/js/storage.js";
+
+function answer(status, error, headers) {
+  const body = JSON.stringify({ error, request_id: "req_1" });
+  return new Response(body, { status, headers });
+}
+
+async function refusalsOf(response) {
+  const refusals = [];
+  const fetch = withRefusals(
+    async () => response,
+    (refusal) => refusals.push(refusal),
+  );
+  assert.equal(await fetch("/chatkit"), response);
+  assert.equal(response.bodyUsed, false, "the element reads it too");
+  await turn();
+  return refusals;
+}
+
+for (const [status, code] of [
+  [409, "run_in_progress"],
+  [413, "message_too_long"],
+  [429, "too_many_turns"],
+]) {
+  test(`${status} ${code} is told in the server's words`, async () => {
+    const response = answer(status, { code, message: "Not now." }, { "Retry-After": "42" });
+    const [refusal] = await refusalsOf(response);
+    assert.deepEqual(refusal, { code, message: "Not now.", seconds: 42, threadId: null });
+  });
+}
+
+test("a refusal need not say when, but where", async () => {
+  const error = { code: "repeated_request", message: "…", thread_id: "thr_1", run_id: "run_1" };
+  const [refusal] = await refusalsOf(answer(409, error));
+  assert.equal(refusal.seconds, null);
+  assert.equal(refusal.threadId, "thr_1");
+});
+
+test("everything else passes without a word", async () => {
+  const error = { code: "not_found", message: "Not found." };
+  for (const status of [200, 401, 404, 500]) {
+    assert.deepEqual(await refusalsOf(answer(status, error)), []);
+  }
+});
+
+test("a proxy's own page is no message", async () => {
+  for (const body of ["<h1>Too large</h1>", "null", "{}", '{"error":{}}', '{"error":"no"}']) {
+    assert.deepEqual(await refusalsOf(new Response(body, { status: 413 })), []);
+  }
+});
+
+function page(openThread) {
+  const notice = { show: mock.fn() };
+  const follower = { follow: mock.fn() };
+  const element = { setThreadId: mock.fn() };
+  const memory = new ThreadMemory(memoryStore());
+  const busy = new Busy();
+  memory.remember(openThread);
+  const refused = refusalHandler(notice, follower, memory, busy, element);
+  const calls = (fake) => fake.mock.calls.map((call) => call.arguments);
+  return {
+    busy,
+    refused: (code, threadId = null) =>
+      refused({ code, message: "Not now.", seconds: null, threadId }),
+    shown: () => calls(notice.show).map(([refusal]) => refusal.code),
+    followed: () => calls(follower.follow).flat(),
+    opened: () => calls(element.setThreadId).flat(),
+  };
+}
+
+for (const code of ["too_many_turns", "message_too_long", "some_new_limit"]) {
+  test(`${code} is shown`, () => {
+    const { refused, shown, followed } = page("thr_1");
+    refused(code);
+    assert.deepEqual(shown(), [code]);
+    assert.deepEqual(followed(), []);
+  });
+}
+
+test("an answer that is under way elsewhere is shown here too", () => {
+  const { refused, shown, followed } = page("thr_1");
+  refused("run_in_progress");
+  assert.deepEqual(shown(), ["run_in_progress"]);
+  assert.deepEqual(followed(), ["thr_1"]);
+});
+
+test("without a thread there is nothing to follow or to open", async () => {
+  const { refused, followed, opened } = page(null);
+  refused("run_in_progress");
+  refused("repeated_request");
+  await turn();
+  assert.deepEqual([followed(), opened()], [[], []]);
+});
+
+test("a repeated message shows its answer, and no complaint", () => {
+  const { refused, shown, followed, opened } = page("thr_1");
+  refused("repeated_request", "thr_1");
+  assert.deepEqual([shown(), followed(), opened()], [[], ["thr_1"], []]);
+});
+
+test("a repeated message's new thread is opened, as soon as that can be", async () => {
+  const { busy, refused, followed, opened } = page(null);
+  busy.set("response");
+  refused("repeated_request", "thr_2");
+  await turn();
+  assert.deepEqual(opened(), []);
+  busy.clear("response");
+  await turn();
+  assert.deepEqual(opened(), ["thr_2"]);
+  assert.deepEqual(followed(), [], "loading it makes it followed");
+});

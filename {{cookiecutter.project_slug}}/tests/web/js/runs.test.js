@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RunObserver } from "../../../app/web/static/js/runs.js";
+
+const API = "https://chat.test/chatkit";
+
+/** A page in a window of its own, and what it told the server. */
+function page(status = 200) {
+  const seen = { beacons: [], posts: [] };
+  const responses = [];
+  const fetch = async (url, init) => {
+    if (url !== API) {
+      seen.posts.push({ url, ...init });
+      throw new TypeError("Failed to fetch"); // nobody minds
+    }
+    const headers = { "X-Run-ID": `run_${responses.length + 1}` };
+    responses.push(new Response("data: {}\n\n", { status, headers }));
+    return responses.at(-1);
+  };
+  const window = new EventTarget();
+  const runs = new RunObserver(new URL(API), fetch, (url) => seen.beacons.push(url), window);
+  runs.start();
+  const stop = new AbortController();
+  return {
+    responses,
+    runs,
+    seen,
+    send: (signal = stop.signal) => runs.fetch(API, { method: "POST", signal }),
+    stop,
+    fire: (type) => window.dispatchEvent(new Event(type)),
+  };
+}
+
+test("the response passes untouched", async () => {
+  const { responses, send } = page();
+  const response = await send();
+  assert.equal(response, responses[0]);
+  assert.equal(response.bodyUsed, false);
+});
+
+test("a page that goes away leaves the answer that streams", async () => {
+  const { fire, seen, send } = page();
+  await send();
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
+});
+
+test("there is nothing to leave without an answer, after it, or where it was refused", async () => {
+  const { fire, runs, seen, send } = page();
+  fire("pagehide");
+  await send();
+  runs.end();
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, []);
+
+  const refused = page(409);
+  await refused.send();
+  refused.fire("pagehide");
+  assert.deepEqual(refused.seen.beacons, []);
+});
+
+test("an answer that the user stops is stopped at the server", async () => {
+  const { seen, send, stop } = page();
+  await send();
+  stop.abort();
+  const [{ url, method, keepalive }] = seen.posts;
+  assert.deepEqual([url, method, keepalive], [`${API}/runs/run_1/stop`, "POST", true]);
+});
+
+test("a stopped answer is not left as well", async () => {
+  const { fire, seen, send, stop } = page();
+  await send();
+  stop.abort();
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, []);
+});
+
+test("an abort before the answer or after it stops nothing", async () => {
+  const { runs, seen, send, stop } = page();
+  await send();
+  runs.end();
+  stop.abort();
+  assert.deepEqual(seen.posts, []);
+
+  const late = page();
+  late.stop.abort();
+  assert.deepEqual(late.seen.posts, []);
+});
+
+test("an abort because the page goes away is no stop, until the page comes back", async () => {
+  const { fire, seen, send, stop } = page();
+  await send();
+  const other = new AbortController();
+  await send(other.signal);
+  fire("pagehide");
+  stop.abort();
+  assert.deepEqual(seen.posts, []);
+
+  fire("pageshow");
+  other.abort();
+  assert.equal(seen.posts[0].url, `${API}/runs/run_2/stop`);
+});
+
+test("a stopped observer says nothing", async () => {
+  const { fire, runs, seen, send } = page();
+  await send();
+  runs.stop();
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, []);
+});
