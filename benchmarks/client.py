@@ -38,10 +38,12 @@ class Connection:
         return b"".join([chunk async for chunk in self._body()])
 
     async def stream(self, request: dict[str, Any]) -> AsyncIterator[bytes]:
-        """The chunks of a streamed answer, as they arrive: one event each, or a comment."""
+        """The events of a streamed answer as they arrive. A chunk holds whole ones, or a comment."""
         await self._send(request)
         async for chunk in self._body():
-            yield chunk
+            for event in chunk.split(b"\n\n"):
+                if event.startswith(b"data: "):
+                    yield event
 
     async def _send(self, request: dict[str, Any]) -> None:
         self._write(json.dumps(request).encode())

@@ -71,7 +71,7 @@ WITH rows AS (
     SELECT 'user_0' AS owner, {_THREAD_ID.replace("{t}", "0")} AS thread,
         'msg_long_' || lpad(to_hex(n), 27, '0') AS id,
         CASE WHEN n % 2 = 0 THEN 'user_message' ELSE 'assistant_message' END AS type,
-        {_TIME.replace("{n}", "n")} AS made
+        {_TIME.replace("{n}", "($1::bigint * 100 + n)")} AS made
     FROM generate_series(0, $1::bigint - 1) n ORDER BY n
 )"""
     + _ITEM

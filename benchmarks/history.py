@@ -65,7 +65,8 @@ async def requests(url: str, report: Report, *, rounds: int, quick: bool) -> Non
             ("threads.get_by_id", one_thread(data.long_thread)),
         ):
             answers = [await _answer(ours, us, request), await _answer(rival, them, request)]
-            assert _ids(answers[0]) == _ids(answers[1]) and len(_ids(answers[0])) == PAGE
+            assert _ids(answers[0]) == _ids(answers[1])
+            assert len(_ids(answers[0])) == PAGE
             ours_rates, rival_rates = [], []
             for _ in range(rounds):
                 ours_rates.append(await _requests_a_second(ours, us, request, seconds))

@@ -167,9 +167,8 @@ async def _time_to_first_event(server: Server, user: dict[str, str]) -> float:
     """From sending the request on an open connection; what follows is not waited for."""
     async with connected(server.port, user) as connection:
         started = time.perf_counter()
-        async for event in connection.stream(new_thread("Hello")):
-            if event.startswith(b"data:"):
-                return time.perf_counter() - started
+        async for _ in connection.stream(new_thread("Hello")):
+            return time.perf_counter() - started
     raise RuntimeError("a stream without an event")
 
 
