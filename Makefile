@@ -1,7 +1,7 @@
 # make demo   a project with the default answers: set up, proved, served at http://127.0.0.1:8000
 #             SERVE=0 ends after the proof; ANSWERS="auth_style=jwt agent_tools=none" passes on
 # make test   the whole suite; ARGS="-m 'not slow'" passes on
-# make bench  how far `make demo SERVE=0` is from what cannot be avoided
+# make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on
 #
 # Nothing is installed outside this folder, and no interpreter is ever downloaded.
 
@@ -34,7 +34,8 @@ test: $(TOOLS)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 bench: $(TOOLS)
-	.venv/bin/python benchmarks/demo_floor.py
+	.venv/bin/python -m benchmarks $(ARGS)
+	$(if $(ARGS),,.venv/bin/python benchmarks/demo_floor.py)
 
 lint: $(TOOLS)
 	.venv/bin/ruff check .

@@ -18,35 +18,57 @@ class TurnContext(AgentContext[RequestContext]):
 
     database: Database
 
-    _sent: ThreadStreamEvent | None = PrivateAttr(default=None)
-    _arrived: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
+    _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
 
     @property
     def user_id(self) -> str:
         return self.request_context.user_id
 
+    @property
+    def delivery(self) -> "Delivery":
+        return self._delivery
+
     async def stream(self, event: ThreadStreamEvent) -> None:
-        self._sent = event
-        self._arrived.clear()
+        self._delivery.sent(event)
         await super().stream(event)
 
-    def arrived(self, event: ThreadStreamEvent) -> None:
-        """The reader of the merged stream says which event has come out of it."""
-        if event is self._sent:
-            self._arrived.set()
-
     async def flush(self) -> None:
-        """Wait until the event streamed last has come out.
-
-        The SDK merges events sent from here with those of the model in no set order; who needs
-        them in order waits before letting the model's next event through.
-        """
-        if self._sent is not None:
-            await self._arrived.wait()
+        """Wait until the event streamed last has come out."""
+        await self._delivery.flush()
 
     def release(self) -> None:
         """End every wait: the turn is over."""
-        self._sent = None
-        self._arrived.set()
+        self._delivery.release()
         # The SDK's merge leaves a task behind that waits for one more event.
         self._events.put_nowait(ProgressUpdateEvent(text=""))
+
+
+class Delivery:
+    """Which event of ours has come out of the SDK's merged stream.
+
+    The SDK merges events sent from here with those of the model in no set order; who needs
+    them in order waits before letting the model's next event through. Asked for every word, and
+    therefore no model: reading a private attribute of one costs more than the question.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: ThreadStreamEvent | None = None
+        self._arrived = asyncio.Event()
+
+    def sent(self, event: ThreadStreamEvent) -> None:
+        self._awaited = event
+        self._arrived.clear()
+
+    def arrived(self, event: ThreadStreamEvent) -> None:
+        """The reader of the merged stream says which event has come out of it."""
+        if event is self._awaited:
+            self._awaited = None
+            self._arrived.set()
+
+    async def flush(self) -> None:
+        if self._awaited is not None:
+            await self._arrived.wait()
+
+    def release(self) -> None:
+        self._awaited = None
+        self._arrived.set()

@@ -67,7 +67,9 @@ async def mint_ids(
                 minted.setdefault(given, []).append(new_id("tool_call"))
                 yield _with_id(event, item, minted[given][-1])
             case ThreadItemUpdatedEvent(item_id=given) if given in minted:
-                yield event.model_copy(update={"item_id": minted[given][-1]})
+                # In place: there is one for each word, and the SDK made it for this stream alone.
+                event.item_id = minted[given][-1]
+                yield event
             case ThreadItemRemovedEvent(item_id=given) if given in minted:
                 for item_id in minted.pop(given):
                     yield ThreadItemRemovedEvent(item_id=item_id)

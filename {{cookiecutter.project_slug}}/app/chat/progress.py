@@ -49,10 +49,11 @@ class Progress:
         self._stopped = False
 
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
+        delivery = self._turn.delivery
         async for event in self._result.stream_events():
             await self._follow(event)
             # The task's event has to be out before the event that comes after it.
-            await self._turn.flush()
+            await delivery.flush()
             yield with_plain_annotation(event)
         if self._stopped:
             # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends

@@ -62,6 +62,7 @@ class Run:
         self._changed: set[str] = set()
 
         self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.silent = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -86,10 +87,13 @@ class Run:
         while not self.chunks.empty():
             self.chunks.get_nowait()
         self.chunks.put_nowait(None)
+        self.silent.set()
 
     def tell(self, chunk: bytes | None) -> None:
         if not self.left:
             self.chunks.put_nowait(chunk)
+            if chunk is None:
+                self.silent.set()
 
     @property
     def has_changed(self) -> bool:

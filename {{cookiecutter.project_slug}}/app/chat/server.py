@@ -238,8 +238,9 @@ def _run_of(context: RequestContext) -> Run:
 
 async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadStreamEvent]:
     """The SDK's translation of the run, read one event at a time."""
+    delivery = turn.delivery
     async for event in stream_agent_response(turn, cast("RunResultStreaming", progress)):
-        turn.arrived(event)
+        delivery.arrived(event)
         yield event
 
 

@@ -1,0 +1,104 @@
+"""`make bench`: a generated project beside its floors and rivals, all in one run.
+
+    make bench                                       everything, about fifteen minutes
+    make bench ARGS=--quick                          smaller numbers of everything, two minutes
+    make bench ARGS="--only throughput --only start" some of it
+
+Prints a line for each result as it is there. A whole run also writes results.json, results.svg
+and the table in README.md. The exit status is 1 when a ratio misses its goal in every round.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks import history, start, streaming, turn
+from benchmarks.results import Result, line, markdown, plot
+from benchmarks.stage import (
+    allow_many_files,
+    create_database,
+    postgres,
+    render_project,
+)
+
+HERE = Path(__file__).resolve().parent
+ROUNDS, QUICK_ROUNDS = 5, 3
+
+# What a database-side option costs (row-level security, PgBouncer) belongs here too.
+BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
+    "start": start.ready,
+    "statements": turn.statements,
+    "requests": history.requests,
+    "throughput": streaming.throughput,
+    "first-event": streaming.first_event,
+    "size": history.size,
+}
+
+
+def main() -> int:
+    arguments = _arguments()
+    allow_many_files()
+    render_project()
+    with postgres() as url:
+        results = asyncio.run(_run(url, arguments))
+    if not arguments.quick and not arguments.only:
+        _write(results)
+    missed = [result.name for result in results if result.verdict == "missed"]
+    if missed:
+        print(f"\nmissed in every round: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, less data")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be repeated")
+    parser.add_argument("--rounds", type=int)
+    return parser.parse_args()
+
+
+async def _run(url: str, arguments: argparse.Namespace) -> list[Result]:
+    results: list[Result] = []
+
+    def report(result: Result) -> None:
+        results.append(result)
+        print(line(result), flush=True)
+
+    rounds = arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS)
+    turns = await create_database(url, "turns", "bench_turns_now")
+    for name in arguments.only or BENCHMARKS:
+        started = time.monotonic()
+        print(f"\n{name}", flush=True)
+        where = turns if name in {"throughput", "first-event"} else url
+        await BENCHMARKS[name](where, report, rounds=rounds, quick=arguments.quick)
+        print(f"({time.monotonic() - started:.0f} s)", flush=True)
+    return results
+
+
+def _write(results: list[Result]) -> None:
+    machine = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+    }
+    document = {"machine": machine, "results": [result.as_json() for result in results]}
+    (HERE / "results.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    (HERE / "results.svg").write_text(plot(results), "utf-8")
+    readme = HERE / "README.md"
+    before, start_mark, rest = readme.read_text("utf-8").partition("<!-- results -->\n")
+    _, end_mark, after = rest.partition("<!-- end of results -->\n")
+    said = (
+        f"Python {machine['python']}, {machine['processors']} processors, {machine['system']}.\n\n"
+        f"{markdown(results)}\n"
+    )
+    readme.write_text(before + start_mark + said + end_mark + after, "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

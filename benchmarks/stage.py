@@ -1,0 +1,252 @@
+"""What is measured, and on what: a generated project, its PostgreSQL, and server processes."""
+
+import asyncio
+import hashlib
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from benchmarks import rival
+
+REPO = Path(__file__).resolve().parent.parent
+BUILD = REPO / "build" / "bench"
+PROJECT = BUILD / "project"
+POSTGRES = BUILD / "postgres" / "data"
+POOL_SIZE = 10
+READY_SECONDS = 60
+
+PROJECT_SERVER = "app.main:create_app"
+FLOOR_SERVER = "benchmarks.floor:create_app"
+RIVAL_SERVER = "benchmarks.rival:create_app"
+
+# Limits protect people from one another; here one machine plays all of them.
+SETTINGS = {
+    "SECRET_KEY": "a secret that only the benchmark knows, and long enough",
+    "DATABASE_POOL_SIZE": str(POOL_SIZE),
+    "LOG_LEVEL": "WARNING",
+    "TURNS_PER_MINUTE": "1000000",
+    "RUNNING_ANSWERS_PER_USER": "10000",
+    "ANSWERS_PER_PROCESS": "10000",
+    "TOKENS_PER_DAY": "0",
+}
+
+_START = """
+import sys
+from pathlib import Path
+from app.dev.postgres import Postgres
+print(Postgres(Path(sys.argv[1])).start())
+"""
+_STOP = """
+import sys
+from pathlib import Path
+from app.dev.postgres import Postgres
+Postgres(Path(sys.argv[1])).stop()
+"""
+_MIGRATE = """
+import sys
+from app.dev.migrate import upgrade
+upgrade(sys.argv[1])
+"""
+_SIGN_IN = """
+import json, sys
+from app.auth import STYLES
+from app.config import Settings
+authenticator = STYLES[0](Settings())
+print(json.dumps([authenticator.sample_credentials(user) for user in json.load(sys.stdin)]))
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process that is ready, and how long it took to be."""
+
+    port: int
+    pid: int
+    ready_seconds: float
+
+    def resident_bytes(self) -> int:
+        said = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True, text=True
+        )
+        return int(said.stdout) * 1024
+
+
+def allow_many_files() -> None:
+    """A thousand streams are two thousand sockets; the servers inherit the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def render_project() -> None:
+    """The project that the default answers give, as `make demo` makes it but for its setup."""
+    if PROJECT.exists():
+        shutil.rmtree(PROJECT)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    template = BUILD / "template"
+    if template.exists():
+        shutil.rmtree(template)
+    template.mkdir()
+    shutil.copy(REPO / "cookiecutter.json", template)
+    for folder in ("hooks", "{{cookiecutter.project_slug}}"):
+        shutil.copytree(REPO / folder, template / folder)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "cookiecutter", str(template), "--no-input"),
+            *("--output-dir", str(BUILD), f"project_slug={PROJECT.name}", "setup=skip"),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The project's own embedded PostgreSQL; its data stay, because loading them takes minutes."""
+    url = python(_START, str(POSTGRES)).strip()
+    try:
+        asyncio.run(_execute(url, "ALTER SYSTEM SET max_wal_size = '4GB'"))
+        yield url
+    finally:
+        python(_STOP, str(POSTGRES))
+
+
+def database_name(kind: str) -> str:
+    """It names the schema too: after a change of the migrations, the data are loaded anew."""
+    migrations = hashlib.sha256()
+    for file in sorted((PROJECT / "migrations" / "versions").glob("*.py")):
+        migrations.update(file.read_bytes())
+    return f"bench_{kind}_{migrations.hexdigest()[:8]}"
+
+
+async def database_exists(url: str, name: str) -> bool:
+    found = await _execute(url, "SELECT 1 FROM pg_database WHERE datname = $1", name)
+    return bool(found)
+
+
+async def create_database(url: str, kind: str, name: str) -> str:
+    """An empty database at the newest migration. Whatever else there is of its kind goes."""
+    old = "SELECT datname FROM pg_database WHERE starts_with(datname, $1)"
+    for row in await _execute(url, old, f"bench_{kind}_"):
+        await _execute(url, f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
+    await _execute(url, f'CREATE DATABASE "{name}"')
+    await asyncio.to_thread(python, _MIGRATE, at_database(url, name))
+    return at_database(url, name)
+
+
+async def rename_database(url: str, name: str, to: str) -> None:
+    await _execute(url, f'ALTER DATABASE "{name}" RENAME TO "{to}"')
+
+
+def at_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    parsed = make_url(url).set(drivername="postgresql")
+    return await asyncpg.connect(parsed.render_as_string(hide_password=False))
+
+
+async def _execute(url: str, statement: str, *values: object) -> list[asyncpg.Record]:
+    connection = await connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(statement, *values)
+        return rows
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def serving(target: str, url: str, **settings: str) -> Iterator[Server]:
+    """The application factory `target` under uvicorn, in a process of its own, until ready."""
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--ws", "none", "--log-level", "warning", "--no-access-log"]
+    command += ["--timeout-graceful-shutdown", "1"]
+    started = time.perf_counter()
+    log = BUILD / f"{target.partition(':')[0]}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environment(DATABASE_URL=url, **settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait_until_ready(process, port, log)
+        yield Server(port, process.pid, time.perf_counter() - started)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.01)
+    raise RuntimeError(f"a server did not get ready: see {log}")
+
+
+def python(code: str, *arguments: str, given: str = "") -> str:
+    """What a Python with the project on its path prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=PROJECT,
+        env=environment(),
+        input=given,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """One for all servers: nothing from outside but what finds programs and modules."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | SETTINGS | {"PYTHONPATH": f"{PROJECT}:{REPO}"} | settings
+
+
+def sign_in(user_ids: list[str]) -> list[dict[str, str]]:
+    """Headers for the generated project, made with its own secret."""
+    credentials: list[dict[str, str]] = json.loads(
+        python(_SIGN_IN, given=json.dumps(user_ids)).splitlines()[-1]
+    )
+    return credentials
+
+
+def sign_in_at_rival(user_id: int) -> dict[str, str]:
+    signed = rival.user_signer(SETTINGS["SECRET_KEY"]).sign(str(user_id)).decode()
+    return {"Cookie": f"{rival.COOKIE}={signed}"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

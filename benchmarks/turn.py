@@ -1,0 +1,84 @@
+"""Statements a turn, as PostgreSQL itself logs them: whoever sends one, it is counted."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.client import Connection, add_message, connected, new_thread
+from benchmarks.results import Goal, Report, Result
+from benchmarks.stage import (
+    POSTGRES,
+    PROJECT_SERVER,
+    at_database,
+    connect,
+    create_database,
+    serving,
+    sign_in,
+)
+
+NEW_THREAD, OLD_THREAD = 8, 6
+LOG = POSTGRES.with_name(f"{POSTGRES.name}.log")
+NAME = "bench_counted"
+
+# Round trips, and no statements of ours: they frame them.
+FRAMES = ("BEGIN", "COMMIT", "ROLLBACK", ";")
+
+
+async def statements(url: str, report: Report, *, rounds: int, quick: bool) -> None:
+    database = await create_database(url, "counted", f"{NAME}_now")
+    connection = await connect(database)
+    await connection.execute(f"ALTER DATABASE {NAME}_now SET log_statement = 'all'")
+    await connection.close()
+    [us] = sign_in(["counted"])
+    counts: dict[str, list[tuple[int, int]]] = {"a new thread": [], "an old thread": []}
+    with serving(PROJECT_SERVER, at_database(url, f"{NAME}_now"), DEMO_DELAY_SECONDS="0") as server:
+        async with connected(server.port, us) as client:
+            await _turn(client, new_thread("Hello"))  # the user's first row, and all imports
+            for _ in range(rounds):
+                start = LOG.stat().st_size
+                thread_id = await _turn(client, new_thread("Hello"))
+                counts["a new thread"].append(_count(LOG, start))
+                start = LOG.stat().st_size
+                await _turn(client, add_message(thread_id, "Hello again"))
+                counts["an old thread"].append(_count(LOG, start))
+    for (name, counted), allowed in zip(counts.items(), (NEW_THREAD, OLD_THREAD), strict=True):
+        said, framed = (tuple(float(n) for n in column) for column in zip(*counted, strict=True))
+        allowance = (float(allowed),) * rounds
+        report(
+            Result(f"statements a turn, {name}", "", said, allowance, "allowed", Goal(1, "at most"))
+        )
+        trips = tuple(s + f for s, f in zip(said, framed, strict=True))
+        report(Result(f"… with BEGIN, COMMIT and pings, {name}", "", trips, said, "statements"))
+
+
+async def _turn(client: Connection, request: dict[str, object]) -> str:
+    """The thread's id, once everything that a turn writes has been written."""
+    events = [event async for event in client.stream(request)]
+    await asyncio.sleep(0.3)
+    first = json.loads(events[0].removeprefix(b"data: "))
+    thread_id: str = first["thread"]["id"] if first["type"] == "thread.created" else ""
+    return thread_id
+
+
+def _count(log: Path, start: int) -> tuple[int, int]:
+    """Statements, and what frames them, that were logged after that place in the file."""
+    said = framed = 0
+    for statement in _logged(log, start):
+        if statement.upper().startswith(FRAMES):
+            framed += 1
+        else:
+            said += 1
+    return said, framed
+
+
+def _logged(log: Path, start: int) -> Iterator[str]:
+    with log.open("rb") as file:
+        file.seek(start)
+        for raw in file:
+            line = raw.decode(errors="replace")
+            for mark in ("LOG:  statement: ", "LOG:  execute "):
+                _, found, rest = line.partition(mark)
+                if found:
+                    # A prepared one stands behind its name.
+                    yield rest.partition(": ")[2] if mark.endswith("execute ") else rest
