@@ -130,7 +130,7 @@ def is_text(event: Event) -> bool:
 def events_in(body: str) -> list[Event]:
     return [
         json.loads(line.removeprefix("data: "))
-        for line in body.splitlines()
+        for line in body.split("\n")  # splitlines() knows more ends of lines than SSE
         if line.startswith("data: ")
     ]
 
