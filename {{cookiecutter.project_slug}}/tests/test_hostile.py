@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import httpx
-import pytest
 from chatkit.types import ChatKitReq
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st

@@ -1,0 +1,83 @@
+"""The application in processes of its own, to be killed."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+
+from app.config import PROJECT_ROOT, Settings
+from tests.conftest import visiting
+from tests.talk import Visitor
+
+START_SECONDS = 30
+
+
+class Worker:
+    """`uvicorn app.main:create_app`, as the image starts it, with these settings."""
+
+    def __init__(self, settings: Settings, *arguments: str, **changes: object) -> None:
+        self.settings = settings
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._arguments: Sequence[str] = arguments
+        self._environment = {name.upper(): str(value) for name, value in changes.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it, again if it has been killed, and wait until it is alive."""
+        assert self.settings.database_url is not None
+        command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
+        command += ["--ws", "none", "--port", str(self._port), "--log-level", "warning"]
+        command += ["--timeout-graceful-shutdown", "30", *self._arguments]
+        environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
+        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 — known, and quick
+            command, cwd=PROJECT_ROOT, env=os.environ | environment
+        )
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            for _ in range(START_SECONDS * 20):
+                try:
+                    await client.get("/healthz")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+        raise AssertionError("the worker does not start")
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    async def wait(self, seconds: float = 40) -> int:
+        """Its exit code."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, seconds)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings, *arguments: str, **changes: object
+) -> AsyncIterator[tuple[Worker, Visitor]]:
+    """A worker that has started, and somebody who uses it."""
+    worker = Worker(settings, *arguments, **changes)
+    await worker.start()
+    try:
+        async with visiting(worker.url, settings) as visitor:
+            yield worker, visitor
+    finally:
+        worker.kill()
+        await worker.wait()
