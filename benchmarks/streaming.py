@@ -20,7 +20,7 @@ LONG_MESSAGE = " ".join(f"word{n}" for n in range(400))
 
 # Streams that are held open say one of their words each second.
 WORD_SECONDS = 0.1
-HELD_MESSAGE = "[demo:slow] " + " ".join(f"word{n}" for n in range(2000))
+HELD_MESSAGE = "[demo:slow] " + " ".join(f"word{n}" for n in range(600))
 USERS = 50
 OPEN_STREAMS = (1, 100, 1000)
 TOGETHER = 20

@@ -208,13 +208,11 @@ class Listener:
 
         Raises TimeoutError when nothing is said.
         """
-        if (pause := self._not_before - time.monotonic()) > 0:
+        async with asyncio.timeout(timeout_seconds):  # (`wait_for` makes a task for each word)
+            said = [await self._chunks.get()]
+        if said[0] is not None and (pause := self._not_before - time.monotonic()) > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._silent.wait(), pause)
-        if self._chunks.empty():
-            said = [await asyncio.wait_for(self._chunks.get(), timeout_seconds)]
-        else:
-            said = []
         while not self._chunks.empty():
             said.append(self._chunks.get_nowait())
         if said[-1] is None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Select,
     delete,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -290,21 +291,22 @@ def _is_current(context: RequestContext) -> ColumnElement[bool]:
 
 
 def upsert_items(user_id: str, thread_id: str, items: Sequence[ThreadItem]) -> Insert:
-    row = insert(ItemRow).values(
-        [
-            {
-                "user_id": user_id,
-                "thread_id": thread_id,
-                "id": item.id,
-                "type": item.type,
-                "payload": storable(item.model_dump(mode="json")),
-            }
-            for item in items
-        ]
-    )
+    values = [
+        {
+            "user_id": user_id,
+            "thread_id": thread_id,
+            "id": item.id,
+            "type": item.type,
+            "payload": storable(item.model_dump(mode="json")),
+        }
+        for item in items
+    ]
+    # SQLAlchemy compiles a statement of several rows each time anew, and one of one row once.
+    row = insert(ItemRow).values(values if len(values) > 1 else values[0])
     return row.on_conflict_do_update(
         index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-        set_={"payload": row.excluded.payload, "type": row.excluded.type},
+        # (`row.excluded` copies the table, and this statement is made once a second for each run.)
+        set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
     )
 
 
