@@ -1,0 +1,191 @@
+"""A PostgreSQL that goes away in the middle: stopped, paused, full, or not there yet."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.db import Database
+from app.dev.migrate import upgrade
+from app.dev.postgres import Postgres
+from app.main import create_app
+from tests.chat.test_interrupted import Watched
+from tests.chat.test_runs import ended, open_stream, status, stored_answer
+from tests.conftest import OneModel, serving, visiting
+from tests.talk import Visitor, message
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops processes as POSIX does")
+
+ORDER = ["user_message", "workflow", "assistant_message"]
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server that only this module uses, and maltreats."""
+    postgres = Postgres(tmp_path_factory.mktemp("maltreated") / "data")
+    upgrade(postgres.start())
+    yield postgres
+    postgres.destroy()
+
+
+@pytest.fixture
+def own(settings: Settings, postgres: Postgres) -> Settings:
+    return settings.model_copy(update={"database_url": postgres.start()})
+
+
+@asynccontextmanager
+async def chatting(settings: Settings) -> AsyncIterator[tuple[Visitor, Database]]:
+    app = create_app(settings, OneModel(settings, Watched()))
+    async with serving(app) as url, visiting(url, settings) as visitor:
+        yield visitor, app.state.database
+
+
+async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -> None:
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(own))
+        stream = await open_stream(stack, visitor)
+        await stream.words(3)
+        await asyncio.to_thread(postgres.stop)
+        rest = asyncio.create_task(stream.rest())
+        await asyncio.sleep(3)
+        await asyncio.to_thread(postgres.start)
+        events = await rest
+
+        assert events[-1]["type"] == "thread.item.done"
+        assert await status(database, visitor, stream.run_id) == "done"
+        assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
+        answer = await stored_answer(visitor, stream.thread_id)
+        assert answer == events[-1]["item"]["content"][0]["text"]
+        # Wishes are heard again, too.
+        second = await open_stream(stack, visitor)
+        await second.words(1)
+        assert (await visitor.client.post(f"/chatkit/runs/{second.run_id}/stop")).is_success
+
+
+async def test_who_waits_in_vain_is_told_and_can_go_on_later(
+    own: Settings, postgres: Postgres
+) -> None:
+    impatient = own.model_copy(update={"database_patience_seconds": 0.5})
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(impatient))
+        stream = await open_stream(stack, visitor)
+        await stream.words(3)
+        await asyncio.to_thread(postgres.stop)
+        events = await asyncio.wait_for(stream.rest(), 20)
+        refused = await visitor.send("threads.list")
+        await asyncio.to_thread(postgres.start)
+
+        assert (events[-1]["type"], events[-1]["allow_retry"]) == ("error", True)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert await ended(database, visitor, stream.run_id, 45) == "interrupted"
+        assert (await visitor.say("again", stream.thread_id)).answer
+
+
+async def test_an_application_may_start_before_its_database(
+    own: Settings, postgres: Postgres
+) -> None:
+    postgres.stop()
+    async with chatting(own) as (visitor, _):
+        began = time.monotonic()
+        for response in (
+            await visitor.client.get("/readyz"),
+            await visitor.send("threads.list"),
+            await visitor.send("threads.create", input=message("hello")),
+        ):
+            assert response.status_code == 503
+            assert int(response.headers["retry-after"]) > 0
+        assert time.monotonic() - began < 3
+        await asyncio.to_thread(postgres.start)
+
+        assert (await visitor.client.get("/readyz")).status_code == 200
+        assert (await visitor.say("hello")).answer
+
+
+async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(own))
+        stream = await open_stream(stack, visitor)
+        await stream.words(3)
+        processes = [*children_of(postgres), postmaster_of(postgres)]
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        rest = asyncio.create_task(stream.rest())
+        await asyncio.sleep(3)
+        for pid in reversed(processes):
+            os.kill(pid, signal.SIGCONT)
+        events = await rest
+
+        assert events[-1]["type"] == "thread.item.done"
+        assert await status(database, visitor, stream.run_id) == "done"
+        assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for an empty database and little more."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir(mode=0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=150m,mode=755", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this machine mounts nothing")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+async def test_a_full_disk_is_told_and_survived(settings: Settings, small_disk: Path) -> None:
+    postgres = Postgres(small_disk / "data")
+    try:
+        url = await asyncio.to_thread(postgres.start)
+        await asyncio.to_thread(upgrade, url)
+        changes = {"database_url": url, "database_patience_seconds": 1, "message_chars": 900_000}
+        async with chatting(settings.model_copy(update=changes)) as (visitor, _):
+            ballast = small_disk / "ballast"
+            fill(ballast)
+            responses = []
+            for _ in range(60):
+                body = message(os.urandom(300_000).hex())
+                responses.append(await visitor.send("threads.create", input=body))
+                if responses[-1].status_code == 503 or '"type":"error"' in responses[-1].text:
+                    break
+            assert {r.status_code for r in responses} <= {200, 503}
+            assert responses[-1].status_code == 503 or '"type":"error"' in responses[-1].text
+            assert "No space" not in responses[-1].text
+            ballast.unlink()
+            await asyncio.to_thread(postgres.start)
+
+            assert (await visitor.say("hello")).answer
+    finally:
+        await asyncio.to_thread(postgres.destroy)
+
+
+def fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as ballast:
+        for size in (1_000_000, 10_000, 100):
+            try:
+                while True:
+                    ballast.write(b"x" * size)
+            except OSError:
+                continue
+
+
+def postmaster_of(postgres: Postgres) -> int:
+    return int((postgres.data_dir / "postmaster.pid").read_text().split()[0])
+
+
+def children_of(postgres: Postgres) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+    )
+    pairs = [line.split() for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, parent in pairs if int(parent) == postmaster_of(postgres)]
