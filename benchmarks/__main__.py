@@ -1,7 +1,7 @@
 """`make bench`: a generated project beside its floors and rivals, all in one run.
 
-    make bench                                       everything, about fifteen minutes
-    make bench ARGS=--quick                          smaller numbers of everything, two minutes
+    make bench                                       everything
+    make bench ARGS=--quick                          fewer rounds, less data
     make bench ARGS="--only throughput --only start" some of it
 
 Prints a line for each result as it is there. A whole run also writes results.json, results.svg
