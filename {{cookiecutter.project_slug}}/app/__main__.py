@@ -9,6 +9,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from datetime import date
 
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
     doctor.add_argument("--port", type=int, default=8000)
+
+    usage = commands.add_parser("usage", help="turns and tokens of a day, user by user")
+    usage.add_argument("--day", type=date.fromisoformat, help="as 2026-01-31 (UTC); default: today")
 
     db = commands.add_parser("db", help="the development database; a Citus cluster")
     actions = db.add_subparsers(dest="action", required=True, metavar="action")
@@ -116,6 +120,12 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor(options.port)
 
 
+def _usage(options: argparse.Namespace) -> int:
+    from app.dev.usage import usage
+
+    return usage(options.day)
+
+
 def _db(options: argparse.Namespace) -> int:
     from app.dev import database
 
@@ -129,7 +139,14 @@ def _db(options: argparse.Namespace) -> int:
     return actions[options.action]()
 
 
-_COMMANDS = {"dev": _dev, "migrate": _migrate, "smoke": _smoke, "doctor": _doctor, "db": _db}
+_COMMANDS = {
+    "dev": _dev,
+    "migrate": _migrate,
+    "smoke": _smoke,
+    "doctor": _doctor,
+    "usage": _usage,
+    "db": _db,
+}
 
 
 def _belongs_in_venv() -> bool:

@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.signals = Signals(
         settings.database_direct_url or settings.database_url, CHANNEL, runs.grant
     )
-    app.state.recovery = Recovery(database, run_store)
+    app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store, run_store, runs)
     app.state.chat = ChatServer(settings, database, store, models)

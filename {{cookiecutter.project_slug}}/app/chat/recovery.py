@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from chatkit.types import (
@@ -40,9 +41,12 @@ _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 
 
 class Recovery:
-    def __init__(self, database: Database, run_store: RunStore) -> None:
+    def __init__(
+        self, database: Database, run_store: RunStore, is_live: Callable[[str, str], bool]
+    ) -> None:
         self._database = database
         self._run_store = run_store
+        self._is_live = is_live
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -72,6 +76,8 @@ class Recovery:
         if time.monotonic() - began > SLOW_SECONDS:
             raise DatabaseAway("The database did not answer for a while.")
         for run in abandoned:
+            if self._is_live(run.user_id, run.id):
+                continue  # this process is slow, and not dead
             async with self._database.transaction(run.user_id) as connection:
                 if await _take(connection, run):
                     await _mark(connection, run)

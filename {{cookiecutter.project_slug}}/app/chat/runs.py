@@ -73,6 +73,9 @@ class Runs:
         if not self.grant(user_id, run_id, wish):
             await self._run_store.wish(user_id, run_id, wish)
 
+    def has(self, user_id: str, run_id: str) -> bool:
+        return (user_id, run_id) in self._live
+
     def grant(self, user_id: str, run_id: str, wish: str) -> bool:
         """Carry out a wish about a run of this process; false when it is not here."""
         run = self._live.get((user_id, run_id))

@@ -1,0 +1,169 @@
+"""How much one user, one thread and one process may ask for, on however many workers."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+
+from app.agent.demo import DemoModel
+from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.config import Settings
+from app.db import Database
+from app.main import create_app
+from tests.chat.test_interrupted import Watched
+from tests.chat.test_runs import open_stream
+from tests.conftest import OneModel, Scripted, serving, visiting
+from tests.talk import Visitor, message
+
+
+def assert_refused(response: httpx.Response, status: int, code: str) -> int:
+    """The seconds to wait; 0 where waiting does not help."""
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert response.json()["error"]["message"]
+    return int(response.headers.get("retry-after", 0))
+
+
+async def rows_of(database: Database, user_id: str) -> list[int]:
+    """How many threads, items and runs are the user's."""
+    counts = []
+    for row in (ThreadRow, ItemRow, RunRow):
+        statement = select(func.count()).where(row.user_id == user_id)
+        [found] = await database.fetch(user_id, statement)
+        counts.append(found[0])
+    return counts
+
+
+async def ask(visitor: Visitor, **params: Any) -> httpx.Response:
+    return await visitor.send("threads.create", **{"input": message("hello"), **params})
+
+
+async def test_so_many_turns_a_minute(
+    with_model: Scripted, database: Database, settings: Settings
+) -> None:
+    visitor = await with_model(DemoModel(0), turns_per_minute=2)
+    for _ in range(2):
+        assert (await ask(visitor)).status_code == 200
+    before = await rows_of(database, visitor.user_id)
+
+    wait = assert_refused(await ask(visitor), 429, "too_many_turns")
+
+    assert 50 < wait <= 60
+    assert await rows_of(database, visitor.user_id) == before
+    # Nobody else's business, and over when the first of them is a minute old.
+    async with visiting(str(visitor.client.base_url), settings) as other:
+        assert (await ask(other)).status_code == 200
+    oldest = select(func.min(RunRow.started_at)).where(RunRow.user_id == visitor.user_id)
+    await database.write(
+        visitor.user_id,
+        update(RunRow)
+        .where(RunRow.user_id == visitor.user_id, RunRow.started_at == oldest.scalar_subquery())
+        .values(started_at=RunRow.started_at - timedelta(seconds=60)),
+    )
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_many_answers_at_once(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(Watched(), running_answers_per_user=1)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        before = await rows_of(database, visitor.user_id)
+        assert assert_refused(await ask(visitor), 429, "too_many_answers") > 0
+        assert await rows_of(database, visitor.user_id) == before
+        await stream.rest()
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
+    visitor = await with_model(Watched(), answers_per_process=1)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        assert assert_refused(await ask(visitor), 429, "server_busy") > 0
+        await stream.rest()
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(DemoModel(0), tokens_per_day=1_000)
+    assert (await ask(visitor)).status_code == 200
+    mine = RunRow.user_id == visitor.user_id
+    await database.write(
+        visitor.user_id, update(RunRow).where(mine).values(tokens_in=600, tokens_out=400)
+    )
+    assert 0 < assert_refused(await ask(visitor), 429, "daily_tokens_used") <= 24 * 3600
+
+    yesterday = RunRow.started_at - timedelta(days=1)
+    await database.write(visitor.user_id, update(RunRow).where(mine).values(started_at=yesterday))
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(DemoModel(0), tokens_per_day=0)
+    assert (await ask(visitor)).status_code == 200
+    await database.write(
+        visitor.user_id,
+        update(RunRow).where(RunRow.user_id == visitor.user_id).values(tokens_in=10**12),
+    )
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_long_a_message(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(DemoModel(0), message_chars=10)
+    assert (await ask(visitor, input=message("x" * 10))).status_code == 200
+    before = await rows_of(database, visitor.user_id)
+    assert_refused(await ask(visitor, input=message("x" * 11)), 413, "message_too_long")
+    quoting = {**message("x" * 5), "quoted_text": "y" * 6}
+    assert_refused(await ask(visitor, input=quoting), 413, "message_too_long")
+    assert await rows_of(database, visitor.user_id) == before
+
+
+RACES = {
+    "of one user": ({}, "too_many_answers", 3),
+    "of one key": ({"Idempotency-Key": "same"}, "repeated_request", 1),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+async def test_ten_at_once_on_two_workers(
+    settings: Settings, database: Database, race: str
+) -> None:
+    headers, code, allowed = RACES[race]
+    changed = settings.model_copy(update={"running_answers_per_user": 3})
+    async with AsyncExitStack() as stack:
+        visitors: list[Visitor] = []
+        for _ in range(2):
+            app = create_app(changed, OneModel(changed, Watched()))
+            url = await stack.enter_async_context(serving(app))
+            known = visitors[0].user_id if visitors else None
+            visitors.append(await stack.enter_async_context(visiting(url, changed, user_id=known)))
+        responses = await asyncio.gather(
+            *(
+                visitors[n % 2].send("threads.create", headers=headers, input=message("hello"))
+                for n in range(10)
+            )
+        )
+
+    outcomes = Counter(
+        "answered" if r.status_code == 200 else r.json()["error"]["code"] for r in responses
+    )
+    assert outcomes == {"answered": allowed, code: 10 - allowed}
+    assert (await rows_of(database, visitors[0].user_id))[2] == allowed
+
+
+async def test_two_workers_share_the_count_of_turns(settings: Settings) -> None:
+    changed = settings.model_copy(update={"turns_per_minute": 2})
+    async with AsyncExitStack() as stack:
+        first_url = await stack.enter_async_context(serving(create_app(changed)))
+        second_url = await stack.enter_async_context(serving(create_app(changed)))
+        here = await stack.enter_async_context(visiting(first_url, changed))
+        there = await stack.enter_async_context(visiting(second_url, changed, user_id=here.user_id))
+        assert (await ask(here)).status_code == 200
+        assert (await ask(there)).status_code == 200
+        assert_refused(await ask(here), 429, "too_many_turns")
+        assert_refused(await ask(there), 429, "too_many_turns")
