@@ -6,7 +6,7 @@ from alembic import op
 from app.db import TABLE_PREFIX
 
 revision: str = "0002"
-down_revision: str | None = "0001"
+down_revision: str | None = "{{ cookiecutter.__revisions.split(',0002')[0][-4:] }}"
 branch_labels: str | None = None
 depends_on: str | None = None
 
