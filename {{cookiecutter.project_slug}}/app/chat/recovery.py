@@ -23,7 +23,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.ids import new_id
-from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.progress import close_workflow, now
 from app.chat.run import has_text
 from app.chat.run_store import STALE_SECONDS, RunStore, is_stale
@@ -105,7 +105,7 @@ async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
         .where(
             RunRow.user_id == run.user_id,
             RunRow.id == run.id,
-            RunRow.status == "running",
+            IS_RUNNING,
             is_stale(),
         )
         .values(status="interrupted", ended_at=func.now())
