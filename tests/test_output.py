@@ -4,12 +4,12 @@ import itertools
 import re
 
 import pytest
-from conftest import Bake, check
+from conftest import QUESTIONS, Bake, check
 
 COMBINATIONS = [
     {"auth_style": auth, "agent_tools": tools}
     for auth, tools in itertools.product(
-        ("anonymous", "jwt"), ("none", "notes", "web_search", "all")
+        ("anonymous", "jwt"), ("none", *QUESTIONS["_tools"], "all")
     )
 ]
 

@@ -21,6 +21,7 @@ def test_the_template_is_typed(template: Path, tmp_path: Path) -> None:
         # Every style, and every tool with and without each other one.
         {"auth_style": "anonymous", "agent_tools": "notes"},
         {"auth_style": "anonymous", "agent_tools": "web_search"},
+        {"auth_style": "anonymous", "agent_tools": "chart"},
         {"auth_style": "jwt", "agent_tools": "all"},
         {"auth_style": "jwt", "agent_tools": "none"},
     ],
