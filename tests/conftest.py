@@ -175,6 +175,23 @@ def check(*command: str, cwd: Path, **environment: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def npm_install(name: str) -> Path:
+    """Copy `tests/<name>/` to `build/` and install its package.json there; skips without npm.
+
+    A folder belongs to one module of tests: modules run side by side.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm is not installed, and tests/{name} needs packages of its registry")
+    folder = REPO / "build" / name
+    shutil.copytree(REPO / "tests" / name, folder, dirs_exist_ok=True)
+    command = [npm, "install", "--no-package-lock", "--ignore-scripts", "--prefer-offline"]
+    subprocess.run(
+        [*command, "--no-audit", "--no-fund"], cwd=folder, stdin=subprocess.DEVNULL, check=True
+    )
+    return folder
+
+
 def hook(name: str) -> ModuleType:
     """A hook as a module, with the answers not yet rendered into it."""
     source = (REPO / "hooks" / f"{name}.py").read_text(encoding="utf-8")
