@@ -17,13 +17,11 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from conftest import QUESTIONS, REPO, BakedProject, clean_environment, generate
+from conftest import QUESTIONS, BakedProject, clean_environment, generate, npm_install
 from test_projects import START
 
 pytestmark = pytest.mark.slow
 
-SERVER = Path(__file__).parent / "openai_api"
-INSTALLED = REPO / "build" / "openai_api"
 START_SECONDS = 60
 
 RESPONSES = "responses"
@@ -180,26 +178,11 @@ def database_url(project: BakedProject) -> str:
 
 @pytest.fixture(scope="session")
 def openai_server() -> Iterator[str]:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed, and the model server is a program for them")
-    shutil.copytree(SERVER, INSTALLED, dirs_exist_ok=True)
-    subprocess.run(
-        [
-            npm,
-            "install",
-            "--no-package-lock",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefer-offline",
-        ],
-        cwd=INSTALLED,
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
+    folder = npm_install("openai_api")
+    node = shutil.which("node")
+    assert node, "npm runs on it"
     with subprocess.Popen(
-        [node, "server.cjs"], cwd=INSTALLED, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [node, "server.cjs"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
