@@ -1,6 +1,7 @@
 """Processes that are killed or told to stop in the middle of an answer."""
 
 import asyncio
+import subprocess
 import sys
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,7 +13,7 @@ from app.config import Settings
 from app.db import Database
 from tests.chat.test_runs import ended, open_stream, status, stored_answer
 from tests.talk import Visitor
-from tests.workers import working
+from tests.workers import Worker, working
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -173,3 +174,34 @@ async def test_workers_that_share_a_port_find_each_others_runs(
                 assert (await other.post(path)).status_code == 204
             await asyncio.wait_for(stream.rest(), 1)
             assert await status(database, visitor, stream.run_id) == "stopped"
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+async def test_nothing_of_a_worker_outlives_it(settings: Settings, how: str) -> None:
+    worker = Worker(settings, "--workers", "2")
+    await worker.start()
+    assert len(living(worker)) > 2
+    try:
+        getattr(worker, how)()
+        await worker.wait()
+
+        for _ in range(100):
+            if not living(worker):
+                break
+            await asyncio.sleep(0.05)
+        assert living(worker) == []
+    finally:
+        worker.kill()
+
+
+def living(worker: Worker) -> list[int]:
+    """Its processes, and the children of those."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,pgid=,stat="], check=True, capture_output=True, text=True
+    )
+    processes = [line.split() for line in listed.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, group, state in processes
+        if int(group) == worker.pid and not state.startswith("Z")
+    ]

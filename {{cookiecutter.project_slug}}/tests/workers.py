@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -39,7 +39,7 @@ class Worker:
         command += ["--timeout-graceful-shutdown", "30", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 — known, and quick
-            command, cwd=PROJECT_ROOT, env=os.environ | environment
+            command, cwd=PROJECT_ROOT, env=os.environ | environment, start_new_session=True
         )
         async with httpx.AsyncClient(base_url=self.url) as client:
             for _ in range(START_SECONDS * 20):
@@ -52,20 +52,26 @@ class Worker:
         raise AssertionError("the worker does not start")
 
     def kill(self) -> None:
-        self._send(signal.SIGKILL)
+        """All of its processes: with `--workers` it has children, which would outlive it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
-        self._send(signal.SIGTERM)
+        """The first process alone, as whoever runs it would; it passes the signal on."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    @property
+    def pid(self) -> int:
+        """Of its first process, which is also the number of its session."""
+        assert self._process is not None
+        return self._process.pid
 
     async def wait(self, seconds: float = 40) -> int:
         """Its exit code."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, seconds)
-
-    def _send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(number)
 
 
 @asynccontextmanager
