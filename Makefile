@@ -1,6 +1,7 @@
 # make demo   a project with the default answers: set up, proved, served at http://127.0.0.1:8000
 #             SERVE=0 ends after the proof; ANSWERS="auth_style=jwt agent_tools=none" passes on
 # make test   the whole suite; ARGS="-m 'not slow'" passes on
+# make matrix  every row of the matrix of answers, generated, set up and proved; takes an hour
 # make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on
 #
 # Nothing is installed outside this folder, and no interpreter is ever downloaded.
@@ -17,7 +18,7 @@ FOUND := $(shell uv --version >/dev/null 2>&1 && command -v uv)
 export UV := $(or $(FOUND),$(CURDIR)/.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test bench lint
+.PHONY: demo test matrix bench lint
 
 demo: $(TOOLS)
 	@for project in build/demo/*/; do \
@@ -32,6 +33,10 @@ demo: $(TOOLS)
 
 test: $(TOOLS)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
+
+matrix: $(TOOLS)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder \
+	  --matrix tests/test_rows.py tests/test_matrix.py $(ARGS)
 
 bench: $(TOOLS)
 	.venv/bin/python -m benchmarks $(ARGS)

@@ -36,6 +36,10 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/web_search.py",
             "tests/agent/tools/test_web_search.py",
         ),
+        "chart": (
+            "app/agent/tools/chart.py",
+            "tests/agent/tools/test_chart.py",
+        ),
     },
     "auth_style": {
         "anonymous": (

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
@@ -22,6 +23,22 @@ PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))
 # Without bytecode and caches, so that what a test looks at is what was written.
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "RUFF_NO_CACHE": "true"}
 MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--matrix", action="store_true", help="every row, and not only the first")
+
+
+class ByProject(LoadScopeScheduling):  # type: ignore[misc]
+    """A class of tests is one worker's, and so is a row of the matrix: it is set up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return scope + nodeid[nodeid.index("[") :] if "::TestRow::" in nodeid else scope
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByProject:
+    return ByProject(config, log)
 
 
 @dataclass(frozen=True)
@@ -156,6 +173,23 @@ def check(*command: str, cwd: Path, **environment: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def npm_install(name: str) -> Path:
+    """Copy `tests/<name>/` to `build/` and install its package.json there; skips without npm.
+
+    A folder belongs to one module of tests: modules run side by side.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm is not installed, and tests/{name} needs packages of its registry")
+    folder = REPO / "build" / name
+    shutil.copytree(REPO / "tests" / name, folder, dirs_exist_ok=True)
+    command = [npm, "install", "--no-package-lock", "--ignore-scripts", "--prefer-offline"]
+    subprocess.run(
+        [*command, "--no-audit", "--no-fund"], cwd=folder, stdin=subprocess.DEVNULL, check=True
+    )
+    return folder
 
 
 def hook(name: str) -> ModuleType:

@@ -17,13 +17,11 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from conftest import REPO, BakedProject, clean_environment, generate
+from conftest import QUESTIONS, BakedProject, clean_environment, generate, npm_install
 from test_projects import START
 
 pytestmark = pytest.mark.slow
 
-SERVER = Path(__file__).parent / "openai_api"
-INSTALLED = REPO / "build" / "openai_api"
 START_SECONDS = 60
 
 RESPONSES = "responses"
@@ -180,26 +178,11 @@ def database_url(project: BakedProject) -> str:
 
 @pytest.fixture(scope="session")
 def openai_server() -> Iterator[str]:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed, and the model server is a program for them")
-    shutil.copytree(SERVER, INSTALLED, dirs_exist_ok=True)
-    subprocess.run(
-        [
-            npm,
-            "install",
-            "--no-package-lock",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefer-offline",
-        ],
-        cwd=INSTALLED,
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
+    folder = npm_install("openai_api")
+    node = shutil.which("node")
+    assert node, "npm runs on it"
     with subprocess.Popen(
-        [node, "server.cjs"], cwd=INSTALLED, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [node, "server.cjs"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -347,7 +330,7 @@ def test_web_search_exists_on_the_responses_api_only(
     [request] = model.asked()
     types = [tool["type"] for tool in request["body"]["tools"]]
     if api == RESPONSES:
-        assert offered == ["notes", "web_search"]
+        assert offered == QUESTIONS["_tools"]
         assert "Web search" in prompts
         assert types.count("web_search") == 1
         assert request["body"]["include"] == ["web_search_call.action.sources"]
@@ -356,7 +339,7 @@ def test_web_search_exists_on_the_responses_api_only(
         [workflow] = turn.items("done", "workflow")
         assert workflow["workflow"]["tasks"][-1]["queries"] == ["PostgreSQL news"]
     else:
-        assert offered == ["notes"]
+        assert offered == [tool for tool in QUESTIONS["_tools"] if tool != "web_search"]
         assert "Web search" not in prompts
         assert set(types) == {"function"}
 

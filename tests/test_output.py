@@ -1,36 +1,25 @@
 """What comes out of a bake is finished: nothing is left to render, format, lint or type."""
 
-import itertools
 import re
 
 import pytest
 from conftest import Bake, check
-
-COMBINATIONS = [
-    {"auth_style": auth, "agent_tools": tools}
-    for auth, tools in itertools.product(
-        ("anonymous", "jwt"), ("none", "notes", "web_search", "all")
-    )
-]
+from matrix import as_answers, rows
 
 
-def name(answers: dict[str, str]) -> str:
-    return "-".join(answers.values())
-
-
-@pytest.mark.parametrize("answers", COMBINATIONS, ids=name)
-def test_python_is_linted_and_formatted(bake: Bake, answers: dict[str, str]) -> None:
-    project = bake(**answers)
+@pytest.mark.parametrize("row", rows())
+def test_python_is_linted_and_formatted(bake: Bake, row: str) -> None:
+    project = bake(**as_answers(rows()[row]))
 
     check("ruff", "check", ".", cwd=project.path)
     check("ruff", "format", "--check", ".", cwd=project.path)
 
 
-@pytest.mark.parametrize("answers", COMBINATIONS, ids=name)
-def test_nothing_is_left_to_render(bake: Bake, answers: dict[str, str]) -> None:
+@pytest.mark.parametrize("row", rows())
+def test_nothing_is_left_to_render(bake: Bake, row: str) -> None:
     left = [
         f"{file}:{number}: {line.strip()}"
-        for file, text in bake(**answers).files().items()
+        for file, text in bake(**as_answers(rows()[row])).files().items()
         for number, line in enumerate([file, *text.splitlines()])
         if re.search(r"\{%|%\}|cookiecutter", line, re.IGNORECASE)
         or ("{{" in line and not is_other_syntax(file, line))

@@ -3,7 +3,6 @@
 Each is made the hard way, so that what may go wrong on a user's machine has gone wrong here.
 """
 
-import ast
 import json
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import PRESETS, BakedProject, check, clean_environment, generate
+from every_project import EveryProject
 from image import command_of, copy_into_image, read_stages
 from sqlalchemy.engine import make_url
 from test_hooks import without_uv
@@ -93,61 +93,6 @@ def everything(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     project.run("python", "-m", "app", "db", "stop")
 
 
-class EveryProject:
-    """What each of them has to stand. A class of tests is one worker's: it is set up once."""
-
-    def test_setup_proves_the_project(self, project: BakedProject) -> None:
-        assert "smoke test … ok" in project.output
-        assert "Done." in project.output
-        assert project.run("python", "-m", "app", "smoke")
-
-    def test_setup_again_finds_its_work_done(self, project: BakedProject) -> None:
-        secrets, lock = project.text(".env"), project.text("uv.lock")
-
-        said = project.run("python", "-m", "app", "setup")
-
-        assert "smoke test … ok" in said
-        assert (project.text(".env"), project.text("uv.lock")) == (secrets, lock)
-
-    def test_what_must_not_be_committed_is_ignored(self, project: BakedProject) -> None:
-        untracked = project.run("python", "-c", GIT_STATUS).splitlines()
-
-        assert "?? uv.lock" in untracked
-        assert not [
-            line for line in untracked if line.startswith(("?? .env/", "?? .venv", "?? .data"))
-        ]
-        assert "?? .env" not in untracked
-
-    def test_its_own_suite_passes(self, project: BakedProject) -> None:
-        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
-
-    def test_its_migrations_go_down_to_nothing_and_up_again(self, project: BakedProject) -> None:
-        project.run("alembic", "check")
-        project.run("alembic", "downgrade", "base")
-        project.run("alembic", "upgrade", "head")
-        project.run("alembic", "check")
-        project.run("python", "-m", "app", "smoke")
-
-    def test_the_first_migration_of_its_owner_is_empty_and_in_good_form(
-        self, project: BakedProject
-    ) -> None:
-        versions = project.path / "migrations" / "versions"
-        before = set(versions.glob("*.py"))
-
-        project.run("alembic", "revision", "--autogenerate", "--message", "first")
-
-        [made] = set(versions.glob("*.py")) - before
-        try:
-            module = ast.parse(made.read_text(encoding="utf-8"))
-            steps = [node.body for node in module.body if isinstance(node, ast.FunctionDef)]
-            assert [[type(step) for step in body] for body in steps] == [[ast.Pass], [ast.Pass]]
-            project.run("ruff", "format", "--check", str(made))
-            project.run("alembic", "upgrade", "head")
-            project.run("alembic", "downgrade", "-1")
-        finally:
-            made.unlink()
-
-
 class TestDefault(EveryProject):
     @pytest.fixture
     def project(self, default: BakedProject) -> BakedProject:
@@ -221,12 +166,6 @@ class TestEverything(EveryProject):
     @pytest.fixture
     def project(self, everything: BakedProject) -> BakedProject:
         return everything
-
-
-GIT_STATUS = """
-import subprocess
-subprocess.run(["git", "status", "--porcelain"], check=True)
-"""
 
 
 def secrets(project: BakedProject) -> dict[str, str]:

@@ -1,0 +1,75 @@
+"""What each generated project has to stand, whatever was answered."""
+
+import ast
+import os
+
+from conftest import REPO, BakedProject
+
+GIT_STATUS = """
+import subprocess
+subprocess.run(["git", "status", "--porcelain"], check=True)
+"""
+
+
+class EveryProject:
+    """What each of them has to stand. A class of tests is one worker's: it is set up once."""
+
+    def test_setup_proves_the_project(self, project: BakedProject) -> None:
+        assert "smoke test … ok" in project.output
+        assert "Done." in project.output
+        assert project.run("python", "-m", "app", "smoke")
+
+    def test_setup_again_finds_its_work_done(self, project: BakedProject) -> None:
+        secrets, lock = project.text(".env"), project.text("uv.lock")
+
+        said = project.run("python", "-m", "app", "setup")
+
+        assert "smoke test … ok" in said
+        assert (project.text(".env"), project.text("uv.lock")) == (secrets, lock)
+
+    def test_what_must_not_be_committed_is_ignored(self, project: BakedProject) -> None:
+        untracked = project.run("python", "-c", GIT_STATUS).splitlines()
+
+        assert "?? uv.lock" in untracked
+        assert not [
+            line for line in untracked if line.startswith(("?? .env/", "?? .venv", "?? .data"))
+        ]
+        assert "?? .env" not in untracked
+
+    def test_it_is_linted_and_formatted(self, project: BakedProject) -> None:
+        project.run("ruff", "check", ".")
+        project.run("ruff", "format", "--check", ".")
+
+    def test_it_is_typed(self, project: BakedProject) -> None:
+        # (A cache of its own for each process of ours: mypy does not share one.)
+        cache = REPO / ".mypy_cache" / os.environ.get("PYTEST_XDIST_WORKER", "projects")
+        project.run("mypy", "--cache-dir", str(cache))
+
+    def test_its_own_suite_passes(self, project: BakedProject) -> None:
+        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
+
+    def test_its_migrations_go_down_to_nothing_and_up_again(self, project: BakedProject) -> None:
+        project.run("alembic", "check")
+        project.run("alembic", "downgrade", "base")
+        project.run("alembic", "upgrade", "head")
+        project.run("alembic", "check")
+        project.run("python", "-m", "app", "smoke")
+
+    def test_the_first_migration_of_its_owner_is_empty_and_in_good_form(
+        self, project: BakedProject
+    ) -> None:
+        versions = project.path / "migrations" / "versions"
+        before = set(versions.glob("*.py"))
+
+        project.run("alembic", "revision", "--autogenerate", "--message", "first")
+
+        [made] = set(versions.glob("*.py")) - before
+        try:
+            module = ast.parse(made.read_text(encoding="utf-8"))
+            steps = [node.body for node in module.body if isinstance(node, ast.FunctionDef)]
+            assert [[type(step) for step in body] for body in steps] == [[ast.Pass], [ast.Pass]]
+            project.run("ruff", "format", "--check", str(made))
+            project.run("alembic", "upgrade", "head")
+            project.run("alembic", "downgrade", "-1")
+        finally:
+            made.unlink()

@@ -1,0 +1,114 @@
+"""Every pair of answers stands in some row, and no row is needless for the template."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conftest import QUESTIONS, TEMPLATE, hook
+from jinja2 import Template, nodes
+from matrix import (
+    TOOLS,
+    context,
+    environment,
+    first_rows,
+    is_allowed,
+    parameters,
+    rows,
+)
+
+CONTEXTS = [context(row) for row in rows().values()]
+
+
+def test_every_question_with_a_choice_is_a_parameter() -> None:
+    lists = {q for q, values in QUESTIONS.items() if isinstance(values, list) and q[0] != "_"}
+
+    assert lists - {"setup"} | {*TOOLS} <= set(parameters())
+
+
+def test_every_pair_of_values_stands_in_a_row() -> None:
+    missing = [
+        f"{one}={value}, {other}={its}"
+        for one, other in itertools.combinations(parameters(), 2)
+        for value, its in itertools.product(parameters()[one], parameters()[other])
+        if is_allowed({one: value, other: its})
+        and not any(row[one] == value and row[other] == its for row in rows().values())
+    ]
+
+    assert missing == []
+
+
+def test_every_value_stands_in_one_of_the_first_rows() -> None:
+    missing = [
+        f"{question}={value}"
+        for question, values in parameters().items()
+        for value in values
+        if not any(row[question] == value for row in first_rows().values())
+    ]
+
+    assert missing == []
+
+
+def test_no_row_is_refused() -> None:
+    problems = {
+        name: found
+        for name, answers in zip(rows(), CONTEXTS, strict=True)
+        if (found := hook("pre_gen_project").problems(answers, None))
+    }
+
+    assert problems == {}
+
+
+def test_the_hook_sees_what_the_row_says() -> None:
+    for row, answers in zip(rows().values(), CONTEXTS, strict=True):
+        chosen = [tool for tool in answers["__tools"].split(",") if tool]
+
+        assert chosen == [tool for tool in TOOLS if row[tool] == "in"]
+
+
+def test_every_optional_file_is_kept_by_one_row_and_left_out_by_another() -> None:
+    post_gen = hook("post_gen_project")
+    left_out = [post_gen.files_not_chosen(answers) for answers in CONTEXTS]
+    optional = {
+        name for options in post_gen.FILES.values() for names in options.values() for name in names
+    }
+
+    assert {name for name in optional if all(name in files for files in left_out)} == set()
+    assert {name for name in optional if not any(name in files for files in left_out)} == set()
+
+
+def test_every_condition_holds_in_one_row_and_not_in_another() -> None:
+    always, never = [], []
+    for place, condition in conditions():
+        held = [bool(condition.render(cookiecutter=answers)) for answers in CONTEXTS]
+        if all(held):
+            always.append(place)
+        if not any(held):
+            never.append(place)
+
+    assert always == []
+    assert never == []
+
+
+def conditions() -> Iterator[tuple[str, Template]]:
+    """Each `if` of the template, by its place; it renders to something where it holds."""
+    env = environment()
+    for file, text in template_files():
+        for found in env.parse(text).find_all((nodes.If, nodes.CondExpr)):
+            yes: Any = nodes.CondExpr(found.test, nodes.Const("yes"), nodes.Const(""))
+            alone = nodes.Template([nodes.Output([yes])], lineno=1).set_environment(env)
+            code = env.compile(alone)
+            yield f"{file}:{found.lineno}", Template.from_code(env, code, {})
+
+
+def template_files() -> Iterator[tuple[str, str]]:
+    """What Cookiecutter renders, names included."""
+    for file in sorted(TEMPLATE.rglob("*")):
+        name = str(file.relative_to(TEMPLATE))
+        if not file.is_file() or is_copied(file.relative_to(TEMPLATE)):
+            continue
+        yield name, f"{name}\n{file.read_text(encoding='utf-8')}"
+
+
+def is_copied(file: Path) -> bool:
+    return any(file.match(pattern) for pattern in QUESTIONS["_copy_without_render"])

@@ -1,0 +1,44 @@
+"""The rows of the matrix, each generated fresh, set up, and proved by all that it brings.
+
+`make test` takes the first ones, in which every single answer stands; `make matrix` all of them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import BakedProject, generate
+from every_project import EveryProject
+from matrix import as_answers, first_rows, rows
+
+pytestmark = pytest.mark.slow
+
+# Made the hard way in test_projects.py, and proved there.
+ELSEWHERE = {"default", "minimal", "everything"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = rows() if metafunc.config.getoption("matrix") else first_rows()
+    names = [name for name in chosen if name not in ELSEWHERE]
+    metafunc.parametrize("row", names, indirect=True, ids=names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def row(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BakedProject]:
+    answers = [
+        f"{question}={value}" for question, value in as_answers(rows()[request.param]).items()
+    ]
+    folder = tmp_path_factory.mktemp(request.param)
+    project = generate(template, folder, *answers, CHATKIT_SETUP="strict")
+
+    yield project
+
+    project.run("python", "-m", "app", "db", "stop")
+
+
+class TestRow(EveryProject):
+    @pytest.fixture
+    def project(self, row: BakedProject) -> BakedProject:
+        return row
