@@ -21,7 +21,7 @@ OPTIONS = [
 ]
 
 # The one dependency that an option brings, if any.
-DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]"}
+DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]", "proxy": "pyjwt[crypto]"}
 
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
@@ -30,6 +30,7 @@ TRACES = {
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
+    "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
 }
 
 WITHOUT = {
@@ -38,6 +39,7 @@ WITHOUT = {
     "chart": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
+    "proxy": {"auth_style": "anonymous"},
 }
 
 PRINT_NAMES = """
