@@ -142,10 +142,10 @@ async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
         await stream.words(5)
         await asyncio.sleep(2)  # a checkpoint fails meanwhile
         await asyncio.to_thread(postgres.start)
-        stored = ""
         for _ in range(100):
-            stored = stored or await stored_answer(visitor, stream.thread_id)
             await asyncio.sleep(0.1)
+            if stored := await stored_answer(visitor, stream.thread_id):
+                break
         await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
         await stream.rest()
 
