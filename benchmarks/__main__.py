@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, start, streaming, turn
+from benchmarks import history, options, start, streaming, turn
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -30,13 +30,14 @@ from benchmarks.stage import (
 HERE = Path(__file__).resolve().parent
 ROUNDS, QUICK_ROUNDS = 5, 3
 
-# What a database-side option costs (row-level security, PgBouncer) belongs here too.
 BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "start": start.ready,
     "statements": turn.statements,
     "requests": history.requests,
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,
+    "row-security": options.row_security,
+    "pooler": options.pooler,
     "size": history.size,
 }
 
