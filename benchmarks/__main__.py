@@ -5,7 +5,7 @@
     make bench ARGS="--only throughput --only start" some of it
 
 Prints a line for each result as it is there. A whole run also writes results.json, results.svg
-and the table in README.md. The exit status is 1 when a ratio misses its goal in every round.
+and the table in the repository's README.md. The exit status is 1 when a ratio misses its goal in every round.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def _write(results: list[Result]) -> None:
     document = {"machine": machine, "results": [result.as_json() for result in results]}
     (HERE / "results.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
     (HERE / "results.svg").write_text(plot(results), "utf-8")
-    readme = HERE / "README.md"
+    readme = HERE.parent / "README.md"
     before, start_mark, rest = readme.read_text("utf-8").partition("<!-- results -->\n")
     _, end_mark, after = rest.partition("<!-- end of results -->\n")
     said = (
