@@ -14,6 +14,23 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
+# Of the styles that keep sessions in the database.
+SESSION_FILES = (
+    "app/auth/cookies.py",
+    "app/auth/sessions.py",
+    "app/stores/sessions.py",
+    "migrations/versions/0003_sessions.py",
+    "tests/auth/test_sessions.py",
+)
+# Of those in which cookies, which a browser adds by itself, say who is asking.
+ORIGIN_FILES = ("app/auth/same_origin.py", "tests/auth/test_same_origin.py")
+# Of those that read signed tokens.
+TOKEN_FILES = (
+    "app/auth/tokens.py",
+    "tests/auth/identity_provider.py",
+    "tests/auth/test_tokens.py",
+)
+
 # Files that only exist for some answers. One stays if any chosen option names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
@@ -33,8 +50,16 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "auth_style": {
-        "anonymous": ("app/auth/anonymous.py", "tests/auth/test_anonymous.py"),
-        "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py"),
+        "anonymous": (
+            "app/auth/anonymous.py",
+            "app/auth/cookies.py",
+            "tests/auth/test_anonymous.py",
+            *ORIGIN_FILES,
+        ),
+        "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),
+        "oidc": (*SESSION_FILES, *ORIGIN_FILES),
+        "password": (*SESSION_FILES, *ORIGIN_FILES),
+        "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
     },
     "license": {
         "MIT": ("LICENSE",),

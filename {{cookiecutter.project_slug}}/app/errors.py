@@ -46,8 +46,12 @@ class Unauthenticated(AppError):
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
-class ThreadNotWritable(AppError):
+class Forbidden(AppError):
     status = 403
+    code = "forbidden"
+
+
+class ThreadNotWritable(Forbidden):
     code = "thread_not_writable"
 
 

@@ -37,12 +37,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import IntegrityError
 
-from app.auth.users import ensure_user
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
 from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
 from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
+from app.chat.users import ensure_user
 from app.db import Database
 from app.errors import NotFound
 
