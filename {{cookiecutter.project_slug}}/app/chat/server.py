@@ -38,7 +38,7 @@ from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
 from app.chat.history import History, Remembered, answered, tokens_of
-from app.chat.progress import Progress, close_workflow, open_workflow
+from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_sources_section
@@ -211,6 +211,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 case ThreadItemDoneEvent(item=ClientToolCallItem() as asked):
                     # The SDK takes the id of whichever call the model made last.
                     asked.call_id = turn.asked_call_id or asked.call_id
+                case ThreadItemDoneEvent(item=WorkflowItem() as closed):
+                    # It does so for a widget, too, that is shown while its tool is at work.
+                    closed.workflow.tasks = [finished(task) for task in closed.workflow.tasks]
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
