@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from conftest import QUESTIONS, BakedProject, clean_environment, generate, npm_install
-from test_projects import START
+from serving import START
 
 pytestmark = pytest.mark.slow
 

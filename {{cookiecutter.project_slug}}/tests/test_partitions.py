@@ -148,9 +148,11 @@ async def use_everything(visitor: Visitor) -> None:
         assert response.status_code == 200, f"{type_}: {response.text}"
 
 
-async def interrupted(visitor: Visitor, thread_id: str, wish: str) -> str:
+async def interrupted(
+    visitor: Visitor, thread_id: str, wish: str, text: str = "words " * 100
+) -> str:
     """Begin an answer, wish that in the middle of it, and wait until the thread is free."""
-    params = {"thread_id": thread_id, "input": message("words " * 100)}
+    params = {"thread_id": thread_id, "input": message(text)}
     body = {"type": "threads.add_user_message", "params": params}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
         run_id = str(response.headers["x-run-id"])

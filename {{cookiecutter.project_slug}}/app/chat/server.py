@@ -28,6 +28,7 @@ from chatkit.types import (
 
 from app.agent.build import Choice, build_agent, usable_tools
 from app.agent.context import TurnContext
+from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
@@ -84,6 +85,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         run = _run_of(context)
+        run.begin()
         self._describe(thread, input_user_message, context)
         turn = TurnContext(
             thread=thread,
@@ -153,8 +155,9 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         choice = self._choice(message)
         history = await self._history.load(turn.thread.id, turn.request_context)
+        model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
-            build_agent(self._settings, self._models.get(choice.model), choice),
+            build_agent(self._settings, model, choice),
             history,
             context=turn,
             max_turns=self._settings.max_turns,
@@ -166,7 +169,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tool_error_formatter=tell_missing_tool,
             ),
         )
-        progress = Progress(turn, result)
+        progress = Progress(turn, result, model)
         opened = turn.workflow_item
         try:
             async for event in self._events(turn, progress):
@@ -184,7 +187,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             else:
                 for event in _salvaged(turn, said, progress):
                     yield event
-                if run.left:
+                if run.left or run.unheard:
                     for item in interruption(turn.thread.id):
                         yield ThreadItemDoneEvent(item=item)
             raise friendly(error) from error
