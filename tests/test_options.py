@@ -21,11 +21,17 @@ OPTIONS = [
 ]
 
 # The one dependency that an option brings, if any.
-DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]", "proxy": "pyjwt[crypto]"}
+DEPENDENCIES = {
+    "anonymous": "itsdangerous",
+    "jwt": "pyjwt[crypto]",
+    "proxy": "pyjwt[crypto]",
+    "sql": "sqlglot",
+}
 
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
+    "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
     "anonymous": r"anonymous",
@@ -35,6 +41,7 @@ TRACES = {
 
 WITHOUT = {
     "notes": {"agent_tools": "web_search"},
+    "sql": {"agent_tools": "notes"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},

@@ -31,6 +31,7 @@ from app.agent.context import TurnContext
 from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
+from app.agent.services import ToolServices
 from app.agent.tools.base import tell_missing_tool
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
@@ -54,13 +55,19 @@ CUT_TITLE = 47
 
 class ChatServer(ChatKitServer[RequestContext]):
     def __init__(
-        self, settings: Settings, database: Database, store: SqlStore, models: ModelSource
+        self,
+        settings: Settings,
+        database: Database,
+        store: SqlStore,
+        models: ModelSource,
+        services: ToolServices,
     ) -> None:
         super().__init__(store)
         self._settings = settings
         self._database = database
         self._sql_store = store
         self._models = models
+        self._services = services
         self._history = History(store, settings.history_tokens)
 
     async def answer(
@@ -85,6 +92,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             store=TurnStore(self._database, input_user_message),
             request_context=context,
             database=self._database,
+            services=self._services,
         )
         if input_user_message is not None:
             opened = open_workflow(turn)
