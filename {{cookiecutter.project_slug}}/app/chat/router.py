@@ -20,6 +20,7 @@ from app.chat.text import storable
 from app.config import Settings
 from app.errors import (
     DailyTokensUsed,
+    Forbidden,
     InvalidRequest,
     MalformedRequest,
     MessageTooLong,
@@ -36,7 +37,9 @@ from app.errors import (
     refusals,
 )
 
-router = APIRouter(responses=refusals(Unauthenticated, NotFound, InvalidRequest, Unavailable))
+router = APIRouter(
+    responses=refusals(Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable)
+)
 
 RUN_ID_HEADER = "X-Run-ID"
 _REQUEST_KEY = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -121,7 +124,7 @@ class ThreadRun(BaseModel):
     responses=ANSWERS
     | refusals(
         MalformedRequest,
-        ThreadNotWritable,
+        *(Forbidden, ThreadNotWritable),
         *(RunInProgress, RepeatedRequest),
         *(RequestTooLarge, MessageTooLong),
         *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),
