@@ -21,7 +21,7 @@ from tests.talk import Visitor, is_text, message
 ANSWERS = 1_000
 USERS = 20
 POOL_SIZE = 10
-OPENING_SECONDS = 60
+OPENING_SECONDS = 240
 # Long enough for each open answer to give a sign of life.
 OPEN_SECONDS = 5
 
