@@ -119,6 +119,10 @@ class Unavailable(AppError):
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+
+
 def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(HTTPException, _http_exception)
@@ -164,7 +168,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    return await _app_error(request, Unavailable(str(error)))
+    return await _app_error(request, DatabaseUnavailable(str(error)))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -69,6 +69,7 @@ export type ProblemId =
   | "notDefined"
   | "notReady"
   | "backendDown"
+  | "databaseDown"
   | "unauthenticated";
 
 export interface Problem {

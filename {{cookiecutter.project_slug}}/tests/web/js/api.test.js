@@ -142,6 +142,20 @@ test("an unavailable backend is reported, and its recovery", async () => {
   assert.deepEqual(seen.reports, ["backendDown", null]);
 });
 
+test("a backend without its database is told apart from none at all", async () => {
+  const { api, seen } = backend();
+  const error = { code: "database_unavailable", message: "…" };
+  const answers = [
+    Response.json({ error }, { status: 503 }),
+    new Response("<h1>Bad Gateway", { status: 502 }),
+  ];
+  api.fetch = async () => answers.shift();
+  const response = await post(api);
+  assert.equal(response.bodyUsed, false, "the element reads it too");
+  await post(api);
+  assert.deepEqual(seen.reports, ["databaseDown", "backendDown"]);
+});
+
 test("an unreachable backend is reported, a stopped answer is not", async () => {
   const { api, seen } = backend();
   api.fetch = async () => {

@@ -42,7 +42,7 @@ export function createFetch(api) {
     try {
       let response = await send(input, request, await credentials(api, false), api);
       if (response.status === 401) response = await send(input, request, await renew(), api);
-      api.report(problemOf(response));
+      api.report(await problemOf(response));
       return response;
     } catch (error) {
       if (!init.signal?.aborted) api.report("backendDown");
@@ -131,9 +131,11 @@ function isOurs(input, url) {
 
 /**
  * @param {Response} response
- * @returns {ProblemId | null}
+ * @returns {Promise<ProblemId | null>}
  */
-function problemOf({ status }) {
-  if (status === 401) return "unauthenticated";
-  return UNAVAILABLE.has(status) ? "backendDown" : null;
+async function problemOf(response) {
+  if (response.status === 401) return "unauthenticated";
+  if (!UNAVAILABLE.has(response.status)) return null;
+  const error = parseObject(await response.clone().text())?.error;
+  return error?.code === "database_unavailable" ? "databaseDown" : "backendDown";
 }

@@ -49,7 +49,15 @@ export function problems(host, scriptUrl) {
       title: "The server does not answer",
       advice: "Your conversations are safe. Please try again in a moment.",
       mend: [
-        "Check that the server runs and can reach its database.",
+        "Check that the server runs, and that a proxy in front of it finds it.",
+        "On its machine, python -m app doctor says what is missing.",
+      ],
+    },
+    databaseDown: {
+      title: "The database does not answer",
+      advice: "Your conversations are safe. Please try again in a moment.",
+      mend: [
+        "The server runs, but cannot reach its database: see DATABASE_URL.",
         "On its machine, python -m app doctor says what is missing.",
       ],
     },
@@ -131,7 +139,7 @@ export class Diagnostics {
   /** @param {ProblemId | null} problem how the last request to the backend went */
   backendAnswered(problem) {
     if (problem) this.show(problem);
-    else this.hide(["backendDown", "unauthenticated"]);
+    else this.hide(["backendDown", "databaseDown", "unauthenticated"]);
   }
 
   /** @param {ProblemId} id */
