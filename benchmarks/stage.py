@@ -62,11 +62,13 @@ from app.dev.migrate import upgrade
 upgrade(sys.argv[1])
 """
 _SIGN_IN = """
-import json, sys
+import asyncio, json, sys
 from app.auth import STYLES
 from app.config import Settings
-authenticator = STYLES[0](Settings())
-print(json.dumps([authenticator.sample_credentials(user) for user in json.load(sys.stdin)]))
+async def sign_in():
+    authenticator = STYLES[0](Settings())
+    return [await authenticator.sample_credentials(user) for user in json.load(sys.stdin)]
+print(json.dumps(asyncio.run(sign_in())))
 """
 
 

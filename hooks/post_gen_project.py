@@ -14,6 +14,15 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
+# Of the styles that keep sessions in the database.
+SESSION_FILES = (
+    "app/auth/cookies.py",
+    "app/auth/sessions.py",
+    "app/stores/sessions.py",
+    "migrations/versions/0003_sessions.py",
+    "tests/auth/test_sessions.py",
+)
+
 # Files that only exist for some answers. One stays if any chosen option names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
@@ -27,10 +36,20 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/web_search.py",
             "tests/agent/tools/test_web_search.py",
         ),
+        "chart": (
+            "app/agent/tools/chart.py",
+            "tests/agent/tools/test_chart.py",
+        ),
     },
     "auth_style": {
-        "anonymous": ("app/auth/anonymous.py", "tests/auth/test_anonymous.py"),
+        "anonymous": (
+            "app/auth/anonymous.py",
+            "app/auth/cookies.py",
+            "tests/auth/test_anonymous.py",
+        ),
         "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py"),
+        "oidc": SESSION_FILES,
+        "password": SESSION_FILES,
     },
     "license": {
         "MIT": ("LICENSE",),

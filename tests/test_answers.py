@@ -16,6 +16,7 @@ CHOICES = {
     if isinstance(values, list) and not question.startswith("_")
 }
 
+ALL_TOOLS = f",{','.join(QUESTIONS['_tools'])},"
 TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'end\\"
 
 
@@ -64,8 +65,8 @@ def test_the_default_model_is_the_sdks_own() -> None:
         ("notes", ",notes,"),
         (" web_search , notes, ", ",notes,web_search,"),
         ("notes,notes", ",notes,"),
-        ("all", ",notes,web_search,"),
-        (" all ", ",notes,web_search,"),
+        ("all", ALL_TOOLS),
+        (" all ", ALL_TOOLS),
         ("none", ",,"),
         ("", ",,"),
     ],
@@ -152,7 +153,7 @@ def test_all_bad_answers_are_named_at_once(bake: Bake) -> None:
         "agent_tools",
     ]
     assert "'weather'" in refused.value.output
-    assert "notes, web_search" in refused.value.output
+    assert ", ".join(QUESTIONS["_tools"]) in refused.value.output
 
 
 def test_a_choice_that_does_not_exist_names_those_that_do(bake: Bake) -> None:

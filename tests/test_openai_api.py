@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from conftest import BakedProject, generate, npm_install
+from conftest import QUESTIONS, BakedProject, generate, npm_install
 from served import Application
 from test_projects import START
 
@@ -290,7 +290,7 @@ def test_web_search_exists_on_the_responses_api_only(
     [request] = model.asked()
     types = [tool["type"] for tool in request["body"]["tools"]]
     if api == RESPONSES:
-        assert offered == ["notes", "web_search"]
+        assert offered == QUESTIONS["_tools"]
         assert "Web search" in prompts
         assert types.count("web_search") == 1
         assert request["body"]["include"] == ["web_search_call.action.sources"]
@@ -299,7 +299,7 @@ def test_web_search_exists_on_the_responses_api_only(
         [workflow] = turn.items("done", "workflow")
         assert workflow["workflow"]["tasks"][-1]["queries"] == ["PostgreSQL news"]
     else:
-        assert offered == ["notes"]
+        assert offered == [tool for tool in QUESTIONS["_tools"] if tool != "web_search"]
         assert "Web search" not in prompts
         assert set(types) == {"function"}
 

@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from app.config import Settings
+
 logger = logging.getLogger(__name__)
 
 TABLE_PREFIX = "{{ cookiecutter.table_prefix }}"
@@ -97,6 +99,17 @@ class Database:
         )
         # A single statement needs neither BEGIN nor COMMIT, which would be two more round trips.
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def from_settings(cls, settings: Settings, url: str) -> "Database":
+        """The one at `url`, which the settings may leave to the embedded server."""
+        return cls(
+            url,
+            pool_size=settings.database_pool_size,
+            patience_seconds=settings.database_patience_seconds,
+            row_level_security=settings.row_level_security,
+            transaction_pooler=settings.transaction_pooler,
+        )
 
     async def fetch(
         self, owner: str | None, statement: Executable, *, patient: bool = False

@@ -43,18 +43,12 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
             "DATABASE_URL is not set. `python -m app dev` starts a development database; "
             "elsewhere set it to postgresql+asyncpg://user:password@host/name."
         )
-    database = Database(
-        settings.database_url,
-        pool_size=settings.database_pool_size,
-        patience_seconds=settings.database_patience_seconds,
-        row_level_security=settings.row_level_security,
-        transaction_pooler=settings.transaction_pooler,
-    )
+    database = Database.from_settings(settings, settings.database_url)
     models = models or ModelSource(settings)
     store = SqlStore(database)
     run_store = RunStore(settings, database, worker=_worker())
     runs = Runs(settings, database, run_store, store)
-    authenticator: Authenticator = STYLES[0](settings)
+    authenticator: Authenticator = STYLES[0](settings, database)
 
     app = FastAPI(title="Chat", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings

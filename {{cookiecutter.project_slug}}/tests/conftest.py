@@ -19,9 +19,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent.models import ModelSource
-from app.auth import STYLES
 from app.config import EnvSettings, Settings
 from app.db import Database
+from app.dev.credentials import sample_credentials
 from app.dev.migrate import upgrade
 from app.dev.postgres import Postgres
 from app.main import create_app
@@ -156,7 +156,7 @@ async def visiting(
     url: str, settings: Settings, *, user_id: str | None = None
 ) -> AsyncIterator[Visitor]:
     user_id = user_id or f"test-{secrets.token_hex(8)}"
-    credentials = STYLES[0](settings).sample_credentials(user_id)
+    [credentials] = await sample_credentials(settings, [user_id])
     async with httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client:
         yield Visitor(client, user_id)
 

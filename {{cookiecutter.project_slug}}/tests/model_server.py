@@ -34,7 +34,17 @@ class Exchange:
     def results(self) -> list[str]:
         """What the model is told that its tools returned."""
         kind = "function_call_output"
+        if "messages" in self.body:
+            return [m["content"] for m in self.body["messages"] if m["role"] == "tool"]
         return [item["output"] for item in self.body["input"] if item.get("type") == kind]
+
+    @property
+    def commands(self) -> list[str]:
+        """What it is told with more weight than the user's words."""
+        told = self.body.get("messages") or self.body["input"]
+        roles = ("system", "developer")
+        commands = [str(item["content"]) for item in told if item.get("role") in roles]
+        return [*filter(None, [self.body.get("instructions")]), *commands]
 
     async def head(self, status: int, headers: dict[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} -", *(f"{k}: {v}" for k, v in headers.items())]
@@ -217,7 +227,8 @@ def call(*calls: tuple[str, str]) -> Behaviour:
             }
             for number, (name, arguments) in enumerate(calls)
         ]
-        await exchange.stream(_items(items))
+        is_chat = exchange.path.endswith("/chat/completions")
+        await exchange.stream(_chat_calls(items) if is_chat else _items(items))
         await exchange.chunk("")
 
     return behave
@@ -285,13 +296,22 @@ def _completed(output: list[Event]) -> Event:
 
 
 def _chat(text: str) -> Script:
-    def chunk(delta: Event, finish_reason: str | None = None) -> Event:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        common = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
-        return {**common, "choices": [choice]}
+    beginning = iter([_chunk({"role": "assistant", "content": ""})])
+    return beginning, (_chunk({"content": w}) for w in _words(text)), iter([_chunk({}, "stop")])
 
-    beginning = iter([chunk({"role": "assistant", "content": ""})])
-    return beginning, (chunk({"content": w}) for w in _words(text)), iter([chunk({}, "stop")])
+
+def _chat_calls(items: list[Event]) -> Iterator[Event]:
+    for index, item in enumerate(items):
+        function = {"name": item["name"], "arguments": item["arguments"]}
+        made = {"index": index, "id": item["call_id"], "type": "function", "function": function}
+        yield _chunk({"role": "assistant", "tool_calls": [made]})
+    yield _chunk({}, "tool_calls")
+
+
+def _chunk(delta: Event, finish_reason: str | None = None) -> Event:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    common = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    return {**common, "choices": [choice]}
 
 
 def _words(text: str) -> Iterator[str]:

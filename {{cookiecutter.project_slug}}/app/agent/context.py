@@ -3,9 +3,11 @@
 import asyncio
 
 from chatkit.agents import AgentContext
-from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent
+from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
+from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
+from app.chat.clock import now
 from app.chat.context import RequestContext
 from app.db import Database
 
@@ -19,6 +21,7 @@ class TurnContext(AgentContext[RequestContext]):
     database: Database
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
+    _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
 
     @property
     def user_id(self) -> str:
@@ -27,6 +30,26 @@ class TurnContext(AgentContext[RequestContext]):
     @property
     def delivery(self) -> "Delivery":
         return self._delivery
+
+    def show(self, widget: WidgetRoot, text: str) -> WidgetItem:
+        """Show a widget below the tasks, as soon as the calls that are being made have answered.
+
+        `text` says in short what it shows: to the model in later turns, and to who copies it.
+        """
+        item = WidgetItem(
+            id=self.generate_id("message"),
+            thread_id=self.thread.id,
+            created_at=now(),
+            widget=widget,
+            copy_text=text,
+        )
+        self._shown.append(item)
+        return item
+
+    def take_shown(self) -> list[WidgetItem]:
+        """The widgets that tools showed since the last take."""
+        shown, self._shown = self._shown, []
+        return shown
 
     async def stream(self, event: ThreadStreamEvent) -> None:
         self._delivery.sent(event)

@@ -7,20 +7,20 @@ from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
 from app.auth.base import User
+from app.auth.cookies import set_cookie, signing_keys
 from app.config import Settings
-from app.db import TABLE_PREFIX
+from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
 
 # Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
 COOKIE = f"{TABLE_PREFIX}user"
 MAX_AGE_SECONDS = 400 * 24 * 3600  # the most that browsers grant (RFC 6265bis, section 5.5)
-LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 class AnonymousAuth:
     name = "anonymous"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._signer = _signer(settings)
 
     async def authenticate(self, request: Request) -> User:
@@ -33,17 +33,9 @@ class AnonymousAuth:
         # Signing anew at each visit moves a returning browser to the newest key, and its cookie
         # only lapses when nobody comes back.
         user_id = self._user_id(request) or f"anon_{uuid4().hex}"
-        response.set_cookie(
-            COOKIE,
-            self._sign(user_id),
-            max_age=MAX_AGE_SECONDS,
-            path="/",
-            secure=_needs_https(request),
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(request, response, COOKIE, self._sign(user_id), MAX_AGE_SECONDS)
 
-    def sample_credentials(self, user_id: str) -> dict[str, str]:
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"Cookie": f"{COOKIE}={self._sign(user_id)}"}
 
     async def close(self) -> None:
@@ -62,24 +54,9 @@ class AnonymousAuth:
 
 def _signer(settings: Settings) -> TimestampSigner:
     """Sign with the current key; accept the previous one too, so that keys can be rotated."""
-    key = settings.secret_key.get_secret_value()
-    previous = settings.secret_key_previous.get_secret_value()
-    if not key:
-        raise ValueError(
-            "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
-            "in production, set the environment variable."
-        )
     return TimestampSigner(
-        [previous, key] if previous else [key],
+        signing_keys(settings),
         salt="anonymous-user",
         key_derivation="hmac",
         digest_method=hashlib.sha256,
     )
-
-
-def _needs_https(request: Request) -> bool:
-    """Browsers drop `Secure` cookies on plain HTTP; only development on this machine may do without.
-
-    Behind a proxy that ends TLS the scheme may read `http`, hence the look at the host.
-    """
-    return request.url.scheme == "https" or request.url.hostname not in LOOPBACK_HOSTS

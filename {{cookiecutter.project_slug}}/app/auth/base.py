@@ -6,6 +6,7 @@ from typing import Protocol
 from fastapi import Request, Response
 
 from app.config import Settings
+from app.db import Database
 
 MAX_USER_ID_LENGTH = 255
 
@@ -22,7 +23,7 @@ class Authenticator(Protocol):
 
     name: str
 
-    def __init__(self, settings: Settings) -> None: ...
+    def __init__(self, settings: Settings, database: Database) -> None: ...
 
     async def authenticate(self, request: Request) -> User:
         """Return the request's user, or raise `Unauthenticated` saying what is missing."""
@@ -32,7 +33,7 @@ class Authenticator(Protocol):
         """Called when the page is opened: a style that needs no sign-in may set its cookie."""
         ...
 
-    def sample_credentials(self, user_id: str) -> dict[str, str]:
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
         """Request headers that sign `user_id` in, made with this process's own secrets.
 
         For the smoke test and the test suite; no route leads here. Raises ValueError when the

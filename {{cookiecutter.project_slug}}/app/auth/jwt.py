@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import MAX_USER_ID_LENGTH, User
 from app.config import EnvSettings, Settings
+from app.db import Database
 from app.errors import Unauthenticated, Unavailable
 
 MIN_SECRET_BYTES = 32  # as long as the hash of HS256 (RFC 7518, section 3.2)
@@ -43,7 +44,12 @@ class JwtSettings(EnvSettings):
 class JwtAuth:
     name = "jwt"
 
-    def __init__(self, settings: Settings, jwt_settings: JwtSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database | None = None,
+        jwt_settings: JwtSettings | None = None,
+    ) -> None:
         self._settings = jwt_settings or JwtSettings()
         self._keys = _keys(self._settings)
 
@@ -54,7 +60,7 @@ class JwtAuth:
     def visit(self, request: Request, response: Response) -> None:
         pass
 
-    def sample_credentials(self, user_id: str) -> dict[str, str]:
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
         if not isinstance(self._keys, SharedSecret):
             raise ValueError("Only the identity provider behind JWT_JWKS_URL can sign tokens.")
         claims: dict[str, Any] = {

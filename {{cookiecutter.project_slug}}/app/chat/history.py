@@ -14,6 +14,7 @@ from chatkit.types import (
     ThreadItem,
     UserMessageItem,
     UserMessageTagContent,
+    WidgetItem,
     WorkflowItem,
 )
 from openai.types.responses import (
@@ -86,6 +87,15 @@ class HistoryConverter(ThreadItemConverter):
 
     async def task_to_input(self, item: TaskItem) -> None:
         """Like a workflow."""
+
+    async def widget_to_input(
+        self, item: WidgetItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """What it shows, in short; its components are for the element that draws them."""
+        if item.copy_text is None:
+            return await super().widget_to_input(item)
+        text = f"This was shown to the user:\n<Widget>\n{item.copy_text}\n</Widget>"
+        return EasyInputMessageParam(type="message", role="user", content=text)
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
         details = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)

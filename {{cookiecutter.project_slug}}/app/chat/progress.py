@@ -7,7 +7,6 @@ completes it; the workflow closes with its duration just before the answer begin
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
 from typing import Any, cast
 
 from agents import RunItemStreamEvent, RunResultStreaming, StreamEvent, ToolCallOutputItem
@@ -30,6 +29,7 @@ from openai.types.responses.response_function_web_search import ActionSearch
 from app.agent import tools as agent_tools
 from app.agent.context import TurnContext
 from app.agent.tools.base import TOOL_FAILED
+from app.chat.clock import now
 from app.chat.events import with_plain_annotation
 from app.chat.history import TOOL_CALL
 
@@ -45,6 +45,7 @@ class Progress:
         self._result = result
         self._tasks: dict[str, int] = {}
         self._calls: dict[str, ResponseFunctionToolCall] = {}
+        self._unanswered: set[str] = set()
         self._finished: list[HiddenContextItem] = []
         self._stopped = False
 
@@ -94,6 +95,7 @@ class Progress:
         if call.call_id in self._calls:
             return
         self._calls[call.call_id] = call
+        self._unanswered.add(call.call_id)
         title, icon = _describe(call.name)
         await self._add(
             call.call_id, CustomTask(title=title, icon=icon, status_indicator="loading")
@@ -116,6 +118,14 @@ class Progress:
             ),
         )
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
+        self._unanswered.discard(call.call_id)
+        if not self._unanswered:
+            await self._show_widgets()
+
+    async def _show_widgets(self) -> None:
+        """The SDK closes the workflow before a widget, so no task of it may be under way."""
+        for item in self._turn.take_shown():
+            await self._turn.stream(ThreadItemDoneEvent(item=item))
 
     def _hidden(self, call: ResponseFunctionToolCall, result: str) -> HiddenContextItem:
         # Item ids belong to the response they came in; the call id is what pairs the two.
@@ -248,8 +258,3 @@ def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:
         return queries, [source.url for source in action.sources or [] if source.url]
     url = getattr(action, "url", None)  # a search that failed may come without its action
     return [], [url] if url else []
-
-
-def now() -> datetime:
-    # The SDK subtracts its own naive times from an item's; an aware one would raise there.
-    return datetime.now()  # noqa: DTZ005

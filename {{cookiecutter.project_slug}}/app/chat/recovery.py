@@ -22,10 +22,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.chat.clock import now
 from app.chat.ids import new_id
 from app.chat.models import ItemRow, RunRow, ThreadRow
-from app.chat.progress import close_workflow, now
-from app.chat.run import has_text
+from app.chat.progress import close_workflow
+from app.chat.run import is_answer
 from app.chat.run_store import STALE_SECONDS, RunStore, is_stale
 from app.chat.store import upsert_items
 from app.db import Database, DatabaseAway
@@ -128,7 +129,7 @@ async def _mark(connection: AsyncConnection, run: Row[Any]) -> None:
     )
     rows = await connection.execute(select(ItemRow.payload).where(*since).order_by(ItemRow.seq))
     items = [_ITEM.validate_python(payload) for (payload,) in rows]
-    if run.request == RETRY and not any(has_text(item) for item in items):
+    if run.request == RETRY and not any(map(is_answer, items)):
         # The new answer had not begun: the old one stays.
         await connection.execute(delete(ItemRow).where(*since))
         return

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from chatkit.types import AssistantMessageItem, ThreadItem
+from chatkit.types import (
+    AssistantMessageItem,
+    HiddenContextItem,
+    SDKHiddenContextItem,
+    ThreadItem,
+    WidgetItem,
+    WorkflowItem,
+)
 
 # English has about four bytes a token, other scripts nearer three. Counting exactly would need
 # the tokenizer's tables, which are downloaded when first used.
@@ -125,9 +132,18 @@ class Run:
         bytes_said = sum(_text_bytes(item) for item in self.said())
         return self._cut_tokens + bytes_said // BYTES_PER_TOKEN
 
+    def unfinished(self) -> list[ThreadItem]:
+        """What has been said and shown, and has no end yet."""
+        return [i for i in self.drafts.values() if has_text(i) or isinstance(i, WidgetItem)]
+
     def said(self) -> Iterator[ThreadItem]:
         """The answers that have text and no end yet."""
         return (item for item in self.drafts.values() if has_text(item))
+
+
+def is_answer(item: ThreadItem) -> bool:
+    """False for what is stored on the way to an answer, and is not one by itself."""
+    return not isinstance(item, WorkflowItem | HiddenContextItem | SDKHiddenContextItem)
 
 
 def has_text(item: ThreadItem) -> bool:

@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.auth.users import ensure_user
 from app.chat.models import ItemRow, RunRow, ThreadRow
 from app.chat.run import Run, Wish
+from app.chat.users import ensure_user
 from app.config import Settings
 from app.db import EVERYBODY, TABLE_PREFIX, Database
 from app.errors import (

@@ -21,6 +21,7 @@ from chatkit.types import (
     ThreadMetadata,
     ThreadStreamEvent,
     UserMessageItem,
+    WidgetItem,
     WorkflowItem,
     is_streaming_req,
 )
@@ -36,7 +37,7 @@ from app.chat.failures import friendly
 from app.chat.history import History, tokens_of
 from app.chat.progress import Progress, close_workflow, open_workflow
 from app.chat.recovery import interruption
-from app.chat.run import Run, has_text
+from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_sources_section
 from app.chat.store import SqlStore
 from app.chat.turn_store import TurnStore
@@ -111,13 +112,16 @@ class ChatServer(ChatKitServer[RequestContext]):
         """Keep what was said and shown until the user stopped it, or the server had to."""
         run = _run_of(context)
         await run.finish_drafts()
-        if run.retry and not run.answered and not any(has_text(item) for item in pending_items):
+        shown = [item for item in pending_items if isinstance(item, WidgetItem)]
+        if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
             # The new answer had not begun: the old one stays.
             return
         with suppress(NotFound):  # the thread was deleted meanwhile
             for item in pending_items:
                 if isinstance(item, WorkflowItem):
                     await self.store.add_thread_item(thread.id, close_workflow(item).item, context)
+            for widget in shown:
+                await self.store.add_thread_item(thread.id, widget, context)
             if run.status == "stopped":
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
@@ -163,7 +167,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             run.complete = True
         except Exception as error:
             logger.exception("a run failed")
-            said = list(run.said())
+            said = run.unfinished()
             await run.finish_drafts()
             if run.retry and not run.answered and not said:
                 # The new answer had not begun: the old one stays, and the new workflow goes.
@@ -208,7 +212,9 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def _remember(self, run: Run, event: ThreadStreamEvent) -> None:
         """Keep the unfinished items, as the SDK does for a cancelled stream."""
         match event:
-            case ThreadItemAddedEvent(item=AssistantMessageItem() | WorkflowItem() as item):
+            case ThreadItemAddedEvent(
+                item=AssistantMessageItem() | WidgetItem() | WorkflowItem() as item
+            ):
                 run.drafts[item.id] = item.model_copy(deep=True)
             case ThreadItemUpdatedEvent(item_id=item_id, update=AssistantMessageContentPartAdded()):
                 # The SDK keeps this very object and appends to it; so must not we.
@@ -219,7 +225,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 run.touch(item_id)
             case ThreadItemDoneEvent(item=item):
                 await run.finish_draft(item.id)
-                run.answered = run.answered or isinstance(item, AssistantMessageItem)
+                run.answered = run.answered or is_answer(item)
             case ThreadItemRemovedEvent(item_id=item_id):
                 # What a guardrail took back must not be saved as the text so far.
                 await run.finish_draft(item_id)

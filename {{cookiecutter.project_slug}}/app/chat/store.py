@@ -13,9 +13,7 @@ from chatkit.store import Store, StoreItemType
 from chatkit.types import (
     Attachment,
     FeedbackKind,
-    HiddenContextItem,
     Page,
-    SDKHiddenContextItem,
     ThreadItem,
     ThreadMetadata,
     WorkflowItem,
@@ -39,12 +37,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import IntegrityError
 
-from app.auth.users import ensure_user
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
 from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
-from app.chat.run import Retry, Run, has_text
+from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
+from app.chat.users import ensure_user
 from app.db import Database
 from app.errors import NotFound
 
@@ -52,9 +50,6 @@ MAX_PAGE = 100
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
-
-# What is saved on the way to an answer: a retry that ends there has nothing to put in its place.
-_NO_ANSWER = (WorkflowItem, HiddenContextItem, SDKHiddenContextItem)
 
 
 class SqlStore(Store[RequestContext]):
@@ -147,7 +142,7 @@ class SqlStore(Store[RequestContext]):
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
         """Raises `NotFound` when the thread is gone."""
         statements: list[Executable] = [upsert_items(context.user_id, thread_id, [item])]
-        if context.retry is not None and not isinstance(item, _NO_ANSWER):
+        if context.retry is not None and is_answer(item):
             statements.insert(0, _delete_replaced(context.user_id, thread_id, context.retry))
         try:
             await self._write(context, *statements)

@@ -5,6 +5,7 @@ and builds the application when a line on stdin says so and names the database. 
 is its signal to stop, on every platform, and comes too when its starter dies.
 """
 
+import asyncio
 import json
 import os
 import socket
@@ -15,8 +16,8 @@ from pathlib import Path
 import uvicorn
 
 from app.agent.build import usable_tools
-from app.auth import STYLES
 from app.config import Settings
+from app.dev.credentials import sample_credentials
 from app.main import create_app
 
 GRACEFUL_SECONDS = 5
@@ -43,10 +44,9 @@ def main(ready_file: Path) -> None:
 
 def _announce(ready_file: Path, port: int, settings: Settings, user_ids: list[str]) -> None:
     tool, message = _tool_to_show(settings)
-    authenticator = STYLES[0](settings)
     ready = {
         "url": f"http://127.0.0.1:{port}",
-        "users": [authenticator.sample_credentials(user_id) for user_id in user_ids],
+        "users": asyncio.run(sample_credentials(settings, user_ids)),
         "tool": tool,
         "message": message,
     }

@@ -31,11 +31,7 @@ def usage(day: date | None) -> int:
 
 
 async def _read(settings: Settings, url: str, day: datetime) -> list[DayOfUse]:
-    database = Database(
-        url,
-        row_level_security=settings.row_level_security,
-        transaction_pooler=settings.transaction_pooler,
-    )
+    database = Database.from_settings(settings, url)
     try:
         return await RunStore(settings, database, worker="usage").use(day)
     finally:

@@ -132,7 +132,7 @@ async def test_garbage_is_refused(cookie: str) -> None:
 
 async def test_a_tampered_user_id_is_refused() -> None:
     auth = anonymous_auth()
-    genuine = auth.sample_credentials("anon_mallory")["Cookie"]
+    genuine = (await auth.sample_credentials("anon_mallory"))["Cookie"]
     async with browser(auth) as client:
         assert (await client.get("/me", headers={"Cookie": genuine})).json() == "anon_mallory"
         forged = genuine.replace("anon_mallory", "anon_victim0")
@@ -159,7 +159,7 @@ async def test_a_visit_replaces_an_invalid_cookie() -> None:
 
 
 async def test_the_previous_key_still_signs_in_and_a_visit_moves_on_to_the_new_one() -> None:
-    old_cookie = anonymous_auth(OLD_KEY).sample_credentials("anon_a")
+    old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
     rotated = anonymous_auth(KEY, previous=OLD_KEY)
     async with browser(rotated) as client:
         assert (await client.get("/me", headers=old_cookie)).json() == "anon_a"
@@ -169,7 +169,7 @@ async def test_the_previous_key_still_signs_in_and_a_visit_moves_on_to_the_new_o
 
 
 async def test_once_the_previous_key_is_gone_its_cookies_are_refused() -> None:
-    old_cookie = anonymous_auth(OLD_KEY).sample_credentials("anon_a")
+    old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
     async with browser(anonymous_auth(KEY)) as client:
         assert (await client.get("/me", headers=old_cookie)).status_code == 401
 
@@ -182,7 +182,7 @@ async def test_a_cookie_lapses_unless_a_visit_renews_it(monkeypatch: pytest.Monk
         monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now + seconds)
 
     at(0)
-    cookie = auth.sample_credentials("anon_a")
+    cookie = await auth.sample_credentials("anon_a")
     async with browser(auth) as client:
         at(MAX_AGE_SECONDS - 1)
         assert (await client.get("/me", headers=cookie)).status_code == 200

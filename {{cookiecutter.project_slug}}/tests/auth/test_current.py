@@ -16,6 +16,8 @@ from app.chat.models import UserRow
 from app.config import Settings
 from app.db import EVERYBODY, Database
 from app.errors import Unauthenticated, install_error_handlers
+from app.main import create_app
+from tests.conftest import serving
 from tests.talk import Visitor
 
 
@@ -24,7 +26,7 @@ class HeaderAuth:
 
     name = "header"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         pass
 
     async def authenticate(self, request: Request) -> User:
@@ -35,7 +37,7 @@ class HeaderAuth:
     def visit(self, request: Request, response: Response) -> None:
         pass
 
-    def sample_credentials(self, user_id: str) -> dict[str, str]:
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"X-User": user_id}
 
     async def close(self) -> None:
@@ -46,7 +48,7 @@ class HeaderAuth:
 async def client(database: Database) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
     install_error_handlers(app)
-    app.state.authenticator = HeaderAuth(Settings())
+    app.state.authenticator = HeaderAuth(Settings(), database)
 
     @app.get("/me")
     async def me(user: CurrentUser) -> str:
@@ -62,6 +64,17 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 
     async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture
+async def visitor(settings: Settings, database: Database) -> AsyncIterator[Visitor]:
+    """Somebody whom no row knows yet."""
+    app = create_app(settings)
+    app.state.authenticator = authenticator = HeaderAuth(settings, database)
+    user_id = f"user_{uuid4().hex}"
+    headers = await authenticator.sample_credentials(user_id)
+    async with serving(app) as url, AsyncClient(base_url=url, headers=headers) as client:
+        yield Visitor(client, user_id)
 
 
 @pytest.fixture

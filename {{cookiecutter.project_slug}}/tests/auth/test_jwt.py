@@ -40,7 +40,7 @@ async def make_auth() -> AsyncIterator[MakeAuth]:
 
     def make(**own: Any) -> JwtAuth:
         unset = dict.fromkeys(("secret", "jwks_url", "issuer", "audience"))
-        made.append(JwtAuth(Settings(), JwtSettings(**{**unset, **own})))
+        made.append(JwtAuth(Settings(), jwt_settings=JwtSettings(**{**unset, **own})))
         return made[-1]
 
     yield make
@@ -173,7 +173,7 @@ class TestSharedSecret:
 
     async def test_sample_credentials_sign_in(self, make_auth: MakeAuth) -> None:
         auth = make_auth(secret=SECRET, issuer=ISSUER, audience=AUDIENCE, user_claim="uid")
-        assert (await me(auth, **auth.sample_credentials("ada"))).json() == "ada"
+        assert (await me(auth, **await auth.sample_credentials("ada"))).json() == "ada"
 
 
 class TestSettings:
@@ -493,4 +493,4 @@ class TestJwks:
         self, make_auth: MakeAuth, provider: IdentityProvider
     ) -> None:
         with pytest.raises(ValueError, match="identity provider"):
-            make_auth(jwks_url=provider.url).sample_credentials("ada")
+            await make_auth(jwks_url=provider.url).sample_credentials("ada")

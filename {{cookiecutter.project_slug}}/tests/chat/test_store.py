@@ -14,10 +14,10 @@ from chatkit.types import (
 )
 from sqlalchemy import select, text, update
 
-from app.auth.users import ensure_user
 from app.chat.context import RequestContext
 from app.chat.models import ItemRow, ThreadRow
 from app.chat.store import SqlStore
+from app.chat.users import ensure_user
 from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
 
 OWNER = RequestContext("store-owner")

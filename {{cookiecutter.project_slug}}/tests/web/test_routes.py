@@ -32,7 +32,7 @@ class CookieAuth:
         if "user" not in request.cookies:
             response.set_cookie("user", "ada@example.com")
 
-    def sample_credentials(self, user_id: str) -> dict[str, str]:
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"Cookie": f"user={user_id}"}
 
     async def close(self) -> None: ...

@@ -2,6 +2,10 @@
 
 from app.agent.tools.base import AgentTool
 
+# {%- if ",chart," in cookiecutter.__tools +%}
+from app.agent.tools.chart import CHART
+
+# {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
 from app.agent.tools.notes import NOTES
 
@@ -18,5 +22,8 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",web_search," in cookiecutter.__tools %}
     WEB_SEARCH,
+    # {% endif %}
+    # {% if ",chart," in cookiecutter.__tools %}
+    CHART,
     # {% endif %}
 )

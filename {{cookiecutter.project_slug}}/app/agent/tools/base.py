@@ -36,6 +36,10 @@ class DemoCall:
     arguments: Mapping[str, object]
 
 
+class ToolRefusal(Exception):
+    """What the model asks for cannot be done; the message says why, in one line that it reads."""
+
+
 def no_demo(_text: str) -> DemoCall | None:
     return None
 
@@ -69,7 +73,7 @@ def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
     """Make a function of a tool; its docstring is what the model reads.
 
     One that fails or takes too long costs its result and not the turn; one that says too much is
-    cut to `MAX_OUTPUT_CHARS`.
+    cut to `MAX_OUTPUT_CHARS`. `ToolRefusal` is for what it will not do.
     """
 
     @wraps(function)
@@ -100,6 +104,8 @@ def _cut(text: str) -> str:
 
 def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
     """One line for the model; the rest is for the log."""
+    if isinstance(error, ToolRefusal):
+        return f"{TOOL_FAILED}{error}"
     logger.warning("a tool failed", exc_info=error)
     match error:
         case ModelBehaviorError():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.agent.tools.notes import MAX_NOTE_LENGTH
-from app.auth.users import ensure_user
+from app.chat.users import ensure_user
 from app.db import Database
 from app.stores.notes import NoteStore
 from tests.talk import Turn, Visitor

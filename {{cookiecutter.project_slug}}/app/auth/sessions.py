@@ -1,0 +1,120 @@
+"""Sessions: a random secret in the browser's cookie, its hash in a row that can be taken away."""
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import Request, Response
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from app.auth.base import MAX_USER_ID_LENGTH
+from app.auth.cookies import drop_cookie, set_cookie
+from app.config import EnvSettings
+from app.db import TABLE_PREFIX, Database
+from app.errors import Unauthenticated
+from app.stores.sessions import Session, SessionStore
+
+# Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
+COOKIE = f"{TABLE_PREFIX}session"
+SECRET_BYTES = 32
+
+_TICKET = re.compile(r"(?P<user>[\w-]{2,1400})\.(?P<secret>[\w-]{43})", re.ASCII)
+
+
+class SessionSettings(EnvSettings):
+    model_config = SettingsConfigDict(env_prefix="SESSION_")
+
+    days: float = Field(default=30, gt=0, le=400)
+    idle_days: float = Field(default=7, gt=0)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What the cookie holds: whose session, so that its row is found by its owner, and the secret.
+
+    256 random bits need no slow hash.
+    """
+
+    user_id: str
+    secret: str
+
+    @classmethod
+    def new(cls, user_id: str) -> "Ticket":
+        return cls(user_id, secrets.token_urlsafe(SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, cookie: str) -> "Ticket | None":
+        if (match := _TICKET.fullmatch(cookie)) is None:
+            return None
+        user = match["user"]
+        try:
+            user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        if not 0 < len(user_id) <= MAX_USER_ID_LENGTH or "\0" in user_id:
+            return None
+        return cls(user_id, match["secret"])
+
+    @property
+    def session_id(self) -> str:
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        user = base64.urlsafe_b64encode(self.user_id.encode()).decode().rstrip("=")
+        return f"{user}.{self.secret}"
+
+
+class Sessions:
+    def __init__(self, database: Database, settings: SessionSettings | None = None) -> None:
+        settings = settings or SessionSettings()
+        self._lifetime = timedelta(days=settings.days)
+        self.store = SessionStore(database, self._lifetime, timedelta(days=settings.idle_days))
+
+    async def find(self, request: Request) -> Session | None:
+        ticket = _presented(request)
+        if ticket is None:
+            return None
+        return await self.store.find(ticket.user_id, ticket.session_id)
+
+    async def authenticate(self, request: Request) -> Session:
+        """The session that the request belongs to, or `Unauthenticated`."""
+        session = await self.find(request)
+        if session is None:
+            raise Unauthenticated("You are not signed in, or no longer.")
+        return session
+
+    async def start(
+        self, request: Request, response: Response, user_id: str, name: str | None = None
+    ) -> None:
+        """Sign this browser in. Whatever session it came with ends: no secret outlives a sign-in."""
+        ticket = Ticket.new(user_id)
+        await self.store.begin(Session(user_id, ticket.session_id, name))
+        await self.hand_over(request, response, ticket)
+
+    async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
+        """Give the browser the secret of a session that has begun, in the place of its old one."""
+        await self._end_presented(request)
+        seconds = int(self._lifetime.total_seconds())
+        set_cookie(request, response, COOKIE, str(ticket), seconds)
+
+    async def end(self, request: Request, response: Response) -> None:
+        await self._end_presented(request)
+        drop_cookie(request, response, COOKIE)
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        ticket = Ticket.new(user_id)
+        await self.store.begin(Session(user_id, ticket.session_id, None))
+        return {"Cookie": f"{COOKIE}={ticket}"}
+
+    async def _end_presented(self, request: Request) -> None:
+        if ticket := _presented(request):
+            await self.store.end(ticket.user_id, ticket.session_id)
+
+
+def _presented(request: Request) -> Ticket | None:
+    return Ticket.parse(request.cookies.get(COOKIE, ""))

@@ -1,0 +1,112 @@
+"""Who is signed in, in which browser."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import DateTime, Delete, ForeignKey, Text, and_, delete, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import now
+
+from app.chat.models import UserRow
+from app.chat.users import ensure_user
+from app.db import TABLE_PREFIX, Base, Database
+
+# Being seen is written down at most this often: most requests only read.
+SEEN_EVERY = timedelta(minutes=5)
+
+
+class SessionRow(Base):
+    """`id` is the hash of a secret that only the browser has; `name` is what the page calls the
+    user, where the style knows.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}sessions"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+@dataclass(frozen=True)
+class Session:
+    user_id: str
+    id: str
+    name: str | None
+
+
+class SessionStore:
+    """Sessions end `lifetime` after they began, or `idle` after they were last used.
+
+    By the database's clock, which all workers share.
+    """
+
+    def __init__(self, database: Database, lifetime: timedelta, idle: timedelta) -> None:
+        self._database = database
+        self._lifetime = lifetime
+        self._idle = idle
+
+    async def begin(self, session: Session) -> None:
+        """Store it, and its user unless they are known. What has expired of theirs is deleted."""
+        user = ensure_user(session.user_id).cte("ensured_user")
+        await self._database.write(
+            session.user_id,
+            self.sweep(session.user_id),
+            new_session(session).add_cte(user),
+        )
+
+    async def find(self, user_id: str, session_id: str) -> Session | None:
+        """The session, unless it has ended; it has been used now."""
+        this = _one(user_id, session_id)
+        was_seen_long_ago = SessionRow.seen_at < now() - min(SEEN_EVERY, self._idle / 2)
+        rows = await self._database.fetch(
+            user_id,
+            select(SessionRow.name, was_seen_long_ago.label("is_stale")).where(
+                this, ~self._has_ended()
+            ),
+        )
+        if not rows:
+            return None
+        if rows[0].is_stale:
+            await self._database.fetch(
+                user_id, update(SessionRow).where(this).values(seen_at=now())
+            )
+        return Session(user_id, session_id, rows[0].name)
+
+    async def end(self, user_id: str, session_id: str) -> None:
+        await self._database.write(user_id, delete(SessionRow).where(_one(user_id, session_id)))
+
+    async def end_all(self, user_id: str) -> None:
+        await self._database.write(user_id, end_sessions(user_id))
+
+    def sweep(self, user_id: str) -> Delete:
+        """The statement that deletes what has expired of this user's."""
+        return delete(SessionRow).where(SessionRow.user_id == user_id, self._has_ended())
+
+    def _has_ended(self) -> ColumnElement[bool]:
+        return (SessionRow.created_at < now() - self._lifetime) | (
+            SessionRow.seen_at < now() - self._idle
+        )
+
+
+def new_session(session: Session) -> Insert:
+    """The statement that stores it. Once more does no harm: a dead connection has it tried again."""
+    return (
+        insert(SessionRow)
+        .values(user_id=session.user_id, id=session.id, name=session.name)
+        .on_conflict_do_nothing()
+    )
+
+
+def end_sessions(user_id: str) -> Delete:
+    """The statement that ends all sessions of this user."""
+    return delete(SessionRow).where(SessionRow.user_id == user_id)
+
+
+def _one(user_id: str, session_id: str) -> ColumnElement[bool]:
+    return and_(SessionRow.user_id == user_id, SessionRow.id == session_id)
