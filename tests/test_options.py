@@ -28,6 +28,7 @@ TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
+    "page": r"agent/tools/page|tools\.page|\bPAGE\b|look_at_page|set_color_scheme|lookAtPage",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
 }
@@ -36,6 +37,7 @@ WITHOUT = {
     "notes": {"agent_tools": "web_search"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},
+    "page": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
 }

@@ -1,12 +1,15 @@
 """What a tool can reach while a turn runs."""
 
 import asyncio
+from typing import Any
 
-from chatkit.agents import AgentContext
+from agents.tool_context import ToolContext
+from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
 from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
+from app.agent.refusal import ToolRefusal
 from app.chat.clock import now
 from app.chat.context import RequestContext
 from app.db import Database
@@ -22,6 +25,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
+    _asked: str | None = PrivateAttr(default=None)
 
     @property
     def user_id(self) -> str:
@@ -50,6 +54,22 @@ class TurnContext(AgentContext[RequestContext]):
         """The widgets that tools showed since the last take."""
         shown, self._shown = self._shown, []
         return shown
+
+    def ask_page(self, call: ToolContext[Any], **params: Any) -> str:
+        """Let the page's client tool of the same name answer this call of the model.
+
+        The turn ends here, and goes on with what the page says.
+        """
+        if self.client_tool_call is not None:
+            raise ToolRefusal("the page does one thing at a time. Call it again later.")
+        self.client_tool_call = ClientToolCall(name=call.tool_name, arguments=params)
+        self._asked = call.tool_call_id
+        return "The page is asked."
+
+    @property
+    def asked_call_id(self) -> str | None:
+        """The call that the page was asked to answer."""
+        return self._asked
 
     async def stream(self, event: ThreadStreamEvent) -> None:
         self._delivery.sent(event)

@@ -3,6 +3,7 @@
 Once the stream has opened, the status is 200 and a refusal is only an event in it.
 """
 
+import json
 from dataclasses import replace
 
 from chatkit.types import (
@@ -156,6 +157,9 @@ class Admission:
         self, request: ThreadsAddClientToolOutputReq, context: RequestContext
     ) -> None:
         thread_id = request.params.thread_id
+        limit = self._settings.message_chars
+        if len(json.dumps(request.params.result, ensure_ascii=False)) > limit:
+            raise MessageTooLong(f"A result has at most {limit} characters.")
         await self._check_writable(thread_id, context)
         newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
         match newest.data:

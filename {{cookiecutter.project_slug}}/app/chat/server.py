@@ -12,11 +12,13 @@ from chatkit.types import (
     AssistantMessageContentPartAdded,
     AssistantMessageItem,
     ChatKitReq,
+    ClientToolCallItem,
     FeedbackKind,
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
+    ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
@@ -34,7 +36,7 @@ from app.agent.tools.base import tell_missing_tool
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
-from app.chat.history import History, tokens_of
+from app.chat.history import History, Remembered, answered, tokens_of
 from app.chat.progress import Progress, close_workflow, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
@@ -111,6 +113,10 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> None:
         """Keep what was said and shown until the user stopped it, or the server had to."""
         run = _run_of(context)
+        pending = {item.id: item for item in pending_items}
+        # (The SDK knows nothing of a workflow that an earlier turn began.)
+        pending = {i.id: i for i in run.drafts.values() if isinstance(i, WorkflowItem)} | pending
+        pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
         if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
@@ -143,11 +149,15 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def _answer(
         self, turn: TurnContext, run: Run, message: UserMessageItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
-        choice = self._choice(message)
         history = await self._history.load(turn.thread.id, turn.request_context)
+        if message is None:
+            _go_on(turn, run, history)
+        for item in _left_open(turn, run, history):
+            yield ThreadItemReplacedEvent(item=item)
+        choice = self._choice(message, history)
         result = Runner.run_streamed(
             build_agent(self._settings, self._models.get(choice.model), choice),
-            history,
+            history.input,
             context=turn,
             max_turns=self._settings.max_turns,
             hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
@@ -182,7 +192,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             raise friendly(error) from error
         finally:
             progress.stop()
-            _count(run, result, history)
+            _count(run, result, history.input)
 
     async def _events(
         self, turn: TurnContext, progress: Progress
@@ -194,18 +204,26 @@ class ChatServer(ChatKitServer[RequestContext]):
             # At once: a stop must not lose them, and nothing may follow a client tool's call.
             for call in progress.take_finished_calls():
                 yield ThreadItemDoneEvent(item=call)
+            match event:
+                case ThreadItemDoneEvent(item=ClientToolCallItem() as asked):
+                    # The SDK takes the id of whichever call the model made last.
+                    asked.call_id = turn.asked_call_id or asked.call_id
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
         if turn.workflow_item is not None and turn.client_tool_call is None:
             yield close_workflow(turn.workflow_item)
 
-    def _choice(self, message: UserMessageItem | None) -> Choice:
-        """The user's model and tool. What has left the offer since falls back to the default."""
-        options = message.inference_options if message else None
+    def _choice(self, message: UserMessageItem | None, history: Remembered) -> Choice:
+        """The user's model and tool. What has left the offer since falls back to the default.
+
+        A turn that goes on keeps the model of its message; the tool has been called.
+        """
+        asked = message or history.message
+        options = asked.inference_options if asked else None
         offered = self._settings.offered_models
         model = options.model if options and options.model in offered else None
-        wanted = options.tool_choice.id if options and options.tool_choice else None
+        wanted = options.tool_choice.id if message and options and options.tool_choice else None
         tool = next((t for t in usable_tools(self._settings) if t.id == wanted), None)
         return Choice(model or offered[0], tool)
 
@@ -240,6 +258,23 @@ def title_from(message: UserMessageItem) -> str | None:
 def _run_of(context: RequestContext) -> Run:
     assert context.run is not None, "admission gives one to every request that streams"
     return context.run
+
+
+def _go_on(turn: TurnContext, run: Run, history: Remembered) -> None:
+    """Take up the workflow of the turn that had to wait for the page."""
+    if history.open_workflows:
+        turn.workflow_item = history.open_workflows[-1]
+        run.drafts[turn.workflow_item.id] = turn.workflow_item.model_copy(deep=True)
+
+
+def _left_open(turn: TurnContext, run: Run, history: Remembered) -> list[ThreadItem]:
+    """What waits for a page that never answered, closed; nothing of an answer to be replaced."""
+    if run.retry is not None:
+        return []
+    current = turn.workflow_item.id if turn.workflow_item else None
+    workflows = [item for item in history.open_workflows if item.id != current]
+    closed: list[ThreadItem] = [close_workflow(item).item for item in workflows]
+    return [*closed, *map(answered, history.unanswered_calls)]
 
 
 async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadStreamEvent]:

@@ -10,6 +10,8 @@ export interface PageConfig {
   disclaimer: string;
   prompts: StartScreenPrompt[];
   tools: ToolOption[];
+  clientTools: string[];
+  effects: string[];
   models: ModelOption[];
   api: Api;
   scriptUrl: string;
@@ -91,6 +93,16 @@ export interface TokenOptions {
   refresh: boolean;
 }
 
+/** Functions that the backend calls by name, with an object of JSON that it made. */
+export type PageFunctions = Record<string, (data: Record<string, unknown>) => any>;
+
+/** Set by a host page that has functions of its own for the backend to call. */
+export interface ChatPageFunctions {
+  /** Each returns an object of JSON, or a promise of one: the model reads it. */
+  clientTools?: PageFunctions;
+  effects?: PageFunctions;
+}
+
 /** What the page offers to a host's own buttons. */
 export interface ChatPage {
   /** Sends the next messages to this tool, until called with another id or null. */
@@ -102,6 +114,7 @@ export interface ChatPage {
 declare global {
   interface Window {
     chatAuth?: ChatAuth;
+    chatPage?: ChatPageFunctions;
     chat?: ChatPage;
   }
 }

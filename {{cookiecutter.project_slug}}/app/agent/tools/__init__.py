@@ -10,6 +10,10 @@ from app.agent.tools.chart import CHART
 from app.agent.tools.notes import NOTES
 
 # {%- endif +%}
+# {%- if ",page," in cookiecutter.__tools +%}
+from app.agent.tools.page import PAGE
+
+# {%- endif +%}
 # {%- if ",web_search," in cookiecutter.__tools +%}
 from app.agent.tools.web_search import WEB_SEARCH
 
@@ -25,5 +29,8 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",chart," in cookiecutter.__tools %}
     CHART,
+    # {% endif %}
+    # {% if ",page," in cookiecutter.__tools %}
+    PAGE,
     # {% endif %}
 )

@@ -19,6 +19,7 @@ from agents import (
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
+from app.agent.refusal import ToolRefusal
 from app.chat.text import storable
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,6 @@ class DemoCall:
     arguments: Mapping[str, object]
 
 
-class ToolRefusal(Exception):
-    """What the model asks for cannot be done; the message says why, in one line that it reads."""
-
-
 def no_demo(_text: str) -> DemoCall | None:
     return None
 
@@ -53,6 +50,8 @@ class AgentTool:
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
     `response_include` asks the Responses API for more of what a hosted tool did.
+    `client_tools` and `effects` name what the page has to have for it: the functions that it
+    answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
     """
 
     id: str
@@ -67,6 +66,8 @@ class AgentTool:
     demo_reply: str | None = None
     responses_api_only: bool = False
     response_include: Sequence[ResponseIncludable] = ()
+    client_tools: Sequence[str] = ()
+    effects: Sequence[str] = ()
 
 
 def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:

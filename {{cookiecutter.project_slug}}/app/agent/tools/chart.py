@@ -9,7 +9,8 @@ from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
 from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, ToolRefusal, agent_function
+from app.agent.refusal import ToolRefusal
+from app.agent.tools.base import AgentTool, DemoCall, agent_function
 
 MAX_POINTS = 200
 MAX_SERIES = 7  # as many colours as ChatKit tells apart

@@ -30,15 +30,22 @@ function page() {
   const tool = new ToolPrefix();
   const runs = { end: mock.fn() };
   const follower = { threadLoads: mock.fn(), threadChanges: mock.fn() };
-  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower);
+  const effect = mock.fn();
+  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, effect);
   const observer = new EventObserver(element, handlers);
   observer.start();
   const fire = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
-  return { busy, diagnostics, fire, follower, handlers, memory, observer, runs, tool };
+  return { busy, diagnostics, effect, fire, follower, handlers, memory, observer, runs, tool };
 }
 
 test("each of the thirteen events has its handler", () => {
   assert.deepEqual(Object.keys(page().handlers).sort(), EVENTS);
+});
+
+test("an effect of the backend's is run", () => {
+  const { effect, fire } = page();
+  fire("chatkit.effect", { name: "blink", data: { times: 2 } });
+  assert.deepEqual(effect.mock.calls[0].arguments[0], { name: "blink", data: { times: 2 } });
 });
 
 test("an answer and a load keep the page busy", () => {

@@ -16,9 +16,10 @@
  * @param {ToolPrefix} tool
  * @param {RunObserver} runs
  * @param {RunFollower} follower
+ * @param {(effect: NamedDetail) => void} runEffect
  * @returns {EventHandlers}
  */
-export function eventHandlers(busy, diagnostics, memory, tool, runs, follower) {
+export function eventHandlers(busy, diagnostics, memory, tool, runs, follower, runEffect) {
   return {
     "chatkit.ready": () => diagnostics.frameIsReady(),
     "chatkit.error": ({ error }) => {
@@ -45,7 +46,7 @@ export function eventHandlers(busy, diagnostics, memory, tool, runs, follower) {
     },
     "chatkit.history.open": () => log("chatkit.history.open"),
     "chatkit.history.close": () => log("chatkit.history.close"),
-    "chatkit.effect": (detail) => log("chatkit.effect", detail),
+    "chatkit.effect": runEffect,
     "chatkit.deeplink": (detail) => log("chatkit.deeplink", detail),
     "chatkit.log": (detail) => log("chatkit.log", detail),
   };

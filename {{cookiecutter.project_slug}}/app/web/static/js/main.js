@@ -1,5 +1,5 @@
 /** @import { Api } from "./api.js" */
-/** @import { Fetch, PageConfig } from "../../types" */
+/** @import { Fetch, NamedDetail, PageConfig } from "../../types" */
 
 import { createFetch, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
@@ -11,6 +11,7 @@ import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
 import { refusalHandler, withRefusals } from "./refusals.js";
+import { Registry, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { RunObserver } from "./runs.js";
 import { sessionId } from "./session.js";
@@ -41,7 +42,7 @@ async function start() {
   if (config.user === null) diagnostics.show("unauthenticated");
 
   const url = new URL(config.api.url, location.href);
-  const fetch = connect(backend(url));
+  const fetch = connect(backend(url), runFrom(effects(config)));
   memory.open(config.user);
   await memory.verify(url, fetch);
 
@@ -54,14 +55,15 @@ async function start() {
  * Joins the element's events and requests.
  *
  * @param {Api} api
+ * @param {(effect: NamedDetail) => void} runEffect
  * @returns {Fetch} the one for the element
  */
-function connect(api) {
+function connect(api, runEffect) {
   const send = createFetch(api);
   const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
   const runs = new RunObserver(api.url, send, beacon, window);
   const follower = new RunFollower(api.url, send, element, busy, document);
-  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower);
+  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, runEffect);
   const refused = refusalHandler(notice, follower, memory, busy, element);
   new EventObserver(element, handlers).start();
   runs.start();
@@ -73,14 +75,27 @@ function connect(api) {
  * @param {Fetch} fetch
  */
 function keepOptions(config, fetch) {
+  const answer = answerFrom(clientTools(config));
   const applyOptions = () => {
     const theme = readTheme(getComputedStyle(document.documentElement));
-    element.setOptions(chatOptions(config, theme, memory.threadId, fetch));
+    element.setOptions(chatOptions(config, theme, memory.threadId, fetch, answer));
     document.documentElement.dataset.radius = theme.radius;
     document.documentElement.dataset.density = theme.density;
   };
   new SchemeObserver(() => busy.whenIdle().then(applyOptions)).start();
   applyOptions();
+}
+
+/** @param {PageConfig} config */
+function clientTools(config) {
+  const load = (/** @type {string} */ name) => import(`./client-tools/${name}.js`);
+  return new Registry(config.clientTools, () => window.chatPage?.clientTools, load);
+}
+
+/** @param {PageConfig} config */
+function effects(config) {
+  const load = (/** @type {string} */ name) => import(`./effects/${name}.js`);
+  return new Registry(config.effects, () => window.chatPage?.effects, load);
 }
 
 /**
