@@ -266,6 +266,97 @@ def test_the_systems_scheme_switches_page_and_chat_together(chat: ChatPage) -> N
     assert body.evaluate("body => getComputedStyle(body).backgroundColor") != light
 
 
+def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visitor) -> None:
+    chat = visitor.tab().open()
+    element = chat.page.locator("openai-chatkit")
+    button = chat.button("Dark colours")
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+    button.click()
+
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(element).to_have_attribute("data-scheme", "dark")
+    other = visitor.tab().open()
+    expect(other.page.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
+    expect(other.page.locator("html")).to_have_css("color-scheme", "dark")
+
+    button.click()
+    expect(element).to_have_attribute("data-scheme", "light")
+
+
+def test_a_bad_value_in_the_theme_is_named_and_ignored(chat: ChatPage) -> None:
+    def with_bad_radius(route: Route) -> None:
+        css = route.fetch().text()
+        route.fulfill(
+            body=css.replace("--chat-radius: round", "--chat-radius: square"),
+            content_type="text/css",
+        )
+
+    chat.page.route("**/static/theme.css", with_bad_radius)
+
+    chat.open()
+
+    chat.expect_complaint("--chat-radius: square is ignored, because it is not one of pill")
+
+
+def test_the_url_names_the_thread(visitor: Visitor) -> None:
+    chat = visitor.tab().open().say("first")
+    thread = chat.heard("thread.change")[0]["threadId"]
+    expect(chat.page).to_have_url(f"/?thread={thread}")
+
+    chat.button("New chat").click()
+    expect(chat.page).to_have_url("/")
+    chat.say("second")
+
+    linked = visitor.tab().open(f"/?thread={thread}")
+    expect(linked.messages).to_have_text(["first"])
+
+
+def test_a_thread_of_somebody_else_is_dropped_from_the_url(
+    chat: ChatPage, visit: Visit, server: Application
+) -> None:
+    theirs = visit(server).tab().open().say("a secret")
+    path = theirs.page.url.removeprefix(server.url)
+
+    chat.open(path)
+
+    expect(chat.page).to_have_url("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    chat.expect_complaint("404")
+
+
+def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
+    chat.page.goto("/")
+    chat.page.evaluate("window.chat.send('hello', { tool: 'notes' })")
+    chat.when_ready()
+    expect(chat.workflows).to_contain_text("Reading your notes")
+    expect(chat.answers).to_have_count(1)
+
+    # While that answer may still stream.
+    chat.page.evaluate("window.chat.newThread()")
+    expect(chat.messages).to_have_count(0)
+
+    chat.page.evaluate("window.chat.close()")
+    expect(chat.composer).to_be_hidden()
+    chat.page.evaluate("window.chat.open()")
+    expect(chat.composer).to_be_focused()
+
+
+def test_a_link_in_an_answer_calls_the_sites_function(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.evaluate("""window.chatPage = {
+        deeplinks: { order: ({ id }) => { document.title = `Order ${id}`; } },
+    }""")
+
+    chat.say("see [your order](chatkit-link://order?id=7) and [this](chatkit-link://nothing)")
+    chat.answers.get_by_role("button", name="your order").click()
+    expect(chat.page).to_have_title("Order 7")
+
+    chat.answers.get_by_role("button", name="this", exact=True).click()
+    expect(chat.page).to_have_title("Order 7")
+    chat.expect_complaint("deeplink nothing")
+
+
 def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
     first, second = visitor.tab().open(), visitor.tab().open()
     first.say("one")

@@ -101,10 +101,25 @@ export interface ChatPageFunctions {
   /** Each returns an object of JSON, or a promise of one: the model reads it. */
   clientTools?: PageFunctions;
   effects?: PageFunctions;
+  /** For links in answers to `chatkit-link://name?…`, with what follows the question mark. */
+  deeplinks?: PageFunctions;
 }
 
-/** What the page offers to a host's own buttons. */
+export interface SendOptions {
+  tool?: string;
+  model?: string;
+  newThread?: boolean;
+}
+
+/** What the page offers to the site around it. The promises wait until the chat is ready and idle. */
 export interface ChatPage {
+  /** Shows the chat and puts the cursor into it. */
+  open(): Promise<void>;
+  /** Hides the chat; what streams goes on. The focus returns to where it was before `open`. */
+  close(): void;
+  newThread(): Promise<void>;
+  /** Sends a message of the user's. */
+  send(text: string, options?: SendOptions): Promise<void>;
   /** Sends the next messages to this tool, until called with another id or null. */
   selectTool(id: string | null): void;
   /** True while a thread loads or an answer streams: the element's methods reject then. */

@@ -26,16 +26,17 @@ function page() {
   const element = new EventTarget();
   const busy = new Busy();
   const diagnostics = { frameIsReady: mock.fn(), frameFailed: mock.fn() };
-  const memory = new ThreadMemory(memoryStore());
+  const memory = new ThreadMemory(memoryStore(), { threadId: null });
   const tool = new ToolPrefix();
   const runs = { end: mock.fn() };
   const follower = { threadLoads: mock.fn(), threadChanges: mock.fn() };
   const effect = mock.fn();
-  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, effect);
+  const deeplink = mock.fn();
+  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, effect, deeplink);
   const observer = new EventObserver(element, handlers);
   observer.start();
   const fire = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
-  return { busy, diagnostics, effect, fire, follower, handlers, memory, observer, runs, tool };
+  return { busy, deeplink, diagnostics, effect, fire, follower, handlers, memory, observer, runs, tool };
 }
 
 test("each of the thirteen events has its handler", () => {
@@ -119,4 +120,10 @@ test("ready is passed on, until the observer stops", () => {
   observer.stop();
   fire("chatkit.ready");
   assert.equal(diagnostics.frameIsReady.mock.callCount(), 1);
+});
+
+test("a deeplink is passed on with its name and data", () => {
+  const { deeplink, fire } = page();
+  fire("chatkit.deeplink", { name: "order", data: { id: "7" } });
+  assert.deepEqual(deeplink.mock.calls[0].arguments, [{ name: "order", data: { id: "7" } }]);
 });

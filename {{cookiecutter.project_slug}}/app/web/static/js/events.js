@@ -17,9 +17,19 @@
  * @param {RunObserver} runs
  * @param {RunFollower} follower
  * @param {(effect: NamedDetail) => void} runEffect
+ * @param {(deeplink: NamedDetail) => void} runDeeplink
  * @returns {EventHandlers}
  */
-export function eventHandlers(busy, diagnostics, memory, tool, runs, follower, runEffect) {
+export function eventHandlers(
+  busy,
+  diagnostics,
+  memory,
+  tool,
+  runs,
+  follower,
+  runEffect,
+  runDeeplink,
+) {
   return {
     "chatkit.ready": () => diagnostics.frameIsReady(),
     "chatkit.error": ({ error }) => {
@@ -47,7 +57,7 @@ export function eventHandlers(busy, diagnostics, memory, tool, runs, follower, r
     "chatkit.history.open": () => log("chatkit.history.open"),
     "chatkit.history.close": () => log("chatkit.history.close"),
     "chatkit.effect": runEffect,
-    "chatkit.deeplink": (detail) => log("chatkit.deeplink", detail),
+    "chatkit.deeplink": runDeeplink,
     "chatkit.log": (detail) => log("chatkit.log", detail),
   };
 }
