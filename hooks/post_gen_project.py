@@ -22,6 +22,14 @@ SESSION_FILES = (
     "migrations/versions/0003_sessions.py",
     "tests/auth/test_sessions.py",
 )
+# Of those in which cookies, which a browser adds by itself, say who is asking.
+ORIGIN_FILES = ("app/auth/same_origin.py", "tests/auth/test_same_origin.py")
+# Of those that read signed tokens.
+TOKEN_FILES = (
+    "app/auth/tokens.py",
+    "tests/auth/identity_provider.py",
+    "tests/auth/test_tokens.py",
+)
 
 # Files that only exist for some answers. One stays if any chosen option names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -53,10 +61,12 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/auth/anonymous.py",
             "app/auth/cookies.py",
             "tests/auth/test_anonymous.py",
+            *ORIGIN_FILES,
         ),
-        "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py"),
-        "oidc": SESSION_FILES,
-        "password": SESSION_FILES,
+        "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),
+        "oidc": (*SESSION_FILES, *ORIGIN_FILES),
+        "password": (*SESSION_FILES, *ORIGIN_FILES),
+        "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
     },
     "license": {
         "MIT": ("LICENSE",),

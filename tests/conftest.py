@@ -151,7 +151,17 @@ def copy_template(target: Path) -> None:
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would decide for the project under test."""
-    ours = ("CHATKIT_", "DATABASE_URL", "OPENAI_", "PYTEST_", "VIRTUAL_ENV", "JWT_", "GIT_")
+    ours = (
+        "CHATKIT_",
+        "DATABASE_URL",
+        "OPENAI_",
+        "PYTEST_",
+        "VIRTUAL_ENV",
+        "JWT_",
+        "PROXY_",
+        "ALLOWED_",
+        "GIT_",
+    )
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return inherited | QUIET | {"UV": tool("uv")}
 

@@ -2,8 +2,11 @@
 
 import ast
 import os
+from pathlib import Path
 
+from conformance import check_conformance, check_doors
 from conftest import REPO, BakedProject
+from serving import visited
 
 GIT_STATUS = """
 import subprocess
@@ -47,6 +50,13 @@ class EveryProject:
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
+
+    def test_its_api_is_what_its_openapi_document_says(
+        self, project: BakedProject, tmp_path: Path
+    ) -> None:
+        with visited(project) as visitor:
+            check_doors(visitor)
+            check_conformance(visitor, tmp_path)
 
     def test_its_migrations_go_down_to_nothing_and_up_again(self, project: BakedProject) -> None:
         project.run("alembic", "check")

@@ -12,8 +12,7 @@ import pytest
 from chromium import ChatPage, Visitor, launched, message, website
 from conftest import BakedProject, generate
 from playwright.sync_api import Browser, Route, expect
-from served import Application
-from test_projects import START
+from serving import START, Application
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from conftest import QUESTIONS, BakedProject, generate, npm_install
-from served import Application
-from test_projects import START
+from serving import START, Application
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ OPTIONS = [
 ]
 
 # The one dependency that an option brings, if any.
-DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]"}
+DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]", "proxy": "pyjwt[crypto]"}
 
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
@@ -31,6 +31,7 @@ TRACES = {
     "page": r"agent/tools/page|tools\.page|\bPAGE\b|look_at_page|set_color_scheme|lookAtPage",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
+    "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
 }
 
 WITHOUT = {
@@ -40,6 +41,7 @@ WITHOUT = {
     "page": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
+    "proxy": {"auth_style": "anonymous"},
 }
 
 PRINT_NAMES = """

@@ -5,17 +5,15 @@ Each is made the hard way, so that what may go wrong on a user's machine has gon
 
 import json
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
-from conftest import PRESETS, BakedProject, check, clean_environment, generate
+from conftest import PRESETS, BakedProject, check, generate
 from every_project import EveryProject
 from image import command_of, copy_into_image, read_stages
+from serving import START, answers, served
 from sqlalchemy.engine import make_url
 from test_hooks import without_uv
 
@@ -27,11 +25,6 @@ from app.dev.postgres import Postgres
 command = [*Postgres(POSTGRES_DIR).psql_command(), "-X", "-A", "-t", "-c", sys.argv[1]]
 done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
 print(json.dumps(done.stdout.split()))
-"""
-START = """
-from app.dev.paths import POSTGRES_DIR
-from app.dev.postgres import Postgres
-print(Postgres(POSTGRES_DIR).start())
 """
 
 pytestmark = pytest.mark.slow
@@ -88,7 +81,8 @@ def everything(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         refused = project.run("python", "-m", "app", "dev", check=False)
         assert "Port 8000 is taken" in refused
 
-    yield project
+    # All of them once; elsewhere a few hundred do.
+    yield replace(project, environment={"HOSTILE_REQUESTS": "10000"})
 
     project.run("python", "-m", "app", "db", "stop")
 
@@ -172,33 +166,6 @@ def secrets(project: BakedProject) -> dict[str, str]:
     """What compose hands in from `.env`."""
     lines = [line for line in project.text(".env").splitlines() if not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines if line)
-
-
-@contextmanager
-def served(project: BakedProject, command: list[str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        [str(project.path / ".venv" / "bin" / command[0]), *command[1:]],
-        cwd=project.path,
-        env=clean_environment() | project.environment,
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def answers(url: str) -> bool:
-    """True once it says 200; False after a minute of anything else."""
-    for _ in range(120):
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return True
-        except httpx.TransportError:
-            pass
-        time.sleep(0.5)
-    return False
 
 
 def tables(project: BakedProject) -> list[str]:

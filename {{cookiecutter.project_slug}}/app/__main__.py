@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="bearer token for --url; twice, for two users (or SMOKE_TOKENS, comma-separated)",
     )
+    smoke.add_argument(
+        "--cookie",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="cookies of somebody who is signed in at --url; twice, for two users",
+    )
 
     doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
     doctor.add_argument("--port", type=int, default=8000)
@@ -111,7 +118,8 @@ def _smoke(options: argparse.Namespace) -> int:
     from app.dev.smoke import smoke
 
     tokens = options.token or [t for t in os.environ.get("SMOKE_TOKENS", "").split(",") if t]
-    return smoke(options.url, tokens)
+    users = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    return smoke(options.url, users or [{"Cookie": cookie} for cookie in options.cookie])
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -7,11 +7,13 @@ a detail or two beside the message.
 import logging
 from collections.abc import Mapping
 from math import ceil
+from typing import Any
 
 from chatkit.store import NotFoundError as ChatKitNotFoundError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app.db import DatabaseAway
@@ -44,8 +46,12 @@ class Unauthenticated(AppError):
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
-class ThreadNotWritable(AppError):
+class Forbidden(AppError):
     status = 403
+    code = "forbidden"
+
+
+class ThreadNotWritable(Forbidden):
     code = "thread_not_writable"
 
 
@@ -121,6 +127,31 @@ class Unavailable(AppError):
 
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
+
+
+class ErrorDetail(BaseModel):
+    """`code` is for programs and stays, `message` is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    error: ErrorDetail
+    request_id: str
+
+
+def refusals(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a route that may raise these: its `responses`."""
+    codes: dict[int, list[str]] = {}
+    for error in errors:
+        codes.setdefault(error.status, []).append(f"`{error.code}`")
+    return {
+        status: {"model": ErrorBody, "description": " or ".join(names)}
+        for status, names in codes.items()
+    }
 
 
 def install_error_handlers(app: FastAPI) -> None:

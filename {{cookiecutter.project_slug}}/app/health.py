@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.chat.runs import Runs
 from app.config import Settings
 from app.db import EVERYBODY, VERSION_TABLE, Database
-from app.errors import Unavailable
+from app.errors import DatabaseUnavailable, Unavailable, refusals
 from app.migrations import is_behind
 from app.row_security import is_walled_in
 
@@ -16,11 +16,13 @@ router = APIRouter()
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
+    """The process lives."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
 async def readyz(request: Request) -> dict[str, str]:
+    """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
     runs: Runs = request.app.state.runs
     if runs.is_draining:
         raise Unavailable("This server is about to stop.")

@@ -6,11 +6,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app import health
 from app.agent.models import ModelSource
-from app.auth import STYLES
+from app.auth import CHECKS, STYLES
 from app.auth.base import Authenticator
 from app.chat import router as chat
 from app.chat.admission import Admission
@@ -50,7 +50,13 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
 
-    app = FastAPI(title="Chat", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Chat",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(check()) for check in CHECKS],
+    )
     app.state.settings = settings
     app.state.database = database
     app.state.models = models

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from agents import Model
+from dotenv import dotenv_values
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -22,12 +23,12 @@ from app.agent.models import ModelSource
 from app.config import EnvSettings, Settings
 from app.db import Database
 from app.dev.credentials import sample_credentials
+from app.dev.env_file import write_env_file
 from app.dev.migrate import upgrade
+from app.dev.paths import PROJECT_ROOT
 from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
-
-SECRET = "a secret that only the tests know, and long enough"  # noqa: S105
 
 
 @pytest.fixture(scope="session")
@@ -72,16 +73,18 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_from_outside() -> Iterator[None]:
-    """Neither `.env` nor the shell decides what the tests see."""
+def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither `.env` nor the shell decides what the tests see, but what setup writes does."""
+    env = tmp_path_factory.mktemp("settings") / ".env"
     with pytest.MonkeyPatch.context() as patch:
         for settings in _every_settings_class(EnvSettings):
             patch.setitem(settings.model_config, "env_file", None)
             prefix = settings.model_config.get("env_prefix", "")
             for name in settings.model_fields:
                 patch.delenv(f"{prefix}{name}".upper(), raising=False)
-        patch.setenv("SECRET_KEY", SECRET)
-        patch.setenv("JWT_SECRET", SECRET)
+        write_env_file(env, PROJECT_ROOT / ".env.example")
+        for name, value in dotenv_values(env).items():
+            patch.setenv(name, value or "")
         yield
 
 
@@ -162,11 +165,12 @@ async def visiting(
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
+async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
     """Serve over real HTTP on a free port of this machine; gives the base URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **options)
+        server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
             await asyncio.sleep(0.01)

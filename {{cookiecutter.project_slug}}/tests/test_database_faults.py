@@ -15,7 +15,7 @@ import pytest
 from app.config import Settings
 from app.db import Database
 from app.dev.migrate import upgrade
-from app.dev.postgres import Postgres
+from app.dev.postgres import Postgres, PostgresError
 from app.main import create_app
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import ended, open_stream, status, stored_answer
@@ -168,6 +168,22 @@ async def test_a_full_disk_is_told_and_survived(settings: Settings, small_disk: 
             assert (await visitor.say("hello")).answer
     finally:
         await asyncio.to_thread(postgres.destroy)
+
+
+def test_a_first_start_on_a_full_disk_gives_a_clear_line(small_disk: Path) -> None:
+    fill(small_disk / "ballast")
+    with pytest.raises(PostgresError, match="The disk is full"):
+        Postgres(small_disk / "data").start()
+
+
+def test_a_data_folder_that_became_read_only_gives_a_clear_line(small_disk: Path) -> None:
+    postgres = Postgres(small_disk / "data")
+    postgres.start()
+    postgres.stop()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for folder in ("data", "another"):
+        with pytest.raises(PostgresError, match="move the project where you can write"):
+            Postgres(small_disk / folder).start()
 
 
 def fill(file: Path) -> None:

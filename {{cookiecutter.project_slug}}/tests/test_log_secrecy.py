@@ -11,6 +11,7 @@ from agents import Model
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
+from app.agent.demo import DemoModel
 from app.agent.tools.base import AgentTool, agent_function
 from app.chat.store import SqlStore
 from app.config import Settings
@@ -18,6 +19,7 @@ from app.logs import DiscreetRecord
 from app.main import create_app
 from tests.conftest import Scripted, serving, visiting
 from tests.talk import message
+from tests.test_partitions import interrupted
 
 CANARY = "canary-4711"
 
@@ -104,6 +106,38 @@ async def test_a_turn(
     [secret] = [v for k, v in visitor.client.headers.items() if k in {"cookie", "authorization"}]
     assert secret.rpartition("=")[2].removeprefix("Bearer ") not in written
     assert expected in written
+
+
+@pytest.mark.parametrize("wish", ["stop", "leave"])
+async def test_an_answer_that_is_stopped_or_left(
+    with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], wish: str
+) -> None:
+    visitor = await with_model(DemoModel(0.02), log_level="DEBUG")
+    turn = await visitor.say("hello")
+    run_id = await interrupted(visitor, turn.thread_id, wish, f"{CANARY} " * 50)
+
+    written = log.text + "".join(capfd.readouterr())
+    assert f"/chatkit/runs/{run_id}/{wish}" in written
+    assert CANARY not in written
+
+
+async def test_a_sign_in_that_is_refused(
+    with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str]
+) -> None:
+    visitor = await with_model(DemoModel(0), log_level="DEBUG")
+    for name in {"cookie", "authorization"} & visitor.client.headers.keys():
+        visitor.client.headers[name] += f"-{CANARY}"
+    forged = [visitor.client.headers, {"Authorization": f"Bearer {CANARY}"}]
+    forged.append({"Authorization": f"Basic {CANARY}", "Cookie": f"{CANARY}={CANARY}"})
+    for headers in forged:
+        body = {"type": "threads.list", "params": {"after": CANARY}}
+        url = visitor.client.base_url.join("/chatkit")
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(url, json=body, headers=headers)).status_code == 401
+
+    written = log.text + "".join(capfd.readouterr())
+    assert '"POST /chatkit HTTP/1.1" 401' in written
+    assert CANARY not in written
 
 
 async def test_a_database_that_quotes_the_row(

@@ -7,26 +7,24 @@ say which partitions each of its statements touches.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from alembic import command
-from fastapi import FastAPI
-from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, UniqueConstraint, event
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
 from app.chat.models import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
 from app.config import Settings
-from app.db import TABLE_PREFIX, Base
+from app.db import Base
 from app.main import create_app
 from app.migrations import alembic_config
 from app.tables import owned_tables, owner_column
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
+from tests.plans import Recorder, connecting, explain, named_in
 from tests.talk import Visitor, is_text, message, streamed
 
 PARTITIONS = 4
@@ -85,30 +83,6 @@ def stamp(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.stamp(config, "head")
-
-
-@dataclass
-class Recorder:
-    """The statements that an application executes, with their parameters."""
-
-    seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-
-    def listen(self, app: FastAPI) -> None:
-        event.listen(app.state.database.engine.sync_engine, "before_cursor_execute", self._record)
-
-    def _record(
-        self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
-    ) -> None:
-        if isinstance(parameters, list):  # one statement, executed with each of them
-            parameters = parameters[0]
-        if named_in(statement):
-            self.seen.setdefault(statement, parameters)
-
-
-def named_in(statement: str) -> set[str]:
-    """The tables of ours that a statement names."""
-    words = set(re.findall(rf"\b{TABLE_PREFIX}\w+", statement))
-    return words & {table.name for table in owned_tables()}
 
 
 async def test_every_statement_touches_one_partition(
@@ -174,9 +148,11 @@ async def use_everything(visitor: Visitor) -> None:
         assert response.status_code == 200, f"{type_}: {response.text}"
 
 
-async def interrupted(visitor: Visitor, thread_id: str, wish: str) -> str:
+async def interrupted(
+    visitor: Visitor, thread_id: str, wish: str, text: str = "words " * 100
+) -> str:
     """Begin an answer, wish that in the middle of it, and wait until the thread is free."""
-    params = {"thread_id": thread_id, "input": message("words " * 100)}
+    params = {"thread_id": thread_id, "input": message(text)}
     body = {"type": "threads.add_user_message", "params": params}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
         run_id = str(response.headers["x-run-id"])
@@ -190,23 +166,6 @@ async def interrupted(visitor: Visitor, thread_id: str, wish: str) -> str:
             return run_id
         await asyncio.sleep(0.05)
     raise AssertionError("the answer goes on and on")
-
-
-@asynccontextmanager
-async def connecting(url: str) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        yield connection
-    await engine.dispose()
-
-
-async def explain(
-    connection: AsyncConnection, statement: str, parameters: tuple[Any, ...]
-) -> dict[str, Any]:
-    """The plan for these parameters, which is what decides between partitions."""
-    result = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-    plan: dict[str, Any] = result.scalar_one()[0]["Plan"]
-    return plan
 
 
 def tables_in(plan: dict[str, Any]) -> tuple[set[tuple[str, str]], set[str]]:

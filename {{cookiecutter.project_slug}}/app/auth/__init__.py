@@ -7,6 +7,14 @@ from app.auth.anonymous import AnonymousAuth
 # {% if cookiecutter.auth_style == "jwt" %}
 from app.auth.jwt import JwtAuth
 
+# {%- endif %}
+# {% if cookiecutter.auth_style == "proxy" %}
+from app.auth.proxy import ProxyAuth
+
+# {%- endif %}
+# {%- if cookiecutter.auth_style != "jwt" +%}
+from app.auth.same_origin import SameOrigin
+
 # {%- endif +%}
 
 STYLES = (
@@ -16,5 +24,18 @@ STYLES = (
     # {% endif %}
     # {% if cookiecutter.auth_style == "jwt" %}
     JwtAuth,
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "proxy" %}
+    ProxyAuth,
+    # {% endif %}
+)
+
+CHECKS = (
+    # What every request has to pass before its route is asked.
+    # {% if cookiecutter.auth_style == "jwt" %}
+    # (No page but the one that has the token can send it, as it could with a cookie: so none.)
+    # {% endif %}
+    # {% if cookiecutter.auth_style != "jwt" %}
+    SameOrigin,
     # {% endif %}
 )

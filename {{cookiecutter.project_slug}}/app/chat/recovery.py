@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.clock import now
 from app.chat.ids import new_id
-from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.progress import close_workflow
 from app.chat.run import is_answer
 from app.chat.run_store import STALE_SECONDS, RunStore, is_stale
@@ -106,7 +106,7 @@ async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
         .where(
             RunRow.user_id == run.user_id,
             RunRow.id == run.id,
-            RunRow.status == "running",
+            IS_RUNNING,
             is_stale(),
         )
         .values(status="interrupted", ended_at=func.now())

@@ -1,10 +1,11 @@
 """`POST /chatkit`: user and body, then process, then response. And what concerns its runs."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from chatkit.server import NonStreamingResult
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
 
 from app.auth.current import CurrentUser
 from app.chat.admission import Admission
@@ -17,9 +18,28 @@ from app.chat.server import ChatServer
 from app.chat.store import SqlStore
 from app.chat.text import storable
 from app.config import Settings
-from app.errors import InvalidRequest, RequestTooLarge
+from app.errors import (
+    DailyTokensUsed,
+    DatabaseUnavailable,
+    InvalidRequest,
+    MalformedRequest,
+    MessageTooLong,
+    NotFound,
+    RepeatedRequest,
+    RequestTooLarge,
+    RunInProgress,
+    ServerBusy,
+    ThreadNotWritable,
+    TooManyAnswers,
+    TooManyTurns,
+    Unauthenticated,
+    Unavailable,
+    refusals,
+)
 
-router = APIRouter()
+router = APIRouter(
+    responses=refusals(Unauthenticated, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable)
+)
 
 RUN_ID_HEADER = "X-Run-ID"
 _REQUEST_KEY = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -66,7 +86,50 @@ Threads = Annotated[SqlStore, Depends(_store)]
 AppSettings = Annotated[Settings, Depends(_settings)]
 
 
-@router.post("/chatkit")
+# What the SDK makes of a request, for OpenAPI: it has its own description of the kinds.
+PROTOCOL: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"type": {"type": "string"}, "params": {"type": "object"}},
+                    "required": ["type"],
+                }
+            }
+        },
+    }
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "JSON, or events while an answer is written",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+class RunningRun(BaseModel):
+    id: str
+    status: Literal["running"] = "running"
+
+
+class ThreadRun(BaseModel):
+    run: RunningRun | None
+
+
+@router.post(
+    "/chatkit",
+    openapi_extra=PROTOCOL,
+    responses=ANSWERS
+    | refusals(
+        MalformedRequest,
+        ThreadNotWritable,
+        *(RunInProgress, RepeatedRequest),
+        *(RequestTooLarge, MessageTooLong),
+        *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),
+    ),
+)
 async def chatkit(
     request: Request,
     user: CurrentUser,
@@ -75,6 +138,7 @@ async def chatkit(
     runs: LiveRuns,
     settings: AppSettings,
 ) -> Response:
+    """One request of ChatKit's protocol, as the page's element sends it."""
     chat_request = parse(await _body(request, settings.max_body_bytes))
     context = await admission.admit(
         chat_request.request,
@@ -99,6 +163,7 @@ async def chatkit(
 
 @router.post("/chatkit/runs/{run_id}/stop", status_code=204)
 async def stop(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
+    """The answer ends where it is, and what was said is kept."""
     await runs.wish(user.id, storable(run_id), "stop")
 
 
@@ -111,11 +176,11 @@ async def leave(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
 @router.get("/chatkit/threads/{thread_id}/run")
 async def running(
     thread_id: str, user: CurrentUser, threads: Threads, run_store: StoredRuns
-) -> dict[str, Any]:
+) -> ThreadRun:
     """The run that answers in this thread just now, if any."""
     thread = await threads.load_thread(storable(thread_id), RequestContext(user.id))
     run_id = await run_store.running(user.id, thread.id)
-    return {"run": {"id": run_id, "status": "running"} if run_id else None}
+    return ThreadRun(run=RunningRun(id=run_id) if run_id else None)
 
 
 async def _body(request: Request, limit: int) -> bytes:

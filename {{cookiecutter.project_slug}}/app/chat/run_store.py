@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.run import Run, Wish
 from app.chat.users import ensure_user
 from app.config import Settings
@@ -99,7 +99,7 @@ class RunStore:
         """Write down how it ended, unless another worker already gave it up."""
         statement = (
             update(RunRow)
-            .where(*_is(run), RunRow.status == "running")
+            .where(*_is(run), IS_RUNNING)
             .values(
                 status=run.status,
                 tokens_in=run.tokens_in,
@@ -130,7 +130,7 @@ class RunStore:
         """Running ones whose worker gives no sign of life: user_id, id, thread_id, and so on."""
         statement = (
             select(RunRow.user_id, RunRow.id, RunRow.thread_id, RunRow.start_seq, RunRow.request)
-            .where(RunRow.status == "running", is_stale())
+            .where(IS_RUNNING, is_stale())
             .order_by(RunRow.started_at)
             .limit(100)
         )
@@ -176,7 +176,7 @@ class RunStore:
         )
         number = func.generate_series(1, limits.running_answers_per_user).column_valued("number")
         taken = select(RunRow.slot).where(
-            RunRow.user_id == run.user_id, RunRow.status == "running", RunRow.slot == number
+            RunRow.user_id == run.user_id, IS_RUNNING, RunRow.slot == number
         )
         free = select(func.min(number).label("slot")).where(~taken.exists()).cte("free")
         seen = used.join(free, true())
@@ -277,7 +277,7 @@ def _is(run: Run) -> tuple[Any, ...]:
 
 def _running_in(user_id: str, thread_id: str) -> Select[Any]:
     return select(RunRow.id).where(
-        RunRow.user_id == user_id, RunRow.thread_id == thread_id, RunRow.status == "running"
+        RunRow.user_id == user_id, RunRow.thread_id == thread_id, IS_RUNNING
     )
 
 

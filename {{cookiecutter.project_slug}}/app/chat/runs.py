@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
+from random import uniform
 
 from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
@@ -169,7 +170,7 @@ class Runs:
     async def _checkpoints(self, run: Run) -> None:
         written = time.monotonic()
         while True:
-            await asyncio.sleep(self._round_seconds())
+            await asyncio.sleep(self._round_seconds() * uniform(0.8, 1.2))  # noqa: S311 — no secret
             if not run.has_changed and time.monotonic() - written < SILENT_SECONDS:
                 continue
             with suppress(DatabaseAway):

@@ -36,6 +36,8 @@ def serve(host: str, port: int) -> int:
             reload=True,
             reload_dirs=[str(PROJECT_ROOT / "app")],
             reload_includes=["*.py", "*.md"],
+            # Nothing stands in front that would have to be believed.
+            proxy_headers=False,
             ws="none",  # nothing here speaks WebSocket, and importing it takes time
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             log_level=settings.log_level.lower(),

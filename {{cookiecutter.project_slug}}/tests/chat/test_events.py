@@ -87,31 +87,6 @@ async def test_a_database_that_fails_in_the_stream_ends_it_with_an_error_event(
     assert "secret" not in str(turn.events)
 
 
-async def test_streams_hold_no_database_connection(with_model: Scripted) -> None:
-    class Waiting(DemoModel):
-        def __init__(self) -> None:
-            super().__init__(0)
-            self.all_wait = asyncio.Barrier(31)
-            self.go = asyncio.Event()
-
-        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            await self.all_wait.wait()
-            await self.go.wait()
-            async for event in super().stream_response(*args, **kwargs):
-                yield event
-
-    model = Waiting()
-    visitor = await with_model(model)
-    turns = [asyncio.create_task(visitor.say(f"question {n}")) for n in range(30)]
-    await asyncio.wait_for(model.all_wait.wait(), 20)
-
-    # 30 answers are open on a pool of 10, and the database still answers.
-    listed = await asyncio.wait_for(visitor.send("threads.list", limit=50), 5)
-    assert len(listed.json()["data"]) == 30
-    model.go.set()
-    assert all(turn.answer for turn in await asyncio.gather(*turns))
-
-
 async def test_a_reader_who_leaves_while_we_write_has_gone() -> None:
     gone = asyncio.Event()
 

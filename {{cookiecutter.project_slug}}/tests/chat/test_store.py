@@ -1,6 +1,8 @@
 """The store's own contract, where no request shows it."""
 
 import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +21,7 @@ from app.chat.models import ItemRow, ThreadRow
 from app.chat.store import SqlStore
 from app.chat.users import ensure_user
 from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
+from tests.test_hostile import everything_of
 
 OWNER = RequestContext("store-owner")
 FOREIGNER = RequestContext("store-foreigner")
@@ -30,7 +33,8 @@ async def store(database: Database) -> SqlStore:
     for owner in (OWNER, FOREIGNER):
         await database.write(owner.user_id, ensure_user(owner.user_id))
     store = SqlStore(database)
-    await store.delete_thread(THREAD.id, OWNER)
+    for owner in (OWNER, FOREIGNER):
+        await store.delete_thread(THREAD.id, owner)
     await store.save_thread(THREAD, OWNER)
     return store
 
@@ -67,29 +71,64 @@ async def test_our_own_times_are_aware(store: SqlStore, database: Database) -> N
     assert 0 <= age.total_seconds() < 60
 
 
-async def test_no_method_reaches_another_users_rows(store: SqlStore) -> None:
-    await store.add_thread_item(THREAD.id, hidden("mine"), OWNER)
-    attachment = FileAttachment(id="atc_mine", name="a.txt", mime_type="text/plain")
-    await store.save_attachment(attachment, OWNER)
+CANARY = "canary-4711"
+ATTACHMENT = FileAttachment(id="atc_mine", name=CANARY, mime_type="text/plain")
+STOLEN = THREAD.model_copy(update={"title": "stolen"})
 
-    for missing in (
-        store.load_thread(THREAD.id, FOREIGNER),
-        store.load_thread_items(THREAD.id, None, 10, "asc", FOREIGNER),
-        store.load_item(THREAD.id, "mine", FOREIGNER),
-        store.load_attachment("atc_mine", FOREIGNER),
-        store.save_feedback(THREAD.id, ["mine"], "positive", FOREIGNER),
-        store.retry_range(THREAD.id, "mine", FOREIGNER),
-    ):
+# Every method, called by somebody to whom nothing of it belongs.
+AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
+    "add_thread_item": lambda store: store.add_thread_item(THREAD.id, hidden("mine"), FOREIGNER),
+    "delete_attachment": lambda store: store.delete_attachment("atc_mine", FOREIGNER),
+    "delete_thread": lambda store: store.delete_thread(THREAD.id, FOREIGNER),
+    "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", FOREIGNER),
+    "load_attachment": lambda store: store.load_attachment("atc_mine", FOREIGNER),
+    "load_item": lambda store: store.load_item(THREAD.id, "mine", FOREIGNER),
+    "load_thread": lambda store: store.load_thread(THREAD.id, FOREIGNER),
+    "load_thread_items": lambda store: store.load_thread_items(
+        THREAD.id, None, 10, "asc", FOREIGNER
+    ),
+    "load_threads": lambda store: store.load_threads(10, None, "desc", FOREIGNER),
+    "retry_range": lambda store: store.retry_range(THREAD.id, "mine", FOREIGNER),
+    "save_attachment": lambda store: store.save_attachment(
+        ATTACHMENT.model_copy(update={"name": "stolen"}), FOREIGNER
+    ),
+    "save_feedback": lambda store: store.save_feedback(THREAD.id, ["mine"], "positive", FOREIGNER),
+    "save_item": lambda store: store.save_item(THREAD.id, hidden("mine"), FOREIGNER),
+    "save_thread": lambda store: store.save_thread(STOLEN, FOREIGNER),
+}
+# With rows of the same ids that they own.
+UNREMARKABLE = {"save_thread", "save_attachment"}
+# With an empty page.
+EMPTY = {"load_threads"}
+# Without a word: there was nothing to delete.
+SILENT = {"delete_thread", "delete_thread_item", "delete_attachment"}
+
+
+def methods() -> list[str]:
+    """What the store can be asked to do, whoever added it."""
+    return sorted(
+        name
+        for name, method in inspect.getmembers(SqlStore, inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    )
+
+
+@pytest.mark.parametrize("name", methods())
+async def test_no_method_reaches_another_users_rows(
+    store: SqlStore, database: Database, name: str
+) -> None:
+    await store.save_thread(THREAD.model_copy(update={"title": CANARY}), OWNER)
+    await store.add_thread_item(THREAD.id, hidden("mine", CANARY), OWNER)
+    await store.save_attachment(ATTACHMENT, OWNER)
+    before = await everything_of(database, OWNER.user_id)
+
+    if name in UNREMARKABLE | EMPTY | SILENT:
+        assert CANARY not in repr(await AS_FOREIGNER[name](store))
+    else:
         with pytest.raises(NotFoundError):
-            await missing
-    assert (await store.load_threads(10, None, "desc", FOREIGNER)).data == []
+            await AS_FOREIGNER[name](store)
 
-    await store.delete_thread(THREAD.id, FOREIGNER)
-    await store.delete_thread_item(THREAD.id, "mine", FOREIGNER)
-    await store.delete_attachment("atc_mine", FOREIGNER)
-    await store.save_attachment(attachment.model_copy(update={"name": "stolen"}), FOREIGNER)
-    assert (await store.load_item(THREAD.id, "mine", OWNER)).id == "mine"
-    assert (await store.load_attachment("atc_mine", OWNER)).name == "a.txt"
+    assert await everything_of(database, OWNER.user_id) == before
 
 
 async def test_an_item_cannot_enter_another_users_thread(store: SqlStore) -> None:

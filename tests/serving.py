@@ -1,0 +1,112 @@
+"""A generated project's server, as a process of its own."""
+
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from conftest import BakedProject, clean_environment
+
+START_SECONDS = 60
+START = """
+from app.dev.paths import POSTGRES_DIR
+from app.dev.postgres import Postgres
+print(Postgres(POSTGRES_DIR).start())
+"""
+CREDENTIALS = """
+import json
+from app.auth import STYLES
+from app.config import Settings
+print(json.dumps(STYLES[0](Settings()).sample_credentials("anybody")))
+"""
+
+
+@dataclass
+class Application:
+    """Its server, on a port that it keeps when it is started again."""
+
+    project: BakedProject
+    environment: dict[str, str]
+    folder: Path
+    url: str = ""
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        log = self.folder / "server.log"
+        command = ["-m", "uvicorn", "app.main:create_app", "--factory", "--port", str(self.port)]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(self.project.path / ".venv" / "bin" / "python"), *command],
+                cwd=self.project.path,
+                env=clean_environment() | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not (found := re.search(r"running on (http://\S+)", log.read_text("utf-8"))):
+            assert self._process.poll() is None, log.read_text("utf-8")
+            assert time.monotonic() < deadline, "the application did not start"
+            time.sleep(0.05)
+        self.url = found[1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+@contextmanager
+def served(project: BakedProject, command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        [str(project.path / ".venv" / "bin" / command[0]), *command[1:]],
+        cwd=project.path,
+        env=clean_environment() | project.environment,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def visited(project: BakedProject) -> Iterator[httpx.Client]:
+    """Serve a project that has been set up, on its own database; somebody who is signed in there."""
+    url = project.run("python", "-c", START).splitlines()[-1]
+    placed = BakedProject(
+        project.path, environment=project.environment | {"DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
+    )
+    credentials = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = ["uvicorn", "app.main:create_app", "--factory", "--port", port]
+    with served(placed, [*command, "--no-access-log"]):
+        assert answers(f"http://127.0.0.1:{port}/readyz")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=credentials) as client:
+            yield client
+
+
+def answers(url: str) -> bool:
+    """True once it says 200; False after a minute of anything else."""
+    for _ in range(120):
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return True
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    return False

@@ -1,0 +1,90 @@
+"""What the application asks PostgreSQL, and how PostgreSQL goes about it."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from app.db import TABLE_PREFIX
+from app.tables import owned_tables
+
+Plan = dict[str, Any]
+
+
+@dataclass
+class Recorder:
+    """The statements that an application executes, with their parameters."""
+
+    seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def listen(self, app: FastAPI) -> None:
+        event.listen(app.state.database.engine.sync_engine, "before_cursor_execute", self._record)
+
+    def _record(
+        self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
+    ) -> None:
+        if isinstance(parameters, list):  # one statement, executed with each of them
+            parameters = parameters[0]
+        if named_in(statement):
+            self.seen.setdefault(statement, parameters)
+
+
+def named_in(statement: str) -> set[str]:
+    """The tables of ours that a statement names."""
+    words = set(re.findall(rf"\b{TABLE_PREFIX}\w+", statement))
+    return words & {table.name for table in owned_tables()}
+
+
+@asynccontextmanager
+async def connecting(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def explain(connection: AsyncConnection, statement: str, parameters: tuple[Any, ...]) -> Plan:
+    """The plan for these parameters, which is what decides between partitions."""
+    result = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+    plan: Plan = result.scalar_one()[0]["Plan"]
+    return plan
+
+
+async def measure(
+    connection: AsyncConnection, statement: str, parameters: tuple[Any, ...], *, generic: bool
+) -> Plan:
+    """The plan with what it did, buffers included; what it wrote is taken back.
+
+    `generic` is the plan that a prepared statement may come to have after a few executions: it is
+    made for any parameters.
+    """
+    mode = "force_generic_plan" if generic else "force_custom_plan"
+    values = [None if value is None else str(value) for value in parameters]
+    quoted = await connection.exec_driver_sql(
+        "SELECT quote_nullable(value) FROM unnest($1::text[]) WITH ORDINALITY t (value, place)"
+        " ORDER BY place",
+        (values,),
+    )
+    arguments = f"({', '.join(quoted.scalars())})" if values else ""
+    await connection.exec_driver_sql(f"SET LOCAL plan_cache_mode = {mode}")
+    await connection.exec_driver_sql(f"PREPARE measured AS {statement}")
+    result = await connection.exec_driver_sql(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE measured{arguments}"
+    )
+    plan: Plan = result.scalar_one()[0]["Plan"]
+    await connection.exec_driver_sql("DEALLOCATE measured")
+    await connection.rollback()
+    return plan
+
+
+def nodes(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
