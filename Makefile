@@ -3,6 +3,8 @@
 # make test   the whole suite; ARGS="-m 'not slow'" passes on
 # make matrix  every row of the matrix of answers, generated, set up and proved; takes an hour
 # make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on
+# make soak   a thousand turns while workers, database and clients are killed, on a project with the
+#             default answers; ARGS="--turns 200 --seed 7" and ANSWERS pass on
 #
 # Nothing is installed outside this folder, and no interpreter is ever downloaded.
 
@@ -41,6 +43,14 @@ matrix: $(TOOLS)
 bench: $(TOOLS)
 	.venv/bin/python -m benchmarks $(ARGS)
 	$(if $(ARGS),,.venv/bin/python benchmarks/demo_floor.py)
+
+soak: $(TOOLS)
+	@rm -rf build/soak
+	@mkdir -p build/soak/template
+	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/soak/template/
+	@.venv/bin/cookiecutter build/soak/template --no-input --output-dir build/soak \
+	  project_slug=project setup=skip $(ANSWERS)
+	cd build/soak/project && ../../../.venv/bin/python -m tests.soak $(ARGS)
 
 lint: $(TOOLS)
 	.venv/bin/ruff check .

@@ -36,11 +36,8 @@ def _ask(visitor: httpx.Client, folder: Path, **known: str) -> None:
     config = folder / "schemathesis.toml"
     ids = [f'{json.dumps(name)} = "{value}"' for name, value in known.items()]
     config.write_text("\n".join(["[parameters]", *ids, ""]), encoding="utf-8")
-    headers = [
-        f"{name}: {visitor.headers[name]}"
-        for name in ("cookie", "authorization")
-        if name in visitor.headers
-    ]
+    credentials = visitor.headers.keys() - httpx.Client().headers.keys()
+    headers = [f"{name}: {visitor.headers[name]}" for name in sorted(credentials)]
     check(
         *("schemathesis", "--config-file", str(config), "run", f"{visitor.base_url}/openapi.json"),
         *(argument for header in headers for argument in ("--header", header)),

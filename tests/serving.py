@@ -20,10 +20,10 @@ from app.dev.postgres import Postgres
 print(Postgres(POSTGRES_DIR).start())
 """
 CREDENTIALS = """
-import json
-from app.auth import STYLES
+import asyncio, json
 from app.config import Settings
-print(json.dumps(STYLES[0](Settings()).sample_credentials("anybody")))
+from app.dev.credentials import sample_credentials
+print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"]))))
 """
 
 
@@ -90,7 +90,7 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
     placed = BakedProject(
         project.path, environment=project.environment | {"DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
     )
-    credentials = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
+    [credentials] = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = ["uvicorn", "app.main:create_app", "--factory", "--port", port]

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -74,10 +75,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with no_settings_from_outside(tmp_path_factory.mktemp("settings")):
+        yield
+
+
+@contextmanager
+def no_settings_from_outside(folder: Path) -> Iterator[None]:
     """Neither `.env` nor the shell decides what the tests see, but what setup writes does."""
-    env = tmp_path_factory.mktemp("settings") / ".env"
+    env = folder / ".env"
     with pytest.MonkeyPatch.context() as patch:
-        for settings in _every_settings_class(EnvSettings):
+        for settings in every_settings_class(EnvSettings):
             patch.setitem(settings.model_config, "env_file", None)
             prefix = settings.model_config.get("env_prefix", "")
             for name in settings.model_fields:
@@ -88,10 +95,10 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield
 
 
-def _every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]]:
+def every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]]:
     yield root
     for derived in root.__subclasses__():
-        yield from _every_settings_class(derived)
+        yield from every_settings_class(derived)
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from agents import Model
+from sqlalchemy import select
 
+from app.chat.models import ItemRow
 from app.config import Settings
 from app.db import Database
 from app.dev.migrate import upgrade
@@ -42,8 +46,10 @@ def own(settings: Settings, postgres: Postgres) -> Settings:
 
 
 @asynccontextmanager
-async def chatting(settings: Settings) -> AsyncIterator[tuple[Visitor, Database]]:
-    app = create_app(settings, OneModel(settings, Watched()))
+async def chatting(
+    settings: Settings, model: Model | None = None
+) -> AsyncIterator[tuple[Visitor, Database]]:
+    app = create_app(settings, OneModel(settings, model or Watched()))
     async with serving(app) as url, visiting(url, settings) as visitor:
         yield visitor, app.state.database
 
@@ -88,6 +94,62 @@ async def test_who_waits_in_vain_is_told_and_can_go_on_later(
         assert int(refused.headers["retry-after"]) > 0
         assert await ended(database, visitor, stream.run_id, 45) == "interrupted"
         assert (await visitor.say("again", stream.thread_id)).answer
+
+
+async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: Postgres) -> None:
+    """The database is back in time for the run's last statement, and not for what it had to say."""
+    patience = own.model_copy(update={"database_patience_seconds": 3})
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(patience))
+        stream = await open_stream(stack, visitor)
+        await stream.words(12)
+        await asyncio.to_thread(postgres.stop)
+        await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
+        await asyncio.sleep(4)
+        await asyncio.to_thread(postgres.start)
+        await asyncio.wait_for(stream.rest(), 20)
+
+        assert await ended(database, visitor, stream.run_id, 45) in {"interrupted", "stopped"}
+        statement = select(ItemRow.type).where(
+            ItemRow.user_id == visitor.user_id,
+            ItemRow.thread_id == stream.thread_id,
+            ItemRow.type == "sdk_hidden_context",
+        )
+        assert len(await database.fetch(visitor.user_id, statement)) == 1
+        for item in await visitor.items(stream.thread_id):
+            assert item["type"] != "workflow" or item["workflow"]["summary"] is not None
+
+
+class Pensive(Watched):
+    """Says five words, and then nothing for long."""
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        words = 0
+        async for event in super().stream_response(*args, **kwargs):
+            yield event
+            words += event.type == "response.output_text.delta"
+            if words == 5:
+                await asyncio.sleep(60)
+
+
+async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
+    own: Settings, postgres: Postgres
+) -> None:
+    async with AsyncExitStack() as stack:
+        visitor, _ = await stack.enter_async_context(chatting(own, Pensive()))
+        stream = await open_stream(stack, visitor)
+        await asyncio.to_thread(postgres.stop)
+        await stream.words(5)
+        await asyncio.sleep(2)  # a checkpoint fails meanwhile
+        await asyncio.to_thread(postgres.start)
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if stored := await stored_answer(visitor, stream.thread_id):
+                break
+        await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
+        await stream.rest()
+
+        assert stored == stream.heard
 
 
 async def test_an_application_may_start_before_its_database(

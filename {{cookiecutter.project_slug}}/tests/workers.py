@@ -8,18 +8,30 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import BinaryIO
 
 import httpx
+from fastapi import FastAPI
 
-from app.config import PROJECT_ROOT, Settings
-from tests.conftest import visiting
+from app import main
+from app.config import PROJECT_ROOT, EnvSettings, Settings
+from tests.conftest import every_settings_class, visiting
 from tests.talk import Visitor
 
-START_SECONDS = 30
+START_SECONDS = 60
+
+
+def create_app() -> FastAPI:
+    """What the image starts, but deaf to `.env`: it may hold a key that costs money."""
+    for settings in every_settings_class(EnvSettings):
+        settings.model_config["env_file"] = None
+    return main.create_app()
 
 
 class Worker:
-    """`uvicorn app.main:create_app`, as the image starts it, with these settings."""
+    """The application under uvicorn, as the image starts it, with these settings."""
+
+    log: BinaryIO | None = None
 
     def __init__(self, settings: Settings, *arguments: str, **changes: object) -> None:
         self.settings = settings
@@ -34,12 +46,17 @@ class Worker:
     async def start(self) -> None:
         """Start it, again if it has been killed, and wait until it is alive."""
         assert self.settings.database_url is not None
-        command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
+        command = [sys.executable, "-m", "uvicorn", "tests.workers:create_app", "--factory"]
         command += ["--ws", "none", "--port", str(self._port), "--log-level", "warning"]
         command += ["--timeout-graceful-shutdown", "30", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 — known, and quick
-            command, cwd=PROJECT_ROOT, env=os.environ | environment, start_new_session=True
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
         async with httpx.AsyncClient(base_url=self.url) as client:
             for _ in range(START_SECONDS * 20):

@@ -31,12 +31,12 @@ from chatkit.types import (
 from app.agent.build import usable_tools
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
-from app.chat.run import Retry, Run
+from app.chat.run import Run
 from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
 from app.config import Settings
-from app.errors import InvalidRequest, MessageTooLong, RunInProgress
+from app.errors import InvalidRequest, MessageTooLong, NotFound, RunInProgress
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
@@ -117,7 +117,6 @@ class Admission:
         context: RequestContext,
         thread_id: str,
         message: UserMessageInput | UserMessageItem | None = None,
-        retry: Retry | None = None,
     ) -> Run:
         self._runs.check_room()
         chosen = message.inference_options.model if message else None
@@ -127,7 +126,6 @@ class Admission:
             thread_id,
             request=request.type,
             model=chosen or self._settings.offered_models[0],
-            retry=retry,
         )
 
     async def _claim(self, run: Run, context: RequestContext) -> RequestContext:
@@ -150,8 +148,16 @@ class Admission:
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, UserMessageItem):
             raise InvalidRequest("Only an answer to a message of the user can be tried again.")
-        retry = await self._store.retry_range(thread_id, item_id, context)
-        return await self._claim(self._run(request, context, thread_id, item, retry), context)
+        context = await self._claim(self._run(request, context, thread_id, item), context)
+        assert context.run is not None
+        # Only now: until it has the thread, another answer may still have been written.
+        try:
+            context.run.retry = await self._store.retry_range(thread_id, item_id, context)
+        except NotFound:
+            context.run.status = "failed"
+            await self._run_store.end(context.run)
+            raise
+        return context
 
     async def _check_client_tool_output(
         self, request: ThreadsAddClientToolOutputReq, context: RequestContext

@@ -19,15 +19,15 @@ from chatkit.types import (
     WorkflowItem,
 )
 from pydantic import TypeAdapter
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.clock import now
 from app.chat.ids import new_id
 from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.progress import close_workflow
-from app.chat.run import is_answer
-from app.chat.run_store import STALE_SECONDS, RunStore, is_stale
+from app.chat.run import WITH_MESSAGE, is_answer
+from app.chat.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from app.chat.store import upsert_items
 from app.db import Database, DatabaseAway
 
@@ -79,10 +79,19 @@ class Recovery:
         for run in abandoned:
             if self._is_live(run.user_id, run.id):
                 continue  # this process is slow, and not dead
-            async with self._database.transaction(run.user_id) as connection:
-                if await _take(connection, run):
-                    await _mark(connection, run)
-                    logger.warning("run %s was abandoned and is closed now", run.id)
+            try:
+                await self._close(run)
+            except DatabaseAway:
+                raise
+            except Exception:
+                # It must not keep the others from being closed.
+                logger.exception("run %s was abandoned and cannot be closed", run.id)
+
+    async def _close(self, run: Row[Any]) -> None:
+        async with self._database.transaction(run.user_id) as connection:
+            if await _take(connection, run):
+                await _mark(connection, run)
+                logger.warning("run %s was abandoned and is closed now", run.id)
 
 
 def interruption(thread_id: str) -> list[ThreadItem]:
@@ -100,7 +109,10 @@ def interruption(thread_id: str) -> list[ThreadItem]:
 
 
 async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
-    """End it, unless its worker or somebody else was faster."""
+    """End it, unless its worker or somebody else was faster.
+
+    If its message has not been stored, the request may be sent again.
+    """
     statement = (
         update(RunRow)
         .where(
@@ -109,7 +121,11 @@ async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
             IS_RUNNING,
             is_stale(),
         )
-        .values(status="interrupted", ended_at=func.now())
+        .values(
+            status="interrupted",
+            ended_at=func.now(),
+            request_key=case((has_arrived(run.user_id), RunRow.request_key)),
+        )
     )
     return (await connection.execute(statement)).rowcount > 0
 
@@ -129,6 +145,8 @@ async def _mark(connection: AsyncConnection, run: Row[Any]) -> None:
     )
     rows = await connection.execute(select(ItemRow.payload).where(*since).order_by(ItemRow.seq))
     items = [_ITEM.validate_python(payload) for (payload,) in rows]
+    if run.request in WITH_MESSAGE and not items:
+        return  # the message has not been stored: there is nothing to answer
     if run.request == RETRY and not any(map(is_answer, items)):
         # The new answer had not begun: the old one stays.
         await connection.execute(delete(ItemRow).where(*since))

@@ -21,6 +21,7 @@ from app.config import Settings
 from app.errors import (
     DailyTokensUsed,
     DatabaseUnavailable,
+    Forbidden,
     InvalidRequest,
     MalformedRequest,
     MessageTooLong,
@@ -38,7 +39,9 @@ from app.errors import (
 )
 
 router = APIRouter(
-    responses=refusals(Unauthenticated, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable)
+    responses=refusals(
+        Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable
+    )
 )
 
 RUN_ID_HEADER = "X-Run-ID"
@@ -124,7 +127,7 @@ class ThreadRun(BaseModel):
     responses=ANSWERS
     | refusals(
         MalformedRequest,
-        ThreadNotWritable,
+        *(Forbidden, ThreadNotWritable),
         *(RunInProgress, RepeatedRequest),
         *(RequestTooLarge, MessageTooLong),
         *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),

@@ -18,6 +18,9 @@ from chatkit.types import (
 # the tokenizer's tables, which are downloaded when first used.
 BYTES_PER_TOKEN = 3
 
+# The requests that bring a message of the user along.
+WITH_MESSAGE = ("threads.create", "threads.add_user_message")
+
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]
 Wish = Literal["stop", "leave"]
 
@@ -33,6 +36,8 @@ class Retry:
 class Run:
     """What the turn, its listener and the checkpoints know of each other.
 
+    It `is_torn` when something of it could not be written down.
+
     `drafts` are the items that have begun and not ended, oldest first. Who takes one out to save
     it whole holds `writing`, so that no checkpoint writes the half of it afterwards.
     """
@@ -45,22 +50,23 @@ class Run:
         *,
         request: str,
         model: str,
-        retry: Retry | None = None,
     ) -> None:
         self.id = run_id
         self.user_id = user_id
         self.thread_id = thread_id
         self.request = request
         self.model = model
-        self.retry = retry
+        self.retry: Retry | None = None
 
         self.status: Status = "running"
+        self._has_begun = request not in WITH_MESSAGE
         self.complete = False
         self.answered = False
         self._cut_tokens = 0
         self.left = False
         self.unheard = False
         self.given_up = False
+        self.is_torn = False
         self.tokens_in = 0
         self.tokens_out = 0
 
@@ -81,12 +87,23 @@ class Run:
         """Its listener has gone without a word, or it is being cut already."""
         return not self.is_running or (self.unheard and not self.left)
 
+    def begin(self) -> None:
+        """The message is stored. Raises `CancelledError` if the run has been cut before that."""
+        self._has_begun = True
+        if not self.is_running:
+            raise asyncio.CancelledError
+
     def cut(self, status: Literal["stopped", "interrupted"]) -> None:
-        """End it where it stands. What has been said is stored before its task is over."""
+        """End it where it stands. What has been said is stored before its task is over.
+
+        Storing the user's message comes to its end first: a write that is cancelled may have
+        happened all the same, and nobody would know.
+        """
         if self.is_running:
             self.status = status
             assert self.task is not None
-            self.task.cancel()
+            if self._has_begun:
+                self.task.cancel()
 
     def leave(self) -> None:
         """Go on without a listener; one that still hangs on hears the end."""
@@ -109,6 +126,10 @@ class Run:
     def touch(self, item_id: str) -> None:
         if item_id in self.drafts:
             self._changed.add(item_id)
+
+    def touch_all(self) -> None:
+        """What was taken last has not been written."""
+        self._changed.update(self.drafts)
 
     def take_changed(self) -> list[ThreadItem]:
         """The drafts that changed since the last take, oldest first."""

@@ -1,5 +1,6 @@
 """Runs in PostgreSQL: who may answer whom, how many at once, and what it came to."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,13 +9,16 @@ from typing import Any
 from chatkit.types import ThreadMetadata
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Executable,
     Row,
     Select,
     Text,
+    case,
     cast,
     func,
     literal,
+    or_,
     select,
     true,
     update,
@@ -22,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
-from app.chat.run import Run, Wish
+from app.chat.run import WITH_MESSAGE, Run, Wish
 from app.chat.users import ensure_user
 from app.config import Settings
 from app.db import EVERYBODY, TABLE_PREFIX, Database
@@ -34,6 +38,7 @@ from app.errors import (
     ThreadNotWritable,
     TooManyAnswers,
     TooManyTurns,
+    Unavailable,
 )
 
 # Wishes are told to all workers here; the payload is JSON with `user_id`, `run_id` and `wish`.
@@ -41,6 +46,9 @@ CHANNEL = f"{TABLE_PREFIX}run_wishes"
 
 # A run whose worker has not written for this long has lost it.
 STALE_SECONDS = 10
+
+# How often a repeated request looks whether the first one's message is stored.
+ARRIVAL_SECONDS = (0, 0.1, 0.2, 0.4, 0.8)
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -96,7 +104,10 @@ class RunStore:
         )
 
     async def end(self, run: Run) -> None:
-        """Write down how it ended, unless another worker already gave it up."""
+        """Write down how it ended, unless another worker already gave it up.
+
+        If its message has not been stored, the request may be sent again.
+        """
         statement = (
             update(RunRow)
             .where(*_is(run), IS_RUNNING)
@@ -105,6 +116,7 @@ class RunStore:
                 tokens_in=run.tokens_in,
                 tokens_out=run.tokens_out,
                 ended_at=func.now(),
+                request_key=case((has_arrived(run.user_id), RunRow.request_key)),
             )
         )
         await self._database.fetch(run.user_id, statement, patient=True)
@@ -230,11 +242,18 @@ class RunStore:
     async def _refuse_repeat(self, run: Run, request_key: str | None) -> None:
         if request_key is None:
             return
-        statement = select(RunRow.thread_id, RunRow.id).where(
+        arrived = or_(RunRow.status != "running", has_arrived(run.user_id))
+        statement = select(RunRow.thread_id, RunRow.id, arrived.label("arrived")).where(
             RunRow.user_id == run.user_id, RunRow.request_key == request_key
         )
-        for row in await self._database.fetch(run.user_id, statement):
-            raise RepeatedRequest(row.thread_id, row.id)
+        for seconds in ARRIVAL_SECONDS:
+            await asyncio.sleep(seconds)
+            rows = await self._database.fetch(run.user_id, statement)
+            if not rows:
+                return
+            if rows[0].arrived:
+                raise RepeatedRequest(rows[0].thread_id, rows[0].id)
+        raise Unavailable("This message is still on its way. Please try again in a moment.")
 
     def _refuse(self, row: Row[Any], run: Run, *, new_thread: bool) -> None:
         """Raise for the reason that the row gives; without one it was a race."""
@@ -279,6 +298,16 @@ def _running_in(user_id: str, thread_id: str) -> Select[Any]:
     return select(RunRow.id).where(
         RunRow.user_id == user_id, RunRow.thread_id == thread_id, IS_RUNNING
     )
+
+
+def has_arrived(user_id: str) -> ColumnElement[bool]:
+    """True for a run whose message has been stored, or that brings none."""
+    stored = select(ItemRow.id).where(
+        ItemRow.user_id == user_id,
+        ItemRow.thread_id == RunRow.thread_id,
+        ItemRow.seq > RunRow.start_seq,
+    )
+    return or_(RunRow.request.not_in(WITH_MESSAGE), stored.exists())
 
 
 def is_stale() -> Any:

@@ -148,6 +148,9 @@ class Runs:
     async def _end(self, run: Run) -> None:
         if run.is_running:
             run.status = "done" if run.complete else "failed"
+        if run.is_torn:
+            logger.error("run %s is not stored to its end", run.id)
+            return  # it is closed like that of a worker that died, and gets its notice
         try:
             await self._run_store.end(run)
         except DatabaseAway:
@@ -173,9 +176,11 @@ class Runs:
             await asyncio.sleep(self._round_seconds() * uniform(0.8, 1.2))  # noqa: S311 — no secret
             if not run.has_changed and time.monotonic() - written < SILENT_SECONDS:
                 continue
-            with suppress(DatabaseAway):
+            try:
                 await self._checkpoint(run)
                 written = time.monotonic()
+            except DatabaseAway:
+                run.touch_all()
 
     def _round_seconds(self) -> float:
         busy = len(self._live) / CHECKPOINTS_PER_SECOND

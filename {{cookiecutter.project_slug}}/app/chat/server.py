@@ -80,6 +80,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         run = _run_of(context)
+        run.begin()
         self._describe(thread, input_user_message, context)
         turn = TurnContext(
             thread=thread,
@@ -188,7 +189,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             else:
                 for event in _salvaged(turn, said, progress):
                     yield event
-                if run.left:
+                if run.left or run.unheard:
                     for item in interruption(turn.thread.id):
                         yield ThreadItemDoneEvent(item=item)
             raise friendly(error) from error

@@ -43,7 +43,7 @@ from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
 from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
 from app.chat.users import ensure_user
-from app.db import Database
+from app.db import Database, DatabaseAway
 from app.errors import NotFound
 
 MAX_PAGE = 100
@@ -260,7 +260,12 @@ class SqlStore(Store[RequestContext]):
 
     async def _write(self, context: RequestContext, *statements: Executable) -> None:
         patient = context.run is not None
-        await self._database.write(context.user_id, *statements, patient=patient)
+        try:
+            await self._database.write(context.user_id, *statements, patient=patient)
+        except DatabaseAway:
+            if context.run is not None:
+                context.run.is_torn = True
+            raise
 
 
 Conditions = tuple[ColumnElement[bool], ...]

@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Executable, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.agent.demo import DemoModel
 from app.chat import runs as runs_module
-from app.chat.models import RunRow
+from app.chat.models import ItemRow, RunRow, ThreadRow
 from app.chat.signals import Signals
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.chat.test_interrupted import Watched
+from tests.chat.test_salvage import FailsBeforeItsFirstWord
 from tests.conftest import OneModel, Scripted, serving, visiting
 from tests.talk import Event, Visitor, is_text, message, streamed
 
@@ -348,3 +350,102 @@ async def test_leaving_in_the_middle_of_listening_ends_the_response(with_model: 
         rest = await asyncio.wait_for(stream.rest(), 1)
 
     assert not any(event["type"] == "thread.item.done" for event in rest)
+
+
+@asynccontextmanager
+async def held(database: Database, statement: Executable) -> AsyncIterator[AsyncConnection]:
+    """Nobody gets past what this statement locks, until the end."""
+    async with database.engine.connect() as connection:
+        await connection.execute(statement)
+        yield connection
+        await connection.rollback()
+
+
+async def test_a_stop_waits_for_the_message_to_be_stored_and_is_marked(
+    with_model: Scripted, database: Database
+) -> None:
+    visitor = await with_model(Watched())
+    thread_id = (await visitor.say("hello")).thread_id
+    lock = select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update()
+    body = {
+        "type": "threads.add_user_message",
+        "params": {"thread_id": thread_id, "input": message("and?")},
+    }
+    async with AsyncExitStack() as stack:
+        async with held(database, lock):
+            response = await stack.enter_async_context(
+                visitor.client.stream("POST", "/chatkit", json=body)
+            )
+            stream = Stream(response)
+            await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
+            await asyncio.sleep(0.2)
+        await stream.rest()
+
+    assert await status(database, visitor, stream.run_id) == "stopped"
+    statement = (
+        select(ItemRow.type)
+        .where(ItemRow.user_id == visitor.user_id, ItemRow.thread_id == thread_id)
+        .order_by(ItemRow.seq)
+    )
+    kinds = [row.type for row in await database.fetch(visitor.user_id, statement)]
+    assert kinds[3:] == ["user_message", "sdk_hidden_context"]
+
+
+async def test_a_failed_retry_leaves_all_of_an_answer_that_has_just_ended(
+    with_model: Scripted, database: Database
+) -> None:
+    """What is written between the request and its claim belongs to the old answer, too."""
+    visitor = await with_model(FailsBeforeItsFirstWord())
+    turn = await visitor.say("hello")
+    other = insert(RunRow).values(
+        user_id=visitor.user_id,
+        id="another",
+        thread_id=turn.thread_id,
+        request="threads.retry_after_item",
+        model="m",
+        slot=1,
+        start_seq=0,
+        worker="w",
+    )
+    async with held(database, other) as connection:
+        retry = asyncio.create_task(
+            visitor.stream(
+                "threads.retry_after_item",
+                thread_id=turn.thread_id,
+                item_id=turn.user_message_id,
+            )
+        )
+        await asyncio.sleep(0.5)
+        answer = turn.done("assistant_message")[0]
+        late = insert(ItemRow).values(
+            user_id=visitor.user_id,
+            thread_id=turn.thread_id,
+            id="late",
+            type="assistant_message",
+            payload=answer | {"id": "late", "thread_id": turn.thread_id},
+        )
+        await database.fetch(visitor.user_id, late)
+        assert not retry.done()
+        await connection.rollback()
+    await retry
+
+    assert [item["type"] for item in await visitor.items(turn.thread_id)] == [
+        *("user_message", "workflow", "assistant_message", "assistant_message")
+    ]
+
+
+async def test_a_failure_that_nobody_is_there_to_hear_leaves_a_notice(
+    with_model: Scripted, database: Database
+) -> None:
+    model = Watched()
+    model._delay = 0.15
+    visitor = await with_model(model)
+    body = {"type": "threads.create", "params": {"input": message("hello [demo:break]")}}
+    async with AsyncExitStack() as stack:
+        request = visitor.client.stream("POST", "/chatkit", json=body)
+        stream = Stream(await stack.enter_async_context(request))
+        await stream.words(1)
+
+    assert await ended(database, visitor, stream.run_id) == "failed"
+    [*_, notice] = await visitor.items(stream.thread_id)
+    assert "interrupted" in notice["task"]["title"]
