@@ -5,7 +5,7 @@
     make bench ARGS="--only throughput --only start" some of it
 
 Prints a line for each result as it is there. A whole run also writes results.json, results.svg
-and the table in README.md. The exit status is 1 when a ratio misses its goal in every round.
+and the table in the repository's README.md. The exit status is 1 when a ratio misses its goal in every round.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, start, streaming, turn
+from benchmarks import history, options, start, streaming, turn
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -30,13 +30,14 @@ from benchmarks.stage import (
 HERE = Path(__file__).resolve().parent
 ROUNDS, QUICK_ROUNDS = 5, 3
 
-# What a database-side option costs (row-level security, PgBouncer) belongs here too.
 BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "start": start.ready,
     "statements": turn.statements,
     "requests": history.requests,
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,
+    "row-security": options.row_security,
+    "pooler": options.pooler,
     "size": history.size,
 }
 
@@ -90,7 +91,7 @@ def _write(results: list[Result]) -> None:
     document = {"machine": machine, "results": [result.as_json() for result in results]}
     (HERE / "results.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
     (HERE / "results.svg").write_text(plot(results), "utf-8")
-    readme = HERE / "README.md"
+    readme = HERE.parent / "README.md"
     before, start_mark, rest = readme.read_text("utf-8").partition("<!-- results -->\n")
     _, end_mark, after = rest.partition("<!-- end of results -->\n")
     said = (

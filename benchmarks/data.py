@@ -3,6 +3,9 @@
 Half of all threads belong to one person, who also has one thread with a hundredth of all items:
 whose pages stay flat for these, has flat pages. The others have about ten items a thread. Threads
 grow a hundred at a time, so that the items of one lie apart from one another, as they do in life.
+
+By INSERT … SELECT and not by COPY: 200,000 items take 2.2 seconds like this, and by COPY 2.9, after
+another 1.2 to make the rows in Python. What is in the tables and indexes is the same either way.
 """
 
 import time

@@ -69,8 +69,8 @@ async def requests(url: str, report: Report, *, rounds: int, quick: bool) -> Non
             assert len(_ids(answers[0])) == PAGE
             ours_rates, rival_rates = [], []
             for _ in range(rounds):
-                ours_rates.append(await _requests_a_second(ours, us, request, seconds))
-                rival_rates.append(await _requests_a_second(rival, them, request, seconds))
+                ours_rates.append(await requests_a_second(ours, us, request, seconds))
+                rival_rates.append(await requests_a_second(rival, them, request, seconds))
             report(
                 Result(
                     f"{name}, requests/s",
@@ -83,7 +83,7 @@ async def requests(url: str, report: Report, *, rounds: int, quick: bool) -> Non
             )
 
 
-async def _requests_a_second(
+async def requests_a_second(
     server: Server, user: dict[str, str], request: Request, seconds: float
 ) -> float:
     connections = [await Connection(server.port, user).open() for _ in range(CONNECTIONS)]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -147,8 +148,20 @@ async def create_database(url: str, kind: str, name: str) -> str:
     for row in await _execute(url, old, f"bench_{kind}_"):
         await _execute(url, f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
     await _execute(url, f'CREATE DATABASE "{name}"')
-    await asyncio.to_thread(python, _MIGRATE, at_database(url, name))
+    await migrate(at_database(url, name))
     return at_database(url, name)
+
+
+async def copy_database(url: str, name: str) -> str:
+    """A copy of the database at that URL, in place of one that has the name already."""
+    await _execute(at_database(url, "postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    source = make_url(url).database
+    await _execute(at_database(url, "postgres"), f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+    return at_database(url, name)
+
+
+async def migrate(url: str, **settings: str) -> None:
+    await asyncio.to_thread(partial(python, _MIGRATE, url, **settings))
 
 
 async def rename_database(url: str, name: str, to: str) -> None:
@@ -214,12 +227,12 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
     raise RuntimeError(f"a server did not get ready: see {log}")
 
 
-def python(code: str, *arguments: str, given: str = "") -> str:
+def python(code: str, *arguments: str, given: str = "", **settings: str) -> str:
     """What a Python with the project on its path prints."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=PROJECT,
-        env=environment(),
+        env=environment(**settings),
         input=given,
         stdout=subprocess.PIPE,
         check=True,

@@ -3,14 +3,12 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.client import Connection, add_message, connected, new_thread
 from benchmarks.results import Goal, Report, Result
 from benchmarks.stage import (
     POSTGRES,
     PROJECT_SERVER,
-    at_database,
     connect,
     create_database,
     serving,
@@ -19,29 +17,15 @@ from benchmarks.stage import (
 
 NEW_THREAD, OLD_THREAD = 8, 6
 LOG = POSTGRES.with_name(f"{POSTGRES.name}.log")
-NAME = "bench_counted"
 
 # Round trips, and no statements of ours: they frame them.
 FRAMES = ("BEGIN", "COMMIT", "ROLLBACK", ";")
 
 
 async def statements(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    database = await create_database(url, "counted", f"{NAME}_now")
-    connection = await connect(database)
-    await connection.execute(f"ALTER DATABASE {NAME}_now SET log_statement = 'all'")
-    await connection.close()
-    [us] = sign_in(["counted"])
-    counts: dict[str, list[tuple[int, int]]] = {"a new thread": [], "an old thread": []}
-    with serving(PROJECT_SERVER, at_database(url, f"{NAME}_now"), DEMO_DELAY_SECONDS="0") as server:
-        async with connected(server.port, us) as client:
-            await _turn(client, new_thread("Hello"))  # the user's first row, and all imports
-            for _ in range(rounds):
-                start = LOG.stat().st_size
-                thread_id = await _turn(client, new_thread("Hello"))
-                counts["a new thread"].append(_count(LOG, start))
-                start = LOG.stat().st_size
-                await _turn(client, add_message(thread_id, "Hello again"))
-                counts["an old thread"].append(_count(LOG, start))
+    database = await create_database(url, "counted", "bench_counted_now")
+    await log_statements(database)
+    counts = await count_statements(database, rounds)
     for (name, counted), allowed in zip(counts.items(), (NEW_THREAD, OLD_THREAD), strict=True):
         said, framed = (tuple(float(n) for n in column) for column in zip(*counted, strict=True))
         allowance = (float(allowed),) * rounds
@@ -50,6 +34,33 @@ async def statements(url: str, report: Report, *, rounds: int, quick: bool) -> N
         )
         trips = tuple(s + f for s, f in zip(said, framed, strict=True))
         report(Result(f"… with BEGIN, COMMIT and pings, {name}", "", trips, said, "statements"))
+
+
+async def log_statements(url: str) -> None:
+    """Have PostgreSQL log each statement in that database, of those who connect from now on."""
+    connection = await connect(url)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE \"{name}\" SET log_statement = 'all'")
+    await connection.close()
+
+
+async def count_statements(
+    url: str, rounds: int, **settings: str
+) -> dict[str, list[tuple[int, int]]]:
+    """Statements, and what frames them, of so many turns in a new thread and in an old one."""
+    [us] = sign_in(["counted"])
+    counts: dict[str, list[tuple[int, int]]] = {"a new thread": [], "an old thread": []}
+    with serving(PROJECT_SERVER, url, DEMO_DELAY_SECONDS="0", **settings) as server:
+        async with connected(server.port, us) as client:
+            await _turn(client, new_thread("Hello"))  # the user's first row, and all imports
+            for _ in range(rounds):
+                start = LOG.stat().st_size
+                thread_id = await _turn(client, new_thread("Hello"))
+                counts["a new thread"].append(_count(start))
+                start = LOG.stat().st_size
+                await _turn(client, add_message(thread_id, "Hello again"))
+                counts["an old thread"].append(_count(start))
+    return counts
 
 
 async def _turn(client: Connection, request: dict[str, object]) -> str:
@@ -61,10 +72,10 @@ async def _turn(client: Connection, request: dict[str, object]) -> str:
     return thread_id
 
 
-def _count(log: Path, start: int) -> tuple[int, int]:
-    """Statements, and what frames them, that were logged after that place in the file."""
+def _count(start: int) -> tuple[int, int]:
+    """Statements, and what frames them, that were logged after that place in PostgreSQL's log."""
     said = framed = 0
-    for statement in _logged(log, start):
+    for statement in _logged(start):
         if statement.upper().startswith(FRAMES):
             framed += 1
         else:
@@ -72,8 +83,8 @@ def _count(log: Path, start: int) -> tuple[int, int]:
     return said, framed
 
 
-def _logged(log: Path, start: int) -> Iterator[str]:
-    with log.open("rb") as file:
+def _logged(start: int) -> Iterator[str]:
+    with LOG.open("rb") as file:
         file.seek(start)
         for raw in file:
             line = raw.decode(errors="replace")

@@ -151,7 +151,6 @@ def answer(text: str, *, then: Behaviour | None = None, pause: float = 0) -> Beh
             await exchange.stream(end)
             await exchange.chunk("")
         else:
-            await asyncio.sleep(0.1)  # let what was said be read first, as on a slow network
             await then(exchange)
 
     return behave

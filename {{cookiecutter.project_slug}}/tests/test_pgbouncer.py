@@ -54,13 +54,13 @@ def pooled(postgres_url: str, settings: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
-def pgbouncer(server: URL) -> Iterator[str]:
+def pgbouncer(server: URL, servers: int = SERVERS) -> Iterator[str]:
     """Run one in front of that server; gives the URL of the same database through it."""
     assert PROGRAM is not None
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as name:
         folder, runner = Path(name), _runner(server)
         config = folder / "pgbouncer.ini"
-        config.write_text(_config(server, folder))
+        config.write_text(_config(server, folder, servers))
         runner.take_over(folder)
         with (folder / "log").open("wb") as log:
             pid = runner.detach([PROGRAM, str(config)], log.fileno())
@@ -76,7 +76,7 @@ def pgbouncer(server: URL) -> Iterator[str]:
                 time.sleep(0.02)
 
 
-def _config(server: URL, folder: Path) -> str:
+def _config(server: URL, folder: Path, servers: int) -> str:
     where: dict[str, object] = {
         "host": server.host or server.query["host"],
         "port": server.port or server.query.get("port", 5432),
@@ -88,7 +88,7 @@ def _config(server: URL, folder: Path) -> str:
 * = {" ".join(f"{name}='{value}'" for name, value in where.items())}
 [pgbouncer]
 pool_mode = transaction
-default_pool_size = {SERVERS}
+default_pool_size = {servers}
 max_client_conn = 200
 auth_type = any
 listen_addr =

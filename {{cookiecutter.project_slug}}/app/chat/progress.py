@@ -9,7 +9,13 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
-from agents import RunItemStreamEvent, RunResultStreaming, StreamEvent, ToolCallOutputItem
+from agents import (
+    RawResponsesStreamEvent,
+    RunItemStreamEvent,
+    RunResultStreaming,
+    StreamEvent,
+    ToolCallOutputItem,
+)
 from agents.items import ToolCallItem
 from chatkit.types import (
     CustomTask,
@@ -28,6 +34,7 @@ from openai.types.responses.response_function_web_search import ActionSearch
 
 from app.agent import tools as agent_tools
 from app.agent.context import TurnContext
+from app.agent.heard import HeardModel
 from app.agent.tools.base import TOOL_FAILED
 from app.chat.clock import now
 from app.chat.events import with_plain_annotation
@@ -40,9 +47,10 @@ MAX_STORED_RESULT = 20_000
 class Progress:
     """Follows one run. It stands in for the run's result: the same events, in the same order."""
 
-    def __init__(self, turn: TurnContext, result: RunResultStreaming) -> None:
+    def __init__(self, turn: TurnContext, result: RunResultStreaming, model: HeardModel) -> None:
         self._turn = turn
         self._result = result
+        self._model = model
         self._tasks: dict[str, int] = {}
         self._calls: dict[str, ResponseFunctionToolCall] = {}
         self._unanswered: set[str] = set()
@@ -56,6 +64,8 @@ class Progress:
             # The task's event has to be out before the event that comes after it.
             await delivery.flush()
             yield with_plain_annotation(event)
+            if isinstance(event, RawResponsesStreamEvent):
+                self._model.heard()
         if self._stopped:
             # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends
             # quietly; at the end of the iteration, the log would call it an error.

@@ -30,6 +30,7 @@ from chatkit.types import (
 
 from app.agent.build import Choice, build_agent, usable_tools
 from app.agent.context import TurnContext
+from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.tools.base import tell_missing_tool
@@ -156,8 +157,9 @@ class ChatServer(ChatKitServer[RequestContext]):
         for item in _left_open(turn, run, history):
             yield ThreadItemReplacedEvent(item=item)
         choice = self._choice(message, history)
+        model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
-            build_agent(self._settings, self._models.get(choice.model), choice),
+            build_agent(self._settings, model, choice),
             with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
@@ -169,7 +171,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tool_error_formatter=tell_missing_tool,
             ),
         )
-        progress = Progress(turn, result)
+        progress = Progress(turn, result, model)
         opened = turn.workflow_item
         try:
             async for event in self._events(turn, progress):

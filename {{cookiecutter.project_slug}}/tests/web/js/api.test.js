@@ -11,6 +11,7 @@ function backend(...statuses) {
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
+    context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,
     visit: async () => {
