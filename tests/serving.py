@@ -58,6 +58,10 @@ class Application:
         self.url = found[1]
         self.port = int(self.url.rsplit(":", 1)[1])
 
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text("utf-8")
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()

@@ -356,6 +356,33 @@ def test_a_link_in_an_answer_calls_the_sites_function(chat: ChatPage) -> None:
     chat.expect_complaint("deeplink nothing")
 
 
+def test_the_site_tells_the_model_what_its_page_shows(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.evaluate("window.chat.setContext({ order: '7' })")
+
+    chat.say("what is this?")
+
+    [request] = chat.sent("threads.create")
+    assert request["metadata"] == {"page": {"order": "7"}}
+    expect(chat.answers).to_contain_text("You said: “what is this?”")
+
+
+def test_a_page_that_does_not_work_says_so_in_the_servers_log(
+    visitor: Visitor, chat: ChatPage, server: Application
+) -> None:
+    visitor.cdn.frame = "<!doctype html>"
+    chat.page.clock.install()
+    chat.page.goto("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+
+    chat.page.clock.fast_forward(11_000)
+    with chat.page.expect_response("**/telemetry") as reported:
+        chat.page.clock.fast_forward(3_000)
+
+    assert reported.value.status == 204
+    assert "in a page: problem notReady session=session-" in server.log
+
+
 def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
     first, second = visitor.tab().open(), visitor.tab().open()
     first.say("one")

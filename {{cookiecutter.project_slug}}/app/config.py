@@ -52,6 +52,7 @@ class Settings(EnvSettings):
     turns_per_minute: int = Field(default=20, ge=1)
     running_answers_per_user: int = Field(default=3, ge=1)
     answers_per_process: int = Field(default=1_000, ge=1)
+    telemetry_per_minute: int = Field(default=60, ge=0)
     tokens_per_day: int = Field(default=1_000_000, ge=0)
     message_chars: int = Field(default=20_000, ge=1)
     history_tokens: int = Field(default=32_000, ge=1_000)

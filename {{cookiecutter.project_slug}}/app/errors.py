@@ -115,6 +115,10 @@ class DailyTokensUsed(LimitReached):
     code = "daily_tokens_used"
 
 
+class TooManyReports(LimitReached):
+    code = "too_many_reports"
+
+
 class ServerBusy(LimitReached):
     code = "server_busy"
 

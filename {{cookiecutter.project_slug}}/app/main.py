@@ -28,6 +28,7 @@ from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
 from app.web import routes as web
+from app.web import telemetry
 from app.web.security import SecurityHeadersMiddleware, security_headers
 
 
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store, run_store, runs)
+    app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.chat = ChatServer(settings, database, store, models)
 
     app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.include_router(health.router)
     app.include_router(chat.router)
     app.include_router(web.router)
+    app.include_router(telemetry.router)
     web.mount_static(app)
     return app
 

@@ -105,6 +105,11 @@ export interface ChatPageFunctions {
   deeplinks?: PageFunctions;
 }
 
+/** What the site around the chat says of its page; it goes along with each message. */
+export interface PageContext {
+  page: Record<string, string> | null;
+}
+
 export interface SendOptions {
   tool?: string;
   model?: string;
@@ -120,6 +125,8 @@ export interface ChatPage {
   newThread(): Promise<void>;
   /** Sends a message of the user's. */
   send(text: string, options?: SendOptions): Promise<void>;
+  /** What the model is to know of the page, with each message from now on; null is nothing. */
+  setContext(facts: Record<string, string> | null): void;
   /** Sends the next messages to this tool, until called with another id or null. */
   selectTool(id: string | null): void;
   /** True while a thread loads or an answer streams: the element's methods reject then. */

@@ -11,6 +11,7 @@ function backend(...statuses) {
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
+    context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,
     visit: async () => {
@@ -133,6 +134,16 @@ test("another origin gets neither token nor session", async () => {
   const [request] = seen.requests;
   assert.equal(request.headers.has("Authorization"), false);
   assert.equal(request.body, "{}");
+});
+
+test("what the site says of its page goes along with messages, and with nothing else", async () => {
+  const { api, seen } = backend();
+  api.context = () => ({ order: "7" });
+  await post(api, JSON.stringify({ type: "threads.create", params: {}, metadata: { a: 1 } }));
+  await post(api, JSON.stringify({ type: "threads.list", params: {} }));
+  const [message, list] = seen.requests.map((request) => JSON.parse(request.body));
+  assert.deepEqual(message.metadata, { a: 1, page: { order: "7" } });
+  assert.equal(list.metadata, undefined);
 });
 
 test("an unavailable backend is reported, and its recovery", async () => {

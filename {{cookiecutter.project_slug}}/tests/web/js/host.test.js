@@ -12,8 +12,9 @@ function page({ ready = Promise.resolve() } = {}) {
   const panel = { hidden: false };
   const busy = new Busy();
   const tool = new ToolPrefix();
+  const context = { page: null };
   const calls = (name) => element[name].mock.calls.map((call) => call.arguments);
-  return { busy, calls, chat: hostInterface(element, panel, ready, busy, tool), panel, tool };
+  return { busy, calls, chat: hostInterface(element, panel, ready, busy, tool, context), context, panel, tool };
 }
 
 test("a message is sent as the element wants it", async () => {
@@ -68,6 +69,14 @@ test("a host's button picks a tool", () => {
   const { chat, tool } = page();
   chat.selectTool("weather");
   assert.equal(tool.selected, "weather");
+});
+
+test("what the page shows goes along until it is taken back", () => {
+  const { chat, context } = page();
+  chat.setContext({ order: "7" });
+  assert.deepEqual(context.page, { order: "7" });
+  chat.setContext(null);
+  assert.equal(context.page, null);
 });
 
 function deferred() {

@@ -1,13 +1,14 @@
 /** @import { ChatAuth, Fetch, PageConfig, ProblemId } from "../../types" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
-import { parseObject } from "./requests.js";
+import { isStreaming, parseObject } from "./requests.js";
 
 /**
  * @typedef {object} Api
  * @property {URL} url where the backend is: nothing of ours goes to any other origin
  * @property {string} sessionId
  * @property {ToolPrefix} tool
+ * @property {() => Record<string, string> | null} context what the site says of its page
  * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
  * @property {() => Promise<unknown>} visit lets the backend hand out a cookie
  * @property {Headers} credentials those of the latest request, for when there is no time to ask
@@ -113,10 +114,12 @@ function bearer(token) {
  * @param {BodyInit | null | undefined} body
  * @param {Api} api
  */
-function withContext(body, { sessionId, tool }) {
+function withContext(body, { sessionId, tool, context }) {
   const request = parseObject(body);
   if (!request) return body;
   tool.applyTo(request);
+  const page = context();
+  if (page && isStreaming(body)) request.metadata = { ...request.metadata, page };
   return JSON.stringify({ ...request, session_id: sessionId });
 }
 

@@ -86,6 +86,8 @@ export class Diagnostics {
     /** @type {ProblemId | null} */
     this.shown = null;
     this.timer = 0;
+    /** @type {(problem: ProblemId) => void} */
+    this.onProblem = () => {};
   }
 
   start() {
@@ -146,6 +148,7 @@ export class Diagnostics {
   show(id) {
     if (this.shown === id) return;
     this.shown = id;
+    this.onProblem(id);
     this.panel.replaceChildren(...describe(this.problems[id]));
   }
 

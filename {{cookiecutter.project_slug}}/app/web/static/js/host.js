@@ -1,5 +1,5 @@
 /** @import { OpenAIChatKit } from "@openai/chatkit" */
-/** @import { ChatPage } from "../../types" */
+/** @import { ChatPage, PageContext } from "../../types" */
 /** @import { Busy } from "./busy.js" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
@@ -12,9 +12,10 @@
  * @param {Promise<void>} ready
  * @param {Busy} busy
  * @param {ToolPrefix} tool
+ * @param {PageContext} context what goes along with each message
  * @returns {ChatPage}
  */
-export function hostInterface(element, panel, ready, busy, tool) {
+export function hostInterface(element, panel, ready, busy, tool, context) {
   /** @type {Element | null} */
   let focusedBefore = null;
 
@@ -42,6 +43,9 @@ export function hostInterface(element, panel, ready, busy, tool) {
       await whenIdle();
       const toolChoice = tool ? { id: tool } : undefined;
       await element.sendUserMessage({ text, toolChoice, model, newThread });
+    },
+    setContext(facts) {
+      context.page = facts && { ...facts };
     },
     selectTool: (id) => tool.select(id),
     get isBusy() {

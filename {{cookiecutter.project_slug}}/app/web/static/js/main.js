@@ -1,5 +1,5 @@
 /** @import { Api } from "./api.js" */
-/** @import { Fetch, PageConfig } from "../../types" */
+/** @import { Fetch, PageConfig, PageContext } from "../../types" */
 
 import { Address } from "./address.js";
 import { createFetch, loadConfig } from "./api.js";
@@ -19,6 +19,7 @@ import { RunObserver } from "./runs.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
+import { Telemetry } from "./telemetry.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 
@@ -29,10 +30,12 @@ const busy = new Busy();
 const storage = openStorage("localStorage");
 const memory = new ThreadMemory(storage, new Address(location, history));
 const tool = new ToolPrefix();
+/** @type {PageContext} */
+const context = { page: null };
 const schemeButton = new SchemeButton(find("#scheme"), document.documentElement, storage, isDark);
 
 const ready = new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
-window.chat = hostInterface(element, find("main"), ready, busy, tool);
+window.chat = hostInterface(element, find("main"), ready, busy, tool, context);
 
 async function start() {
   diagnostics.start();
@@ -65,16 +68,19 @@ function connect(api, config) {
   const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
   const runs = new RunObserver(api.url, send, beacon, window);
   const follower = new RunFollower(api.url, send, element, busy, document);
-  const handlers = eventHandlers(
+  const telemetry = new Telemetry("/telemetry", send);
+  const handlers = eventHandlers({
     busy,
     diagnostics,
     memory,
     tool,
     runs,
     follower,
-    runFrom(effects(config), "effect"),
-    runFrom(deeplinks(), "deeplink"),
-  );
+    telemetry,
+    runEffect: runFrom(effects(config), "effect"),
+    runDeeplink: runFrom(deeplinks(), "deeplink"),
+  });
+  diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
   const refused = refusalHandler(notice, follower, memory, busy, element);
   new EventObserver(element, handlers).start();
   runs.start();
@@ -128,6 +134,7 @@ function backend(url) {
     url,
     sessionId: sessionId(openStorage("sessionStorage")),
     tool,
+    context: () => context.page,
     auth: () => window.chatAuth,
     visit,
     credentials: new Headers(),
