@@ -60,6 +60,21 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/chart.py",
             "tests/agent/tools/test_chart.py",
         ),
+        "page": (
+            "app/agent/tools/page.py",
+            "app/web/static/js/client-tools/look_at_page.js",
+            "app/web/static/js/effects/set_color_scheme.js",
+            "tests/agent/tools/test_page.py",
+            "tests/web/js/look_at_page.test.js",
+        ),
+        "email": (
+            "app/agent/mail.py",
+            "app/agent/tools/email.py",
+            "app/stores/emails.py",
+            "migrations/versions/0006_emails.py",
+            "tests/agent/tools/test_email.py",
+            "tests/mail_server.py",
+        ),
     },
     "auth_style": {
         "anonymous": (

@@ -15,6 +15,7 @@ from app.agent.services import ToolServices
 from app.auth import CHECKS, STYLES
 from app.auth.base import Authenticator
 from app.chat import router as chat
+from app.chat.actions import Actions
 from app.chat.admission import Admission
 from app.chat.ids import uuid7
 from app.chat.recovery import Recovery
@@ -30,6 +31,8 @@ from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
 from app.web import routes as web
+from app.web import telemetry
+from app.web.security import SecurityHeadersMiddleware, security_headers
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -47,6 +50,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     database = Database.from_settings(settings, settings.database_url)
     models = models or ModelSource(settings)
     store = SqlStore(database)
+    actions = Actions(database, store)
     run_store = RunStore(settings, database, worker=_worker())
     runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
@@ -65,20 +69,24 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
+    app.state.actions = actions
     app.state.signals = Signals(
         settings.database_direct_url or settings.database_url, CHANNEL, runs.grant
     )
     app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store, run_store, runs)
+    app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.services = services
-    app.state.chat = ChatServer(settings, database, store, models, services)
+    app.state.chat = ChatServer(settings, database, store, models, services, actions)
 
+    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
     app.include_router(chat.router)
     app.include_router(web.router)
+    app.include_router(telemetry.router)
     web.mount_static(app)
     return app
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents import Agent, Model, ModelSettings
+from agents import (
+    Agent,
+    FunctionToolResult,
+    Model,
+    ModelSettings,
+    RunContextWrapper,
+    ToolsToFinalOutputResult,
+)
 
 from app.agent import tools
 from app.agent.context import TurnContext
@@ -41,4 +48,12 @@ def build_agent(settings: Settings, model: Model, choice: Choice) -> Agent[TurnC
             response_include=list(include) or None,
         ),
         tools=[function for tool in chosen for function in tool.functions],
+        tool_use_behavior=_wait_for_the_page,
     )
+
+
+def _wait_for_the_page(
+    run: RunContextWrapper[TurnContext], _results: list[FunctionToolResult]
+) -> ToolsToFinalOutputResult:
+    """End the run if the page has been asked: only its answer can go on."""
+    return ToolsToFinalOutputResult(is_final_output=run.context.client_tool_call is not None)

@@ -1,13 +1,15 @@
 """What a tool can reach while a turn runs."""
 
 import asyncio
+from typing import Any
 
-from chatkit.agents import AgentContext
+from agents.tool_context import ToolContext
+from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
 from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
-from app.agent.services import ToolServices
+from app.agent.services import ToolRefusal, ToolServices
 from app.chat.clock import now
 from app.chat.context import RequestContext
 from app.db import Database
@@ -25,6 +27,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
+    _asked: str | None = PrivateAttr(default=None)
 
     @property
     def user_id(self) -> str:
@@ -34,13 +37,13 @@ class TurnContext(AgentContext[RequestContext]):
     def delivery(self) -> "Delivery":
         return self._delivery
 
-    def show(self, widget: WidgetRoot, text: str) -> WidgetItem:
+    def show(self, widget: WidgetRoot, text: str, item_id: str | None = None) -> WidgetItem:
         """Show a widget below the tasks, as soon as the calls that are being made have answered.
 
         `text` says in short what it shows: to the model in later turns, and to who copies it.
         """
         item = WidgetItem(
-            id=self.generate_id("message"),
+            id=item_id or self.generate_id("message"),
             thread_id=self.thread.id,
             created_at=now(),
             widget=widget,
@@ -53,6 +56,22 @@ class TurnContext(AgentContext[RequestContext]):
         """The widgets that tools showed since the last take."""
         shown, self._shown = self._shown, []
         return shown
+
+    def ask_page(self, call: ToolContext[Any], **params: Any) -> str:
+        """Let the page's client tool of the same name answer this call of the model.
+
+        The turn ends here, and goes on with what the page says.
+        """
+        if self.client_tool_call is not None:
+            raise ToolRefusal("the page does one thing at a time. Call it again later.")
+        self.client_tool_call = ClientToolCall(name=call.tool_name, arguments=params)
+        self._asked = call.tool_call_id
+        return "The page is asked."
+
+    @property
+    def asked_call_id(self) -> str | None:
+        """The call that the page was asked to answer."""
+        return self._asked
 
     async def stream(self, event: ThreadStreamEvent) -> None:
         self._delivery.sent(event)

@@ -3,6 +3,7 @@
 Once the stream has opened, the status is 200 and a refusal is only an event in it.
 """
 
+import json
 from dataclasses import replace
 
 from chatkit.types import (
@@ -14,6 +15,7 @@ from chatkit.types import (
     InputTranscribeReq,
     ItemsFeedbackReq,
     StructuredInputItem,
+    ThreadCustomActionParams,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
     ThreadsAddUserMessageReq,
@@ -25,9 +27,11 @@ from chatkit.types import (
     ThreadsUpdateReq,
     UserMessageInput,
     UserMessageItem,
+    WidgetItem,
 )
 
 from app.agent.build import usable_tools
+from app.chat.actions import handler_of
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
 from app.chat.run import Run
@@ -85,8 +89,13 @@ class Admission:
             case ItemsFeedbackReq():
                 if not 0 < len(request.params.item_ids) <= MAX_FEEDBACK_ITEMS:
                     raise InvalidRequest(f"item_ids: 1 to {MAX_FEEDBACK_ITEMS} items.")
-            case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
-                raise InvalidRequest("This application has no widget actions.")
+            case ThreadsCustomActionReq():
+                await self._check_action(request.params, context)
+                return await self._claim(
+                    self._run(request, context, request.params.thread_id), context
+                )
+            case ThreadsSyncCustomActionReq():
+                await self._check_action(request.params, context)
             case AttachmentsCreateReq() | AttachmentsDeleteReq():
                 raise InvalidRequest("This application takes no attachments.")
             case InputTranscribeReq():
@@ -162,12 +171,26 @@ class Admission:
         self, request: ThreadsAddClientToolOutputReq, context: RequestContext
     ) -> None:
         thread_id = request.params.thread_id
+        limit = self._settings.message_chars
+        if len(json.dumps(request.params.result, ensure_ascii=False)) > limit:
+            raise MessageTooLong(f"A result has at most {limit} characters.")
         await self._check_writable(thread_id, context)
         newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
         match newest.data:
             case [ClientToolCallItem(status="pending")]:
                 return
         raise InvalidRequest("No client tool is waiting for a result in this conversation.")
+
+    async def _check_action(
+        self, params: ThreadCustomActionParams, context: RequestContext
+    ) -> None:
+        handler_of(params.action.type)
+        await self._check_writable(params.thread_id, context)
+        if params.item_id is None:
+            raise InvalidRequest("An action comes from a widget.")
+        item = await self._store.load_item(params.thread_id, params.item_id, context)
+        if not isinstance(item, WidgetItem):
+            raise InvalidRequest("An action comes from a widget.")
 
     async def _check_structured_input(
         self, request: ThreadsAddStructuredInputReq, context: RequestContext

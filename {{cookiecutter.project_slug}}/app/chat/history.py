@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import cast
 
 from agents import TResponseInputItem
@@ -9,6 +10,7 @@ from chatkit.agents import ThreadItemConverter
 from chatkit.types import (
     AssistantMessageItem,
     Attachment,
+    ClientToolCallItem,
     HiddenContextItem,
     TaskItem,
     ThreadItem,
@@ -28,6 +30,30 @@ from app.chat.run import BYTES_PER_TOKEN
 from app.chat.store import MAX_PAGE, SqlStore
 
 TOOL_CALL = "tool_call"
+UNANSWERED = {"error": "The page did not answer. Go on without it and say so."}
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The part of a conversation that the model gets: its items, and the input they become."""
+
+    items: list[ThreadItem]
+    input: list[TResponseInputItem]
+
+    @property
+    def message(self) -> UserMessageItem | None:
+        """What the user said last."""
+        return next((i for i in reversed(self.items) if isinstance(i, UserMessageItem)), None)
+
+    @property
+    def open_workflows(self) -> list[WorkflowItem]:
+        return [i for i in self.items if isinstance(i, WorkflowItem) and i.workflow.summary is None]
+
+    @property
+    def unanswered_calls(self) -> list[ClientToolCallItem]:
+        """Client tools to whose call no page has given an answer."""
+        calls = (item for item in self.items if isinstance(item, ClientToolCallItem))
+        return [call for call in calls if call.status == "pending"]
 
 
 class History:
@@ -36,7 +62,7 @@ class History:
         self._max_tokens = max_tokens
         self._converter = HistoryConverter()
 
-    async def load(self, thread_id: str, context: RequestContext) -> list[TResponseInputItem]:
+    async def load(self, thread_id: str, context: RequestContext) -> Remembered:
         """The newest items that fit in the budget, oldest first, beginning with a user message.
 
         The newest user message and what followed it are kept however long they are.
@@ -51,8 +77,8 @@ class History:
             newest_first.append(item)
             if isinstance(item, UserMessageItem):
                 kept = len(newest_first)
-        window = newest_first[:kept] or newest_first
-        return await self._converter.to_agent_input(window[::-1])
+        window = (newest_first[:kept] or newest_first)[::-1]
+        return Remembered(window, await self._converter.to_agent_input(window))
 
     async def _newest_first(
         self, thread_id: str, context: RequestContext
@@ -82,6 +108,13 @@ class HistoryConverter(ThreadItemConverter):
             return cast("list[TResponseInputItem]", item.content["items"])
         return await super().hidden_context_to_input(item)
 
+    async def client_tool_call_to_input(
+        self, item: ClientToolCallItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        if item.status == "pending":
+            item = answered(item)
+        return await super().client_tool_call_to_input(item)
+
     async def workflow_to_input(self, item: WorkflowItem) -> None:
         """Progress is for people; the model gets the tool calls themselves."""
 
@@ -107,6 +140,11 @@ class HistoryConverter(ThreadItemConverter):
         return ResponseInputTextParam(
             type="input_text", text=f"[attached: {attachment.name}, {attachment.mime_type}]"
         )
+
+
+def answered(call: ClientToolCallItem) -> ClientToolCallItem:
+    """A call that nobody waits for any more, as if the page had said so."""
+    return call.model_copy(update={"status": "completed", "output": UNANSWERED})
 
 
 def tokens_of(items: list[TResponseInputItem]) -> int:

@@ -115,6 +115,13 @@ class Progress:
         call = self._calls.get(output.call_id or "")
         if call is None:
             return
+        self._unanswered.discard(call.call_id)
+        if call.call_id != self._turn.asked_call_id:
+            await self._finish(call, output)
+        if not self._unanswered:
+            await self._show_widgets()
+
+    async def _finish(self, call: ResponseFunctionToolCall, output: ToolCallOutputItem) -> None:
         text = _result(output)
         title, icon = _describe(call.name)
         failed = text.startswith(TOOL_FAILED)
@@ -128,13 +135,11 @@ class Progress:
             ),
         )
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
-        self._unanswered.discard(call.call_id)
-        if not self._unanswered:
-            await self._show_widgets()
 
     async def _show_widgets(self) -> None:
         """The SDK closes the workflow before a widget, so no task of it may be under way."""
         for item in self._turn.take_shown():
+            await self._complete_all()
             await self._turn.stream(ThreadItemDoneEvent(item=item))
 
     def _hidden(self, call: ResponseFunctionToolCall, result: str) -> HiddenContextItem:
@@ -223,7 +228,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     """A workflow that no answer closed: the run failed, was stopped, or said nothing."""
     workflow = item.workflow.model_copy(
         update={
-            "tasks": [_finished(task) for task in item.workflow.tasks],
+            "tasks": [finished(task) for task in item.workflow.tasks],
             "summary": DurationSummary(duration=int((now() - item.created_at).total_seconds())),
             "expanded": False,
         }
@@ -231,7 +236,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     return ThreadItemDoneEvent(item=item.model_copy(update={"workflow": workflow}))
 
 
-def _finished(task: Task) -> Task:
+def finished(task: Task) -> Task:
     return task.model_copy(update={"status_indicator": "complete"})
 
 

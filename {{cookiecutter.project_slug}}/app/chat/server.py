@@ -3,20 +3,24 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
+from chatkit.actions import Action
 from chatkit.agents import stream_agent_response
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
     AssistantMessageContentPartAdded,
     AssistantMessageItem,
     ChatKitReq,
+    ClientToolCallItem,
     FeedbackKind,
+    SyncCustomActionResponse,
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
+    ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
@@ -33,11 +37,13 @@ from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
 from app.agent.tools.base import tell_missing_tool
+from app.chat.actions import Actions
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
-from app.chat.history import History, tokens_of
-from app.chat.progress import Progress, close_workflow, open_workflow
+from app.chat.history import History, Remembered, answered, tokens_of
+from app.chat.page_context import with_page_context
+from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_sources_section
@@ -61,10 +67,12 @@ class ChatServer(ChatKitServer[RequestContext]):
         store: SqlStore,
         models: ModelSource,
         services: ToolServices,
+        actions: Actions,
     ) -> None:
         super().__init__(store)
         self._settings = settings
         self._database = database
+        self._actions = actions
         self._sql_store = store
         self._models = models
         self._services = services
@@ -104,6 +112,31 @@ class ChatServer(ChatKitServer[RequestContext]):
         finally:
             turn.release()
 
+    async def action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        try:
+            item = await self._actions.perform(action, _sender(sender), context)
+        except Exception as error:
+            logger.exception("an action failed")
+            raise friendly(error) from error
+        yield ThreadItemReplacedEvent(item=item)
+        _run_of(context).complete = True
+
+    async def sync_action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> SyncCustomActionResponse:
+        item = await self._actions.perform(action, _sender(sender), context)
+        return SyncCustomActionResponse(updated_item=item)
+
     async def add_feedback(
         self,
         thread_id: str,
@@ -121,6 +154,10 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> None:
         """Keep what was said and shown until the user stopped it, or the server had to."""
         run = _run_of(context)
+        pending = {item.id: item for item in pending_items}
+        # (The SDK knows nothing of a workflow that an earlier turn began.)
+        pending = {i.id: i for i in run.drafts.values() if isinstance(i, WorkflowItem)} | pending
+        pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
         if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
@@ -153,12 +190,16 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def _answer(
         self, turn: TurnContext, run: Run, message: UserMessageItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
-        choice = self._choice(message)
         history = await self._history.load(turn.thread.id, turn.request_context)
+        if message is None:
+            _go_on(turn, run, history)
+        for item in _left_open(turn, run, history):
+            yield ThreadItemReplacedEvent(item=item)
+        choice = self._choice(message, history)
         model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
             build_agent(self._settings, model, choice),
-            history,
+            with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
             hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
@@ -193,7 +234,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             raise friendly(error) from error
         finally:
             progress.stop()
-            _count(run, result, history)
+            _count(run, result, history.input)
 
     async def _events(
         self, turn: TurnContext, progress: Progress
@@ -205,18 +246,29 @@ class ChatServer(ChatKitServer[RequestContext]):
             # At once: a stop must not lose them, and nothing may follow a client tool's call.
             for call in progress.take_finished_calls():
                 yield ThreadItemDoneEvent(item=call)
+            match event:
+                case ThreadItemDoneEvent(item=ClientToolCallItem() as asked):
+                    # The SDK takes the id of whichever call the model made last.
+                    asked.call_id = turn.asked_call_id or asked.call_id
+                case ThreadItemDoneEvent(item=WorkflowItem() as closed):
+                    # It does so for a widget, too, that is shown while its tool is at work.
+                    closed.workflow.tasks = [finished(task) for task in closed.workflow.tasks]
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
         if turn.workflow_item is not None and turn.client_tool_call is None:
             yield close_workflow(turn.workflow_item)
 
-    def _choice(self, message: UserMessageItem | None) -> Choice:
-        """The user's model and tool. What has left the offer since falls back to the default."""
-        options = message.inference_options if message else None
+    def _choice(self, message: UserMessageItem | None, history: Remembered) -> Choice:
+        """The user's model and tool. What has left the offer since falls back to the default.
+
+        A turn that goes on keeps the model of its message; the tool has been called.
+        """
+        asked = message or history.message
+        options = asked.inference_options if asked else None
         offered = self._settings.offered_models
         model = options.model if options and options.model in offered else None
-        wanted = options.tool_choice.id if options and options.tool_choice else None
+        wanted = options.tool_choice.id if message and options and options.tool_choice else None
         tool = next((t for t in usable_tools(self._settings) if t.id == wanted), None)
         return Choice(model or offered[0], tool)
 
@@ -248,9 +300,31 @@ def title_from(message: UserMessageItem) -> str | None:
     return f"{text[:CUT_TITLE]}..." if len(text) > LONGEST_TITLE else text or None
 
 
+def _sender(widget: WidgetItem | None) -> WidgetItem:
+    assert widget is not None, "admission refuses an action that comes from nowhere"
+    return widget
+
+
 def _run_of(context: RequestContext) -> Run:
     assert context.run is not None, "admission gives one to every request that streams"
     return context.run
+
+
+def _go_on(turn: TurnContext, run: Run, history: Remembered) -> None:
+    """Take up the workflow of the turn that had to wait for the page."""
+    if history.open_workflows:
+        turn.workflow_item = history.open_workflows[-1]
+        run.drafts[turn.workflow_item.id] = turn.workflow_item.model_copy(deep=True)
+
+
+def _left_open(turn: TurnContext, run: Run, history: Remembered) -> list[ThreadItem]:
+    """What waits for a page that never answered, closed; nothing of an answer to be replaced."""
+    if run.retry is not None:
+        return []
+    current = turn.workflow_item.id if turn.workflow_item else None
+    workflows = [item for item in history.open_workflows if item.id != current]
+    closed: list[ThreadItem] = [close_workflow(item).item for item in workflows]
+    return [*closed, *map(answered, history.unanswered_calls)]
 
 
 async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadStreamEvent]:

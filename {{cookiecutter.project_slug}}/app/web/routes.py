@@ -72,10 +72,13 @@ class PageConfig(PageTexts):
     """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
 
     `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
-    user's id: a key for what the browser remembers, null while nobody is known.
+    user's id: a key for what the browser remembers, null while nobody is known. `client_tools` and
+    `effects` name the modules that the page loads from the folders `client-tools` and `effects`.
     """
 
     tools: tuple[ToolChoice, ...]
+    client_tools: tuple[str, ...]
+    effects: tuple[str, ...]
     models: tuple[ModelChoice, ...]
     api: Api
     script_url: str
@@ -111,6 +114,8 @@ async def page_config(request: Request, response: Response) -> PageConfig:
         disclaimer=texts.disclaimer,
         prompts=texts.prompts + tool_prompts(tools),
         tools=tool_choices(tools),
+        client_tools=tuple(name for tool in tools for name in tool.client_tools),
+        effects=tuple(name for tool in tools for name in tool.effects),
         models=model_choices(settings.offered_models),
         api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
         script_url=settings.chatkit_script_url,

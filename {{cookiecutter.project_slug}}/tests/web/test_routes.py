@@ -13,6 +13,7 @@ from app.config import Settings
 from app.errors import Unauthenticated
 from app.web import routes
 
+SCRIPTS = routes.WEB_ROOT / "static" / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
 
@@ -93,7 +94,8 @@ async def test_page_needs_no_inline_code(page: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(p.name for p in (routes.WEB_ROOT / "static" / "js").iterdir())
+    "path",
+    sorted(p.relative_to(SCRIPTS).as_posix() for p in SCRIPTS.rglob("*.js")),
 )
 async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, path: str) -> None:
     response = await page.get(f"/static/js/{path}")
@@ -118,6 +120,8 @@ async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> No
         {"id": t.id, "label": t.label, "icon": t.icon, "placeholderOverride": t.placeholder}
         for t in TOOLS
     ]
+    assert config["clientTools"] == [name for tool in TOOLS for name in tool.client_tools]
+    assert config["effects"] == [name for tool in TOOLS for name in tool.effects]
     assert config["models"] == [
         {"id": "a", "label": "a", "default": True},
         {"id": "b", "label": "b", "default": False},

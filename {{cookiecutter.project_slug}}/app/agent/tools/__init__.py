@@ -6,8 +6,16 @@ from app.agent.tools.base import AgentTool
 from app.agent.tools.chart import CHART
 
 # {%- endif +%}
+# {%- if ",email," in cookiecutter.__tools +%}
+from app.agent.tools.email import EMAIL
+
+# {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
 from app.agent.tools.notes import NOTES
+
+# {%- endif +%}
+# {%- if ",page," in cookiecutter.__tools +%}
+from app.agent.tools.page import PAGE
 
 # {%- endif +%}
 # {%- if ",sql," in cookiecutter.__tools +%}
@@ -32,5 +40,11 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",sql," in cookiecutter.__tools %}
     SQL,
+    # {% endif %}
+    # {% if ",page," in cookiecutter.__tools %}
+    PAGE,
+    # {% endif %}
+    # {% if ",email," in cookiecutter.__tools %}
+    EMAIL,
     # {% endif %}
 )

@@ -15,7 +15,8 @@ const config = {
 
 test("the element is told everything, each time", () => {
   const theme = { colorScheme: "dark" };
-  assert.deepEqual(chatOptions(config, theme, "thr_1", fetch), {
+  const onClientTool = async () => ({});
+  assert.deepEqual(chatOptions(config, theme, "thr_1", fetch, onClientTool), {
     api: { url: "/chatkit", domainKey: "key", fetch },
     theme,
     frameTitle: "Assistant",
@@ -27,11 +28,12 @@ test("the element is told everything, each time", () => {
     composer: { placeholder: "Message", tools: config.tools, models: config.models },
     disclaimer: { text: "Check it." },
     thread: { autoScroll: true },
+    onClientTool,
   });
 });
 
 test("building options changes nothing", () => {
   const before = structuredClone(config);
-  chatOptions(config, {}, null, fetch);
+  chatOptions(config, {}, null, fetch, async () => ({}));
   assert.deepEqual(config, before);
 });

@@ -8,9 +8,10 @@
  * @param {ThemeOption} theme
  * @param {string | null} initialThread
  * @param {Fetch} fetch
+ * @param {ChatKitOptions["onClientTool"]} onClientTool
  * @returns {ChatKitOptions}
  */
-export function chatOptions(config, theme, initialThread, fetch) {
+export function chatOptions(config, theme, initialThread, fetch, onClientTool) {
   return {
     api: { ...config.api, fetch },
     theme,
@@ -27,5 +28,6 @@ export function chatOptions(config, theme, initialThread, fetch) {
     },
     disclaimer: { text: config.disclaimer },
     thread: { autoScroll: true },
+    onClientTool,
   };
 }

@@ -41,20 +41,23 @@ export function readTheme(style, warn = warnOnConsole) {
   });
 }
 
-/** Calls `onChange` whenever the system turns light or dark. */
+/** Calls `onChange` whenever the system or the page turns light or dark. */
 export class SchemeObserver {
   /** @param {() => void} onChange */
   constructor(onChange) {
     this.onChange = onChange;
     this.query = matchMedia("(prefers-color-scheme: dark)");
+    this.page = new MutationObserver(onChange);
   }
 
   start() {
     this.query.addEventListener("change", this.onChange);
+    this.page.observe(document.documentElement, { attributeFilter: ["data-color-scheme"] });
   }
 
   stop() {
     this.query.removeEventListener("change", this.onChange);
+    this.page.disconnect();
   }
 }
 

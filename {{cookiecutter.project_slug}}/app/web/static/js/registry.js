@@ -1,0 +1,87 @@
+/** @import { NamedDetail, PageFunctions } from "../../types" */
+
+const SECONDS_TO_ANSWER = 10;
+
+/**
+ * What the backend may call in the page, by name: client tools in one registry, effects in another.
+ * A function of the host's wins over the module that came with a tool of the backend's.
+ */
+export class Registry {
+  /**
+   * @param {string[]} names those that have a module
+   * @param {() => PageFunctions | undefined} own the host's functions
+   * @param {(name: string) => Promise<{ default: PageFunctions[string] }>} load imports a module
+   */
+  constructor(names, own, load) {
+    this.names = names;
+    this.own = own;
+    this.load = load;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<PageFunctions[string]>}
+   */
+  async get(name) {
+    const own = this.own();
+    if (own && Object.hasOwn(own, name)) return own[name];
+    if (!this.names.includes(name)) throw new Error(`this page has no ${name}`);
+    return (await this.load(name)).default;
+  }
+}
+
+/**
+ * Answers client tools, whatever happens: the conversation waits for it.
+ *
+ * @param {Registry} registry
+ * @param {number} [seconds] how long it may take
+ * @returns {(call: { name: string, params: Record<string, unknown> }) => Promise<Record<string, unknown>>}
+ */
+export function answerFrom(registry, seconds = SECONDS_TO_ANSWER) {
+  return async ({ name, params }) => {
+    try {
+      const answer = registry.get(name).then((run) => run(params));
+      return (await within(seconds, answer)) ?? {};
+    } catch (error) {
+      console.error(`client tool ${name}`, error);
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  };
+}
+
+/**
+ * Runs effects and deeplinks; nobody waits for them.
+ *
+ * @param {Registry} registry
+ * @param {"effect" | "deeplink"} kind
+ * @returns {(detail: NamedDetail) => Promise<void>}
+ */
+export function runFrom(registry, kind) {
+  return async ({ name, data }) => {
+    try {
+      const run = await registry.get(name);
+      await run(data ?? {});
+    } catch (error) {
+      console.error(`${kind} ${name}`, error);
+    }
+  };
+}
+
+/**
+ * @template T
+ * @param {number} seconds
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function within(seconds, work) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the page took too long")), seconds * 1000);
+  });
+  try {
+    return await Promise.race([work, /** @type {Promise<never>} */ (late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import lookAtPage from "../../../app/web/static/js/client-tools/look_at_page.js";
+import setColorScheme from "../../../app/web/static/js/effects/set_color_scheme.js";
+
+function page(selection, url = "https://shop.test/prices?token=secret#secret") {
+  return {
+    document: { title: "Prices" },
+    location: new URL(url),
+    getSelection: () => selection,
+  };
+}
+
+test("the page is seen by title, address and selection", () => {
+  assert.deepEqual(lookAtPage({}, page({ toString: () => " 12 euros\n" })), {
+    title: "Prices",
+    address: "https://shop.test/prices",
+    selection: "12 euros",
+  });
+});
+
+test("nothing selected is an empty selection", () => {
+  assert.equal(lookAtPage({}, page(null)).selection, "");
+});
+
+test("a selection is cut", () => {
+  assert.equal(lookAtPage({}, page("x".repeat(5_000))).selection.length, 4_000);
+});
+
+test("the page turns dark and light, and nothing else", () => {
+  const root = { dataset: { colorScheme: "auto" } };
+  setColorScheme({ scheme: "dark" }, root);
+  assert.equal(root.dataset.colorScheme, "dark");
+  assert.throws(() => setColorScheme({ scheme: "javascript:" }, root));
+  assert.throws(() => setColorScheme({}, root));
+  assert.equal(root.dataset.colorScheme, "dark");
+  setColorScheme({ scheme: "light" }, root);
+  assert.equal(root.dataset.colorScheme, "light");
+});
