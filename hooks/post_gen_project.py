@@ -38,9 +38,11 @@ ATTACHMENTS = (
 # Of the styles that keep sessions in the database.
 SESSION_FILES = (
     "app/auth/cookies.py",
+    "app/auth/forms.py",
     "app/auth/sessions.py",
     "app/stores/sessions.py",
     "migrations/versions/0003_sessions.py",
+    "tests/auth/test_forms.py",
     "tests/auth/test_sessions.py",
 )
 # Of those in which cookies, which a browser adds by itself, say who is asking.
@@ -129,7 +131,27 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),
         "oidc": (*SESSION_FILES, *ORIGIN_FILES),
-        "password": (*SESSION_FILES, *ORIGIN_FILES),
+        "password": (
+            *SESSION_FILES,
+            *ORIGIN_FILES,
+            "app/auth/account_pages.py",
+            "app/auth/accounts.py",
+            "app/auth/common_passwords.txt",
+            "app/auth/password.py",
+            "app/auth/templates/account.html",
+            "app/auth/templates/layout.html",
+            "app/auth/templates/sign_in.html",
+            "app/auth/templates/sign_up.html",
+            "app/commands/users.py",
+            "app/dev/smoke_sign_in.py",
+            "app/stores/accounts.py",
+            "app/web/static/account.css",
+            "app/web/static/js/looks.js",
+            "migrations/versions/0004_passwords.py",
+            "tests/auth/test_accounts.py",
+            "tests/auth/test_password.py",
+            "tests/auth/test_users_command.py",
+        ),
         "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
     },
     "license": {

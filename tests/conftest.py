@@ -159,6 +159,8 @@ def clean_environment() -> dict[str, str]:
         "VIRTUAL_ENV",
         "JWT_",
         "PROXY_",
+        "SESSION_",
+        "SIGN_",
         "ALLOWED_",
         "GIT_",
     )

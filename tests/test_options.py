@@ -11,8 +11,8 @@ from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
 
 FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
 
-# Styles that are not asked for yet, though files of theirs are here.
-COMING = {"oidc", "password"}
+# A style that is not asked for yet, though files of its are here.
+COMING = {"oidc"}
 OPTIONS = [
     (question, option)
     for question, options in FILES.items()
@@ -25,6 +25,7 @@ DEPENDENCIES = {
     "anonymous": {"itsdangerous"},
     "jwt": {"pyjwt[crypto]"},
     "proxy": {"pyjwt[crypto]"},
+    "password": {"jinja2", "pwdlib[argon2]"},
     "sql": {"sqlglot"},
     "email": {"aiosmtplib"},
     "documents": {"beautifulsoup4", "pypdf", "python-docx"},
@@ -42,6 +43,7 @@ TRACES = {
     "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
+    "password": r"pwdlib|argon|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
     "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
@@ -58,6 +60,7 @@ WITHOUT = {
     "email": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
+    "password": {"auth_style": "anonymous"},
     "proxy": {"auth_style": "anonymous"},
     "documents": {"agent_tools": "notes", "attachments": "local"},
     "image": {"agent_tools": "notes", "attachments": "local"},

@@ -8,6 +8,10 @@ from app.auth.anonymous import AnonymousAuth
 from app.auth.jwt import JwtAuth
 
 # {%- endif %}
+# {% if cookiecutter.auth_style == "password" %}
+from app.auth.password import PasswordAuth
+
+# {%- endif %}
 # {% if cookiecutter.auth_style == "proxy" %}
 from app.auth.proxy import ProxyAuth
 
@@ -24,6 +28,9 @@ STYLES = (
     # {% endif %}
     # {% if cookiecutter.auth_style == "jwt" %}
     JwtAuth,
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "password" %}
+    PasswordAuth,
     # {% endif %}
     # {% if cookiecutter.auth_style == "proxy" %}
     ProxyAuth,
