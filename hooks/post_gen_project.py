@@ -130,7 +130,15 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *ORIGIN_FILES,
         ),
         "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),
-        "oidc": (*SESSION_FILES, *ORIGIN_FILES),
+        "oidc": (
+            *SESSION_FILES,
+            *ORIGIN_FILES,
+            "app/auth/oidc.py",
+            "app/auth/openid.py",
+            "app/dev/doctor_openid.py",
+            "tests/auth/openid_provider.py",
+            "tests/auth/test_oidc.py",
+        ),
         "password": (
             *SESSION_FILES,
             *ORIGIN_FILES,

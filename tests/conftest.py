@@ -158,6 +158,7 @@ def clean_environment() -> dict[str, str]:
         "PYTEST_",
         "VIRTUAL_ENV",
         "JWT_",
+        "OIDC_",
         "PROXY_",
         "SESSION_",
         "SIGN_",

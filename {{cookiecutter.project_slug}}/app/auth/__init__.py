@@ -8,6 +8,10 @@ from app.auth.anonymous import AnonymousAuth
 from app.auth.jwt import JwtAuth
 
 # {%- endif %}
+# {% if cookiecutter.auth_style == "oidc" %}
+from app.auth.oidc import OidcAuth
+
+# {%- endif %}
 # {% if cookiecutter.auth_style == "password" %}
 from app.auth.password import PasswordAuth
 
@@ -28,6 +32,9 @@ STYLES = (
     # {% endif %}
     # {% if cookiecutter.auth_style == "jwt" %}
     JwtAuth,
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "oidc" %}
+    OidcAuth,
     # {% endif %}
     # {% if cookiecutter.auth_style == "password" %}
     PasswordAuth,

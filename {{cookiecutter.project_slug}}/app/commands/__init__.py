@@ -17,3 +17,10 @@ SMOKE_CHECKS: tuple[str, ...] = (
     "app.dev.smoke_sign_in",
     # {% endif %}
 )
+
+DOCTOR_CHECKS: tuple[str, ...] = (
+    # Each has `NAME` and `check()`, which returns a `Finding`.
+    # {% if cookiecutter.auth_style == "oidc" %}
+    "app.dev.doctor_openid",
+    # {% endif %}
+)
