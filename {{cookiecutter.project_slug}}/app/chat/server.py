@@ -165,6 +165,8 @@ class ChatServer(ChatKitServer[RequestContext]):
         pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
+        if run.given_up:
+            return  # whoever closed it has left the notice, and the thread may have gone on
         if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
             # The new answer had not begun: the old one stays.
             return
@@ -177,9 +179,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             if run.status == "stopped":
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
-            # (Whoever gave the run up has left the notice already.)
-            notice = [] if run.given_up else interruption(thread.id)
-            for item in [*filter(has_text, pending_items), *notice]:
+            for item in [*filter(has_text, pending_items), *interruption(thread.id)]:
                 await self.store.add_thread_item(thread.id, item, context)
 
     def _describe(
