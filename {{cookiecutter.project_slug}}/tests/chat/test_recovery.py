@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
+from app.chat import runs as runs_module
 from app.chat.ids import new_id, new_run_id
 from app.chat.models import ItemRow, RunRow
 from app.chat.run import Run
@@ -103,9 +104,14 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
 
 
 async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
-    served: tuple[FastAPI, Visitor], settings: Settings, database: Database
+    served: tuple[FastAPI, Visitor],
+    settings: Settings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A machine that was paused, or cut off from the database, while the others went on."""
+    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 60)
+    monkeypatch.setattr(runs_module, "LONGEST_ROUND_SECONDS", 60)
     app, other = served
     async with AsyncExitStack() as stack:
         paused = create_app(settings, OneModel(settings, Watched()))
@@ -123,7 +129,7 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
     assert turn.answer
     assert events[-1]["type"] == "error"
     assert [item["type"] for item in await other.items(stream.thread_id)] == [
-        *("user_message", "task"),
+        *("user_message", "workflow", "task"),
         *("user_message", "workflow", "assistant_message"),
     ]
     assert await status(database, other, stream.run_id) == "interrupted"
