@@ -7,10 +7,11 @@ that cannot prove.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from chromium import ChatPage, Visitor, launched, message, website
-from conftest import BakedProject, generate
+from conftest import BakedProject, generate, npm_install
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application
 
@@ -27,6 +28,7 @@ SETTINGS = {
 
 Serve = Callable[..., Application]
 Visit = Callable[[Application], Visitor]
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="session")
@@ -563,3 +565,76 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     expect(chat.problem).to_contain_text("The database does not answer")
     chat.expect_complaint("503")
     server.stop()
+
+
+# --- For everybody ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return (npm_install("browser") / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 380])
+def test_the_page_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, width: int) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    chat.page.set_viewport_size({"width": width, "height": 800})
+    chat.open()
+
+    assert violations(chat, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_refusal_is_accessible(chat: ChatPage, axe: str, scheme: Scheme) -> None:
+    chat.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    chat.open()
+    chat.send("x" * 20_001)
+    expect(chat.notice).not_to_be_empty()
+
+    assert violations(chat, axe) == []
+    chat.expect_complaint("413")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "problem",
+    ["scriptBlocked", "notDefined", "notReady", "backendDown", "databaseDown", "unauthenticated"],
+)
+def test_a_problem_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, problem: str) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    chat.open()
+    chat.page.evaluate(
+        """async (problem) => {
+            const { Diagnostics } = await import("/static/js/diagnostics.js");
+            const find = (selector) => document.querySelector(selector);
+            delete document.body.dataset.chat;
+            new Diagnostics(find("#problem"), find("#chatkit-script")).show(problem);
+        }""",
+        problem,
+    )
+    expect(chat.problem).to_be_visible()
+
+    assert violations(chat, axe) == []
+
+
+def test_the_keyboard_reaches_everything_in_order(chat: ChatPage) -> None:
+    chat.open()
+    for name in ("Dark colours", "History", "New chat"):
+        chat.page.keyboard.press("Tab")
+        expect(chat.button(name)).to_be_focused()
+    chat.page.keyboard.press("Shift+Tab")
+    chat.page.keyboard.press("Shift+Tab")
+    chat.page.keyboard.press("Enter")
+    expect(chat.button("Dark colours")).to_have_attribute("aria-pressed", "true")
+
+
+def violations(chat: ChatPage, axe: str) -> list[str]:
+    """What axe-core finds on the page, the element apart: what is in there is not ours."""
+    chat.page.evaluate(axe)
+    found = chat.page.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
+    return [
+        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
