@@ -40,6 +40,18 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "migrations/versions/0002_notes.py",
             "tests/agent/tools/test_notes.py",
         ),
+        "sql": (
+            "app/agent/tools/sql.py",
+            "app/analytics/__init__.py",
+            "app/analytics/database.py",
+            "app/analytics/guard.py",
+            "tests/agent/tools/test_sql.py",
+            "tests/analytics/__init__.py",
+            "tests/analytics/conftest.py",
+            "tests/analytics/shop.py",
+            "tests/analytics/test_database.py",
+            "tests/analytics/test_guard.py",
+        ),
         "web_search": (
             "app/agent/tools/web_search.py",
             "tests/agent/tools/test_web_search.py",

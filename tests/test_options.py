@@ -21,14 +21,20 @@ OPTIONS = [
 ]
 
 # The one dependency that an option brings, if any.
-DEPENDENCIES = {"anonymous": "itsdangerous", "jwt": "pyjwt[crypto]", "proxy": "pyjwt[crypto]"}
+DEPENDENCIES = {
+    "anonymous": "itsdangerous",
+    "jwt": "pyjwt[crypto]",
+    "proxy": "pyjwt[crypto]",
+    "sql": "sqlglot",
+}
 
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
+    "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
-    "page": r"agent/tools/page|tools\.page|\bPAGE\b|look_at_page|set_color_scheme|lookAtPage",
+    "page": r"tools[./]page|import PAGE|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
@@ -36,6 +42,7 @@ TRACES = {
 
 WITHOUT = {
     "notes": {"agent_tools": "web_search"},
+    "sql": {"agent_tools": "notes"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},
     "page": {"agent_tools": "notes"},

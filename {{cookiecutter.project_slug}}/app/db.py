@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import Executable, MetaData, Row, Select, func, select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -178,6 +180,13 @@ class Database:
                     raise
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
+
+
+def connect_options(url: str) -> dict[str, Any]:
+    """The arguments of `asyncpg.connect`, for a connection of asyncpg's own to that database."""
+    # (SQLAlchemy has no types for its dialects.)
+    _, options = dialect().create_connect_args(make_url(url))  # type: ignore[no-untyped-call]
+    return dict(options)
 
 
 def in_the_name_of(owner: str | None) -> Select[Any]:

@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from app import health
+from app.agent import tools
 from app.agent.models import ModelSource
+from app.agent.services import ToolServices
 from app.auth import CHECKS, STYLES
 from app.auth.base import Authenticator
 from app.chat import router as chat
@@ -50,6 +52,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     run_store = RunStore(settings, database, worker=_worker())
     runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
+    services = ToolServices(tool.service for tool in tools.TOOLS if tool.service)
 
     app = FastAPI(
         title="Chat",
@@ -71,7 +74,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store, run_store, runs)
     app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
-    app.state.chat = ChatServer(settings, database, store, models)
+    app.state.services = services
+    app.state.chat = ChatServer(settings, database, store, models, services)
 
     app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)
@@ -93,6 +97,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(app.state.database.dispose)
         stack.push_async_callback(app.state.models.close)
         stack.push_async_callback(app.state.authenticator.close)
+        stack.push_async_callback(app.state.services.close)
+        await app.state.services.start()
         for service in (app.state.signals, app.state.recovery):
             service.start()
             stack.push_async_callback(service.close)

@@ -9,7 +9,7 @@ from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
 from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
-from app.agent.refusal import ToolRefusal
+from app.agent.services import ToolRefusal, ToolServices
 from app.chat.clock import now
 from app.chat.context import RequestContext
 from app.db import Database
@@ -19,9 +19,11 @@ class TurnContext(AgentContext[RequestContext]):
     """The SDK's agent context (widgets, client tools, workflow) and the user's own rows.
 
     Tools build their repositories from `database` and `user_id`, so none can reach another user.
+    `services` holds what they keep open.
     """
 
     database: Database
+    services: ToolServices
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)

@@ -228,7 +228,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     """A workflow that no answer closed: the run failed, was stopped, or said nothing."""
     workflow = item.workflow.model_copy(
         update={
-            "tasks": [_finished(task) for task in item.workflow.tasks],
+            "tasks": [finished(task) for task in item.workflow.tasks],
             "summary": DurationSummary(duration=int((now() - item.created_at).total_seconds())),
             "expanded": False,
         }
@@ -236,7 +236,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     return ThreadItemDoneEvent(item=item.model_copy(update={"workflow": workflow}))
 
 
-def _finished(task: Task) -> Task:
+def finished(task: Task) -> Task:
     return task.model_copy(update={"status_indicator": "complete"})
 
 

@@ -33,13 +33,14 @@ from app.agent.context import TurnContext
 from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
+from app.agent.services import ToolServices
 from app.agent.tools.base import tell_missing_tool
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
 from app.chat.history import History, Remembered, answered, tokens_of
 from app.chat.page_context import with_page_context
-from app.chat.progress import Progress, close_workflow, open_workflow
+from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_sources_section
@@ -57,13 +58,19 @@ CUT_TITLE = 47
 
 class ChatServer(ChatKitServer[RequestContext]):
     def __init__(
-        self, settings: Settings, database: Database, store: SqlStore, models: ModelSource
+        self,
+        settings: Settings,
+        database: Database,
+        store: SqlStore,
+        models: ModelSource,
+        services: ToolServices,
     ) -> None:
         super().__init__(store)
         self._settings = settings
         self._database = database
         self._sql_store = store
         self._models = models
+        self._services = services
         self._history = History(store, settings.history_tokens)
 
     async def answer(
@@ -88,6 +95,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             store=TurnStore(self._database, input_user_message),
             request_context=context,
             database=self._database,
+            services=self._services,
         )
         if input_user_message is not None:
             opened = open_workflow(turn)
@@ -212,6 +220,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 case ThreadItemDoneEvent(item=ClientToolCallItem() as asked):
                     # The SDK takes the id of whichever call the model made last.
                     asked.call_id = turn.asked_call_id or asked.call_id
+                case ThreadItemDoneEvent(item=WorkflowItem() as closed):
+                    # It does so for a widget, too, that is shown while its tool is at work.
+                    closed.workflow.tasks = [finished(task) for task in closed.workflow.tasks]
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)

@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable
 
 import asyncpg
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.engine import make_url
 
-from app.db import CONNECT_SECONDS, is_away
+from app.db import CONNECT_SECONDS, connect_options, is_away
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +23,7 @@ class Signals:
     """
 
     def __init__(self, url: str, channel: str, hear: Callable[[str, str, str], object]) -> None:
-        # (SQLAlchemy has no types for its dialects.)
-        _, self._options = dialect().create_connect_args(make_url(url))  # type: ignore[no-untyped-call]
+        self._options = connect_options(url)
         self._channel = channel
         self._hear = hear
         self._task: asyncio.Task[None] | None = None

@@ -4,12 +4,15 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import asyncpg
 import httpx
 from alembic.script import ScriptDirectory
 
+from app.agent import tools
+from app.agent.services import ToolRefusal, ToolService
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
@@ -43,6 +46,7 @@ def doctor(port: int) -> int:
         ("domain key", lambda: _domain_key(settings)),
         ("ChatKit script", lambda: _script(settings)),
         ("port", lambda: _port(port)),
+        *((tool.label, partial(_service, tool.service)) for tool in tools.TOOLS if tool.service),
     )
     findings = [_report(name, check) for name, check in checks]
     return 1 if any(finding.state == "fail" for finding in findings) else 0
@@ -158,6 +162,23 @@ def _script(settings: Settings) -> Finding:
 def _port(port: int) -> Finding:
     problem = port_problem("127.0.0.1", port)
     return Finding("warn", problem) if problem else Finding("ok", f"{port} is free")
+
+
+def _service(build: Callable[[], ToolService]) -> Finding:
+    """What a tool needs besides the application; without it the rest works."""
+
+    async def ask() -> str:
+        service = build()
+        try:
+            await service.start()
+            return await service.check()
+        finally:
+            await service.close()
+
+    try:
+        return Finding("ok", asyncio.run(ask()))
+    except ToolRefusal as error:
+        return Finding("warn", str(error))
 
 
 def _database_url(settings: Settings) -> str | None:

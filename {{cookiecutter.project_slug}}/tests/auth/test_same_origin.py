@@ -137,7 +137,7 @@ async def test_over_https_a_page_that_came_in_the_clear_is_foreign(settings: Set
 )
 def test_what_is_no_origin_is_not_taken_for_one(origins: str) -> None:
     with pytest.raises(ValidationError, match="is no origin"):
-        OriginSettings(allowed_origins=origins)  # type: ignore[arg-type]
+        OriginSettings(allowed_origins=origins)
 
 
 def routes(router: APIRouter) -> Iterator[APIRoute]:

@@ -21,7 +21,7 @@ from tests.talk import Visitor, is_text, message
 ANSWERS = 1_000
 USERS = 20
 POOL_SIZE = 10
-OPENING_SECONDS = 60
+OPENING_SECONDS = 180
 # Long enough for each open answer to give a sign of life.
 OPEN_SECONDS = 5
 
@@ -119,7 +119,7 @@ async def test_a_thousand_open_answers_keep_nobody_waiting_for_a_connection(
     assert len(waits) > 5 * ANSWERS
     assert median(waits) < 0.001
     # (On a slow machine the longest of both is how long the process was busy with other things.)
-    assert max(waits) < max(1.0, 2 * max(statements))
+    assert max(waits) < max(2.0, 2 * max(statements))
 
 
 async def fill(database: Database) -> None:

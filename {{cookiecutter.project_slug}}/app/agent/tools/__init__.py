@@ -14,6 +14,10 @@ from app.agent.tools.notes import NOTES
 from app.agent.tools.page import PAGE
 
 # {%- endif +%}
+# {%- if ",sql," in cookiecutter.__tools +%}
+from app.agent.tools.sql import SQL
+
+# {%- endif +%}
 # {%- if ",web_search," in cookiecutter.__tools +%}
 from app.agent.tools.web_search import WEB_SEARCH
 
@@ -29,6 +33,9 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",chart," in cookiecutter.__tools %}
     CHART,
+    # {% endif %}
+    # {% if ",sql," in cookiecutter.__tools %}
+    SQL,
     # {% endif %}
     # {% if ",page," in cookiecutter.__tools %}
     PAGE,

@@ -19,7 +19,7 @@ from agents import (
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
-from app.agent.refusal import ToolRefusal
+from app.agent.services import ToolRefusal, ToolService
 from app.chat.text import storable
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ class AgentTool:
     the user's words into the call that the demo model makes, or None when they ask for nothing;
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
-    `response_include` asks the Responses API for more of what a hosted tool did.
+    `response_include` asks the Responses API for more of what a hosted tool did. `service` makes
+    what the tool keeps open; its functions find it with `turn.context.services.get(kind)`.
     `client_tools` and `effects` name what the page has to have for it: the functions that it
     answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
     """
@@ -68,6 +69,7 @@ class AgentTool:
     response_include: Sequence[ResponseIncludable] = ()
     client_tools: Sequence[str] = ()
     effects: Sequence[str] = ()
+    service: Callable[[], ToolService] | None = None
 
 
 def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:

@@ -9,7 +9,7 @@ from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
 from app.agent.context import TurnContext
-from app.agent.refusal import ToolRefusal
+from app.agent.services import ToolRefusal
 from app.agent.tools.base import AgentTool, DemoCall, agent_function
 
 MAX_POINTS = 200

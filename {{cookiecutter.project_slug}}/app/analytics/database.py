@@ -1,0 +1,211 @@
+"""The analytics database: its tables, and the rows that one question gets."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+from pydantic import Field, field_validator
+
+from app.agent.services import ToolRefusal
+from app.analytics.guard import Refused, readable
+from app.config import EnvSettings, asyncpg_url
+from app.db import connect_options, is_away
+
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 2
+MAX_CELL_CHARS = 1_000
+MAX_COLUMNS = 100
+MAX_TABLES = 500
+MAX_ERROR_CHARS = 300
+
+logger = logging.getLogger(__name__)
+
+NUMERIC = {"int2", "int4", "int8", "float4", "float8", "numeric", "money"}
+
+# A role sees what it may select; parts of a partitioned table are the table's own affair.
+TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name,
+       obj_description(c.oid, 'pg_class') AS comment,
+       string_agg(
+           format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
+               || coalesce(' (' || col_description(c.oid, a.attnum) || ')', ''),
+           ', ' ORDER BY a.attnum
+       ) AS columns
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT c.relispartition
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND has_schema_privilege(n.oid, 'USAGE')
+  AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+  AND strpos(lower(format('%s.%s', n.nspname, c.relname)), lower($1)) > 0
+GROUP BY c.oid, n.nspname, c.relname
+ORDER BY n.nspname, c.relname
+LIMIT $2
+"""
+
+# What the role or the database may have set otherwise, until the transaction ends. The guard
+# reads strings as the standard does; with this off, a backslash would end them elsewhere.
+SETTINGS = """
+SELECT set_config('statement_timeout', $1, true),
+       set_config('idle_in_transaction_session_timeout', $1, true),
+       set_config('lock_timeout', $2, true),
+       set_config('standard_conforming_strings', 'on', true)
+"""
+
+CAN_WRITE = """
+SELECT current_setting('is_superuser') = 'on' OR EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+)
+"""
+
+
+class AnalyticsSettings(EnvSettings):
+    analytics_database_url: str | None = None
+    analytics_timeout_seconds: float = Field(default=15, gt=0, le=25)  # a tool has 30
+    analytics_max_rows: int = Field(default=200, ge=1, le=10_000)
+    analytics_pool_size: int = Field(default=5, ge=1)
+
+    @field_validator("analytics_database_url")
+    @classmethod
+    def _check(cls, value: str | None) -> str | None:
+        return None if value is None else asyncpg_url(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """Every value as PostgreSQL writes it, None for NULL; `is_cut` when there are more rows."""
+
+    columns: list[Column]
+    rows: list[list[str | None]]
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table or view that may be read, with its columns and their types in one line."""
+
+    name: str
+    columns: str
+    comment: str | None
+
+
+class Analytics:
+    """A pool of its own, connected when it is first needed.
+
+    Whatever goes wrong is a `ToolRefusal`: it costs an answer its result and nothing else.
+    """
+
+    def __init__(self, settings: AnalyticsSettings | None = None) -> None:
+        self._settings = settings or AnalyticsSettings()
+        self._pool: asyncpg.Pool | None = None
+        # Its warnings quote statements, which may hold what people said.
+        logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+    async def start(self) -> None:
+        url = self._settings.analytics_database_url
+        if url is not None:
+            self._pool = await asyncpg.create_pool(
+                **connect_options(url),
+                min_size=0,
+                max_size=self._settings.analytics_pool_size,
+                timeout=CONNECT_SECONDS,
+                statement_cache_size=0,  # for poolers of transactions
+            )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def check(self) -> str:
+        async with self._connection() as connection:
+            if await connection.fetchval(CAN_WRITE):
+                raise ToolRefusal(
+                    "ANALYTICS_DATABASE_URL connects as a role that may write. Use one that may"
+                    " only SELECT; the README says how to make it."
+                )
+        return "the analytics database answers, and its role only reads"
+
+    async def tables(self, containing: str) -> list[TableInfo]:
+        """At most `MAX_TABLES`; `containing` is part of a name, in any case."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(TABLES, containing.replace("\0", ""), MAX_TABLES)
+        return [TableInfo(row["name"], row["columns"], row["comment"]) for row in rows]
+
+    async def query(self, sql: str) -> Result:
+        try:
+            # Some thousand characters take a moment to parse; meanwhile, others go on.
+            statement = await asyncio.to_thread(readable, sql)
+        except Refused as refusal:
+            raise ToolRefusal(f"the query was refused: {refusal}.") from refusal
+        async with self._connection() as connection:
+            return await self._read(connection, statement)
+
+    async def _read(self, connection: asyncpg.Connection, statement: str) -> Result:
+        """The server itself cuts rows and cells, so that no result can be too large to receive."""
+        attributes = (await connection.prepare(statement)).get_attributes()
+        if not 1 <= len(attributes) <= MAX_COLUMNS:
+            raise ToolRefusal(f"a query has 1 to {MAX_COLUMNS} columns.")
+        limit = self._settings.analytics_max_rows
+        names = [f"c{number}" for number in range(len(attributes))]
+        cells = ", ".join(f"left({name}::text, {MAX_CELL_CHARS + 1})" for name in names)
+        bounded = f"SELECT {cells} FROM ({statement}) AS q ({', '.join(names)}) LIMIT {limit + 1}"  # noqa: S608
+        rows = await connection.fetch(bounded)
+        return Result(
+            columns=[Column(a.name, a.type.name in NUMERIC) for a in attributes],
+            rows=[[_cell(value) for value in row] for row in rows[:limit]],
+            is_cut=len(rows) > limit,
+        )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        if self._pool is None:
+            raise ToolRefusal("ANALYTICS_DATABASE_URL is not set, so there is nothing to ask.")
+        seconds = self._settings.analytics_timeout_seconds
+        milliseconds = str(int(seconds * 1000))
+        connection = await self._connect(self._pool)
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.fetch(SETTINGS, milliseconds, f"{LOCK_SECONDS}s")
+                yield connection
+        except asyncpg.QueryCanceledError as error:
+            raise ToolRefusal(f"the query was stopped after {seconds:g} seconds.") from error
+        except asyncpg.ReadOnlySQLTransactionError as error:
+            raise ToolRefusal("the query would write, and here it can only read.") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if is_away(error):
+                raise _away(error) from error
+            # Its own words, by which the model can mend the query.
+            words = " ".join(str(error).split())[:MAX_ERROR_CHARS]
+            raise ToolRefusal(f"PostgreSQL says: {words}.") from error
+        finally:
+            await self._pool.release(connection)
+
+    async def _connect(self, pool: asyncpg.Pool) -> asyncpg.Connection:
+        try:
+            return await pool.acquire(timeout=CONNECT_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> ToolRefusal:
+    logger.warning("the analytics database is away", exc_info=error)
+    return ToolRefusal("the analytics database does not answer. Go on without it and say so.")
+
+
+def _cell(value: str | None) -> str | None:
+    if value is None or len(value) <= MAX_CELL_CHARS:
+        return value
+    return f"{value[:MAX_CELL_CHARS]}…"
