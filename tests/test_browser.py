@@ -27,7 +27,7 @@ SETTINGS = {
 }
 
 Serve = Callable[..., Application]
-Visit = Callable[[Application], Visitor]
+Visit = Callable[..., Visitor]
 Scheme = Literal["light", "dark"]
 
 
@@ -78,8 +78,8 @@ def visit(browser: Browser) -> Iterator[Visit]:
     """Somebody new at an application. Whatever their console complained of fails the test."""
     visitors = []
 
-    def visit(application: Application) -> Visitor:
-        context = browser.new_context(base_url=application.url, locale="en-US")
+    def visit(application: Application, locale: str = "en-US") -> Visitor:
+        context = browser.new_context(base_url=application.url, locale=locale)
         visitors.append(Visitor(context))
         return visitors[-1]
 
@@ -383,6 +383,22 @@ def test_a_page_that_does_not_work_says_so_in_the_servers_log(
 
     assert reported.value.status == 204
     assert "in a page: problem notReady session=session-" in server.log
+
+
+def test_page_chat_and_server_speak_the_browsers_language(
+    visit: Visit, server: Application
+) -> None:
+    chat = visit(server, locale="de-AT").tab().open()
+
+    expect(chat.page.get_by_role("heading", name="Hallo! Wie kann ich helfen?")).to_be_visible()
+    expect(chat.composer).to_have_attribute("placeholder", "Nachricht an Assistant")
+    chat.say("Merke dir: Unser Start ist am Freitag")
+    tasks = chat.workflows.locator("li[data-status=complete]")
+    expect(tasks).to_have_text(["Anfrage wird gelesen", "Notiz wird gespeichert"])
+
+    chat.send("x" * 20_001)
+    expect(chat.notice).to_have_text("Eine Nachricht hat höchstens 20000 Zeichen.")
+    chat.expect_complaint("413")
 
 
 def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
