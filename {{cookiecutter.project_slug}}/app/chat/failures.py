@@ -5,14 +5,15 @@ from agents import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 from chatkit.errors import BaseStreamError, CustomStreamError
 
 from app.agent.limits import TooManyToolCalls
+from app.locales import ENGLISH, translate
 
 
-def friendly(error: Exception) -> BaseStreamError:
-    """The error to end the stream with."""
+def friendly(error: Exception, locale: str = ENGLISH) -> BaseStreamError:
+    """The error to end the stream with, in the user's language."""
     if isinstance(error, BaseStreamError):
         return error
     message, allow_retry = _explain(error)
-    return CustomStreamError(message, allow_retry=allow_retry)
+    return CustomStreamError(translate(message, locale), allow_retry=allow_retry)
 
 
 def _explain(error: Exception) -> tuple[str, bool]:

@@ -16,8 +16,9 @@ const config = {
 test("the element is told everything, each time", () => {
   const theme = { colorScheme: "dark" };
   const onClientTool = async () => ({});
-  assert.deepEqual(chatOptions(config, theme, "thr_1", fetch, onClientTool), {
+  assert.deepEqual(chatOptions(config, "de-AT", theme, "thr_1", fetch, onClientTool), {
     api: { url: "/chatkit", domainKey: "key", fetch },
+    locale: "de",
     theme,
     frameTitle: "Assistant",
     initialThread: "thr_1",
@@ -34,6 +35,6 @@ test("the element is told everything, each time", () => {
 
 test("building options changes nothing", () => {
   const before = structuredClone(config);
-  chatOptions(config, {}, null, fetch, async () => ({}));
+  chatOptions(config, "en", {}, null, fetch, async () => ({}));
   assert.deepEqual(config, before);
 });

@@ -9,6 +9,7 @@ import { Diagnostics } from "./diagnostics.js";
 import { EventObserver, eventHandlers } from "./events.js";
 import { RunFollower } from "./follower.js";
 import { hostInterface } from "./host.js";
+import { pageLocale } from "./locale.js";
 import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
@@ -30,6 +31,7 @@ const busy = new Busy();
 const storage = openStorage("localStorage");
 const memory = new ThreadMemory(storage, new Address(location, history));
 const tool = new ToolPrefix();
+const locale = pageLocale(document.documentElement, navigator);
 /** @type {PageContext} */
 const context = { page: null };
 const schemeButton = new SchemeButton(find("#scheme"), document.documentElement, storage, isDark);
@@ -95,7 +97,7 @@ function keepOptions(config, fetch) {
   const answer = answerFrom(clientTools(config));
   const applyOptions = () => {
     const theme = readTheme(getComputedStyle(document.documentElement));
-    element.setOptions(chatOptions(config, theme, memory.threadId, fetch, answer));
+    element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
     document.documentElement.dataset.radius = theme.radius;
     document.documentElement.dataset.density = theme.density;
   };
@@ -133,6 +135,7 @@ function backend(url) {
   return {
     url,
     sessionId: sessionId(openStorage("sessionStorage")),
+    locale,
     tool,
     context: () => context.page,
     auth: () => window.chatAuth,
@@ -144,7 +147,7 @@ function backend(url) {
 }
 
 function visit() {
-  return loadConfig(window.fetch.bind(window), () => window.chatAuth);
+  return loadConfig(window.fetch.bind(window), locale, () => window.chatAuth);
 }
 
 function isDark() {
