@@ -5,6 +5,7 @@ from agents import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 from chatkit.errors import BaseStreamError, CustomStreamError
 
 from app.agent.limits import TooManyToolCalls
+from app.errors import InvalidRequest
 from app.locales import ENGLISH, translate
 
 
@@ -12,6 +13,8 @@ def friendly(error: Exception, locale: str = ENGLISH) -> BaseStreamError:
     """The error to end the stream with, in the user's language."""
     if isinstance(error, BaseStreamError):
         return error
+    if isinstance(error, InvalidRequest):
+        return CustomStreamError(translate(error.message, locale), allow_retry=False)
     message, allow_retry = _explain(error)
     return CustomStreamError(translate(message, locale), allow_retry=allow_retry)
 
