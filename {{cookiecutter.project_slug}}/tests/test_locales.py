@@ -24,7 +24,9 @@ def code() -> set[str]:
                     texts.add(text)
                 case ast.JoinedStr(values=parts):
                     texts.add(
-                        "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in parts)
+                        "".join(
+                            str(p.value) if isinstance(p, ast.Constant) else "{}" for p in parts
+                        )
                     )
     return texts
 
