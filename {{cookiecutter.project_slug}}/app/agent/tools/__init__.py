@@ -6,8 +6,16 @@ from app.agent.tools.base import AgentTool
 from app.agent.tools.chart import CHART
 
 # {%- endif +%}
+# {%- if ",documents," in cookiecutter.__tools +%}
+from app.agent.tools.documents import DOCUMENTS
+
+# {%- endif +%}
 # {%- if ",email," in cookiecutter.__tools +%}
 from app.agent.tools.email import EMAIL
+
+# {%- endif +%}
+# {%- if ",image," in cookiecutter.__tools +%}
+from app.agent.tools.image import IMAGE
 
 # {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
@@ -46,5 +54,11 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",email," in cookiecutter.__tools %}
     EMAIL,
+    # {% endif %}
+    # {% if ",documents," in cookiecutter.__tools %}
+    DOCUMENTS,
+    # {% endif %}
+    # {% if ",image," in cookiecutter.__tools %}
+    IMAGE,
     # {% endif %}
 )

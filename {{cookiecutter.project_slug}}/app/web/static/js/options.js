@@ -16,7 +16,7 @@ import { chatLocale } from "./locale.js";
  */
 export function chatOptions(config, locale, theme, initialThread, fetch, onClientTool) {
   return {
-    api: { ...config.api, fetch },
+    api: { ...config.api, ...config.extras.api, fetch },
     locale: chatLocale(locale),
     theme,
     frameTitle: config.title,
@@ -29,6 +29,7 @@ export function chatOptions(config, locale, theme, initialThread, fetch, onClien
       placeholder: config.placeholder,
       tools: config.tools,
       models: config.models,
+      ...config.extras.composer,
     },
     disclaimer: { text: config.disclaimer },
     thread: { autoScroll: true },
