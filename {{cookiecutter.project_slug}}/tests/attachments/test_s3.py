@@ -31,11 +31,11 @@ async def test_the_store_is_told_what_to_take(attaching: Attaching) -> None:
     assert query["X-Amz-Expires"] == ["77"]
 
 
-@pytest.mark.parametrize("settings", [{}, {"s3_public_endpoint_url": "https://files.example.com"}])
+@pytest.mark.parametrize("changes", [{}, {"s3_public_endpoint_url": "https://files.example.com"}])
 async def test_the_page_may_send_files_to_the_store(
-    attaching: Attaching, settings: dict[str, str]
+    attaching: Attaching, changes: dict[str, str]
 ) -> None:
-    application = await attaching(**settings)
+    application = await attaching(**changes)
     attachment: Any = await announce(application)
     url = attachment["upload_descriptor"]["url"]
 
