@@ -70,7 +70,7 @@ function connect(api, config) {
   const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
   const runs = new RunObserver(api.url, send, beacon, window);
   const follower = new RunFollower(api.url, send, element, busy, document);
-  const telemetry = new Telemetry("/telemetry", send);
+  const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
   const handlers = eventHandlers({
     busy,
     diagnostics,
