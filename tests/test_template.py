@@ -17,6 +17,7 @@ WIRING = {
     "app/agent/tools/__init__.py",
     "app/attachments/__init__.py",
     "app/auth/__init__.py",
+    "app/commands/__init__.py",
 }
 
 

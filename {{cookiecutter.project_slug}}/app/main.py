@@ -95,6 +95,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         app.include_router(router)
     app.include_router(web.router)
     app.include_router(telemetry.router)
+    if authenticator.pages is not None:
+        app.include_router(authenticator.pages.router)
     web.mount_static(app)
     return app
 

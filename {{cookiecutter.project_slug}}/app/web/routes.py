@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from app.agent.build import usable_tools
 from app.agent.tools.base import AgentTool
-from app.auth.base import Authenticator
+from app.auth.base import Authenticator, SignInPages, User
 from app.config import Settings
 from app.errors import Unauthenticated
 from app.locales import language_of, translate
@@ -79,13 +79,23 @@ class Api(Frozen):
     domain_key: str
 
 
+class Account(Frozen):
+    """Whoever is signed in, where the style has pages for it; see `SignInPages`."""
+
+    name: str
+    manage: str | None
+    sign_out: str
+    form_token: str
+
+
 class PageConfig(Texts):
     """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
 
     `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
-    user's id: a key for what the browser remembers, null while nobody is known. `client_tools` and
-    `effects` name the modules that the page loads from the folders `client-tools` and `effects`;
-    `extras` go into the options of the element as they are, by section.
+    user's id: a key for what the browser remembers, null while nobody is known. `sign_in` is where
+    they are sent then, if there is such a page. `client_tools` and `effects` name the modules that
+    the page loads from the folders `client-tools` and `effects`; `extras` go into the options of
+    the element as they are, by section.
     """
 
     title: str
@@ -98,6 +108,8 @@ class PageConfig(Texts):
     script_url: str
     auth: str
     user: str | None
+    account: Account | None
+    sign_in: str | None
     demo: bool
 
 
@@ -119,6 +131,8 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     authenticator: Authenticator = request.app.state.authenticator
     authenticator.visit(request, response)
     response.headers["Cache-Control"] = "no-store"
+    user = await known_user(authenticator, request)
+    pages = authenticator.pages
     language = language_of(request.headers.get("accept-language", ""))
     page = page_texts()
     texts = page.in_language(language)
@@ -137,7 +151,9 @@ async def page_config(request: Request, response: Response) -> PageConfig:
         extras=request.app.state.page_options,
         script_url=settings.chatkit_script_url,
         auth=authenticator.name,
-        user=await user_key(authenticator, request),
+        user=user_key(user) if user else None,
+        account=account_of(user, pages, request) if user and pages else None,
+        sign_in=pages.sign_in if pages else None,
         demo=settings.is_demo,
     )
 
@@ -176,12 +192,24 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     return tuple(ModelChoice(id=m, label=m, default=m == offered[0]) for m in offered)
 
 
-async def user_key(authenticator: Authenticator, request: Request) -> str | None:
+async def known_user(authenticator: Authenticator, request: Request) -> User | None:
     try:
-        user = await authenticator.authenticate(request)
+        return await authenticator.authenticate(request)
     except Unauthenticated:
         return None
+
+
+def user_key(user: User) -> str:
     return hashlib.sha256(user.id.encode()).hexdigest()[:16]
+
+
+def account_of(user: User, pages: SignInPages, request: Request) -> Account:
+    return Account(
+        name=user.name or "",
+        manage=pages.account,
+        sign_out=pages.sign_out,
+        form_token=pages.form_token(request),
+    )
 
 
 class RevalidatedFiles(StaticFiles):

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from app.agent.tools import TOOLS
-from app.auth.base import User
+from app.auth.base import SignInPages, User
 from app.config import Settings
 from app.errors import Unauthenticated
 from app.locales import ENGLISH, LANGUAGES
@@ -22,6 +22,7 @@ class CookieAuth:
     """Believes its cookie. The real styles have their own tests."""
 
     name = "cookie"
+    pages: SignInPages | None = None
 
     def __init__(self, settings: Settings) -> None: ...
 

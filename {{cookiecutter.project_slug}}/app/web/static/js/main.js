@@ -1,6 +1,7 @@
 /** @import { Api } from "./api.js" */
 /** @import { Fetch, PageConfig, PageContext } from "../../types" */
 
+import { showAccount, signInAddress } from "./account.js";
 import { Address } from "./address.js";
 import { createFetch, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
@@ -46,7 +47,12 @@ async function start() {
 
   const config = await visit();
   find("#demo").hidden = !config.demo;
+  if (config.user === null && config.signIn) {
+    location.replace(signInAddress(config.signIn, location));
+    return;
+  }
   if (config.user === null) diagnostics.show("unauthenticated");
+  showAccount(find("#account"), config.account);
 
   const url = new URL(config.api.url, location.href);
   const fetch = connect(backend(url), config);
