@@ -179,7 +179,10 @@ class ChatServer(ChatKitServer[RequestContext]):
             if run.status == "stopped":
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
-            for item in [*filter(has_text, pending_items), *interruption(thread.id)]:
+            for item in [
+                *filter(has_text, pending_items),
+                *interruption(thread.id, context.locale),
+            ]:
                 await self.store.add_thread_item(thread.id, item, context)
 
     def _describe(
@@ -235,9 +238,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 for event in _salvaged(turn, said, progress):
                     yield event
                 if run.left or run.unheard:
-                    for item in interruption(turn.thread.id):
+                    for item in interruption(turn.thread.id, turn.request_context.locale):
                         yield ThreadItemDoneEvent(item=item)
-            raise friendly(error) from error
+            raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
             _count(run, result, history.input)
