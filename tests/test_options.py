@@ -24,6 +24,7 @@ OPTIONS = [
 DEPENDENCIES = {
     "anonymous": "itsdangerous",
     "jwt": "pyjwt[crypto]",
+    "knowledge": "beautifulsoup4 pypdf python-docx",
     "proxy": "pyjwt[crypto]",
     "sql": "sqlglot",
 }
@@ -31,6 +32,7 @@ DEPENDENCIES = {
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
+    "knowledge": r"\b[Kk]nowledge\b|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
     "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
@@ -42,6 +44,7 @@ TRACES = {
 
 WITHOUT = {
     "notes": {"agent_tools": "web_search"},
+    "knowledge": {"agent_tools": "notes"},
     "sql": {"agent_tools": "notes"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},
@@ -132,7 +135,7 @@ def test_a_dependency_comes_with_its_option_alone(bake: Bake, option: str) -> No
 
     gained = dependencies(bake, **chosen) - dependencies(bake, **WITHOUT[option])
 
-    assert gained == ({DEPENDENCIES[option]} if option in DEPENDENCIES else set())
+    assert gained == set(DEPENDENCIES.get(option, "").split())
 
 
 def dependencies(bake: Bake, **answers: str) -> set[str]:

@@ -13,7 +13,7 @@ import yaml
 from conftest import QUESTIONS, REPO, TEMPLATE, check
 
 # The wiring files: the only Python that may hold a condition.
-WIRING = {"app/auth/__init__.py", "app/agent/tools/__init__.py"}
+WIRING = {"app/auth/__init__.py", "app/agent/tools/__init__.py", "app/commands/__init__.py"}
 
 
 @pytest.fixture

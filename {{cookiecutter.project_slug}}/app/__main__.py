@@ -5,15 +5,18 @@ it, so nothing has to be activated. What a command needs is imported when it run
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
+from app.commands import COMMANDS
 from app.dev.paths import VENV, python_of
 from app.dev.steps import StepFailed
 
@@ -65,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     usage = commands.add_parser("usage", help="turns and tokens of a day, user by user")
     usage.add_argument("--day", type=date.fromisoformat, help="as 2026-01-31 (UTC); default: today")
 
+    for name in COMMANDS:
+        command = importlib.import_module(name)
+        command.add_parser(commands).set_defaults(run=command.run)
+
     db = commands.add_parser("db", help="the development database; a Citus cluster")
     actions = db.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
@@ -84,7 +91,10 @@ def _run(options: argparse.Namespace) -> int:
     from app.dev.postgres import PostgresError
 
     try:
-        return _COMMANDS[options.command](options)
+        run: Callable[[argparse.Namespace], int] = (
+            options.run if "run" in options else _COMMANDS[options.command]
+        )
+        return run(options)
     except (DatabaseUnavailable, PostgresError, StepFailed) as error:
         print(error)
     except ValidationError as error:

@@ -20,6 +20,7 @@ from agents.items import ToolCallItem
 from chatkit.types import (
     CustomTask,
     DurationSummary,
+    FileTask,
     HiddenContextItem,
     SearchTask,
     Task,
@@ -125,15 +126,15 @@ class Progress:
         text = _result(output)
         title, icon = _describe(call.name)
         failed = text.startswith(TOOL_FAILED)
-        await self._update(
-            call.call_id,
-            CustomTask(
-                title=title,
-                icon="info" if failed else icon,
-                content="This did not work." if failed else None,
-                status_indicator="complete",
-            ),
+        task: Task = CustomTask(
+            title=title,
+            icon="info" if failed else icon,
+            content="This did not work." if failed else None,
+            status_indicator="complete",
         )
+        if found := self._turn.take_found():
+            task = FileTask(title=title, sources=found, status_indicator="complete")
+        await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
 
     async def _show_widgets(self) -> None:

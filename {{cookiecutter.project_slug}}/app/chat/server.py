@@ -42,7 +42,7 @@ from app.chat.history import History, Remembered, answered, tokens_of
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
-from app.chat.sources import with_sources_section
+from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
 from app.chat.turn_store import TurnStore
 from app.config import Settings
@@ -209,6 +209,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self, turn: TurnContext, progress: Progress
     ) -> AsyncIterator[ThreadStreamEvent]:
         events = mint_ids(_said(turn, progress), turn.generate_id)
+        events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events)
         async for event in events:

@@ -6,6 +6,10 @@ from app.agent.tools.base import AgentTool
 from app.agent.tools.chart import CHART
 
 # {%- endif +%}
+# {%- if ",knowledge," in cookiecutter.__tools +%}
+from app.agent.tools.knowledge import KNOWLEDGE
+
+# {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
 from app.agent.tools.notes import NOTES
 
@@ -39,5 +43,8 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",page," in cookiecutter.__tools %}
     PAGE,
+    # {% endif %}
+    # {% if ",knowledge," in cookiecutter.__tools %}
+    KNOWLEDGE,
     # {% endif %}
 )
