@@ -11,18 +11,16 @@ import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
-from conftest import QUESTIONS, BakedProject, clean_environment, generate, npm_install
-from serving import START
+from conftest import QUESTIONS, BakedProject, generate, npm_install
+from serving import START, Application
 
 pytestmark = pytest.mark.slow
-
-START_SECONDS = 60
 
 RESPONSES = "responses"
 CHAT_COMPLETIONS = "chat_completions"
@@ -74,45 +72,6 @@ class Turn:
         """What happened, one line an event, consecutive repeats told once."""
         lines = [line_of(event) for event in self.events]
         return [line for line, before in zip(lines, [None, *lines], strict=False) if line != before]
-
-
-@dataclass
-class Application:
-    """The generated project's server, which can be stopped and started again."""
-
-    project: BakedProject
-    environment: dict[str, str]
-    folder: Path
-    url: str = ""
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def start(self) -> None:
-        log = self.folder / "server.log"
-        command = ["-m", "uvicorn", "app.main:create_app", "--factory", "--port", "0"]
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [str(self.project.path / ".venv" / "bin" / "python"), *command],
-                cwd=self.project.path,
-                env=clean_environment() | self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not (found := re.search(r"running on (http://\S+)", log.read_text("utf-8"))):
-            assert self._process.poll() is None, log.read_text("utf-8")
-            assert time.monotonic() < deadline, "the application did not start"
-            time.sleep(0.05)
-        self.url = found[1]
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
 
 
 @dataclass

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from chromium import STANDIN
 from conftest import TEMPLATE, Bake, npm_install
 
 STRICT = ("--checkJs", "--strict", "--noEmit")
@@ -52,6 +53,33 @@ def test_what_the_element_does_not_know_is_found(
     source = file.read_text(encoding="utf-8")
     assert right in source
     file.write_text(source.replace(right, wrong), encoding="utf-8")
+
+    assert complaint in complaints(page, packages)
+
+
+def test_the_stand_in_of_the_browser_tests_has_the_elements_interface(
+    page: Path, packages: Path
+) -> None:
+    shutil.copy(STANDIN, page / "static" / "js")
+
+    assert complaints(page, packages) == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("disclaimer: object({ text }", "disclaimers: object({ text }", "'disclaimers' does not"),
+        ("async hideHistory()", "async hidesHistory()", "'hideHistory' is missing"),
+        ("{ threadId: thread.id });", "{ id: thread.id });", "'id' does not exist in type"),
+    ],
+)
+def test_a_stand_in_that_is_unlike_the_element_is_found(
+    page: Path, packages: Path, right: str, wrong: str, complaint: str
+) -> None:
+    source = STANDIN.read_text(encoding="utf-8")
+    assert right in source
+    standin = page / "static" / "js" / "standin.js"
+    standin.write_text(source.replace(right, wrong), encoding="utf-8")
 
     assert complaint in complaints(page, packages)
 

@@ -52,6 +52,7 @@ class Settings(EnvSettings):
     turns_per_minute: int = Field(default=20, ge=1)
     running_answers_per_user: int = Field(default=3, ge=1)
     answers_per_process: int = Field(default=1_000, ge=1)
+    telemetry_per_minute: int = Field(default=60, ge=0)
     tokens_per_day: int = Field(default=1_000_000, ge=0)
     message_chars: int = Field(default=20_000, ge=1)
     history_tokens: int = Field(default=32_000, ge=1_000)
@@ -64,11 +65,14 @@ class Settings(EnvSettings):
     chatkit_domain_key: str = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = ()
+    csp_extra: str = ""
+
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("models", "allowed_image_domains", mode="before")
+    @field_validator("models", "allowed_image_domains", "frame_ancestors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -115,6 +115,10 @@ class DailyTokensUsed(LimitReached):
     code = "daily_tokens_used"
 
 
+class TooManyReports(LimitReached):
+    code = "too_many_reports"
+
+
 class ServerBusy(LimitReached):
     code = "server_busy"
 
@@ -123,6 +127,10 @@ class Unavailable(AppError):
     status = 503
     code = "unavailable"
     headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
 
 
 class ErrorDetail(BaseModel):
@@ -195,7 +203,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    return await _app_error(request, Unavailable(str(error)))
+    return await _app_error(request, DatabaseUnavailable(str(error)))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.chat.runs import Runs
 from app.config import Settings
 from app.db import EVERYBODY, VERSION_TABLE, Database
-from app.errors import Unavailable, refusals
+from app.errors import DatabaseUnavailable, Unavailable, refusals
 from app.migrations import is_behind
 from app.row_security import is_walled_in
 
@@ -20,7 +20,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses=refusals(Unavailable))
+@router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
 async def readyz(request: Request) -> dict[str, str]:
     """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
     runs: Runs = request.app.state.runs

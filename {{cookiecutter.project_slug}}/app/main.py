@@ -30,6 +30,8 @@ from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
 from app.web import routes as web
+from app.web import telemetry
+from app.web.security import SecurityHeadersMiddleware, security_headers
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -71,14 +73,17 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
     app.state.admission = Admission(settings, store, run_store, runs)
+    app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.services = services
     app.state.chat = ChatServer(settings, database, store, models, services)
 
+    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
     app.include_router(chat.router)
     app.include_router(web.router)
+    app.include_router(telemetry.router)
     web.mount_static(app)
     return app
 

@@ -394,7 +394,7 @@ class Person:
     async def _delete(self, turn: Turn, thread_id: str) -> None:
         for sent in self._soak.ledger:
             sent.deleted |= sent.thread_id == thread_id
-        self._threads.remove(thread_id)
+        self._threads = [known for known in self._threads if known != thread_id]
         body = {"type": "threads.delete", "params": {"thread_id": thread_id}}
         await self._until_heard(turn, "/chatkit", body)
 
@@ -434,7 +434,6 @@ class Soak:
         self._database = database
         self._answer = ""
         self._begun = 0
-        self._faults: list[asyncio.Task[None]] = []
         self._people: list[Person] = []
 
     def write(self, person: Person, turn: Turn, more: str = "") -> Sent:
@@ -458,11 +457,11 @@ class Soak:
         self._people = [Person(user, headers, self) for user, headers in people]
         progress = asyncio.create_task(self._tell_progress(say, began))
         try:
-            await asyncio.gather(*map(self._live, range(self.plan.users)))
-            await asyncio.gather(*self._faults)
+            async with asyncio.TaskGroup() as group:
+                for user in range(self.plan.users):
+                    group.create_task(self._live(user, group))
         finally:
-            for task in [progress, *self._faults]:
-                task.cancel()
+            progress.cancel()
         say("All turns are through; waiting for what is open.")
         await self._settle()
         report = self.report
@@ -482,20 +481,20 @@ class Soak:
         self._answer = events[-1]["item"]["content"][0]["text"]
         assert "turn-0" in self._answer
 
-    async def _live(self, user: int) -> None:
+    async def _live(self, user: int, group: asyncio.TaskGroup) -> None:
         for turn in self.plan.turns:
             if turn.user != user:
                 continue
-            self._begin()
+            self._begin(group)
             self.report.events[f"somebody {turn.habit}"] += 1
             await self._people[user].take(turn)
 
-    def _begin(self) -> None:
+    def _begin(self, group: asyncio.TaskGroup) -> None:
         self._begun += 1
         for fault in self.plan.faults:
             if fault.at_turn == self._begun:
                 self.report.events[f"fault: {fault.kind}"] += 1
-                self._faults.append(asyncio.create_task(self.machines.suffer(fault)))
+                group.create_task(self.machines.suffer(fault))
 
     async def _tell_progress(self, say: Callable[[str], None], began: float) -> None:
         while True:
@@ -593,6 +592,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--log", type=Path, help="keep what the workers logged in this file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to leave nothing behind
     plan = make_plan(options.turns, options.seed, users=options.users, workers=options.workers)
     with a_folder() as folder, no_settings_from_outside(folder):
         report = asyncio.run(soak(plan, folder))

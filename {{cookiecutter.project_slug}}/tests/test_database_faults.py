@@ -164,6 +164,7 @@ async def test_an_application_may_start_before_its_database(
             await visitor.send("threads.create", input=message("hello")),
         ):
             assert response.status_code == 503
+            assert response.json()["error"]["code"] == "database_unavailable"
             assert int(response.headers["retry-after"]) > 0
         assert time.monotonic() - began < 3
         await asyncio.to_thread(postgres.start)

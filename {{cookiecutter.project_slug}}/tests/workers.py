@@ -60,6 +60,7 @@ class Worker:
         )
         async with httpx.AsyncClient(base_url=self.url) as client:
             for _ in range(START_SECONDS * 20):
+                assert self._process.poll() is None, "the worker does not start"
                 try:
                     await client.get("/healthz")
                 except httpx.TransportError:

@@ -1,6 +1,7 @@
 """Who is asking: what every store method and every turn is given."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chatkit.types import ThreadMetadata
 
@@ -11,12 +12,14 @@ from app.chat.run import Retry, Run
 class RequestContext:
     """One request, as the router authenticated and admitted it. It travels; nothing changes it.
 
+    `page` is what the site around the chat says of its page.
     Requests whose answer streams have a `run`. `thread` is what admission read of the thread,
     so that the turn need not read it again.
     """
 
     user_id: str
     session_id: str | None = None
+    page: Mapping[str, str] = field(default_factory=dict)
     locale: str = "en"
     request_id: str = ""
     request_key: str | None = None

@@ -1,6 +1,7 @@
 """A request body becomes a validated ChatKit request, before any stream opens."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from chatkit.types import (
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from app.chat.page_context import read_page_context
 from app.chat.text import storable
 from app.errors import InvalidRequest, MalformedRequest
 
@@ -28,10 +30,11 @@ _TOOL_PREFIX = re.compile(r"\s*\[TOOL:([\w-]+)\]\s*")
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """The SDK's request, and the page's session that came beside it."""
+    """The SDK's request, and what came beside it: the page's session and context."""
 
     request: ChatKitReq
     session_id: str | None
+    page: Mapping[str, str]
 
 
 def parse(body: bytes) -> ChatRequest:
@@ -48,7 +51,7 @@ def parse(body: bytes) -> ChatRequest:
         raise InvalidRequest(_first_problem(error)) from None
     if isinstance(request, ThreadsCreateReq | ThreadsAddUserMessageReq):
         _take_tool_prefix(request.params.input)
-    return ChatRequest(request, _session_id(document))
+    return ChatRequest(request, _session_id(document), read_page_context(document.get("metadata")))
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -20,6 +20,7 @@ from app.chat.text import storable
 from app.config import Settings
 from app.errors import (
     DailyTokensUsed,
+    DatabaseUnavailable,
     Forbidden,
     InvalidRequest,
     MalformedRequest,
@@ -36,9 +37,12 @@ from app.errors import (
     Unavailable,
     refusals,
 )
+from app.request_body import read_body
 
 router = APIRouter(
-    responses=refusals(Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable)
+    responses=refusals(
+        Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable
+    )
 )
 
 RUN_ID_HEADER = "X-Run-ID"
@@ -139,12 +143,13 @@ async def chatkit(
     settings: AppSettings,
 ) -> Response:
     """One request of ChatKit's protocol, as the page's element sends it."""
-    chat_request = parse(await _body(request, settings.max_body_bytes))
+    chat_request = parse(await read_body(request, settings.max_body_bytes))
     context = await admission.admit(
         chat_request.request,
         RequestContext(
             user_id=user.id,
             session_id=chat_request.session_id,
+            page=chat_request.page,
             locale=_locale(request),
             request_id=request.state.request_id,
             request_key=_request_key(request),
@@ -181,23 +186,6 @@ async def running(
     thread = await threads.load_thread(storable(thread_id), RequestContext(user.id))
     run_id = await run_store.running(user.id, thread.id)
     return ThreadRun(run=RunningRun(id=run_id) if run_id else None)
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises `RequestTooLarge` as soon as it is known to be."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
-
-
-def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"A request has at most {limit} bytes.")
 
 
 def _request_key(request: Request) -> str | None:

@@ -39,6 +39,7 @@ from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
 from app.chat.history import History, Remembered, answered, tokens_of
+from app.chat.page_context import with_page_context
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
@@ -168,7 +169,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
             build_agent(self._settings, model, choice),
-            history.input,
+            with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
             hooks=ToolCallLimit(self._settings.tool_calls_per_turn),

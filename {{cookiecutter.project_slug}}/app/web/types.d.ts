@@ -71,6 +71,7 @@ export type ProblemId =
   | "notDefined"
   | "notReady"
   | "backendDown"
+  | "databaseDown"
   | "unauthenticated";
 
 export interface Problem {
@@ -100,10 +101,32 @@ export interface ChatPageFunctions {
   /** Each returns an object of JSON, or a promise of one: the model reads it. */
   clientTools?: PageFunctions;
   effects?: PageFunctions;
+  /** For links in answers to `chatkit-link://name?…`, with what follows the question mark. */
+  deeplinks?: PageFunctions;
 }
 
-/** What the page offers to a host's own buttons. */
+/** What the site around the chat says of its page; it goes along with each message. */
+export interface PageContext {
+  page: Record<string, string> | null;
+}
+
+export interface SendOptions {
+  tool?: string;
+  model?: string;
+  newThread?: boolean;
+}
+
+/** What the page offers to the site around it. The promises wait until the chat is ready and idle. */
 export interface ChatPage {
+  /** Shows the chat and puts the cursor into it. */
+  open(): Promise<void>;
+  /** Hides the chat; what streams goes on. The focus returns to where it was before `open`. */
+  close(): void;
+  newThread(): Promise<void>;
+  /** Sends a message of the user's. */
+  send(text: string, options?: SendOptions): Promise<void>;
+  /** What the model is to know of the page, with each message from now on; null is nothing. */
+  setContext(facts: Record<string, string> | null): void;
   /** Sends the next messages to this tool, until called with another id or null. */
   selectTool(id: string | null): void;
   /** True while a thread loads or an answer streams: the element's methods reject then. */

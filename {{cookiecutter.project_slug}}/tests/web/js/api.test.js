@@ -11,6 +11,7 @@ function backend(...statuses) {
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
+    context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,
     visit: async () => {
@@ -135,11 +136,35 @@ test("another origin gets neither token nor session", async () => {
   assert.equal(request.body, "{}");
 });
 
+test("what the site says of its page goes along with messages, and with nothing else", async () => {
+  const { api, seen } = backend();
+  api.context = () => ({ order: "7" });
+  await post(api, JSON.stringify({ type: "threads.create", params: {}, metadata: { a: 1 } }));
+  await post(api, JSON.stringify({ type: "threads.list", params: {} }));
+  const [message, list] = seen.requests.map((request) => JSON.parse(request.body));
+  assert.deepEqual(message.metadata, { a: 1, page: { order: "7" } });
+  assert.equal(list.metadata, undefined);
+});
+
 test("an unavailable backend is reported, and its recovery", async () => {
   const { api, seen } = backend(503, 200);
   await post(api);
   await post(api);
   assert.deepEqual(seen.reports, ["backendDown", null]);
+});
+
+test("a backend without its database is told apart from none at all", async () => {
+  const { api, seen } = backend();
+  const error = { code: "database_unavailable", message: "…" };
+  const answers = [
+    Response.json({ error }, { status: 503 }),
+    new Response("<h1>Bad Gateway", { status: 502 }),
+  ];
+  api.fetch = async () => answers.shift();
+  const response = await post(api);
+  assert.equal(response.bodyUsed, false, "the element reads it too");
+  await post(api);
+  assert.deepEqual(seen.reports, ["databaseDown", "backendDown"]);
 });
 
 test("an unreachable backend is reported, a stopped answer is not", async () => {

@@ -26,16 +26,28 @@ function page() {
   const element = new EventTarget();
   const busy = new Busy();
   const diagnostics = { frameIsReady: mock.fn(), frameFailed: mock.fn() };
-  const memory = new ThreadMemory(memoryStore());
+  const memory = new ThreadMemory(memoryStore(), { threadId: null });
   const tool = new ToolPrefix();
   const runs = { end: mock.fn() };
   const follower = { threadLoads: mock.fn(), threadChanges: mock.fn() };
   const effect = mock.fn();
-  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, effect);
+  const deeplink = mock.fn();
+  const telemetry = { report: mock.fn() };
+  const handlers = eventHandlers({
+    busy,
+    diagnostics,
+    memory,
+    tool,
+    runs,
+    follower,
+    telemetry,
+    runEffect: effect,
+    runDeeplink: deeplink,
+  });
   const observer = new EventObserver(element, handlers);
   observer.start();
   const fire = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
-  return { busy, diagnostics, effect, fire, follower, handlers, memory, observer, runs, tool };
+  return { busy, deeplink, diagnostics, effect, fire, follower, handlers, memory, observer, runs, telemetry, tool };
 }
 
 test("each of the thirteen events has its handler", () => {
@@ -119,4 +131,23 @@ test("ready is passed on, until the observer stops", () => {
   observer.stop();
   fire("chatkit.ready");
   assert.equal(diagnostics.frameIsReady.mock.callCount(), 1);
+});
+
+test("a deeplink is passed on with its name and data", () => {
+  const { deeplink, fire } = page();
+  fire("chatkit.deeplink", { name: "order", data: { id: "7" } });
+  assert.deepEqual(deeplink.mock.calls[0].arguments, [{ name: "order", data: { id: "7" } }]);
+});
+
+test("errors and log entries are reported by name, and words are not passed on", (t) => {
+  t.mock.method(console, "error", () => {});
+  t.mock.method(console, "debug", () => {});
+  const { fire, telemetry } = page();
+  const data = { itemId: "msg_1" };
+  fire("chatkit.error", { error: new TypeError("what somebody said") });
+  fire("chatkit.log", { name: "composer.submit", data });
+  assert.deepEqual(
+    telemetry.report.mock.calls.map((call) => call.arguments),
+    [["error", "TypeError"], ["log", "composer.submit", data]],
+  );
 });

@@ -5,8 +5,8 @@ import { memoryStore } from "../../../app/web/static/js/storage.js";
 
 const url = new URL("https://chat.test/chatkit");
 
-function visit(storage, user) {
-  const memory = new ThreadMemory(storage);
+function visit(storage, user, address = { threadId: null }) {
+  const memory = new ThreadMemory(storage, address);
   memory.open(user);
   return memory;
 }
@@ -67,4 +67,32 @@ test("a backend in trouble costs nobody their thread", async () => {
   await memory.verify(url, answering(503));
   assert.equal(memory.threadId, null);
   assert.equal(visit(storage, "ada").threadId, "thr_1");
+});
+
+test("the thread that the URL names goes before the remembered one", () => {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  assert.equal(visit(storage, "ada", { threadId: "thr_2" }).threadId, "thr_2");
+});
+
+test("the URL follows the open thread", () => {
+  const address = { threadId: null };
+  const memory = visit(memoryStore(), "ada", address);
+  memory.remember("thr_1");
+  assert.equal(address.threadId, "thr_1");
+  memory.remember(null);
+  assert.equal(address.threadId, null);
+});
+
+test("a thread of somebody else's in the URL is dropped, there too", async () => {
+  const address = { threadId: "thr_9" };
+  const memory = visit(memoryStore(), "ada", address);
+  await memory.verify(url, answering(404));
+  assert.deepEqual([memory.threadId, address.threadId], [null, null]);
+});
+
+test("a thread that was followed to by its URL is remembered", async () => {
+  const storage = memoryStore();
+  await visit(storage, "ada", { threadId: "thr_2" }).verify(url, answering(200));
+  assert.equal(visit(storage, "ada").threadId, "thr_2");
 });

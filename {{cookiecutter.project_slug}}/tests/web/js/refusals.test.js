@@ -59,7 +59,7 @@ function page(openThread) {
   const notice = { show: mock.fn() };
   const follower = { follow: mock.fn() };
   const element = { setThreadId: mock.fn() };
-  const memory = new ThreadMemory(memoryStore());
+  const memory = new ThreadMemory(memoryStore(), { threadId: null });
   const busy = new Busy();
   memory.remember(openThread);
   const refused = refusalHandler(notice, follower, memory, busy, element);

@@ -62,7 +62,7 @@ test("an effect is run with its data, and one that fails or is unknown harms not
   const fails = () => {
     throw new Error("boom");
   };
-  const run = runFrom(registry({ blink, fails }));
+  const run = runFrom(registry({ blink, fails }), "effect");
   await run({ name: "blink", data: { times: 2 } });
   await run({ name: "blink" });
   await run({ name: "fails" });

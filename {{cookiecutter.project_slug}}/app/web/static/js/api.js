@@ -1,13 +1,14 @@
 /** @import { ChatAuth, Fetch, PageConfig, ProblemId } from "../../types" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
-import { parseObject } from "./requests.js";
+import { isStreaming, parseObject } from "./requests.js";
 
 /**
  * @typedef {object} Api
  * @property {URL} url where the backend is: nothing of ours goes to any other origin
  * @property {string} sessionId
  * @property {ToolPrefix} tool
+ * @property {() => Record<string, string> | null} context what the site says of its page
  * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
  * @property {() => Promise<unknown>} visit lets the backend hand out a cookie
  * @property {Headers} credentials those of the latest request, for when there is no time to ask
@@ -42,7 +43,7 @@ export function createFetch(api) {
     try {
       let response = await send(input, request, await credentials(api, false), api);
       if (response.status === 401) response = await send(input, request, await renew(), api);
-      api.report(problemOf(response));
+      api.report(await problemOf(response));
       return response;
     } catch (error) {
       if (!init.signal?.aborted) api.report("backendDown");
@@ -113,10 +114,12 @@ function bearer(token) {
  * @param {BodyInit | null | undefined} body
  * @param {Api} api
  */
-function withContext(body, { sessionId, tool }) {
+function withContext(body, { sessionId, tool, context }) {
   const request = parseObject(body);
   if (!request) return body;
   tool.applyTo(request);
+  const page = context();
+  if (page && isStreaming(body)) request.metadata = { ...request.metadata, page };
   return JSON.stringify({ ...request, session_id: sessionId });
 }
 
@@ -131,9 +134,11 @@ function isOurs(input, url) {
 
 /**
  * @param {Response} response
- * @returns {ProblemId | null}
+ * @returns {Promise<ProblemId | null>}
  */
-function problemOf({ status }) {
-  if (status === 401) return "unauthenticated";
-  return UNAVAILABLE.has(status) ? "backendDown" : null;
+async function problemOf(response) {
+  if (response.status === 401) return "unauthenticated";
+  if (!UNAVAILABLE.has(response.status)) return null;
+  const error = parseObject(await response.clone().text())?.error;
+  return error?.code === "database_unavailable" ? "databaseDown" : "backendDown";
 }

@@ -49,7 +49,15 @@ export function problems(host, scriptUrl) {
       title: "The server does not answer",
       advice: "Your conversations are safe. Please try again in a moment.",
       mend: [
-        "Check that the server runs and can reach its database.",
+        "Check that the server runs, and that a proxy in front of it finds it.",
+        "On its machine, python -m app doctor says what is missing.",
+      ],
+    },
+    databaseDown: {
+      title: "The database does not answer",
+      advice: "Your conversations are safe. Please try again in a moment.",
+      mend: [
+        "The server runs, but cannot reach its database: see DATABASE_URL.",
         "On its machine, python -m app doctor says what is missing.",
       ],
     },
@@ -78,6 +86,8 @@ export class Diagnostics {
     /** @type {ProblemId | null} */
     this.shown = null;
     this.timer = 0;
+    /** @type {(problem: ProblemId) => void} */
+    this.onProblem = () => {};
   }
 
   start() {
@@ -131,13 +141,14 @@ export class Diagnostics {
   /** @param {ProblemId | null} problem how the last request to the backend went */
   backendAnswered(problem) {
     if (problem) this.show(problem);
-    else this.hide(["backendDown", "unauthenticated"]);
+    else this.hide(["backendDown", "databaseDown", "unauthenticated"]);
   }
 
   /** @param {ProblemId} id */
   show(id) {
     if (this.shown === id) return;
     this.shown = id;
+    this.onProblem(id);
     this.panel.replaceChildren(...describe(this.problems[id]));
   }
 

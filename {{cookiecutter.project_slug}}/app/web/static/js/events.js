@@ -5,25 +5,37 @@
 /** @import { RunFollower } from "./follower.js" */
 /** @import { ThreadMemory } from "./memory.js" */
 /** @import { RunObserver } from "./runs.js" */
+/** @import { Telemetry } from "./telemetry.js" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
+
+/**
+ * What handlers reach for.
+ *
+ * @typedef {object} Parts
+ * @property {Busy} busy
+ * @property {Diagnostics} diagnostics
+ * @property {ThreadMemory} memory
+ * @property {ToolPrefix} tool
+ * @property {RunObserver} runs
+ * @property {RunFollower} follower
+ * @property {Telemetry} telemetry
+ * @property {(effect: NamedDetail) => void} runEffect
+ * @property {(deeplink: NamedDetail) => void} runDeeplink
+ */
 
 /**
  * What the page does at each of the element's events; what needs no deed is logged.
  *
- * @param {Busy} busy
- * @param {Diagnostics} diagnostics
- * @param {ThreadMemory} memory
- * @param {ToolPrefix} tool
- * @param {RunObserver} runs
- * @param {RunFollower} follower
- * @param {(effect: NamedDetail) => void} runEffect
+ * @param {Parts} parts
  * @returns {EventHandlers}
  */
-export function eventHandlers(busy, diagnostics, memory, tool, runs, follower, runEffect) {
+export function eventHandlers(parts) {
+  const { busy, diagnostics, memory, tool, runs, follower, telemetry } = parts;
   return {
     "chatkit.ready": () => diagnostics.frameIsReady(),
     "chatkit.error": ({ error }) => {
       console.error("chatkit.error", error);
+      telemetry.report("error", error?.name ?? "");
       busy.clear("load"); // a load that fails never ends
       diagnostics.frameFailed(error);
     },
@@ -46,9 +58,12 @@ export function eventHandlers(busy, diagnostics, memory, tool, runs, follower, r
     },
     "chatkit.history.open": () => log("chatkit.history.open"),
     "chatkit.history.close": () => log("chatkit.history.close"),
-    "chatkit.effect": runEffect,
-    "chatkit.deeplink": (detail) => log("chatkit.deeplink", detail),
-    "chatkit.log": (detail) => log("chatkit.log", detail),
+    "chatkit.effect": parts.runEffect,
+    "chatkit.deeplink": parts.runDeeplink,
+    "chatkit.log": (detail) => {
+      log("chatkit.log", detail);
+      telemetry.report("log", detail.name, detail.data);
+    },
   };
 }
 

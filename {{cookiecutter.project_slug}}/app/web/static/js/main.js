@@ -1,12 +1,14 @@
 /** @import { Api } from "./api.js" */
-/** @import { Fetch, NamedDetail, PageConfig } from "../../types" */
+/** @import { Fetch, PageConfig, PageContext } from "../../types" */
 
+import { Address } from "./address.js";
 import { createFetch, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
 import { Busy } from "./busy.js";
 import { Diagnostics } from "./diagnostics.js";
 import { EventObserver, eventHandlers } from "./events.js";
 import { RunFollower } from "./follower.js";
+import { hostInterface } from "./host.js";
 import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
@@ -14,8 +16,10 @@ import { refusalHandler, withRefusals } from "./refusals.js";
 import { Registry, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { RunObserver } from "./runs.js";
+import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
+import { Telemetry } from "./telemetry.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 
@@ -23,26 +27,27 @@ const element = find("openai-chatkit");
 const diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
 const notice = new Notice(find("#notice"));
 const busy = new Busy();
-const memory = new ThreadMemory(openStorage("localStorage"));
+const storage = openStorage("localStorage");
+const memory = new ThreadMemory(storage, new Address(location, history));
 const tool = new ToolPrefix();
+/** @type {PageContext} */
+const context = { page: null };
+const schemeButton = new SchemeButton(find("#scheme"), document.documentElement, storage, isDark);
 
-window.chat = {
-  selectTool: (id) => tool.select(id),
-  get isBusy() {
-    return busy.isBusy;
-  },
-};
+const ready = new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
+window.chat = hostInterface(element, find("main"), ready, busy, tool, context);
 
 async function start() {
   diagnostics.start();
   notice.start();
+  schemeButton.start();
 
   const config = await visit();
   find("#demo").hidden = !config.demo;
   if (config.user === null) diagnostics.show("unauthenticated");
 
   const url = new URL(config.api.url, location.href);
-  const fetch = connect(backend(url), runFrom(effects(config)));
+  const fetch = connect(backend(url), config);
   memory.open(config.user);
   await memory.verify(url, fetch);
 
@@ -55,15 +60,27 @@ async function start() {
  * Joins the element's events and requests.
  *
  * @param {Api} api
- * @param {(effect: NamedDetail) => void} runEffect
+ * @param {PageConfig} config
  * @returns {Fetch} the one for the element
  */
-function connect(api, runEffect) {
+function connect(api, config) {
   const send = createFetch(api);
   const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
   const runs = new RunObserver(api.url, send, beacon, window);
   const follower = new RunFollower(api.url, send, element, busy, document);
-  const handlers = eventHandlers(busy, diagnostics, memory, tool, runs, follower, runEffect);
+  const telemetry = new Telemetry("/telemetry", send);
+  const handlers = eventHandlers({
+    busy,
+    diagnostics,
+    memory,
+    tool,
+    runs,
+    follower,
+    telemetry,
+    runEffect: runFrom(effects(config), "effect"),
+    runDeeplink: runFrom(deeplinks(), "deeplink"),
+  });
+  diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
   const refused = refusalHandler(notice, follower, memory, busy, element);
   new EventObserver(element, handlers).start();
   runs.start();
@@ -82,7 +99,11 @@ function keepOptions(config, fetch) {
     document.documentElement.dataset.radius = theme.radius;
     document.documentElement.dataset.density = theme.density;
   };
-  new SchemeObserver(() => busy.whenIdle().then(applyOptions)).start();
+  const schemeChanges = () => {
+    schemeButton.update();
+    busy.whenIdle().then(applyOptions);
+  };
+  new SchemeObserver(schemeChanges).start();
   applyOptions();
 }
 
@@ -98,6 +119,12 @@ function effects(config) {
   return new Registry(config.effects, () => window.chatPage?.effects, load);
 }
 
+/** Links in answers: what they do is the host's to say. */
+function deeplinks() {
+  const none = (/** @type {string} */ name) => Promise.reject(new Error(`no module ${name}`));
+  return new Registry([], () => window.chatPage?.deeplinks, none);
+}
+
 /**
  * @param {URL} url
  * @returns {Api}
@@ -107,6 +134,7 @@ function backend(url) {
     url,
     sessionId: sessionId(openStorage("sessionStorage")),
     tool,
+    context: () => context.page,
     auth: () => window.chatAuth,
     visit,
     credentials: new Headers(),
@@ -117,6 +145,11 @@ function backend(url) {
 
 function visit() {
   return loadConfig(window.fetch.bind(window), () => window.chatAuth);
+}
+
+function isDark() {
+  const style = getComputedStyle(document.documentElement);
+  return style.getPropertyValue("--chat-color-scheme").trim() === "dark";
 }
 
 /**

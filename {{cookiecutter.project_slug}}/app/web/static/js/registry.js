@@ -50,18 +50,19 @@ export function answerFrom(registry, seconds = SECONDS_TO_ANSWER) {
 }
 
 /**
- * Runs effects; nobody waits for them.
+ * Runs effects and deeplinks; nobody waits for them.
  *
  * @param {Registry} registry
- * @returns {(effect: NamedDetail) => Promise<void>}
+ * @param {"effect" | "deeplink"} kind
+ * @returns {(detail: NamedDetail) => Promise<void>}
  */
-export function runFrom(registry) {
+export function runFrom(registry, kind) {
   return async ({ name, data }) => {
     try {
       const run = await registry.get(name);
       await run(data ?? {});
     } catch (error) {
-      console.error(`effect ${name}`, error);
+      console.error(`${kind} ${name}`, error);
     }
   };
 }

@@ -1,0 +1,247 @@
+"""Debian's Chromium on a generated project's page, with a stand-in for what OpenAI's CDN serves."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
+
+CDN = "https://cdn.platform.openai.com/deployments/chatkit/"
+STANDIN = Path(__file__).parent / "browser" / "standin.js"
+FRAME = "<!doctype html><script>parent.postMessage('ready', '*')</script>"
+OTHER_ORIGINS = re.compile(r"^https?://(?!127\.0\.0\.1[:/]|[\w.]*localhost[:/])")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+# Heard on the way down, where events that do not bubble pass too.
+RECORD = """
+window.heard = [];
+for (const name of ["ready", "error", "effect", "deeplink", "response.start", "response.end",
+    "history.open", "history.close", "thread.change", "thread.load.start", "thread.load.end",
+    "tool.change", "log"]) {
+  document.addEventListener(`chatkit.${name}`, ({ type, detail }) => {
+    window.heard.push([type.replace("chatkit.", ""), detail ?? null]);
+  }, true);
+}
+"""
+
+Json = dict[str, Any]
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A headless Chromium with a profile of its own; never one that Playwright downloads."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium on the PATH: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Cdn:
+    """What the CDN answers; `None` is a connection that fails."""
+
+    script: str | None = STANDIN.read_text(encoding="utf-8")
+    frame: str | None = FRAME
+
+    def answer(self, route: Route) -> None:
+        bodies = {CDN + "chatkit.js": self.script, CDN + "frame.html": self.frame}
+        body = bodies.get(route.request.url)
+        if body is None:
+            route.abort()
+        else:
+            kind = "text/javascript" if route.request.url.endswith(".js") else "text/html"
+            route.fulfill(body=body, content_type=kind)
+
+
+@dataclass
+class ChatPage:
+    """One tab, and what it said and sent."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self.requests.append(request))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
+
+    def expect_complaint(self, pattern: str) -> None:
+        """The console has said this, as it should; anything else fails the test at its end."""
+        found = [line for line in self.complaints if re.search(pattern, line)]
+        assert found, f"{pattern!r} not in {self.complaints}"
+        self.complaints = [line for line in self.complaints if line not in found]
+
+    def open(self, path: str = "/") -> "ChatPage":
+        self.page.goto(path)
+        return self.when_ready()
+
+    def reload(self) -> "ChatPage":
+        self.page.reload()
+        return self.when_ready()
+
+    def when_ready(self) -> "ChatPage":
+        expect(self.page.locator("body[data-chat=ready]")).to_be_attached()
+        return self
+
+    # What can be seen.
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_label("Message", exact=True)
+
+    @property
+    def messages(self) -> Locator:
+        return self.page.locator("[data-type=user_message]")
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator("[data-type=assistant_message]")
+
+    @property
+    def workflows(self) -> Locator:
+        return self.page.locator("[data-type=workflow]")
+
+    @property
+    def notice(self) -> Locator:
+        return self.page.locator("#notice [role=status]")
+
+    @property
+    def problem(self) -> Locator:
+        return self.page.locator("#problem")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    # What can be done.
+
+    def send(self, text: str) -> None:
+        self.composer.fill(text)
+        self.button("Send").click()
+
+    def say(self, text: str) -> "ChatPage":
+        """Send a message and hear the answer out."""
+        with self.heard_next("response.end"):
+            self.send(text)
+        return self
+
+    def post(self, kind: str, **params: Any) -> None:
+        """A ChatKit request past the page, with its visitor's cookies."""
+        response = self.page.request.post("/chatkit", data={"type": kind, "params": params})
+        assert response.ok, response.text()
+
+    # What was said in the protocol.
+
+    def heard(self, name: str) -> list[Any]:
+        """The details of the element's events of this name, since the page was loaded."""
+        events = self.page.evaluate("window.heard")
+        return [detail for kind, detail in events if kind == name]
+
+    @contextmanager
+    def heard_next(self, name: str) -> Iterator[None]:
+        before = len(self.heard(name))
+        yield
+        self.page.wait_for_function(
+            "([name, before]) => window.heard.filter(([kind]) => kind === name).length > before",
+            arg=[name, before],
+        )
+
+    def sent(self, kind: str) -> list[Json]:
+        """The bodies of this tab's ChatKit requests of one type."""
+        bodies = [self._body(request) for request in self.requests]
+        return [body for body in bodies if body.get("type") == kind]
+
+    @staticmethod
+    def _body(request: Request) -> Json:
+        if request.method != "POST" or not request.url.endswith("/chatkit"):
+            return {}
+        body: Json = json.loads(request.post_data or "{}")
+        return body
+
+    @contextmanager
+    def answered(self, kind: str, status: int = 200) -> Iterator[None]:
+        """The request of this type that is sent inside is answered with this status."""
+
+        def is_meant(response: Response) -> bool:
+            return self._body(response.request).get("type") == kind
+
+        with self.page.expect_response(is_meant) as info:
+            yield
+        assert info.value.status == status
+
+
+@dataclass
+class Visitor:
+    """A browser of their own: cookies and storage that nobody else has."""
+
+    context: BrowserContext
+    cdn: Cdn = field(default_factory=Cdn)
+    tabs: list[ChatPage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        expect.set_options(timeout=15_000)
+        self.context.set_default_timeout(15_000)
+        self.context.add_init_script(RECORD)
+        # Nothing leaves this machine: what is not the CDN's fails, and the console says so.
+        self.context.route(OTHER_ORIGINS, self.cdn.answer)
+
+    def tab(self) -> ChatPage:
+        tab = ChatPage(self.context.new_page())
+        self.tabs.append(tab)
+        return tab
+
+    def complaints(self) -> list[str]:
+        return [line for tab in self.tabs for line in tab.complaints]
+
+
+@contextmanager
+def website(html: str) -> Iterator[int]:
+    """Somebody else's site, at every name that ends in .localhost; gives its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def message(text: str) -> Json:
+    content = [{"type": "input_text", "text": text}]
+    return {"content": content, "attachments": [], "inference_options": {}}

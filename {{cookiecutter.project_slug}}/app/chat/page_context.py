@@ -1,0 +1,46 @@
+"""What the site around the chat says of its page: `window.chat.setContext({ … })`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agents import TResponseInputItem
+
+from app.errors import InvalidRequest
+
+MAX_FACTS = 20
+MAX_NAME = 50
+MAX_VALUE = 500
+
+
+def read_page_context(metadata: object) -> Mapping[str, str]:
+    """The facts in a request's `metadata.page`. Raises `InvalidRequest`."""
+    facts: Any = metadata.get("page") if isinstance(metadata, dict) else None
+    if facts is None:
+        return {}
+    if not isinstance(facts, dict) or len(facts) > MAX_FACTS or not all(map(_fits, facts.items())):
+        raise InvalidRequest(
+            f"metadata.page: at most {MAX_FACTS} texts of {MAX_VALUE} characters are allowed."
+        )
+    return facts
+
+
+def _fits(fact: tuple[str, object]) -> bool:
+    name, value = fact
+    return 0 < len(name) <= MAX_NAME and isinstance(value, str) and len(value) <= MAX_VALUE
+
+
+def with_page_context(
+    input: list[TResponseInputItem], page: Mapping[str, str]
+) -> list[TResponseInputItem]:
+    """Tell the model just before the message that the user sent there.
+
+    As the user's words and not as instructions: the browser may say anything.
+    """
+    if not page:
+        return input
+    users = (i for i in range(len(input) - 1, -1, -1) if input[i].get("role") == "user")
+    place = next(users, 0)
+    facts = f"[The page around this chat: {json.dumps(dict(page), ensure_ascii=False)}]"
+    told: TResponseInputItem = {"role": "user", "content": facts}
+    return [*input[:place], told, *input[place:]]

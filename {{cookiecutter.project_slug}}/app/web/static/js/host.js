@@ -1,0 +1,55 @@
+/** @import { OpenAIChatKit } from "@openai/chatkit" */
+/** @import { ChatPage, PageContext } from "../../types" */
+/** @import { Busy } from "./busy.js" */
+/** @import { ToolPrefix } from "./tool-prefix.js" */
+
+/**
+ * What the page offers to the site around it, as `window.chat`. The methods wait until the chat
+ * is ready and idle: the element's own reject while it is not.
+ *
+ * @param {OpenAIChatKit} element
+ * @param {HTMLElement} panel what holds the chat
+ * @param {Promise<void>} ready
+ * @param {Busy} busy
+ * @param {ToolPrefix} tool
+ * @param {PageContext} context what goes along with each message
+ * @returns {ChatPage}
+ */
+export function hostInterface(element, panel, ready, busy, tool, context) {
+  /** @type {Element | null} */
+  let focusedBefore = null;
+
+  const whenIdle = async () => {
+    await ready;
+    await busy.whenIdle();
+  };
+
+  return {
+    async open() {
+      if (panel.hidden) focusedBefore = document.activeElement;
+      panel.hidden = false;
+      await whenIdle();
+      await element.focusComposer();
+    },
+    close() {
+      panel.hidden = true;
+      if (focusedBefore instanceof HTMLElement) focusedBefore.focus();
+    },
+    async newThread() {
+      await whenIdle();
+      await element.setThreadId(null);
+    },
+    async send(text, { tool, model, newThread } = {}) {
+      await whenIdle();
+      const toolChoice = tool ? { id: tool } : undefined;
+      await element.sendUserMessage({ text, toolChoice, model, newThread });
+    },
+    setContext(facts) {
+      context.page = facts && { ...facts };
+    },
+    selectTool: (id) => tool.select(id),
+    get isBusy() {
+      return busy.isBusy;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** @import { KeyValueStore } from "../../types" */
+
+// (remembered-scheme.js reads it, before modules run)
+const KEY = "chat-color-scheme";
+
+/**
+ * The button in the header that turns page and chat light or dark. While the visitor has not
+ * chosen, both follow the system.
+ */
+export class SchemeButton {
+  /**
+   * @param {HTMLElement} button
+   * @param {HTMLElement} root the <html> element
+   * @param {KeyValueStore} storage
+   * @param {() => boolean} isDark how the page looks just now
+   */
+  constructor(button, root, storage, isDark) {
+    this.button = button;
+    this.root = root;
+    this.storage = storage;
+    this.isDark = isDark;
+  }
+
+  start() {
+    this.button.addEventListener("click", this.toggle);
+    this.update();
+  }
+
+  stop() {
+    this.button.removeEventListener("click", this.toggle);
+  }
+
+  toggle = () => {
+    const scheme = this.isDark() ? "light" : "dark";
+    this.root.dataset.colorScheme = scheme;
+    this.storage.setItem(KEY, scheme);
+    this.update();
+  };
+
+  /** To be called when the page has turned light or dark by other means. */
+  update() {
+    this.button.ariaPressed = String(this.isDark());
+  }
+}

@@ -1,0 +1,73 @@
+/** @import { Fetch, NamedDetail } from "../../types" */
+
+/**
+ * @typedef {object} Report
+ * @property {"error" | "log" | "problem"} kind
+ * @property {string} name
+ * @property {Record<string, string>} ids
+ */
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$/;
+const IS_ID = /(^|_)ids?$|Ids?$/;
+const MAX_IDS = 5;
+const AT_ONCE = 20;
+const IN_ALL = 100;
+const SECONDS_TOGETHER = 2;
+
+/**
+ * Reports to the server what went wrong here: names and ids, never words. It gives up for good
+ * when the server has heard enough, and keeps quiet about reports that do not arrive.
+ */
+export class Telemetry {
+  /** @type {Report[]} */
+  waiting = [];
+
+  left = IN_ALL;
+
+  /**
+   * @param {string} url
+   * @param {Fetch} fetch
+   * @param {(flush: () => void, milliseconds: number) => unknown} later
+   */
+  constructor(url, fetch, later = (flush, milliseconds) => setTimeout(flush, milliseconds)) {
+    this.url = url;
+    this.fetch = fetch;
+    this.later = later;
+  }
+
+  /**
+   * @param {Report["kind"]} kind
+   * @param {string} name
+   * @param {NamedDetail["data"]} [data]
+   */
+  report(kind, name, data = {}) {
+    if (this.left === 0) return;
+    this.left -= 1;
+    this.waiting.push({ kind, name: NAME.test(name) ? name : "unnamed", ids: idsOf(data) });
+    if (this.waiting.length === 1) this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
+  }
+
+  async flush() {
+    const reports = this.waiting.splice(0, AT_ONCE);
+    if (this.waiting.length > 0) this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
+    try {
+      const response = await this.fetch(this.url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ reports }),
+        keepalive: true,
+      });
+      if (response.status === 429) this.left = 0;
+    } catch {
+      // There is nobody to report that to.
+    }
+  }
+}
+
+/** @param {Record<string, unknown>} data */
+function idsOf(data) {
+  const ids = Object.entries(data).filter(
+    ([key, value]) => NAME.test(key) && IS_ID.test(key) && typeof value === "string" && NAME.test(value),
+  );
+  return /** @type {Record<string, string>} */ (Object.fromEntries(ids.slice(0, MAX_IDS)));
+}

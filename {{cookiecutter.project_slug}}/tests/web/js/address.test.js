@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Address } from "../../../app/web/static/js/address.js";
+
+function at(href) {
+  const location = { href };
+  const history = {
+    state: { of: "the host" },
+    replaced: 0,
+    replaceState(state, _title, url) {
+      assert.equal(state, history.state);
+      history.replaced += 1;
+      location.href = url.href;
+    },
+  };
+  return { address: new Address(location, history), location, history };
+}
+
+test("the URL may name a thread", () => {
+  assert.equal(at("https://chat.test/?thread=thr_1").address.threadId, "thr_1");
+  assert.equal(at("https://chat.test/").address.threadId, null);
+});
+
+test("naming a thread leaves the rest of the URL as it is", () => {
+  const { address, location } = at("https://chat.test/help?lang=de#top");
+  address.threadId = "thr/1";
+  assert.equal(location.href, "https://chat.test/help?lang=de&thread=thr%2F1#top");
+  assert.equal(address.threadId, "thr/1");
+  address.threadId = null;
+  assert.equal(location.href, "https://chat.test/help?lang=de#top");
+});
+
+test("the same thread again is no new entry", () => {
+  const { address, history } = at("https://chat.test/?thread=thr_1");
+  address.threadId = "thr_1";
+  assert.equal(history.replaced, 0);
+});

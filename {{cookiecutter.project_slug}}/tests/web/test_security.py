@@ -1,0 +1,137 @@
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Response
+
+from app.config import Settings
+from app.web.security import SecurityHeadersMiddleware, security_headers
+from tests.talk import Visitor
+
+CDN = "https://cdn.platform.openai.com"
+
+
+def policy(**values: object) -> dict[str, set[str]]:
+    text = security_headers(settings(**values))["Content-Security-Policy"]
+    directives = [part.split() for part in text.split(";")]
+    return {name: set(sources) for name, *sources in directives}
+
+
+def settings(**values: object) -> Settings:
+    return Settings.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/config.json"),
+        ("GET", "/static/js/main.js"),
+        ("GET", "/nowhere"),
+        ("POST", "/chatkit"),
+        ("GET", "/healthz"),
+    ],
+)
+async def test_every_response_has_them(visitor: Visitor, method: str, path: str) -> None:
+    response = await visitor.client.request(method, path)
+
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "strict-origin-when-cross-origin"
+    assert "microphone=()" in response.headers["permissions-policy"]
+    assert "script-src 'self' " in response.headers["content-security-policy"]
+    assert "cross-origin-embedder-policy" not in response.headers
+
+
+async def test_a_stream_has_them(visitor: Visitor) -> None:
+    body = {"content": [{"type": "input_text", "text": "hi"}], "attachments": []}
+    response = await visitor.send("threads.create", input={**body, "inference_options": {}})
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_scripts_come_from_here_and_the_cdn_alone() -> None:
+    allowed = policy()
+
+    assert allowed["default-src"] == {"'none'"}
+    assert allowed["script-src"] == {"'self'", CDN}
+    assert allowed["frame-src"] == {CDN}
+    assert allowed["connect-src"] == {"'self'"}
+    assert allowed["base-uri"] == {"'none'"}
+
+
+def test_another_script_url_is_allowed_instead_of_the_cdn() -> None:
+    allowed = policy(chatkit_script_url="https://mirror.test:8443/chatkit.js")
+
+    assert allowed["script-src"] == {"'self'", "https://mirror.test:8443"}
+    assert allowed["frame-src"] == {"https://mirror.test:8443"}
+
+
+def test_only_named_sites_may_frame_the_page() -> None:
+    assert policy()["frame-ancestors"] == {"'self'"}
+    sites = "https://www.example.com, https://intranet.example.com"
+    assert policy(frame_ancestors=sites)["frame-ancestors"] == {
+        "'self'",
+        "https://www.example.com",
+        "https://intranet.example.com",
+    }
+
+
+def test_more_can_be_allowed() -> None:
+    extra = "connect-src https://api.test wss://api.test; font-src https://fonts.test;"
+    allowed = policy(csp_extra=extra)
+
+    assert allowed["connect-src"] == {"'self'", "https://api.test", "wss://api.test"}
+    assert allowed["font-src"] == {"'self'", "https://fonts.test"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        ("script-src 'unsafe-inline'", "must not allow 'unsafe-inline'"),
+        ("script-src https:", "must not allow https:"),
+        ("default-src *", "must not allow *"),
+        ("plugin-src https://x.test", "plugin-src is none of"),
+        ("https://api.test", "is not a directive"),
+        ("connect-src", "is not a directive"),
+        ("connect-src https://x.test\r\nSet-Cookie: a=b", "is not a directive"),
+    ],
+)
+def test_what_would_undo_the_policy_is_refused(extra: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        policy(csp_extra=extra)
+
+
+def test_other_origins_of_the_application_are_allowed() -> None:
+    headers = security_headers(settings(), connect=["https://files.test"])
+
+    assert "connect-src 'self' https://files.test;" in headers["Content-Security-Policy"]
+
+
+def test_the_microphone_is_open_to_the_element_where_it_is_needed() -> None:
+    headers = security_headers(settings(), microphone=True)
+
+    assert f'microphone=(self "{CDN}")' in headers["Permissions-Policy"]
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings()))
+
+    @app.get("/file")
+    async def file() -> Response:
+        return Response(headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://chat.test"
+    ) as client:
+        yield client
+
+
+async def test_a_response_may_be_stricter(strict: httpx.AsyncClient) -> None:
+    response = await strict.get("/file")
+
+    assert response.headers.get_list("content-security-policy") == ["default-src 'none'; sandbox"]
+    assert response.headers["x-content-type-options"] == "nosniff"
