@@ -81,6 +81,14 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/agent/tools/test_page.py",
             "tests/web/js/look_at_page.test.js",
         ),
+        "email": (
+            "app/agent/mail.py",
+            "app/agent/tools/email.py",
+            "app/stores/emails.py",
+            "migrations/versions/0006_emails.py",
+            "tests/agent/tools/test_email.py",
+            "tests/mail_server.py",
+        ),
     },
     "auth_style": {
         "anonymous": (

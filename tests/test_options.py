@@ -26,6 +26,7 @@ DEPENDENCIES = {
     "jwt": "pyjwt[crypto]",
     "knowledge": "beautifulsoup4 pypdf python-docx",
     "proxy": "pyjwt[crypto]",
+    "email": "aiosmtplib",
     "sql": "sqlglot",
 }
 
@@ -37,6 +38,7 @@ TRACES = {
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
     "page": r"tools[./]page|import PAGE|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
+    "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
@@ -49,6 +51,7 @@ WITHOUT = {
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},
     "page": {"agent_tools": "notes"},
+    "email": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
     "proxy": {"auth_style": "anonymous"},

@@ -15,6 +15,7 @@ from app.agent.services import ToolServices
 from app.auth import CHECKS, STYLES
 from app.auth.base import Authenticator
 from app.chat import router as chat
+from app.chat.actions import Actions
 from app.chat.admission import Admission
 from app.chat.ids import uuid7
 from app.chat.recovery import Recovery
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     database = Database.from_settings(settings, settings.database_url)
     models = models or ModelSource(settings)
     store = SqlStore(database)
+    actions = Actions(database, store)
     run_store = RunStore(settings, database, worker=_worker())
     runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
+    app.state.actions = actions
     app.state.signals = Signals(
         settings.database_direct_url or settings.database_url, CHANNEL, runs.grant
     )
@@ -75,7 +78,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.admission = Admission(settings, store, run_store, runs)
     app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.services = services
-    app.state.chat = ChatServer(settings, database, store, models, services)
+    app.state.chat = ChatServer(settings, database, store, models, services, actions)
 
     app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)

@@ -13,6 +13,7 @@ from app.config import Settings
 from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.main import create_app
 from tests.conftest import serving, visiting
+from tests.talk import message
 
 
 async def test_alive_and_ready(base_url: str) -> None:
@@ -44,6 +45,18 @@ async def at_revision(database: Database, revision: str) -> AsyncIterator[None]:
     finally:
         async with database.transaction(EVERYBODY) as connection:
             await connection.execute(move, {"revision": current})
+
+
+async def test_not_ready_once_it_is_to_stop(settings: Settings) -> None:
+    """While the port is open still, as behind a server that closes it last."""
+    app = create_app(settings)
+    async with serving(app) as url, visiting(url, settings) as visitor:
+        app.state.runs.drain()
+        refused = await visitor.send("threads.create", input=message("hello"))
+        for response in (await visitor.client.get("/readyz"), refused):
+            assert response.status_code == 503
+            assert int(response.headers["retry-after"]) > 0
+        assert (await visitor.client.get("/healthz")).status_code == 200
 
 
 async def test_not_ready_before_the_newest_migration(

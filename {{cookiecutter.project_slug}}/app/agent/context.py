@@ -56,13 +56,13 @@ class TurnContext(AgentContext[RequestContext]):
         found, self._found = self._found, []
         return list({(source.filename): source for source in found}.values())
 
-    def show(self, widget: WidgetRoot, text: str) -> WidgetItem:
+    def show(self, widget: WidgetRoot, text: str, item_id: str | None = None) -> WidgetItem:
         """Show a widget below the tasks, as soon as the calls that are being made have answered.
 
         `text` says in short what it shows: to the model in later turns, and to who copies it.
         """
         item = WidgetItem(
-            id=self.generate_id("message"),
+            id=item_id or self.generate_id("message"),
             thread_id=self.thread.id,
             created_at=now(),
             widget=widget,

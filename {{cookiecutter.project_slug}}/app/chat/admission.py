@@ -15,6 +15,7 @@ from chatkit.types import (
     InputTranscribeReq,
     ItemsFeedbackReq,
     StructuredInputItem,
+    ThreadCustomActionParams,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
     ThreadsAddUserMessageReq,
@@ -26,9 +27,11 @@ from chatkit.types import (
     ThreadsUpdateReq,
     UserMessageInput,
     UserMessageItem,
+    WidgetItem,
 )
 
 from app.agent.build import usable_tools
+from app.chat.actions import handler_of
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
 from app.chat.run import Run
@@ -86,8 +89,13 @@ class Admission:
             case ItemsFeedbackReq():
                 if not 0 < len(request.params.item_ids) <= MAX_FEEDBACK_ITEMS:
                     raise InvalidRequest(f"item_ids: 1 to {MAX_FEEDBACK_ITEMS} items.")
-            case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
-                raise InvalidRequest("This application has no widget actions.")
+            case ThreadsCustomActionReq():
+                await self._check_action(request.params, context)
+                return await self._claim(
+                    self._run(request, context, request.params.thread_id), context
+                )
+            case ThreadsSyncCustomActionReq():
+                await self._check_action(request.params, context)
             case AttachmentsCreateReq() | AttachmentsDeleteReq():
                 raise InvalidRequest("This application takes no attachments.")
             case InputTranscribeReq():
@@ -172,6 +180,17 @@ class Admission:
             case [ClientToolCallItem(status="pending")]:
                 return
         raise InvalidRequest("No client tool is waiting for a result in this conversation.")
+
+    async def _check_action(
+        self, params: ThreadCustomActionParams, context: RequestContext
+    ) -> None:
+        handler_of(params.action.type)
+        await self._check_writable(params.thread_id, context)
+        if params.item_id is None:
+            raise InvalidRequest("An action comes from a widget.")
+        item = await self._store.load_item(params.thread_id, params.item_id, context)
+        if not isinstance(item, WidgetItem):
+            raise InvalidRequest("An action comes from a widget.")
 
     async def _check_structured_input(
         self, request: ThreadsAddStructuredInputReq, context: RequestContext

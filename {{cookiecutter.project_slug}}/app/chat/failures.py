@@ -5,12 +5,15 @@ from agents import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 from chatkit.errors import BaseStreamError, CustomStreamError
 
 from app.agent.limits import TooManyToolCalls
+from app.errors import InvalidRequest
 
 
 def friendly(error: Exception) -> BaseStreamError:
     """The error to end the stream with."""
     if isinstance(error, BaseStreamError):
         return error
+    if isinstance(error, InvalidRequest):
+        return CustomStreamError(error.message, allow_retry=False)
     message, allow_retry = _explain(error)
     return CustomStreamError(message, allow_retry=allow_retry)
 

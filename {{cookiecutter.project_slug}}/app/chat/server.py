@@ -3,9 +3,10 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
+from chatkit.actions import Action
 from chatkit.agents import stream_agent_response
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
@@ -14,6 +15,7 @@ from chatkit.types import (
     ChatKitReq,
     ClientToolCallItem,
     FeedbackKind,
+    SyncCustomActionResponse,
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
@@ -35,6 +37,7 @@ from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
 from app.agent.tools.base import tell_missing_tool
+from app.chat.actions import Actions
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
@@ -64,10 +67,12 @@ class ChatServer(ChatKitServer[RequestContext]):
         store: SqlStore,
         models: ModelSource,
         services: ToolServices,
+        actions: Actions,
     ) -> None:
         super().__init__(store)
         self._settings = settings
         self._database = database
+        self._actions = actions
         self._sql_store = store
         self._models = models
         self._services = services
@@ -106,6 +111,31 @@ class ChatServer(ChatKitServer[RequestContext]):
                 yield event
         finally:
             turn.release()
+
+    async def action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        try:
+            item = await self._actions.perform(action, _sender(sender), context)
+        except Exception as error:
+            logger.exception("an action failed")
+            raise friendly(error) from error
+        yield ThreadItemReplacedEvent(item=item)
+        _run_of(context).complete = True
+
+    async def sync_action(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> SyncCustomActionResponse:
+        item = await self._actions.perform(action, _sender(sender), context)
+        return SyncCustomActionResponse(updated_item=item)
 
     async def add_feedback(
         self,
@@ -269,6 +299,11 @@ def title_from(message: UserMessageItem) -> str | None:
     """The first message, cut to 47 characters and an ellipsis when it is longer than 50."""
     text = " ".join("".join(part.text for part in message.content).split())
     return f"{text[:CUT_TITLE]}..." if len(text) > LONGEST_TITLE else text or None
+
+
+def _sender(widget: WidgetItem | None) -> WidgetItem:
+    assert widget is not None, "admission refuses an action that comes from nowhere"
+    return widget
 
 
 def _run_of(context: RequestContext) -> Run:

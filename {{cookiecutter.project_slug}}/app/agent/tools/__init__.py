@@ -6,6 +6,10 @@ from app.agent.tools.base import AgentTool
 from app.agent.tools.chart import CHART
 
 # {%- endif +%}
+# {%- if ",email," in cookiecutter.__tools +%}
+from app.agent.tools.email import EMAIL
+
+# {%- endif +%}
 # {%- if ",knowledge," in cookiecutter.__tools +%}
 from app.agent.tools.knowledge import KNOWLEDGE
 
@@ -43,6 +47,9 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",page," in cookiecutter.__tools %}
     PAGE,
+    # {% endif %}
+    # {% if ",email," in cookiecutter.__tools %}
+    EMAIL,
     # {% endif %}
     # {% if ",knowledge," in cookiecutter.__tools %}
     KNOWLEDGE,

@@ -19,6 +19,7 @@ from agents import (
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
+from app.agent.actions import ActionHandler
 from app.agent.services import ToolRefusal, ToolService
 from app.chat.text import storable
 
@@ -51,6 +52,7 @@ class AgentTool:
     the demo model says when the tool cannot work without a key.
     `response_include` asks the Responses API for more of what a hosted tool did. `service` makes
     what the tool keeps open; its functions find it with `turn.context.services.get(kind)`.
+    `actions` maps the type of a widget's action to what carries it out.
     `client_tools` and `effects` name what the page has to have for it: the functions that it
     answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
     """
@@ -69,6 +71,7 @@ class AgentTool:
     response_include: Sequence[ResponseIncludable] = ()
     client_tools: Sequence[str] = ()
     effects: Sequence[str] = ()
+    actions: Mapping[str, ActionHandler] = field(default_factory=dict)
     service: Callable[[], ToolService] | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.agent import tools
-from app.agent.tools.base import MAX_OUTPUT_CHARS, AgentTool, agent_function
+from app.agent.tools.base import MAX_OUTPUT_CHARS, TIMEOUT_SECONDS, AgentTool, agent_function
 from tests.agent.conftest import WithServer
 from tests.model_server import CANARY, ModelServer, answer, call
 from tests.talk import Turn, Visitor
@@ -89,6 +89,15 @@ async def turn_with(
     assert turn.answer == "Done."
     assert turn.error is None
     return turn, model.exchanges[-1].results
+
+
+def test_a_tool_has_so_much_time_and_no_more() -> None:
+    @agent_function
+    async def linger() -> str:
+        """Take as long as it may."""
+        return ""
+
+    assert linger.timeout_seconds == TIMEOUT_SECONDS
 
 
 GO_ON = "Go on without its result and say so."

@@ -1,0 +1,178 @@
+"""Hands an email to a mail server."""
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from email.message import EmailMessage
+from email.policy import SMTP as WIRE
+from email.utils import localtime
+from typing import Annotated, Literal, Self
+
+import aiosmtplib
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.agent.services import ToolRefusal
+from app.config import EnvSettings
+from app.stores.emails import Email
+
+logger = logging.getLogger(__name__)
+
+# What browsers take for an address (HTML, 4.10.5.1.5); neither quoting nor comments, which hide things.
+ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,62}"
+)
+GOODBYE_SECONDS = 2.0
+
+
+class EmailSettings(EnvSettings):
+    """`recipient_domains` are exact; without any, nothing may be sent to anybody."""
+
+    model_config = SettingsConfigDict(env_prefix="EMAIL_")
+
+    host: str = ""
+    port: int = Field(default=587, ge=1, le=65_535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = ""
+    recipient_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    timeout_seconds: float = Field(default=20, gt=0, le=60)
+
+    @field_validator("recipient_domains", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.username and self.security == "none":
+            raise ValueError("EMAIL_SECURITY=none would send the password for everybody to read")
+        if self.sender and not is_address(self.sender):
+            raise ValueError("EMAIL_SENDER is no plain address, such as chat@example.com")
+        return self
+
+    def problem(self, recipients: Iterable[str]) -> str | None:
+        """Why nothing may be sent to them, in words for the user."""
+        if not self.host or not self.sender:
+            return "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set."
+        if not self.recipient_domains:
+            return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
+        for recipient in recipients:
+            if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
+                return f"This server may not send to {recipient}."
+        return None
+
+
+class Mail:
+    """Reads the settings when the application is built, so that wrong ones are told at once."""
+
+    def __init__(self) -> None:
+        self._settings = EmailSettings()
+
+    async def start(self) -> None:
+        """Nothing is kept open: mail servers hang up on who is silent."""
+
+    async def close(self) -> None: ...
+
+    async def check(self) -> str:
+        if problem := self._settings.problem([]):
+            raise ToolRefusal(problem)
+        client = _client(self._settings)
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise ToolRefusal(_explain(error, handed_over=False)) from error
+        finally:
+            client.close()
+        return f"the mail server {self._settings.host} answers"
+
+
+class Undelivered(Exception):
+    """The message says why, for the user."""
+
+
+UNREACHABLE = "The mail server cannot be reached right now. Nothing was sent."
+INSECURE = "There is no secure connection to the mail server. Nothing was sent."
+UNCERTAIN = (
+    "The mail server did not confirm it, so it may have arrived. "
+    "Better ask the recipient before you send it again."
+)
+
+
+async def deliver(settings: EmailSettings, email: Email) -> None:
+    """To all of the recipients or to none. Raises `Undelivered`."""
+    client = _client(settings)
+    handed_over = False
+    try:
+        async with asyncio.timeout(settings.timeout_seconds):
+            await client.connect()
+            await client.mail(settings.sender)
+            for recipient in email.recipients:
+                await client.rcpt(recipient)
+            handed_over = True
+            await client.data(compose(settings, email).as_bytes())
+    except (aiosmtplib.SMTPException, OSError) as error:
+        logger.warning("an email was not sent: %s", type(error).__name__)
+        client.close()
+        raise Undelivered(_explain(error, handed_over)) from error
+    except BaseException:
+        client.close()
+        raise
+    with suppress(aiosmtplib.SMTPException, OSError):
+        await client.quit(timeout=GOODBYE_SECONDS)
+
+
+def compose(settings: EmailSettings, email: Email) -> EmailMessage:
+    """The message as it goes over the wire. Sent again, it is the same to who receives it twice."""
+    message = EmailMessage(policy=WIRE.clone(cte_type="7bit"))
+    message["From"] = settings.sender
+    message["To"] = ", ".join(email.recipients)
+    message["Subject"] = email.subject
+    message["Date"] = localtime()
+    message["Message-ID"] = f"<{email.item_id}@{settings.sender.rpartition('@')[2]}>"
+    message.set_content(email.body)
+    return message
+
+
+def is_address(text: str) -> bool:
+    return len(text) <= 254 and ADDRESS.fullmatch(text) is not None and ".." not in text
+
+
+def _client(settings: EmailSettings) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        use_tls=settings.security == "tls",
+        start_tls=settings.security == "starttls",
+        username=settings.username or None,
+        password=settings.password.get_secret_value() or None,
+        timeout=settings.timeout_seconds,
+    )
+
+
+def _explain(error: Exception, handed_over: bool) -> str:
+    match error:
+        case aiosmtplib.SMTPAuthenticationError():
+            return "The mail server refused this server's credentials. Please tell its operator."
+        case aiosmtplib.SMTPRecipientRefused(recipient=recipient, code=code):
+            return f"The mail server refused the recipient {recipient} ({code}). Nothing was sent."
+        case aiosmtplib.SMTPConnectError():
+            return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
+        case aiosmtplib.SMTPResponseException(code=code):
+            return f"The mail server refused the email ({code}). Nothing was sent."
+        case _ if handed_over:
+            return UNCERTAIN
+        case ssl.SSLError():
+            return INSECURE
+        # Raised as such where the server offers no STARTTLS.
+        case aiosmtplib.SMTPException() if type(error) is aiosmtplib.SMTPException:
+            return INSECURE
+    return UNREACHABLE

@@ -1,0 +1,60 @@
+"""Carries out what users set off in widgets."""
+
+import asyncio
+from typing import Any
+
+from chatkit.actions import Action
+from chatkit.types import WidgetItem
+
+from app.agent import tools
+from app.agent.actions import ActionHandler, WidgetAction
+from app.agent.services import ToolRefusal
+from app.chat.context import RequestContext
+from app.chat.store import SqlStore
+from app.db import Database
+from app.errors import InvalidRequest
+
+
+def handler_of(action_type: str) -> ActionHandler:
+    """Raises `InvalidRequest` when no tool has such an action."""
+    for tool in tools.TOOLS:
+        if action_type in tool.actions:
+            return tool.actions[action_type]
+    raise InvalidRequest("There is no such action.")
+
+
+class Actions:
+    def __init__(self, database: Database, store: SqlStore) -> None:
+        self._database = database
+        self._store = store
+        self._under_way: set[asyncio.Task[WidgetItem]] = set()
+
+    async def perform(
+        self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
+    ) -> WidgetItem:
+        """The widget as it is afterwards. What has begun is carried through, whoever waits for it.
+
+        Raises `InvalidRequest`.
+        """
+        task = asyncio.create_task(self._perform(action, widget, context))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _perform(
+        self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
+    ) -> WidgetItem:
+        handle = handler_of(action.type)
+        pressed = WidgetAction(action.payload, widget, self._database, context.user_id)
+        try:
+            shown = await handle(pressed)
+        except ToolRefusal as refusal:
+            raise InvalidRequest(str(refusal)) from None
+        item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
+        await self._store.save_item(widget.thread_id, item, context)
+        return item
