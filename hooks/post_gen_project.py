@@ -14,6 +14,27 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
+# What attachments need, wherever their bytes are kept.
+ATTACHMENTS = (
+    "app/attachments/files.py",
+    "app/attachments/links.py",
+    "app/attachments/reading.py",
+    "app/attachments/routes.py",
+    "app/attachments/service.py",
+    "app/attachments/settings.py",
+    "app/attachments/sweeper.py",
+    "app/attachments/types.py",
+    "app/stores/attachments.py",
+    "tests/attachments/conftest.py",
+    "tests/attachments/samples.py",
+    "tests/attachments/test_limits.py",
+    "tests/attachments/test_links.py",
+    "tests/attachments/test_owners.py",
+    "tests/attachments/test_reading.py",
+    "tests/attachments/test_sweeper.py",
+    "tests/attachments/test_types.py",
+)
+
 # Of the styles that keep sessions in the database.
 SESSION_FILES = (
     "app/auth/cookies.py",
@@ -34,6 +55,13 @@ TOKEN_FILES = (
 # Files that only exist for some answers. One stays if any chosen option names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
+        "documents": (
+            "app/agent/tools/documents.py",
+            "app/documents.py",
+            "tests/agent/tools/test_documents.py",
+            "tests/test_documents.py",
+        ),
+        "image": ("app/agent/tools/image.py", "tests/agent/tools/test_image.py"),
         "notes": (
             "app/agent/tools/notes.py",
             "app/stores/notes.py",
@@ -90,6 +118,22 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/mail_server.py",
         ),
     },
+    "attachments": {
+        "none": ("tests/attachments/test_none.py",),
+        "local": (
+            *ATTACHMENTS,
+            "app/attachments/local.py",
+            "app/attachments/upload.py",
+            "tests/attachments/local.py",
+            "tests/attachments/test_local.py",
+        ),
+        "s3": (
+            *ATTACHMENTS,
+            "app/attachments/s3.py",
+            "tests/attachments/s3.py",
+            "tests/attachments/test_s3.py",
+        ),
+    },
     "auth_style": {
         "anonymous": (
             "app/auth/anonymous.py",
@@ -136,6 +180,7 @@ def prune(project: Path) -> None:
 def files_not_chosen(answers: dict[str, Any]) -> set[str]:
     chosen = {
         "agent_tools": set(answers["__tools"].split(",")),
+        "attachments": {answers["attachments"]},
         "auth_style": {answers["auth_style"]},
         "license": {answers["license"]},
     }

@@ -19,6 +19,9 @@ FREE_TEXTS = ("project_name", "description", "author_name", "assistant_name")
 FREE_TEXT_LENGTH = 200
 SETUPS = ("run", "skip", "strict")
 
+# Tools that work with another answer than this one only.
+NEEDS = {"documents": ("attachments", "none"), "image": ("attachments", "none")}
+
 SHAPES = {
     "project_slug": (
         r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?",
@@ -67,6 +70,7 @@ def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
     for question in FREE_TEXTS:
         found += free_text_problems(question, answers[question])
     found += tool_problems(answers["agent_tools"], answers["_tools"])
+    found += needs_problems(answers)
     if setup not in (None, *SETUPS):
         found.append(refusal("CHATKIT_SETUP (environment)", setup, ", ".join(SETUPS)))
     return found
@@ -91,6 +95,16 @@ def tool_problems(answer: str, known: list[str]) -> list[str]:
     chosen = [name.strip() for name in answer.split(",")]
     allowed = f"{', '.join(known)}, comma-separated, or all or none alone"
     return [refusal("agent_tools", name, allowed) for name in chosen if name and name not in known]
+
+
+def needs_problems(answers: dict[str, Any]) -> list[str]:
+    """`all` means all that work with the other answers; a tool that is named has to."""
+    chosen = {name.strip() for name in answers["agent_tools"].split(",")}
+    return [
+        refusal("agent_tools", tool, f"with another answer than {without!r} to {question}")
+        for tool, (question, without) in NEEDS.items()
+        if tool in chosen and answers[question] == without
+    ]
 
 
 def refusal(question: str, given: object, allowed: str) -> str:

@@ -16,7 +16,8 @@ CHOICES = {
     if isinstance(values, list) and not question.startswith("_")
 }
 
-ALL_TOOLS = f",{','.join(QUESTIONS['_tools'])},"
+NEEDS: dict[str, tuple[str, str]] = hook("pre_gen_project").NEEDS
+ALL_TOOLS = f",{','.join(tool for tool in QUESTIONS['_tools'] if tool not in NEEDS)},"
 TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'end\\"
 
 
@@ -28,10 +29,33 @@ TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'e
     ],
 )
 def test_every_value_of_every_question_renders(bake: Bake, question: str, value: str) -> None:
-    project = bake(**{question: value})
+    project = bake(**{question: value}, **needed_by(value))
 
     assert project.has("app/main.py")
     assert project.output.startswith("Written to ")
+
+
+def needed_by(tool: str) -> dict[str, str]:
+    """The answers that a tool cannot do without."""
+    question, without = NEEDS.get(tool, ("", ""))
+    return {question: next(v for v in CHOICES[question] if v != without)} if question else {}
+
+
+@pytest.mark.parametrize("tool", NEEDS)
+def test_a_tool_without_what_it_needs_is_refused(bake: Bake, tool: str) -> None:
+    question, without = NEEDS[tool]
+
+    with pytest.raises(BakeFailed) as refused:
+        bake(agent_tools=f"notes, {tool}", **{question: without})
+
+    assert f"agent_tools: '{tool}' cannot be used." in refused.value.output
+
+
+def test_all_tools_with_attachments_are_all_tools(bake: Bake) -> None:
+    project = bake(agent_tools="all", attachments="local")
+
+    wired = project.text("app/agent/tools/__init__.py")
+    assert all(f"app.agent.tools.{tool} import" in wired for tool in QUESTIONS["_tools"])
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)

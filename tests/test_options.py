@@ -20,14 +20,17 @@ OPTIONS = [
     if option not in COMING
 ]
 
-# The one dependency that an option brings, if any.
+# What an option brings to the dependencies, beside what `WITHOUT` has.
 DEPENDENCIES = {
-    "anonymous": "itsdangerous",
-    "jwt": "pyjwt[crypto]",
-    "knowledge": "beautifulsoup4 pypdf python-docx",
-    "proxy": "pyjwt[crypto]",
-    "email": "aiosmtplib",
-    "sql": "sqlglot",
+    "anonymous": {"itsdangerous"},
+    "jwt": {"pyjwt[crypto]"},
+    "proxy": {"pyjwt[crypto]"},
+    "sql": {"sqlglot"},
+    "email": {"aiosmtplib"},
+    "knowledge": {"beautifulsoup4", "pypdf", "python-docx"},
+    "documents": {"beautifulsoup4", "pypdf", "python-docx"},
+    "local": {"puremagic", "python-multipart"},
+    "s3": {"aiobotocore"},
 }
 
 # Words that only a chosen option may leave in a project, wherever they stand.
@@ -42,6 +45,10 @@ TRACES = {
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
+    "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
+    "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
+    "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
+    "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
 
 WITHOUT = {
@@ -55,7 +62,13 @@ WITHOUT = {
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
     "proxy": {"auth_style": "anonymous"},
+    "documents": {"agent_tools": "notes", "attachments": "local"},
+    "image": {"agent_tools": "notes", "attachments": "local"},
+    "local": {"attachments": "none"},
+    "s3": {"attachments": "local"},
 }
+# The answer that leaves nothing behind.
+NOTHING = {"none", "no"}
 
 PRINT_NAMES = """
 import importlib, json, pkgutil
@@ -76,6 +89,7 @@ print(json.dumps(sorted(names)))
 def test_the_table_knows_every_option_of_the_questions() -> None:
     assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
     assert set(FILES["auth_style"]) - COMING == set(QUESTIONS["auth_style"])
+    assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
@@ -86,7 +100,10 @@ def test_the_files_of_an_option_are_in_the_template(question: str, option: str) 
     assert missing == []
 
 
-@pytest.mark.parametrize("folder", ["app/agent/tools", "app/auth", "tests/agent/tools"])
+@pytest.mark.parametrize(
+    "folder",
+    ["app/agent/tools", "app/attachments", "app/auth", "tests/agent/tools", "tests/attachments"],
+)
 def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> None:
     common = {"__init__.py", "base.py", "current.py", "test_base.py", "test_output.py"}
     listed = {name for options in FILES.values() for names in options.values() for name in names}
@@ -96,9 +113,12 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
     assert {str(file.relative_to(TEMPLATE)) for file in modules} <= listed
 
 
-@pytest.mark.parametrize(("question", "option"), [row for row in OPTIONS if row[0] != "license"])
+@pytest.mark.parametrize(
+    ("question", "option"),
+    [row for row in OPTIONS if row[0] != "license" and row[1] not in NOTHING],
+)
 def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option: str) -> None:
-    folder = {"agent_tools": "agent/tools", "auth_style": "auth"}[question]
+    folder = {"agent_tools": "agent/tools", "auth_style": "auth"}.get(question, question)
     wiring = (TEMPLATE / "app" / folder / "__init__.py").read_text(encoding="utf-8")
 
     assert f"app/{folder}/{option}.py" in FILES[question][option]
@@ -125,20 +145,37 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(bake: Bake, option: str) 
 
 @pytest.mark.parametrize("option", WITHOUT)
 def test_an_option_that_was_chosen_is_there(bake: Bake, option: str) -> None:
-    answers = {"agent_tools": option} if option in QUESTIONS["_tools"] else {"auth_style": option}
-    project = bake(**answers)
-    question = next(question for question, name in OPTIONS if name == option)
+    question = question_of(option)
+    project = bake(**answers_with(option))
 
     assert [name for name in FILES[question][option] if not project.has(name)] == []
 
 
 @pytest.mark.parametrize("option", WITHOUT)
 def test_a_dependency_comes_with_its_option_alone(bake: Bake, option: str) -> None:
-    chosen = {"agent_tools": option} if option in QUESTIONS["_tools"] else {"auth_style": option}
+    gained = dependencies(bake, **answers_with(option)) - dependencies(bake, **WITHOUT[option])
 
-    gained = dependencies(bake, **chosen) - dependencies(bake, **WITHOUT[option])
+    assert gained == DEPENDENCIES.get(option, set())
 
-    assert gained == set(DEPENDENCIES.get(option, "").split())
+
+def question_of(option: str) -> str:
+    return next(question for question, name in OPTIONS if name == option)
+
+
+def answers_with(option: str) -> dict[str, str]:
+    """The option chosen, and what it cannot do without."""
+    needed, without = hook("pre_gen_project").NEEDS.get(option, ("", ""))
+    others = [value for value in QUESTIONS.get(needed, ()) if value != without]
+    return {question_of(option): option} | ({needed: others[0]} if needed else {})
+
+
+def test_all_tools_are_those_that_work_with_the_other_answers() -> None:
+    needs = hook("pre_gen_project").NEEDS
+
+    assert {tool for tool in needs if needs[tool] == ("attachments", "none")} == set(
+        QUESTIONS["_attachment_tools"]
+    )
+    assert set(needs) == set(QUESTIONS["_attachment_tools"])
 
 
 def dependencies(bake: Bake, **answers: str) -> set[str]:

@@ -13,7 +13,12 @@ import yaml
 from conftest import QUESTIONS, REPO, TEMPLATE, check
 
 # The wiring files: the only Python that may hold a condition.
-WIRING = {"app/auth/__init__.py", "app/agent/tools/__init__.py", "app/commands/__init__.py"}
+WIRING = {
+    "app/agent/tools/__init__.py",
+    "app/attachments/__init__.py",
+    "app/auth/__init__.py",
+    "app/commands/__init__.py",
+}
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from app import health
 from app.agent import tools
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
+from app.attachments import KINDS, MORE_TYPES, ROUTERS
+from app.attachments.base import Attachments
 from app.auth import CHECKS, STYLES
 from app.auth.base import Authenticator
 from app.chat import router as chat
@@ -49,7 +51,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         )
     database = Database.from_settings(settings, settings.database_url)
     models = models or ModelSource(settings)
-    store = SqlStore(database)
+    attachments: Attachments = KINDS[0](settings, database, MORE_TYPES)
+    store = SqlStore(database, attachments)
     actions = Actions(database, store)
     run_store = RunStore(settings, database, worker=_worker())
     runs = Runs(settings, database, run_store, store)
@@ -66,6 +69,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.settings = settings
     app.state.database = database
     app.state.models = models
+    app.state.attachments = attachments
+    app.state.page_options = attachments.page_options()
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
@@ -75,16 +80,18 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     )
     app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
-    app.state.admission = Admission(settings, store, run_store, runs)
+    app.state.admission = Admission(settings, store, run_store, runs, attachments)
     app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.services = services
-    app.state.chat = ChatServer(settings, database, store, models, services, actions)
+    app.state.chat = ChatServer(settings, database, store, models, services, actions, attachments)
 
     app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
     app.include_router(chat.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.include_router(web.router)
     app.include_router(telemetry.router)
     web.mount_static(app)
@@ -102,7 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(app.state.authenticator.close)
         stack.push_async_callback(app.state.services.close)
         await app.state.services.start()
-        for service in (app.state.signals, app.state.recovery):
+        for service in (app.state.signals, app.state.recovery, app.state.attachments):
             service.start()
             stack.push_async_callback(service.close)
         stack.push_async_callback(app.state.runs.close)

@@ -11,6 +11,7 @@ from agents import (
     RunContextWrapper,
     ToolsToFinalOutputResult,
 )
+from chatkit.agents import ResponseStreamConverter
 
 from app.agent import tools
 from app.agent.context import TurnContext
@@ -35,8 +36,21 @@ def usable_tools(settings: Settings) -> tuple[AgentTool, ...]:
     return tuple(tool for tool in tools.TOOLS if not tool.responses_api_only)
 
 
+def usable_now(settings: Settings, choice: Choice) -> tuple[AgentTool, ...]:
+    """The tools that the model is given."""
+    return (choice.tool,) if choice.tool else usable_tools(settings)
+
+
+def build_converter(
+    settings: Settings, choice: Choice, turn: TurnContext
+) -> ResponseStreamConverter:
+    """What turns hosted tools' results into items of the conversation."""
+    made = (tool.converter(turn) for tool in usable_now(settings, choice) if tool.converter)
+    return next(made, ResponseStreamConverter())
+
+
 def build_agent(settings: Settings, model: Model, choice: Choice) -> Agent[TurnContext]:
-    chosen = (choice.tool,) if choice.tool else usable_tools(settings)
+    chosen = usable_now(settings, choice)
     include = [field for tool in chosen for field in tool.response_include]
     return Agent[TurnContext](
         name="Assistant",

@@ -11,6 +11,7 @@ from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
 from app.agent.services import ToolRefusal, ToolServices
+from app.attachments.base import Attachments
 from app.chat.clock import now
 from app.chat.context import RequestContext
 from app.db import Database
@@ -25,6 +26,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     database: Database
     services: ToolServices
+    attachments: Attachments
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
     _found: list[FileSource] = PrivateAttr(default_factory=list)

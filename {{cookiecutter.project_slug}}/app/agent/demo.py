@@ -40,9 +40,9 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from app.agent import tools as agent_tools
 from app.agent.tools.base import AgentTool, DemoCall
+from app.chat.tokens import BYTES_PER_TOKEN, tokens_of
 
 SLOWNESS = 10
-BYTES_PER_TOKEN = 3  # about what real models count
 
 
 class DemoFailure(Exception):
@@ -126,7 +126,8 @@ def _last_user_text(input: str | list[TResponseInputItem]) -> str:
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "".join(part.get("text", "") for part in content)
+    # What people wrote comes first; what they attached follows.
+    return str(content[0].get("text", "")) if content else ""
 
 
 def _tool_results(input: str | list[TResponseInputItem]) -> list[str]:
@@ -279,7 +280,7 @@ def _completed(output: ResponseOutputItem, usage: ResponseUsage) -> TResponseStr
 
 
 def _usage(input: object, output: ResponseOutputItem) -> ResponseUsage:
-    tokens_in = _tokens(json.dumps(input, ensure_ascii=False))
+    tokens_in = tokens_of(input)
     tokens_out = _tokens(
         output.name + output.arguments
         if isinstance(output, ResponseFunctionToolCall)

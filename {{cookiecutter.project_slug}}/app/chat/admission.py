@@ -7,8 +7,6 @@ import json
 from dataclasses import replace
 
 from chatkit.types import (
-    AttachmentsCreateReq,
-    AttachmentsDeleteReq,
     ChatKitReq,
     ClientToolCallItem,
     InferenceOptions,
@@ -31,6 +29,7 @@ from chatkit.types import (
 )
 
 from app.agent.build import usable_tools
+from app.attachments.base import Attachments
 from app.chat.actions import handler_of
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
@@ -39,7 +38,7 @@ from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
 from app.config import Settings
-from app.errors import InvalidRequest, MessageTooLong, NotFound, RunInProgress
+from app.errors import AppError, InvalidRequest, MessageTooLong, NotFound, RunInProgress
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
@@ -47,12 +46,18 @@ MAX_FEEDBACK_ITEMS = 100
 
 class Admission:
     def __init__(
-        self, settings: Settings, store: SqlStore, run_store: RunStore, runs: Runs
+        self,
+        settings: Settings,
+        store: SqlStore,
+        run_store: RunStore,
+        runs: Runs,
+        attachments: Attachments,
     ) -> None:
         self._settings = settings
         self._store = store
         self._run_store = run_store
         self._runs = runs
+        self._attachments = attachments
 
     async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
         """Return the context to go on with, or raise the `AppError` that refuses the request.
@@ -61,12 +66,12 @@ class Admission:
         """
         match request:
             case ThreadsCreateReq():
-                self._check_message(request.params.input)
+                await self._check_message(request.params.input, context)
                 run = self._run(request, context, new_id("thread"), request.params.input)
                 await self._run_store.claim(run, context.request_key, new_thread=True)
                 return replace(context, run=run)
             case ThreadsAddUserMessageReq():
-                self._check_message(request.params.input)
+                await self._check_message(request.params.input, context)
                 run = self._run(request, context, request.params.thread_id, request.params.input)
                 return await self._claim(run, context)
             case ThreadsRetryAfterItemReq():
@@ -96,21 +101,23 @@ class Admission:
                 )
             case ThreadsSyncCustomActionReq():
                 await self._check_action(request.params, context)
-            case AttachmentsCreateReq() | AttachmentsDeleteReq():
-                raise InvalidRequest("This application takes no attachments.")
             case InputTranscribeReq():
                 raise InvalidRequest("This application takes no dictation.")
         return context
 
-    def _check_message(self, message: UserMessageInput) -> None:
-        if message.attachments:
-            raise InvalidRequest("This application takes no attachments.")
-        if not any(part.text.strip() for part in message.content):
+    async def _check_message(self, message: UserMessageInput, context: RequestContext) -> None:
+        if not (message.attachments or any(part.text.strip() for part in message.content)):
             raise InvalidRequest("The message is empty.")
         limit = self._settings.message_chars
         if sum(len(part.text) for part in message.content) + len(message.quoted_text or "") > limit:
             raise MessageTooLong(f"A message has at most {limit} characters.")
         self._check_options(message.inference_options)
+        try:
+            await self._attachments.admit(message.attachments, context)
+        except AppError:
+            # A message that is sent again carries files which the first one took.
+            await self._run_store.refuse_repeat(context.user_id, context.request_key)
+            raise
 
     def _check_options(self, options: InferenceOptions) -> None:
         if options.model is not None and options.model not in self._settings.offered_models:

@@ -14,7 +14,7 @@ class RequestContext:
 
     `page` is what the site around the chat says of its page.
     Requests whose answer streams have a `run`. `thread` is what admission read of the thread,
-    so that the turn need not read it again.
+    so that the turn need not read it again. `base_url` is where the browser reached us.
     """
 
     user_id: str
@@ -22,6 +22,7 @@ class RequestContext:
     page: Mapping[str, str] = field(default_factory=dict)
     locale: str = "en"
     request_id: str = ""
+    base_url: str = ""
     request_key: str | None = None
     run: Run | None = None
     thread: ThreadMetadata | None = None

@@ -11,6 +11,7 @@ from chatkit.types import (
     AssistantMessageItem,
     Attachment,
     ClientToolCallItem,
+    GeneratedImageItem,
     HiddenContextItem,
     TaskItem,
     ThreadItem,
@@ -25,9 +26,10 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
+from app.attachments.base import Attachments, Reader, mention
 from app.chat.context import RequestContext
-from app.chat.run import BYTES_PER_TOKEN
 from app.chat.store import MAX_PAGE, SqlStore
+from app.chat.tokens import tokens_of
 
 TOOL_CALL = "tool_call"
 UNANSWERED = {"error": "The page did not answer. Go on without it and say so."}
@@ -57,9 +59,10 @@ class Remembered:
 
 
 class History:
-    def __init__(self, store: SqlStore, max_tokens: int) -> None:
+    def __init__(self, store: SqlStore, max_tokens: int, attachments: Attachments) -> None:
         self._store = store
         self._max_tokens = max_tokens
+        self._attachments = attachments
         self._converter = HistoryConverter()
 
     async def load(self, thread_id: str, context: RequestContext) -> Remembered:
@@ -70,6 +73,7 @@ class History:
         newest_first: list[ThreadItem] = []
         used = 0
         kept = 0
+        left = self._max_tokens
         async for item in self._newest_first(thread_id, context):
             used += tokens_of(await self._converter.to_agent_input([item]))
             if used > self._max_tokens and kept:
@@ -77,8 +81,11 @@ class History:
             newest_first.append(item)
             if isinstance(item, UserMessageItem):
                 kept = len(newest_first)
-        window = (newest_first[:kept] or newest_first)[::-1]
-        return Remembered(window, await self._converter.to_agent_input(window))
+                left = self._max_tokens - used
+        window = newest_first[:kept] or newest_first
+        read = self._attachments.reader(window, left, context)
+        window = window[::-1]
+        return Remembered(window, await HistoryConverter(read).to_agent_input(window))
 
     async def _newest_first(
         self, thread_id: str, context: RequestContext
@@ -95,6 +102,9 @@ class History:
 
 class HistoryConverter(ThreadItemConverter):
     """What the SDK leaves to the application, and what the model has no use for."""
+
+    def __init__(self, read: Reader = mention) -> None:
+        self._read = read
 
     async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
         # The SDK's own gives the parts of an output, which Chat Completions cannot take back.
@@ -130,6 +140,11 @@ class HistoryConverter(ThreadItemConverter):
         text = f"This was shown to the user:\n<Widget>\n{item.copy_text}\n</Widget>"
         return EasyInputMessageParam(type="message", role="user", content=text)
 
+    async def generated_image_to_input(self, item: GeneratedImageItem) -> TResponseInputItem | None:
+        # Its address is for browsers, and expires.
+        text = "[The picture that was asked for was shown here.]"
+        return EasyInputMessageParam(type="message", role="assistant", content=text)
+
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
         details = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)
         return ResponseInputTextParam(type="input_text", text=f"{tag.text}: {details}")
@@ -137,16 +152,9 @@ class HistoryConverter(ThreadItemConverter):
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
-        return ResponseInputTextParam(
-            type="input_text", text=f"[attached: {attachment.name}, {attachment.mime_type}]"
-        )
+        return await self._read(attachment)
 
 
 def answered(call: ClientToolCallItem) -> ClientToolCallItem:
     """A call that nobody waits for any more, as if the page had said so."""
     return call.model_copy(update={"status": "completed", "output": UNANSWERED})
-
-
-def tokens_of(items: list[TResponseInputItem]) -> int:
-    """About as many tokens as the items have."""
-    return len(json.dumps(items, ensure_ascii=False).encode()) // BYTES_PER_TOKEN

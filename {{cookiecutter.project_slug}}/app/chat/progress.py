@@ -99,6 +99,10 @@ class Progress:
                 await self._search_started(data.item)
             elif data.item.type == "message":
                 await self._complete_all()
+            elif data.item.type == "image_generation_call":
+                # Like an answer, a picture comes below the workflow.
+                await self._complete_all()
+                await self._turn.end_workflow()
         elif data.type == "response.output_item.done" and data.item.type == "web_search_call":
             await self._search_finished(data.item)
 

@@ -152,6 +152,7 @@ async def chatkit(
             page=chat_request.page,
             locale=_locale(request),
             request_id=request.state.request_id,
+            base_url=str(request.base_url),
             request_key=_request_key(request),
         ),
     )

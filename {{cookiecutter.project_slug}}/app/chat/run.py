@@ -14,9 +14,7 @@ from chatkit.types import (
     WorkflowItem,
 )
 
-# English has about four bytes a token, other scripts nearer three. Counting exactly would need
-# the tokenizer's tables, which are downloaded when first used.
-BYTES_PER_TOKEN = 3
+from app.chat.tokens import BYTES_PER_TOKEN
 
 # The requests that bring a message of the user along.
 WITH_MESSAGE = ("threads.create", "threads.add_user_message")

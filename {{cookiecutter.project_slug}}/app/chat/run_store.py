@@ -86,7 +86,7 @@ class RunStore:
             # (`busy` is this very run when the claim was repeated on a fresh connection.)
             if row.claimed or row.busy == run.id:
                 return None if new_thread else ThreadMetadata.model_validate(row.payload)
-            await self._refuse_repeat(run, request_key)
+            await self.refuse_repeat(run.user_id, request_key)
             self._refuse(row, run, new_thread=new_thread)
         raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
 
@@ -239,16 +239,17 @@ class RunStore:
         ).select_from(seen)
         return refusal_or_claim.add_cte(ensure_user(run.user_id).cte("owner"))
 
-    async def _refuse_repeat(self, run: Run, request_key: str | None) -> None:
+    async def refuse_repeat(self, user_id: str, request_key: str | None) -> None:
+        """Raises `RepeatedRequest` when the user has asked under this key before."""
         if request_key is None:
             return
-        arrived = or_(RunRow.status != "running", has_arrived(run.user_id))
+        arrived = or_(RunRow.status != "running", has_arrived(user_id))
         statement = select(RunRow.thread_id, RunRow.id, arrived.label("arrived")).where(
-            RunRow.user_id == run.user_id, RunRow.request_key == request_key
+            RunRow.user_id == user_id, RunRow.request_key == request_key
         )
         for seconds in ARRIVAL_SECONDS:
             await asyncio.sleep(seconds)
-            rows = await self._database.fetch(run.user_id, statement)
+            rows = await self._database.fetch(user_id, statement)
             if not rows:
                 return
             if rows[0].arrived:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
 from chatkit.actions import Action
-from chatkit.agents import stream_agent_response
+from chatkit.agents import ResponseStreamConverter, stream_agent_response
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
     AssistantMessageContentPartAdded,
@@ -30,24 +30,26 @@ from chatkit.types import (
     is_streaming_req,
 )
 
-from app.agent.build import Choice, build_agent, usable_tools
+from app.agent.build import Choice, build_agent, build_converter, usable_tools
 from app.agent.context import TurnContext
 from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
 from app.agent.tools.base import tell_missing_tool
+from app.attachments.base import Attachments
 from app.chat.actions import Actions
 from app.chat.context import RequestContext
 from app.chat.events import mint_ids
 from app.chat.failures import friendly
-from app.chat.history import History, Remembered, answered, tokens_of
+from app.chat.history import History, Remembered, answered
 from app.chat.page_context import with_page_context
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
+from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
 from app.config import Settings
 from app.db import Database
@@ -68,15 +70,17 @@ class ChatServer(ChatKitServer[RequestContext]):
         models: ModelSource,
         services: ToolServices,
         actions: Actions,
+        attachments: Attachments,
     ) -> None:
-        super().__init__(store)
+        super().__init__(store, attachments)
         self._settings = settings
         self._database = database
         self._actions = actions
         self._sql_store = store
         self._models = models
         self._services = services
-        self._history = History(store, settings.history_tokens)
+        self._attachments = attachments
+        self._history = History(store, settings.history_tokens, attachments)
 
     async def answer(
         self, request: ChatKitReq, context: RequestContext
@@ -97,10 +101,11 @@ class ChatServer(ChatKitServer[RequestContext]):
         self._describe(thread, input_user_message, context)
         turn = TurnContext(
             thread=thread,
-            store=TurnStore(self._database, input_user_message),
+            store=TurnStore(self._database, self._attachments, input_user_message),
             request_context=context,
             database=self._database,
             services=self._services,
+            attachments=self._attachments,
         )
         if input_user_message is not None:
             opened = open_workflow(turn)
@@ -211,9 +216,10 @@ class ChatServer(ChatKitServer[RequestContext]):
             ),
         )
         progress = Progress(turn, result, model)
+        converter = build_converter(self._settings, choice, turn)
         opened = turn.workflow_item
         try:
-            async for event in self._events(turn, progress):
+            async for event in self._events(turn, progress, converter):
                 await self._remember(run, event)
                 yield event
             run.complete = True
@@ -237,9 +243,9 @@ class ChatServer(ChatKitServer[RequestContext]):
             _count(run, result, history.input)
 
     async def _events(
-        self, turn: TurnContext, progress: Progress
+        self, turn: TurnContext, progress: Progress, converter: ResponseStreamConverter
     ) -> AsyncIterator[ThreadStreamEvent]:
-        events = mint_ids(_said(turn, progress), turn.generate_id)
+        events = mint_ids(_said(turn, progress, converter), turn.generate_id)
         events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events)
@@ -298,6 +304,7 @@ class ChatServer(ChatKitServer[RequestContext]):
 def title_from(message: UserMessageItem) -> str | None:
     """The first message, cut to 47 characters and an ellipsis when it is longer than 50."""
     text = " ".join("".join(part.text for part in message.content).split())
+    text = text or ", ".join(attachment.name for attachment in message.attachments)
     return f"{text[:CUT_TITLE]}..." if len(text) > LONGEST_TITLE else text or None
 
 
@@ -328,10 +335,14 @@ def _left_open(turn: TurnContext, run: Run, history: Remembered) -> list[ThreadI
     return [*closed, *map(answered, history.unanswered_calls)]
 
 
-async def _said(turn: TurnContext, progress: Progress) -> AsyncIterator[ThreadStreamEvent]:
+async def _said(
+    turn: TurnContext, progress: Progress, converter: ResponseStreamConverter
+) -> AsyncIterator[ThreadStreamEvent]:
     """The SDK's translation of the run, read one event at a time."""
     delivery = turn.delivery
-    async for event in stream_agent_response(turn, cast("RunResultStreaming", progress)):
+    async for event in stream_agent_response(
+        turn, cast("RunResultStreaming", progress), converter=converter
+    ):
         delivery.arrived(event)
         yield event
 

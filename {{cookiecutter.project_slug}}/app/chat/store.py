@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import IntegrityError
 
+from app.attachments.base import Attachments
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
 from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
@@ -53,8 +54,9 @@ _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
 
 class SqlStore(Store[RequestContext]):
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
         self._database = database
+        self._attachments = attachments or Attachments()
 
     # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
     def generate_thread_id(self, context: RequestContext) -> str:
@@ -105,7 +107,13 @@ class SqlStore(Store[RequestContext]):
         return Page[ThreadMetadata](data=threads, **page)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
-        await self._write(context, delete(ThreadRow).where(*_owns_thread(context, thread_id)))
+        """Its rows go, and then the files that were attached in it."""
+        attached = select(AttachmentRow.id).where(
+            AttachmentRow.user_id == context.user_id, AttachmentRow.thread_id == thread_id
+        )
+        deleted = delete(ThreadRow).where(*_owns_thread(context, thread_id)).cte("deleted")
+        rows = await self._fetch(context, attached.add_cte(deleted))
+        await self._attachments.discard([row.id for row in rows], context)
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
@@ -131,7 +139,7 @@ class SqlStore(Store[RequestContext]):
         rows, page = await self._page(context, statement, limit)
         if not rows:
             await self.load_thread(thread_id, context)
-        items = [_ITEM.validate_python(row.payload) for row in rows]
+        items = [self._item(row.payload, context) for row in rows]
         return Page[ThreadItem](data=items, **page)
 
     async def add_thread_item(
@@ -166,8 +174,10 @@ class SqlStore(Store[RequestContext]):
             *_in_thread(context, thread_id), ItemRow.id == item_id
         )
         payload = await self._one(context, statement, f"There is no item {item_id} in this thread.")
-        item: ThreadItem = _ITEM.validate_python(payload)
-        return item
+        return self._item(payload, context)
+
+    def _item(self, payload: dict[str, Any], context: RequestContext) -> ThreadItem:
+        return self._attachments.shown_item(_ITEM.validate_python(payload), context)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -193,7 +203,7 @@ class SqlStore(Store[RequestContext]):
         statement = select(AttachmentRow.payload).where(*_owns_attachment(context, attachment_id))
         payload = await self._one(context, statement, f"There is no attachment {attachment_id}.")
         attachment: Attachment = _ATTACHMENT.validate_python(payload)
-        return attachment
+        return self._attachments.shown(attachment, context)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
         statement = delete(AttachmentRow).where(*_owns_attachment(context, attachment_id))

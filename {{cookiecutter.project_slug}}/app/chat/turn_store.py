@@ -2,6 +2,7 @@
 
 from chatkit.types import Page, ThreadItem, UserMessageItem
 
+from app.attachments.base import Attachments
 from app.chat.context import RequestContext
 from app.chat.store import SqlStore
 from app.db import Database
@@ -14,8 +15,10 @@ class TurnStore(SqlStore):
     the user, there is none: that message is the newest item, and the turn holds it already.
     """
 
-    def __init__(self, database: Database, message: UserMessageItem | None) -> None:
-        super().__init__(database)
+    def __init__(
+        self, database: Database, attachments: Attachments, message: UserMessageItem | None
+    ) -> None:
+        super().__init__(database, attachments)
         self._newest = message
 
     async def load_thread_items(

@@ -6,6 +6,7 @@ import tomllib
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from chatkit.icons import IconName
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -73,7 +74,8 @@ class PageConfig(PageTexts):
 
     `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
     user's id: a key for what the browser remembers, null while nobody is known. `client_tools` and
-    `effects` name the modules that the page loads from the folders `client-tools` and `effects`.
+    `effects` name the modules that the page loads from the folders `client-tools` and `effects`;
+    `extras` go into the options of the element as they are, by section.
     """
 
     tools: tuple[ToolChoice, ...]
@@ -81,6 +83,7 @@ class PageConfig(PageTexts):
     effects: tuple[str, ...]
     models: tuple[ModelChoice, ...]
     api: Api
+    extras: dict[str, dict[str, Any]]
     script_url: str
     auth: str
     user: str | None
@@ -118,6 +121,7 @@ async def page_config(request: Request, response: Response) -> PageConfig:
         effects=tuple(name for tool in tools for name in tool.effects),
         models=model_choices(settings.offered_models),
         api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
+        extras=request.app.state.page_options,
         script_url=settings.chatkit_script_url,
         auth=authenticator.name,
         user=await user_key(authenticator, request),

@@ -1,6 +1,13 @@
 // Shapes that the page's modules share. Editors and `tsc -p app/web` read this; browsers never do.
 
-import type { ChatKitEvents, ModelOption, StartScreenPrompt, ToolOption } from "@openai/chatkit";
+import type {
+  ChatKitEvents,
+  ComposerOption,
+  CustomApiConfig,
+  ModelOption,
+  StartScreenPrompt,
+  ToolOption,
+} from "@openai/chatkit";
 
 /** The body of `/config.json`: `PageConfig` in routes.py is its mirror. */
 export interface PageConfig {
@@ -14,6 +21,8 @@ export interface PageConfig {
   effects: string[];
   models: ModelOption[];
   api: Api;
+  /** Goes into the options of the element as it is, by section. */
+  extras: { api?: Partial<CustomApiConfig>; composer?: Partial<ComposerOption> };
   scriptUrl: string;
   auth: string;
   user: string | null;

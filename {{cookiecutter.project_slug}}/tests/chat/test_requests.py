@@ -81,9 +81,8 @@ async def test_what_is_too_large_and_does_not_say_so(visitor: Visitor) -> None:
         message("hi", tool="no_such_tool"),
         message("[TOOL:no_such_tool] hi"),
         message("hi", model="no-such-model"),
-        message("hi") | {"attachments": ["atc_1"]},
     ],
-    ids=["empty", "blank", "unknown tool", "unknown prefix", "unknown model", "attachment"],
+    ids=["empty", "blank", "unknown tool", "unknown prefix", "unknown model"],
 )
 async def test_a_message_that_cannot_be_answered(visitor: Visitor, sent: dict[str, Any]) -> None:
     assert_refused(await visitor.send("threads.create", input=sent), 422, "invalid_request")
@@ -93,8 +92,6 @@ async def test_a_message_that_cannot_be_answered(visitor: Visitor, sent: dict[st
 @pytest.mark.parametrize(
     ("type_", "params"),
     [
-        ("attachments.create", {"name": "a", "size": 1, "mime_type": "text/plain"}),
-        ("attachments.delete", {"attachment_id": "atc_1"}),
         ("input.transcribe", {"audio_base64": "", "mime_type": "audio/webm"}),
     ],
 )

@@ -56,6 +56,7 @@ def page_toml() -> dict[str, Any]:
 def make_client(settings: Settings) -> httpx.AsyncClient:
     app = FastAPI()
     app.state.settings = settings
+    app.state.page_options = {}
     app.state.authenticator = CookieAuth(settings)
     app.include_router(routes.router)
     routes.mount_static(app)

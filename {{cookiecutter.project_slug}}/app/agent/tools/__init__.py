@@ -6,8 +6,16 @@ from app.agent.tools.base import AgentTool
 from app.agent.tools.chart import CHART
 
 # {%- endif +%}
+# {%- if ",documents," in cookiecutter.__tools +%}
+from app.agent.tools.documents import DOCUMENTS
+
+# {%- endif +%}
 # {%- if ",email," in cookiecutter.__tools +%}
 from app.agent.tools.email import EMAIL
+
+# {%- endif +%}
+# {%- if ",image," in cookiecutter.__tools +%}
+from app.agent.tools.image import IMAGE
 
 # {%- endif +%}
 # {%- if ",knowledge," in cookiecutter.__tools +%}
@@ -53,5 +61,11 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",knowledge," in cookiecutter.__tools %}
     KNOWLEDGE,
+    # {% endif %}
+    # {% if ",documents," in cookiecutter.__tools %}
+    DOCUMENTS,
+    # {% endif %}
+    # {% if ",image," in cookiecutter.__tools %}
+    IMAGE,
     # {% endif %}
 )

@@ -16,10 +16,12 @@ from agents import (
     ToolTimeoutError,
     function_tool,
 )
+from chatkit.agents import ResponseStreamConverter
 from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
 from app.agent.actions import ActionHandler
+from app.agent.context import TurnContext
 from app.agent.services import ToolRefusal, ToolService
 from app.chat.text import storable
 
@@ -50,8 +52,9 @@ class AgentTool:
     the user's words into the call that the demo model makes, or None when they ask for nothing;
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
-    `response_include` asks the Responses API for more of what a hosted tool did. `service` makes
-    what the tool keeps open; its functions find it with `turn.context.services.get(kind)`.
+    `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
+    makes what turns that into items of the conversation. `service` makes what the tool keeps open;
+    its functions find it with `turn.context.services.get(kind)`.
     `actions` maps the type of a widget's action to what carries it out.
     `client_tools` and `effects` name what the page has to have for it: the functions that it
     answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
@@ -72,6 +75,7 @@ class AgentTool:
     client_tools: Sequence[str] = ()
     effects: Sequence[str] = ()
     actions: Mapping[str, ActionHandler] = field(default_factory=dict)
+    converter: Callable[[TurnContext], ResponseStreamConverter] | None = None
     service: Callable[[], ToolService] | None = None
 
 

@@ -11,6 +11,7 @@ const config = {
   tools: [{ id: "weather", label: "Weather", icon: "globe" }],
   models: [{ id: "a", label: "a", default: true }],
   api: { url: "/chatkit", domainKey: "key" },
+  extras: {},
 };
 
 test("the element is told everything, each time", () => {
@@ -30,6 +31,15 @@ test("the element is told everything, each time", () => {
     thread: { autoScroll: true },
     onClientTool,
   });
+});
+
+test("what the backend adds goes into the sections", () => {
+  const extras = { api: { more: 1 }, composer: { further: 2 } };
+  const options = chatOptions({ ...config, extras }, {}, null, fetch);
+  assert.equal(options.api.more, 1);
+  assert.equal(options.api.url, "/chatkit");
+  assert.equal(options.composer.further, 2);
+  assert.equal(options.composer.placeholder, "Message");
 });
 
 test("building options changes nothing", () => {

@@ -13,7 +13,7 @@
  */
 export function chatOptions(config, theme, initialThread, fetch, onClientTool) {
   return {
-    api: { ...config.api, fetch },
+    api: { ...config.api, ...config.extras.api, fetch },
     theme,
     frameTitle: config.title,
     initialThread,
@@ -25,6 +25,7 @@ export function chatOptions(config, theme, initialThread, fetch, onClientTool) {
       placeholder: config.placeholder,
       tools: config.tools,
       models: config.models,
+      ...config.extras.composer,
     },
     disclaimer: { text: config.disclaimer },
     thread: { autoScroll: true },

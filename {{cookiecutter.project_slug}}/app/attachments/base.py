@@ -1,0 +1,80 @@
+"""What the application asks of its attachments, and the kind that takes none."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from chatkit.store import AttachmentStore
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    ThreadItem,
+)
+from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
+
+from app.chat.context import RequestContext
+from app.chat.ids import new_id
+from app.errors import InvalidRequest
+
+REFUSAL = "This application takes no attachments."
+
+# Gives what the model gets of an attachment.
+Reader = Callable[[Attachment], Awaitable[ResponseInputContentParam]]
+
+
+class Attachments(AttachmentStore[RequestContext]):
+    """Takes none. Kinds that do derive from it."""
+
+    name = "none"
+
+    def __init__(self, *_given: object) -> None:
+        """Those that take some are given the settings, the database and more types."""
+
+    def start(self) -> None:
+        """Begin what goes on beside the requests."""
+
+    async def close(self) -> None:
+        pass
+
+    def page_options(self) -> dict[str, dict[str, Any]]:
+        """What ChatKit's options need to be told, by section."""
+        return {}
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        return new_id("attachment")
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        raise InvalidRequest(REFUSAL)
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        raise InvalidRequest(REFUSAL)
+
+    async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+        """Raise an `AppError` unless a new message of the user may carry these."""
+        if attachment_ids:
+            raise InvalidRequest(REFUSAL)
+
+    def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
+        """The attachment as its owner may see it just now."""
+        return attachment
+
+    def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
+        """The item, with its files as their owner may see them just now."""
+        return item
+
+    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+        """Delete the files; their rows are gone already."""
+
+    def reader(
+        self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
+    ) -> Reader:
+        """How the model is shown the files of these items, in at most about `room` tokens."""
+        return mention
+
+
+async def mention(attachment: Attachment) -> ResponseInputContentParam:
+    """The file's name in place of its content."""
+    return ResponseInputTextParam(
+        type="input_text", text=f"[attached: {attachment.name}, {attachment.mime_type}]"
+    )

@@ -1,0 +1,67 @@
+"""Addresses under which a file is shown for a while.
+
+The widget is a frame from another site: its images come with neither cookie nor header, so the
+address itself has to prove that we gave it out.
+"""
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from app.config import Settings
+from app.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an address leads to, until `expires` (Unix time)."""
+
+    key: str
+    name: str
+    mime_type: str
+    expires: int
+
+
+class Links:
+    def __init__(self, settings: Settings, seconds: int) -> None:
+        self._seconds = seconds
+        key = settings.secret_key.get_secret_value()
+        previous = settings.secret_key_previous.get_secret_value()
+        if not key:
+            raise ValueError(
+                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "in production, set the environment variable."
+            )
+        self._serializer = URLSafeSerializer(
+            [previous, key] if previous else [key],
+            salt="attachment-link",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def token(self, key: str, name: str, mime_type: str) -> str:
+        """Good for one to two times the seconds, and the same for that long.
+
+        An address that changed with each look would have the browser load its image again.
+        """
+        expires = (int(time.time()) // self._seconds + 2) * self._seconds
+        return str(self._serializer.dumps(asdict(Link(key, name, mime_type, expires))))
+
+    def renewed(self, token: str) -> str:
+        """Another for what this one led to, be it expired. Raises `NotFound`."""
+        link = self._read(token)
+        return self.token(link.key, link.name, link.mime_type)
+
+    def open(self, token: str) -> Link:
+        """Raises `NotFound` for what was not given out, or too long ago."""
+        link = self._read(token)
+        if link.expires < time.time():
+            raise NotFound("This link has expired.")
+        return link
+
+    def _read(self, token: str) -> Link:
+        try:
+            return Link(**self._serializer.loads(token))
+        except (BadData, TypeError):
+            raise NotFound("There is no such file.") from None

@@ -1,0 +1,265 @@
+"""Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+from anyio import to_thread
+from chatkit.types import (
+    Attachment,
+    FileAttachment,
+    GeneratedImageItem,
+    ImageAttachment,
+    ThreadItem,
+    UserMessageItem,
+)
+from pydantic import AnyUrl
+
+from app.attachments.base import Attachments, Reader
+from app.attachments.files import INCOMING, FileStore, FileTooLarge, key_of
+from app.attachments.links import Links
+from app.attachments.reading import read_within
+from app.attachments.settings import AttachmentSettings
+from app.attachments.sweeper import Sweeper
+from app.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
+from app.chat.context import RequestContext
+from app.chat.text import storable
+from app.config import Settings
+from app.db import Database
+from app.errors import AppError, InvalidRequest, LimitReached, NotFound
+from app.stores.attachments import AttachmentRows
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME_LENGTH = 200
+# Uploaded and not sent, of one user: who writes a message has a handful.
+MAX_UNSENT = 100
+UNSENT_SECONDS = 3_600
+
+
+class UnsupportedFile(AppError):
+    status = 415
+    code = "unsupported_file"
+
+
+class TooManyFiles(LimitReached):
+    code = "too_many_files"
+
+
+class FileAttachments(Attachments):
+    """Each kind gives its `FileStore`, and the way in which files get there."""
+
+    upload_strategy: Mapping[str, str]
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        more_types: Sequence[str],
+        files: FileStore,
+    ) -> None:
+        self.limits = AttachmentSettings()
+        self.types = self.limits.types or (*READ_BY_MODELS, *more_types)
+        self.files = files
+        self.links = Links(settings, self.limits.link_seconds)
+        self._rows = AttachmentRows(database)
+        self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
+
+    def start(self) -> None:
+        self.sweeper.start()
+
+    async def close(self) -> None:
+        await self.sweeper.close()
+        await self.files.close()
+
+    def page_options(self) -> dict[str, dict[str, Any]]:
+        return {
+            "api": {"uploadStrategy": dict(self.upload_strategy)},
+            "composer": {
+                "attachments": {
+                    "enabled": True,
+                    "maxSize": self.limits.max_bytes,
+                    "maxCount": self.limits.max_count,
+                    "accept": {mime: list(EXTENSIONS[mime]) for mime in self.types},
+                }
+            },
+        }
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Take back one that has not been sent."""
+        [attachment] = await self._find([attachment_id], context)
+        await self._check_unsent(attachment, context)
+        await self.discard([attachment_id], context)
+
+    async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+        if len(attachment_ids) > self.limits.max_count:
+            raise InvalidRequest(f"A message has at most {self.limits.max_count} files.")
+        if len(set(attachment_ids)) < len(attachment_ids):
+            raise InvalidRequest("A message carries a file once.")
+        for attachment in await self._find(attachment_ids, context):
+            await self._check_unsent(attachment, context)
+            await self.check_upload(attachment, context)
+
+    async def check_upload(self, attachment: Attachment, context: RequestContext) -> None:
+        """See that a file has arrived and is what it was said to be, if it came past us."""
+
+    def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
+        changes: dict[str, Any] = {"upload_descriptor": None}
+        if isinstance(attachment, ImageAttachment):
+            changes["preview_url"] = self.link(attachment, context)
+        return attachment.model_copy(update=changes)
+
+    def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
+        if isinstance(item, UserMessageItem) and item.attachments:
+            item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
+        if isinstance(item, GeneratedImageItem) and item.image is not None:
+            token = self.links.renewed(item.image.url.rpartition("/")[2])
+            item.image.url = self._address(token, context)
+        return item
+
+    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+        keys = [key_of(context.user_id, attachment_id) for attachment_id in attachment_ids]
+        if not keys:
+            return
+        try:
+            await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
+        except AppError:
+            logger.warning("%d files are left to be swept", len(keys))
+
+    def reader(
+        self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
+    ) -> Reader:
+        return read_within(self.files, newest_first, room, context.user_id)
+
+    def link(self, attachment: Attachment, context: RequestContext) -> AnyUrl:
+        key = key_of(context.user_id, attachment.id)
+        if not is_checked(attachment):
+            key = f"{INCOMING}/{key}"
+        token = self.links.token(key, attachment.name, attachment.mime_type)
+        return AnyUrl(self._address(token, context))
+
+    def _address(self, token: str, context: RequestContext) -> str:
+        base = (self.limits.public_url or context.base_url).rstrip("/")
+        return f"{base}/attachments/{token}"
+
+    async def in_thread(self, thread_id: str, context: RequestContext) -> list[Attachment]:
+        """The files that the user attached in one of their conversations, oldest first."""
+        files = await self._rows.in_thread(context.user_id, thread_id)
+        return [file for file in files if not is_made(file)]
+
+    async def read(self, attachment: Attachment, context: RequestContext) -> bytes:
+        """Raises `FileGone`."""
+        return await self.files.read(key_of(context.user_id, attachment.id))
+
+    async def keep(
+        self, content: BinaryIO, name: str, declared: str, context: RequestContext
+    ) -> Attachment:
+        """Check a file on its bytes, store it and its row."""
+        size = content.seek(0, 2)
+        await self.check_room(size, context)
+        mime_type = await self.check_type(content, declared)
+        attachment = self.describe(name, mime_type, size, context, checked=True)
+        content.seek(0)
+        await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
+        await self._rows.save(context.user_id, attachment)
+        return attachment
+
+    async def keep_made(
+        self, content: BinaryIO, name: str, thread_id: str, context: RequestContext
+    ) -> ImageAttachment:
+        """Store a picture that was made for the user in this conversation."""
+        size = content.seek(0, 2)
+        await self.check_room(size, context)
+        mime_type = await to_thread.run_sync(type_of, content, "")
+        made = self.describe(name, mime_type or "", size, context, checked=True)
+        if not isinstance(made, ImageAttachment):
+            raise UnsupportedFile("This is no picture.")
+        made = made.model_copy(
+            update={"thread_id": thread_id, "metadata": {**(made.metadata or {}), "made": True}}
+        )
+        content.seek(0)
+        await self.files.put(key_of(context.user_id, made.id), content, made.mime_type)
+        await self._rows.save(context.user_id, made)
+        return made
+
+    async def check_room(self, size: int, context: RequestContext) -> None:
+        """Raise when a file of so many bytes would be too much."""
+        if size > self.limits.max_bytes:
+            raise FileTooLarge(f"A file has at most {self.limits.max_bytes} bytes.")
+        if size < 1:
+            raise InvalidRequest("The file is empty.")
+        use = await self._rows.use(context.user_id)
+        if use.bytes + size > self.limits.user_bytes:
+            raise FileTooLarge("Your files take up all the room that you have. Delete some chats.")
+        if use.unsent >= MAX_UNSENT:
+            raise TooManyFiles("Too many files wait to be sent.", UNSENT_SECONDS)
+
+    async def check_type(self, content: BinaryIO, declared: str) -> str:
+        """The type of these bytes, or raise if it is not among those that are taken."""
+        mime_type = await to_thread.run_sync(type_of, content, plain_type(declared))
+        if mime_type is None or mime_type not in self.types:
+            raise self.unsupported()
+        return mime_type
+
+    def unsupported(self) -> UnsupportedFile:
+        endings = ", ".join(ending for mime in self.types for ending in EXTENSIONS[mime])
+        return UnsupportedFile(f"Files of this kind are not taken. Possible are: {endings}")
+
+    def describe(
+        self, name: str, mime_type: str, size: int, context: RequestContext, *, checked: bool
+    ) -> Attachment:
+        """A new attachment of the user's."""
+        common: dict[str, Any] = {
+            "id": self.generate_attachment_id(mime_type, context),
+            "name": _clean(name),
+            "mime_type": mime_type,
+            "metadata": {"bytes": size, "checked": checked},
+        }
+        if mime_type not in IMAGES:
+            return FileAttachment(**common)
+        image = ImageAttachment(**common, preview_url=AnyUrl("attachment:new"))
+        return image.model_copy(update={"preview_url": self.link(image, context)})
+
+    async def _check_unsent(self, attachment: Attachment, context: RequestContext) -> None:
+        """(It has a thread before its message is stored, and that may come to nothing.)"""
+        if attachment.thread_id is None:
+            return
+        if is_made(attachment) or await self._rows.is_in_message(context.user_id, attachment):
+            raise InvalidRequest("This file belongs to a message that was sent.")
+
+    async def _find(self, ids: Sequence[str], context: RequestContext) -> list[Attachment]:
+        found = await self._rows.find(context.user_id, ids)
+        if len(found) < len(set(ids)):
+            raise NotFound("There is no such attachment.")
+        return found
+
+
+def is_checked(attachment: Attachment) -> bool:
+    return bool((attachment.metadata or {}).get("checked"))
+
+
+def is_made(attachment: Attachment) -> bool:
+    """True for a picture that the assistant made."""
+    return bool((attachment.metadata or {}).get("made"))
+
+
+def plain_type(declared: str) -> str:
+    """`text/plain` from `Text/Plain; charset=utf-8`."""
+    return declared.split(";")[0].strip().lower()
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Texts are not told apart by their bytes."""
+    return one == other or {one, other} <= {*TEXTS, PLAIN_TEXT}
+
+
+def _clean(name: str) -> str:
+    """The last part of a path, on one line, and short."""
+    last = storable(name).replace("\\", "/").rsplit("/", 1)[-1]
+    text = " ".join("".join(c if c.isprintable() else " " for c in last).split())
+    if len(text) <= MAX_NAME_LENGTH:
+        return text or "file"
+    stem, dot, ending = text.rpartition(".")
+    if not dot or len(ending) > 10:
+        return text[:MAX_NAME_LENGTH]
+    return f"{stem[: MAX_NAME_LENGTH - len(ending) - 1]}.{ending}"

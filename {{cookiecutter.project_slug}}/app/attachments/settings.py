@@ -1,0 +1,35 @@
+"""Limits of attachments, whatever they are kept in."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.attachments.types import EXTENSIONS
+from app.config import EnvSettings
+
+
+class AttachmentSettings(EnvSettings):
+    model_config = SettingsConfigDict(env_prefix="ATTACHMENT_")
+
+    max_bytes: int = Field(default=20_000_000, ge=1)
+    max_count: int = Field(default=5, ge=1)
+    types: Annotated[tuple[str, ...], NoDecode] = ()
+    user_bytes: int = Field(default=1_000_000_000, ge=1)
+    link_seconds: int = Field(default=600, ge=1)
+    orphan_hours: float = Field(default=24, gt=0)
+    public_url: str | None = None
+
+    @field_validator("types", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("types")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - set(EXTENSIONS)):
+            raise ValueError(f"{', '.join(unknown)}: not among {', '.join(EXTENSIONS)}")
+        return value

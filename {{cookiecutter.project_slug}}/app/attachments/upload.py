@@ -1,0 +1,65 @@
+"""`POST /attachments`: one file, as ChatKit uploads it, becomes an attachment of the user's."""
+
+from collections.abc import AsyncGenerator
+
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from app.attachments.files import FileTooLarge
+from app.attachments.local import UPLOAD_PATH
+from app.attachments.service import FileAttachments
+from app.auth.current import CurrentUser
+from app.chat.context import RequestContext
+from app.errors import InvalidRequest
+
+router = APIRouter(include_in_schema=False)
+
+# What a form has around its file: boundaries, names, and fields that we do not read.
+FORM_BYTES = 64_000
+
+
+@router.post(UPLOAD_PATH)
+async def upload(request: Request, user: CurrentUser) -> Response:
+    attachments: FileAttachments = request.app.state.attachments
+    context = RequestContext(user_id=user.id, base_url=str(request.base_url))
+    limit = attachments.limits.max_bytes
+    if _declared(request) > limit + FORM_BYTES:
+        raise _too_large(limit)
+    # Before the body is read, and again when its size is known.
+    await attachments.check_room(1, context)
+    parser = MultiPartParser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise InvalidRequest(f"Not an upload: {error.message}.") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InvalidRequest("Not an upload: there is no `file`.")
+        attachment = await attachments.keep(
+            file.file, file.filename or "", file.content_type or "", context
+        )
+    finally:
+        await form.close()
+    content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
+    return Response(content, media_type="application/json")
+
+
+def _declared(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+async def _counted(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body, up to where it is known to be too large, whatever was declared."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit + FORM_BYTES:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> FileTooLarge:
+    return FileTooLarge(f"A file has at most {limit} bytes.")

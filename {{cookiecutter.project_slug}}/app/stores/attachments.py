@@ -1,0 +1,116 @@
+"""The rows of attachments beyond what the ChatKit SDK asks for."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatkit.types import Attachment
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.chat.models import AttachmentRow, ItemRow, UserRow
+from app.chat.text import storable
+from app.chat.users import ensure_user
+from app.db import EVERYBODY, TABLE_PREFIX, Database
+
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+SWEEP_LOCK = f"{TABLE_PREFIX}attachment_sweep"
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one user takes up."""
+
+    bytes: int
+    unsent: int
+
+
+class AttachmentRows:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, user_id: str, ids: Sequence[str]) -> list[Attachment]:
+        """Those of the user's that there are, in the order of the ids."""
+        if not ids:
+            return []
+        statement = select(AttachmentRow.id, AttachmentRow.payload).where(
+            AttachmentRow.user_id == user_id, AttachmentRow.id.in_(ids)
+        )
+        rows = {row.id: row.payload for row in await self._database.fetch(user_id, statement)}
+        return [_ATTACHMENT.validate_python(rows[id_]) for id_ in dict.fromkeys(ids) if id_ in rows]
+
+    async def is_in_message(self, user_id: str, attachment: Attachment) -> bool:
+        """True when a message that was stored carries it."""
+        carries = ItemRow.payload.contains({"attachments": [{"id": attachment.id}]})
+        statement = select(ItemRow.id).where(
+            ItemRow.user_id == user_id, ItemRow.thread_id == attachment.thread_id, carries
+        )
+        return bool(await self._database.fetch(user_id, statement.limit(1)))
+
+    async def in_thread(self, user_id: str, thread_id: str) -> list[Attachment]:
+        """The thread's files, oldest first."""
+        statement = (
+            select(AttachmentRow.payload)
+            .where(AttachmentRow.user_id == user_id, AttachmentRow.thread_id == thread_id)
+            .order_by(AttachmentRow.created_at, AttachmentRow.id)
+        )
+        rows = await self._database.fetch(user_id, statement)
+        return [_ATTACHMENT.validate_python(row.payload) for row in rows]
+
+    async def save(self, user_id: str, attachment: Attachment) -> None:
+        row = insert(AttachmentRow).values(
+            user_id=user_id,
+            id=attachment.id,
+            thread_id=attachment.thread_id,
+            payload=storable(attachment.model_dump(mode="json")),
+        )
+        upsert = row.on_conflict_do_update(
+            index_elements=[AttachmentRow.user_id, AttachmentRow.id],
+            set_={"payload": row.excluded.payload},
+        )
+        # It may be the first thing that somebody does.
+        await self._database.write(user_id, upsert.add_cte(ensure_user(user_id).cte("owner")))
+
+    async def use(self, user_id: str) -> Use:
+        size = AttachmentRow.payload["metadata"]["bytes"].astext.cast(BigInteger)
+        statement = select(
+            func.coalesce(func.sum(size), 0).label("bytes"),
+            func.count().filter(AttachmentRow.thread_id.is_(None)).label("unsent"),
+        ).where(AttachmentRow.user_id == user_id)
+        [row] = await self._database.fetch(user_id, statement)
+        return Use(int(row.bytes), row.unsent)
+
+    @asynccontextmanager
+    async def sweeping(self) -> AsyncIterator[bool]:
+        """True for one process at a time, for as long as this is open."""
+        lock = func.pg_try_advisory_xact_lock(func.hashtextextended(SWEEP_LOCK, 0))
+        async with self._database.transaction(EVERYBODY) as connection:
+            yield bool((await connection.execute(select(lock))).scalar_one())
+
+    async def delete_unsent(self, before: datetime) -> list[tuple[str, str]]:
+        """Owner and id of each that was made before then and never sent."""
+        statement = (
+            delete(AttachmentRow)
+            .where(AttachmentRow.thread_id.is_(None), AttachmentRow.created_at < before)
+            .returning(AttachmentRow.user_id, AttachmentRow.id)
+        )
+        rows = await self._database.fetch(EVERYBODY, statement)
+        return [(row.user_id, row.id) for row in rows]
+
+    async def known(self, by_owner: Mapping[str, set[str]]) -> set[str]:
+        """The keys, `owner/id`, that have a row; `by_owner` has ids by hashed user id."""
+        if not by_owner:
+            return set()
+        hashed = func.encode(func.sha256(func.convert_to(UserRow.id, "UTF8")), "hex")
+        owners = select(UserRow.id, hashed.label("owner")).where(hashed.in_(by_owner))
+        known: set[str] = set()
+        for user in await self._database.fetch(EVERYBODY, owners):
+            statement = select(AttachmentRow.id).where(
+                AttachmentRow.user_id == user.id, AttachmentRow.id.in_(by_owner[user.owner])
+            )
+            rows = await self._database.fetch(user.id, statement)
+            known |= {f"{user.owner}/{row.id}" for row in rows}
+        return known

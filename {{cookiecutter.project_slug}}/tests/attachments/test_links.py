@@ -1,0 +1,135 @@
+"""Addresses that show a picture to a frame without cookies, for a while, and do no harm."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from app.attachments.files import key_of
+from tests.attachments.conftest import Application, Attaching, attach, say_with, send
+from tests.attachments.samples import HTML, PNG, TEXT
+
+
+async def fetch(url: str) -> httpx.Response:
+    """As an <img> of another site does: no cookie, no header."""
+    async with httpx.AsyncClient(follow_redirects=True) as browser:
+        return await browser.get(url)
+
+
+async def picture(application: Application) -> tuple[str, dict[str, Any]]:
+    """A thread with a picture in it: its id, and the picture as it was uploaded."""
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    turn = await say_with(application.visitor, attachment["id"])
+    return turn.thread_id, attachment
+
+
+async def preview(application: Application, thread_id: str) -> str:
+    [message, *_] = await application.visitor.items(thread_id)
+    return str(message["attachments"][0]["preview_url"])
+
+
+async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Application) -> None:
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    assert (await fetch(attachment["preview_url"])).content == PNG
+
+    turn = await say_with(application.visitor, attachment["id"])
+
+    [message] = turn.done("user_message")
+    for url in (
+        message["attachments"][0]["preview_url"],
+        await preview(application, turn.thread_id),
+    ):
+        shown = await fetch(url)
+        assert (shown.status_code, shown.content) == (200, PNG)
+        assert shown.headers["content-type"] == "image/png"
+        assert shown.headers["content-disposition"].startswith("inline")
+
+
+async def test_a_link_is_the_same_for_a_while(application: Application) -> None:
+    thread_id, _ = await picture(application)
+    if time.time() % 600 > 595:
+        await asyncio.sleep(5)  # not over the edge between two
+
+    assert await preview(application, thread_id) == await preview(application, thread_id)
+
+
+async def test_a_link_expires_and_a_new_look_gives_a_new_one(attaching: Attaching) -> None:
+    application = await attaching(attachment_link_seconds="1")
+    thread_id, _ = await picture(application)
+    old = await preview(application, thread_id)
+    assert (await fetch(old)).status_code == 200
+
+    deadline = time.monotonic() + 10
+    while (await fetch(old)).status_code == 200:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)
+
+    assert (await fetch(old)).status_code == 404
+    assert (await fetch(await preview(application, thread_id))).status_code == 200
+
+
+async def test_a_link_cannot_be_made_up(application: Application) -> None:
+    thread_id, attachment = await picture(application)
+    url = await preview(application, thread_id)
+    base, _, token = url.rpartition("/")
+    middle = len(token) // 2
+    swapped = "A" if token[middle] != "A" else "B"
+    tampered = token[:middle] + swapped + token[middle + 1 :]
+
+    for made_up in (
+        tampered,
+        token[:-1],
+        "x",
+        attachment["id"],
+        key_of(application.visitor.user_id, attachment["id"]),
+        "..%2F..%2Fetc%2Fpasswd",
+    ):
+        assert (await fetch(f"{base}/{made_up}")).status_code in {404, 405}, made_up
+
+
+async def test_a_link_leads_nowhere_when_its_file_is_gone(application: Application) -> None:
+    thread_id, _ = await picture(application)
+    url = await preview(application, thread_id)
+
+    await application.visitor.send("threads.delete", thread_id=thread_id)
+
+    # (From S3's own side, what is missing is forbidden.)
+    assert (await fetch(url)).status_code in {403, 404}
+
+
+async def test_only_pictures_are_ever_shown(application: Application) -> None:
+    """A page that somebody uploads must not run as one of this site's."""
+    attachment = await attach(application.visitor, HTML, "a.html", "text/html")
+    await send(application.visitor, attachment["id"])
+    key = key_of(application.visitor.user_id, attachment["id"])
+    token = application.attachments.links.token(key, 'ä".html', "text/html")
+
+    async with httpx.AsyncClient(base_url=application.url) as browser:
+        ours = await browser.get(f"/attachments/{token}")
+    shown = await fetch(f"{application.url}/attachments/{token}")
+
+    assert ours.headers["x-content-type-options"] == "nosniff"
+    assert ours.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert ours.headers["cache-control"].startswith("private, max-age=")
+    assert shown.content == HTML
+    assert shown.headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%A4%22.html"
+
+
+@pytest.mark.parametrize("name", ["letter.txt"])
+async def test_files_that_are_no_pictures_have_no_address(
+    application: Application, name: str
+) -> None:
+    attachment = await attach(application.visitor, TEXT, name, "text/plain")
+
+    assert "preview_url" not in attachment
+
+
+async def test_the_address_can_be_told(attaching: Attaching) -> None:
+    application = await attaching(attachment_public_url="https://chat.example.com/app/")
+    thread_id, _ = await picture(application)
+
+    url = await preview(application, thread_id)
+
+    assert url.startswith("https://chat.example.com/app/attachments/")

@@ -1,0 +1,120 @@
+"""Direct uploads into a folder."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
+from tests.attachments.samples import PNG, TEXT
+
+
+async def test_the_page_uploads_straight_to_the_application(application: Application) -> None:
+    extras = (await application.visitor.client.get("/config.json")).json()["extras"]
+
+    assert extras["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "/attachments"}
+
+
+async def test_the_answer_is_the_attachment(application: Application) -> None:
+    text = await attach(application.visitor, TEXT, "a.txt", "text/plain; charset=utf-8")
+    picture = await attach(application.visitor, PNG, "a.bin", "application/octet-stream")
+
+    assert text == {"id": text["id"], "name": "a.txt", "mime_type": "text/plain", "type": "file"}
+    assert (picture["type"], picture["mime_type"]) == ("image", "image/png")
+
+
+async def test_nothing_can_be_announced(application: Application) -> None:
+    params: Any = {"name": "a", "size": 1, "mime_type": "text/plain"}
+
+    response = await application.visitor.send("attachments.create", **params)
+
+    assert response.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"content": b"x", "headers": {"Content-Type": "text/plain"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
+        {"data": {"file": "no file"}},
+        {"files": {"other": ("a", b"a")}},
+        {"files": [("file", ("a", b"a")), ("file", ("b", b"b"))]},
+    ],
+    ids=["text", "no boundary", "no form", "no file", "another field", "two files"],
+)
+async def test_what_is_no_upload(application: Application, request_: dict[str, object]) -> None:
+    response = await application.visitor.client.post("/attachments", **request_)  # type: ignore[arg-type]
+
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
+    assert await application.keys() == set()
+
+
+async def test_too_large_without_saying_so(attaching: Attaching) -> None:
+    """It is not read to its end, which does not come."""
+    application = await attaching(attachment_max_bytes="1000")
+    credentials = dict(application.visitor.client.headers) | {
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Transfer-Encoding": "chunked",
+    }
+    host, _, port = application.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = "".join(f"{name}: {value}\r\n" for name, value in credentials.items())
+    writer.write(f"POST /attachments HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode())
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    for chunk in (form, *[b"x" * 10_000] * 10):
+        writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+
+    status = await asyncio.wait_for(reader.readline(), 20)
+
+    writer.close()
+    assert status.startswith(b"HTTP/1.1 413 ")
+    assert await application.keys() == set()
+
+
+async def test_a_folder_that_cannot_be_written_to(attaching: Attaching, tmp_path: Path) -> None:
+    (tmp_path / "occupied").write_text("no folder")
+    application = await attaching(attachment_folder=str(tmp_path / "occupied" / "files"))
+
+    response = await upload(application.visitor)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
+    assert response.json()["error"]["message"] == "Files cannot be stored or read right now."
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.getuid() != 0:
+        pytest.skip("mounting needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:  # noqa: S603
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607
+
+
+async def test_a_disk_that_is_full(attaching: Attaching, small_disk: Path) -> None:
+    application = await attaching(attachment_folder=str(small_disk))
+
+    response = await upload(application.visitor, b"x" * 100_000)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
+    assert await application.keys() == set()
+    attachment = await attach(application.visitor, b"small enough")
+    await say_with(application.visitor, attachment["id"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+async def test_files_are_no_programs(application: Application, tmp_path: Path) -> None:
+    await attach(application.visitor)
+    [key] = await application.keys()
+
+    assert not (tmp_path / "files" / key).stat().st_mode & (stat.S_IXUSR | stat.S_IXOTH)

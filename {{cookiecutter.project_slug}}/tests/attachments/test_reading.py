@@ -1,0 +1,152 @@
+"""What the model gets of a file, over HTTP, on both of OpenAI's APIs."""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from pydantic import SecretStr
+
+from app.attachments.types import DOCX
+from tests.attachments.conftest import Application, Attaching, attach, say_with
+from tests.attachments.samples import EVERY, PDF, PNG, TEXT
+from tests.model_server import CANARY, ModelServer, model_server
+from tests.talk import Visitor
+
+Server = tuple[ModelServer, dict[str, Any]]
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    """A model's server, and the settings that lead to it."""
+    async with model_server() as (model, url):
+        yield model, {"openai_api_key": SecretStr(CANARY), "openai_base_url": url}
+
+
+async def three_files(visitor: Visitor) -> list[str]:
+    files = (
+        (PNG, "a.png", "image/png"),
+        (PDF, "a.pdf", "application/pdf"),
+        (TEXT, "a.txt", "text/plain"),
+    )
+    return [(await attach(visitor, *file))["id"] for file in files]
+
+
+def data_url(mime_type: str, content: bytes) -> str:
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+
+
+async def test_the_responses_api(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings)
+
+    await say_with(application.visitor, *await three_files(application.visitor))
+
+    [exchange] = model.exchanges
+    [asked] = exchange.body["input"]
+    assert asked["content"] == [
+        {"type": "input_text", "text": "Look."},
+        {"type": "input_image", "detail": "auto", "image_url": data_url("image/png", PNG)},
+        {
+            "type": "input_file",
+            "filename": "a.pdf",
+            "file_data": data_url("application/pdf", PDF),
+        },
+        {
+            "type": "input_text",
+            "text": f"[attached: a.txt]\n{TEXT.decode()}\n[end of a.txt]",
+        },
+    ]
+
+
+async def test_chat_completions(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings, openai_api="chat_completions")
+
+    await say_with(application.visitor, *await three_files(application.visitor))
+
+    [exchange] = model.exchanges
+    asked = next(m for m in exchange.body["messages"] if m["role"] == "user")
+    assert asked["content"] == [
+        {"type": "text", "text": "Look."},
+        {
+            "type": "image_url",
+            "image_url": {"url": data_url("image/png", PNG), "detail": "auto"},
+        },
+        {
+            "type": "file",
+            "file": {"file_data": data_url("application/pdf", PDF), "filename": "a.pdf"},
+        },
+        {"type": "text", "text": f"[attached: a.txt]\n{TEXT.decode()}\n[end of a.txt]"},
+    ]
+
+
+async def test_the_next_turn_still_has_them(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings)
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    turn = await say_with(application.visitor, attachment["id"])
+
+    await application.visitor.say("And now?", turn.thread_id)
+
+    first = model.exchanges[1].body["input"][0]
+    assert first["content"][1]["image_url"] == data_url("image/png", PNG)
+
+
+async def test_a_long_text_is_cut_to_what_is_left(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings, history_tokens=1_000)
+    attachment = await attach(application.visitor, b"word " * 2_000, "long.txt", "text/plain")
+
+    await say_with(application.visitor, attachment["id"])
+
+    part = model.exchanges[0].body["input"][0]["content"][1]["text"]
+    assert "[cut: this is the beginning of 10000 bytes]" in part
+    assert 1_500 < len(part) < 3_200
+
+
+async def test_what_there_is_no_room_for_is_named(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings, history_tokens=2_500)
+    old = await attach(application.visitor, PNG, "old.png", "image/png")
+    turn = await say_with(application.visitor, old["id"])
+    new = await attach(application.visitor, PNG, "new.png", "image/png")
+
+    await say_with(application.visitor, new["id"], thread_id=turn.thread_id)
+
+    told = [message["content"] for message in model.exchanges[1].body["input"]]
+    assert told[0][1] == {"type": "input_text", "text": "[attached: old.png, image/png]"}
+    assert told[-1][1]["type"] == "input_image"
+
+
+async def test_what_no_model_reads_is_named(attaching: Attaching, server: Server) -> None:
+    model, settings = server
+    application = await attaching(**settings, attachment_types=DOCX)
+    attachment = await attach(application.visitor, EVERY[DOCX], "a.docx", DOCX)
+
+    await say_with(application.visitor, attachment["id"])
+
+    assert (
+        model.exchanges[0].body["input"][0]["content"][1]["text"] == f"[attached: a.docx, {DOCX}]"
+    )
+
+
+async def test_a_file_that_is_gone_costs_no_turn(application: Application) -> None:
+    attachment = await attach(application.visitor)
+    turn = await say_with(application.visitor, attachment["id"])
+    await application.attachments.files.delete(list(await application.keys()))
+
+    again = await application.visitor.say("And now?", turn.thread_id)
+
+    assert again.error is None
+
+
+async def test_a_picture_does_not_use_up_the_day(attaching: Attaching) -> None:
+    """Its bytes are no tokens."""
+    application = await attaching(tokens_per_day=20_000)
+    attachment = await attach(application.visitor, PNG + bytes(300_000), "a.png", "image/png")
+
+    turn = await say_with(application.visitor, attachment["id"])
+    again = await application.visitor.say("And now?", turn.thread_id)
+
+    assert again.error is None

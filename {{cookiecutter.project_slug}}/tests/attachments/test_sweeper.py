@@ -1,0 +1,61 @@
+"""What nobody refers to is cleared away."""
+
+import asyncio
+import io
+
+from app.attachments.files import INCOMING, key_of
+from app.chat.ids import new_id
+from app.db import Database
+from app.stores.attachments import AttachmentRows
+from tests.attachments.conftest import Application, Attaching, attach, say_with, send
+
+HALF_A_SECOND = str(0.5 / 3600)
+
+
+async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    sent = await attach(application.visitor)
+    await say_with(application.visitor, sent["id"])
+    unsent = await attach(application.visitor)
+    await asyncio.sleep(1.1)  # (S3 knows whole seconds)
+
+    assert await application.attachments.sweeper.sweep()
+
+    assert await application.keys() == {key_of(application.visitor.user_id, sent["id"])}
+    assert (await send(application.visitor, unsent["id"])).status_code == 404
+
+
+async def test_what_has_no_row_goes(attaching: Attaching) -> None:
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    attachment = await attach(application.visitor)
+    await say_with(application.visitor, attachment["id"])
+    files, user_id = application.attachments.files, application.visitor.user_id
+    for key in (
+        key_of(user_id, new_id("attachment")),  # its thread was deleted while the store was away
+        key_of("nobody", new_id("attachment")),  # its owner was deleted
+        f"{INCOMING}/half",  # an upload that broke off
+    ):
+        await files.put(key, io.BytesIO(b"stray"), "text/plain")
+    await asyncio.sleep(1.1)
+
+    await application.attachments.sweeper.sweep()
+
+    assert await application.keys() == {key_of(user_id, attachment["id"])}
+
+
+async def test_what_is_new_stays(application: Application) -> None:
+    await attach(application.visitor)
+    stray = key_of("nobody", new_id("attachment"))
+    await application.attachments.files.put(stray, io.BytesIO(b"stray"), "text/plain")
+
+    assert await application.attachments.sweeper.sweep() == 0
+
+    assert len(await application.keys()) == 2
+
+
+async def test_one_process_at_a_time(application: Application, database: Database) -> None:
+    async with AttachmentRows(database).sweeping() as is_ours:
+        assert is_ours
+        assert await application.attachments.sweeper.sweep() is None
+
+    assert await application.attachments.sweeper.sweep() == 0

@@ -1,0 +1,115 @@
+"""The text of documents, whoever asks for it."""
+
+import asyncio
+import io
+import zipfile
+
+import pytest
+from docx import Document
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from app import documents
+from app.documents import DOCX, HTML, PDF, Unreadable, read_document, text_of
+
+
+def docx(*paragraphs: str, rows: tuple[tuple[str, ...], ...] = ()) -> bytes:
+    document = Document()
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    if rows:
+        table = document.add_table(0, len(rows[0]))
+        for row in rows:
+            for cell, text in zip(table.add_row().cells, row, strict=True):
+                cell.text = text
+    content = io.BytesIO()
+    document.save(content)
+    return content.getvalue()
+
+
+def pdf(*pages: str, locked_with: str | None = None) -> bytes:
+    """A page for each text, in one of the fonts that every reader has."""
+    writer = PdfWriter()
+    font = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Font"),
+            NameObject("/Subtype"): NameObject("/Type1"),
+            NameObject("/BaseFont"): NameObject("/Helvetica"),
+        }
+    )
+    for text in pages:
+        page = writer.add_blank_page(300, 300)
+        stream = DecodedStreamObject()
+        stream.set_data(f"BT /F1 12 Tf 20 200 Td ({text}) Tj ET".encode())
+        page[NameObject("/Contents")] = writer._add_object(stream)
+        fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    if locked_with is not None:
+        writer.encrypt(locked_with, algorithm="RC4-128")
+    content = io.BytesIO()
+    writer.write(content)
+    return content.getvalue()
+
+
+def test_pdf() -> None:
+    assert text_of(pdf("Hello", "World"), PDF) == "[page 1]\nHello\n\n[page 2]\nWorld"
+
+
+def test_docx() -> None:
+    content = docx("One", "Two", rows=(("a", "b"), ("c", "d")))
+
+    assert text_of(content, DOCX) == "One\n\nTwo\n\na | b\nc | d"
+
+
+def test_html() -> None:
+    page = "<title>T</title><style>p{}</style><h1>Größe</h1><p>a&amp;b<script>x()</script>"
+
+    assert text_of(page.encode(), HTML) == "T\nGröße\na&b"
+
+
+@pytest.mark.parametrize("mime_type", ["text/plain", "text/markdown", "text/csv"])
+def test_text(mime_type: str) -> None:
+    assert text_of("\ufeff# Größe".encode(), mime_type) == "# Größe"
+
+
+@pytest.mark.parametrize(
+    ("content", "mime_type", "why"),
+    [
+        (b"%PDF-1.4\nbroken", PDF, "it is damaged"),
+        (b"PK\x03\x04broken", DOCX, "it is damaged"),
+        (pdf("x", locked_with="x"), PDF, "it is protected by a password"),
+        (pdf(""), PDF, "there is no text in it"),
+        (b" \n", "text/plain", "there is no text in it"),
+    ],
+)
+def test_what_cannot_be_read(content: bytes, mime_type: str, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        text_of(content, mime_type)
+
+
+def test_an_archive_that_unpacks_to_too_much() -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(documents.MAX_UNPACKED_BYTES + 1))
+
+    with pytest.raises(Unreadable, match="it is too large"):
+        text_of(content.getvalue(), DOCX)
+
+
+async def test_reading_stops_nothing_else() -> None:
+    """It happens in another process, so the loop goes round meanwhile."""
+    reading = asyncio.create_task(read_document(pdf(*["word " * 200] * 200), PDF))
+    rounds = 0
+    while not reading.done():
+        await asyncio.sleep(0.01)
+        rounds += 1
+
+    assert "[page 200]" in await reading
+    assert rounds > 5
+
+
+async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "SECONDS", 0.0)
+
+    with pytest.raises(Unreadable, match="takes too long"):
+        await read_document(pdf("Hello"), PDF)
