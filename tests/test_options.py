@@ -36,7 +36,7 @@ DEPENDENCIES = {
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
-    "knowledge": r"\b[Kk]nowledge\b|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
+    "knowledge": r"[./ ]knowledge\b(?!\.$)|Knowledge[A-Z]|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
     "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
