@@ -82,6 +82,12 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/knowledge/__init__.py",
             "tests/knowledge/test_reader.py",
         ),
+        "mcp": (
+            "app/agent/mcp_servers.py",
+            "app/agent/tools/mcp.py",
+            "tests/agent/mcp_server.py",
+            "tests/agent/tools/test_mcp.py",
+        ),
         "sql": (
             "app/agent/tools/sql.py",
             "app/analytics/__init__.py",

@@ -37,6 +37,7 @@ DEPENDENCIES = {
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
     "knowledge": r"[./ ]knowledge\b(?!\.$)|Knowledge[A-Z]|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
+    "mcp": r"\b[Mm]cp\b|\bMCP|\bmcp_|Mcp[A-Z]",
     "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
@@ -54,6 +55,7 @@ TRACES = {
 WITHOUT = {
     "notes": {"agent_tools": "web_search"},
     "knowledge": {"agent_tools": "notes"},
+    "mcp": {"agent_tools": "notes"},
     "sql": {"agent_tools": "notes"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},

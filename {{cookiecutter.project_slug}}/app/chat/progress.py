@@ -263,9 +263,10 @@ def _valid(arguments: str) -> str:
 def _describe(function: str) -> tuple[str, Any]:
     """The task's title and icon for one of the tools' functions."""
     for tool in agent_tools.TOOLS:
-        if any(offered.name == function for offered in tool.functions):
+        if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
-            return titles.get(function, f"Using {tool.label}"), tool.icon
+            name = function.removeprefix(tool.prefix or "").replace("__", ": ")
+            return titles.get(function, f"Using {name if tool.prefix else tool.label}"), tool.icon
     return f"Using {function}", "sparkle"
 
 

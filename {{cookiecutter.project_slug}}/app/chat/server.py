@@ -203,7 +203,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         choice = self._choice(message, history)
         model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
-            build_agent(self._settings, model, choice),
+            build_agent(self._settings, model, choice, self._services),
             with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,

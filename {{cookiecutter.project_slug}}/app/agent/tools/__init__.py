@@ -22,6 +22,10 @@ from app.agent.tools.image import IMAGE
 from app.agent.tools.knowledge import KNOWLEDGE
 
 # {%- endif +%}
+# {%- if ",mcp," in cookiecutter.__tools +%}
+from app.agent.tools.mcp import MCP
+
+# {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
 from app.agent.tools.notes import NOTES
 
@@ -67,5 +71,8 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% endif %}
     # {% if ",image," in cookiecutter.__tools %}
     IMAGE,
+    # {% endif %}
+    # {% if ",mcp," in cookiecutter.__tools %}
+    MCP,
     # {% endif %}
 )
