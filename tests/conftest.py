@@ -158,7 +158,10 @@ def clean_environment() -> dict[str, str]:
         "PYTEST_",
         "VIRTUAL_ENV",
         "JWT_",
+        "OIDC_",
         "PROXY_",
+        "SESSION_",
+        "SIGN_",
         "ALLOWED_",
         "GIT_",
     )

@@ -10,20 +10,14 @@ import pytest
 from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
 
 FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
-
-# Styles that are not asked for yet, though files of theirs are here.
-COMING = {"oidc", "password"}
-OPTIONS = [
-    (question, option)
-    for question, options in FILES.items()
-    for option in options
-    if option not in COMING
-]
+OPTIONS = [(question, option) for question, options in FILES.items() for option in options]
 
 # What an option brings to the dependencies, beside what `WITHOUT` has.
 DEPENDENCIES = {
     "anonymous": {"itsdangerous"},
     "jwt": {"pyjwt[crypto]"},
+    "oidc": {"authlib"},
+    "password": {"jinja2", "pwdlib[argon2]"},
     "proxy": {"pyjwt[crypto]"},
     "sql": {"sqlglot"},
     "email": {"aiosmtplib"},
@@ -45,6 +39,8 @@ TRACES = {
     "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
+    "password": r"pwdlib|argon|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",
+    "oidc": r"(?i:\boidc\b|oidc_|openid|authlib)",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
     "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
@@ -63,6 +59,8 @@ WITHOUT = {
     "email": {"agent_tools": "notes"},
     "anonymous": {"auth_style": "jwt"},
     "jwt": {"auth_style": "anonymous"},
+    "password": {"auth_style": "anonymous"},
+    "oidc": {"auth_style": "anonymous"},
     "proxy": {"auth_style": "anonymous"},
     "documents": {"agent_tools": "notes", "attachments": "local"},
     "image": {"agent_tools": "notes", "attachments": "local"},
@@ -90,7 +88,7 @@ print(json.dumps(sorted(names)))
 
 def test_the_table_knows_every_option_of_the_questions() -> None:
     assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
-    assert set(FILES["auth_style"]) - COMING == set(QUESTIONS["auth_style"])
+    assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 

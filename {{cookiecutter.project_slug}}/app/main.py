@@ -85,7 +85,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.services = services
     app.state.chat = ChatServer(settings, database, store, models, services, actions, attachments)
 
-    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
+    headers = security_headers(settings, connect=attachments.upload_origins())
+    app.add_middleware(SecurityHeadersMiddleware, headers=headers)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
@@ -94,6 +95,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         app.include_router(router)
     app.include_router(web.router)
     app.include_router(telemetry.router)
+    if authenticator.pages is not None:
+        app.include_router(authenticator.pages.router)
     web.mount_static(app)
     return app
 

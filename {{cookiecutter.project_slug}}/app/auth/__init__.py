@@ -8,6 +8,14 @@ from app.auth.anonymous import AnonymousAuth
 from app.auth.jwt import JwtAuth
 
 # {%- endif %}
+# {% if cookiecutter.auth_style == "oidc" %}
+from app.auth.oidc import OidcAuth
+
+# {%- endif %}
+# {% if cookiecutter.auth_style == "password" %}
+from app.auth.password import PasswordAuth
+
+# {%- endif %}
 # {% if cookiecutter.auth_style == "proxy" %}
 from app.auth.proxy import ProxyAuth
 
@@ -24,6 +32,12 @@ STYLES = (
     # {% endif %}
     # {% if cookiecutter.auth_style == "jwt" %}
     JwtAuth,
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "oidc" %}
+    OidcAuth,
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "password" %}
+    PasswordAuth,
     # {% endif %}
     # {% if cookiecutter.auth_style == "proxy" %}
     ProxyAuth,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.config import Settings
 from app.db import Database
@@ -13,9 +13,26 @@ MAX_USER_ID_LENGTH = 255
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL."""
+    """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL.
+
+    `name` is what the page calls them, where the style knows.
+    """
 
     id: str
+    name: str | None = None
+
+
+class SignInPages(Protocol):
+    """The pages of a style that signs users in here, as paths on this server."""
+
+    router: APIRouter
+    sign_in: str
+    sign_out: str  # takes a POST with the field `form_token`
+    account: str | None  # where users look after their account
+
+    def form_token(self, request: Request) -> str:
+        """What a form of this browser has to carry, so that no other site's is taken for it."""
+        ...
 
 
 class Authenticator(Protocol):
@@ -24,6 +41,11 @@ class Authenticator(Protocol):
     name: str
 
     def __init__(self, settings: Settings, database: Database) -> None: ...
+
+    @property
+    def pages(self) -> SignInPages | None:
+        """Where users sign in, if they do it here."""
+        ...
 
     async def authenticate(self, request: Request) -> User:
         """Return the request's user, or raise `Unauthenticated` saying what is missing."""

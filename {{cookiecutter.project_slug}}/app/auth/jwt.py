@@ -28,6 +28,7 @@ class JwtSettings(EnvSettings, TokenSettings):
 
 class JwtAuth:
     name = "jwt"
+    pages = None
 
     def __init__(
         self,

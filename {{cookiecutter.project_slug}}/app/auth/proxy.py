@@ -41,6 +41,7 @@ class UntrustedProxy(Forbidden):
 
 class ProxyAuth:
     name = "proxy"
+    pages = None
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ from app.agent.tools.base import TOOL_FAILED
 from app.chat.clock import now
 from app.chat.events import with_plain_annotation
 from app.chat.history import TOOL_CALL
+from app.locales import translate
 
 ANALYZING = "Analyzing request"
 MAX_STORED_RESULT = 20_000
@@ -50,6 +51,7 @@ class Progress:
 
     def __init__(self, turn: TurnContext, result: RunResultStreaming, model: HeardModel) -> None:
         self._turn = turn
+        self._locale = turn.request_context.locale
         self._result = result
         self._model = model
         self._tasks: dict[str, int] = {}
@@ -111,7 +113,7 @@ class Progress:
             return
         self._calls[call.call_id] = call
         self._unanswered.add(call.call_id)
-        title, icon = _describe(call.name)
+        title, icon = _describe(call.name, self._locale)
         await self._add(
             call.call_id, CustomTask(title=title, icon=icon, status_indicator="loading")
         )
@@ -128,7 +130,7 @@ class Progress:
 
     async def _finish(self, call: ResponseFunctionToolCall, output: ToolCallOutputItem) -> None:
         text = _result(output)
-        title, icon = _describe(call.name)
+        title, icon = _describe(call.name, self._locale)
         failed = text.startswith(TOOL_FAILED)
         task: Task = CustomTask(
             title=title,
@@ -166,14 +168,15 @@ class Progress:
         )
 
     async def _search_started(self, call: ResponseFunctionWebSearch) -> None:
-        await self._add(call.id, SearchTask(title="Searching the web", status_indicator="loading"))
+        title = translate("Searching the web", self._locale)
+        await self._add(call.id, SearchTask(title=title, status_indicator="loading"))
 
     async def _search_finished(self, call: ResponseFunctionWebSearch) -> None:
         queries, sources = _searched(call)
         await self._update(
             call.id,
             SearchTask(
-                title="Searched the web",
+                title=translate("Searched the web", self._locale),
                 title_query=queries[0] if queries else None,
                 queries=queries,
                 sources=[URLSource(title=url, url=url) for url in sources],
@@ -216,6 +219,7 @@ class Progress:
 
 def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
     """The first event of a turn: something moves before the history is even read."""
+    title = translate(ANALYZING, turn.request_context.locale)
     turn.workflow_item = WorkflowItem(
         id=turn.generate_id("workflow"),
         thread_id=turn.thread.id,
@@ -223,7 +227,7 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
         workflow=Workflow(
             type="custom",
             expanded=True,
-            tasks=[CustomTask(title=ANALYZING, icon="search", status_indicator="loading")],
+            tasks=[CustomTask(title=title, icon="search", status_indicator="loading")],
         ),
     )
     return ThreadItemAddedEvent(item=turn.workflow_item)
@@ -260,13 +264,14 @@ def _valid(arguments: str) -> str:
     return arguments
 
 
-def _describe(function: str) -> tuple[str, Any]:
+def _describe(function: str, locale: str) -> tuple[str, Any]:
     """The task's title and icon for one of the tools' functions."""
     for tool in agent_tools.TOOLS:
         if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
             name = function.removeprefix(tool.prefix or "").replace("__", ": ")
-            return titles.get(function, f"Using {name if tool.prefix else tool.label}"), tool.icon
+            title = titles.get(function, f"Using {name if tool.prefix else tool.label}")
+            return translate(title, locale, tool.translations), tool.icon
     return f"Using {function}", "sparkle"
 
 

@@ -178,7 +178,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
             # (Whoever gave the run up has left the notice already.)
-            notice = [] if run.given_up else interruption(thread.id)
+            notice = [] if run.given_up else interruption(thread.id, context.locale)
             for item in [*filter(has_text, pending_items), *notice]:
                 await self.store.add_thread_item(thread.id, item, context)
 
@@ -235,9 +235,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 for event in _salvaged(turn, said, progress):
                     yield event
                 if run.left or run.unheard:
-                    for item in interruption(turn.thread.id):
+                    for item in interruption(turn.thread.id, turn.request_context.locale):
                         yield ThreadItemDoneEvent(item=item)
-            raise friendly(error) from error
+            raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
             _count(run, result, history.input)

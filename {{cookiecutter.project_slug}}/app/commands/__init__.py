@@ -1,4 +1,4 @@
-"""What the chosen options add to `python -m app`.
+"""What the chosen options add to `python -m app`, and to what proves it.
 
 By the names of modules that only import the standard library: setup runs before anything else is
 installed.
@@ -8,5 +8,22 @@ COMMANDS: tuple[str, ...] = (
     # Each has `add_parser(commands)` and `run(options)`.
     # {% if ",knowledge," in cookiecutter.__tools %}
     "app.commands.knowledge",
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "password" %}
+    "app.commands.users",
+    # {% endif %}
+)
+
+SMOKE_CHECKS: tuple[str, ...] = (
+    # Each has `NAME` and `check(url, database_url)`, which raises `SmokeFailure`.
+    # {% if cookiecutter.auth_style == "password" %}
+    "app.dev.smoke_sign_in",
+    # {% endif %}
+)
+
+DOCTOR_CHECKS: tuple[str, ...] = (
+    # Each has `NAME` and `check()`, which returns a `Finding`.
+    # {% if cookiecutter.auth_style == "oidc" %}
+    "app.dev.doctor_openid",
     # {% endif %}
 )

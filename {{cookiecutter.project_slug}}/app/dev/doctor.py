@@ -1,6 +1,7 @@
 """`python -m app doctor`: what is wrong here, and how to mend it. One line each."""
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from app.agent import tools
 from app.agent.services import ToolRefusal, ToolService
+from app.commands import DOCTOR_CHECKS
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
@@ -41,6 +43,7 @@ def doctor(port: int) -> int:
         ("secret key", lambda: _secret_key(settings)),
         ("model key", lambda: _model_key(settings)),
         ("model", lambda: _model(settings)),
+        *((module.NAME, module.check) for module in map(importlib.import_module, DOCTOR_CHECKS)),
         ("database", lambda: _database(settings)),
         ("migrations", lambda: _migrations(settings)),
         ("domain key", lambda: _domain_key(settings)),

@@ -5,11 +5,13 @@ the server alone: this side speaks the protocol as a browser does.
 """
 
 import asyncio
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from uuid import uuid4
@@ -17,6 +19,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
+from app.commands import SMOKE_CHECKS
 from app.config import Settings
 from app.db import EVERYBODY_SETTING, TABLE_PREFIX
 from app.dev.database import libpq_url, running_database
@@ -92,6 +95,7 @@ def prove(
         sampled = [] if users else user_ids
         checks = Checks(_target(first.start(database_url, sampled), users), report)
         checks.before_chat()
+        checks.of_options(database_url)
         checks.chat()
         checks.after_chat()
         first.stop()
@@ -144,6 +148,11 @@ class Checks:
         self._check("the application is ready", self._ready)
         self._check("the page is served with the official script", self._page)
         self._check("a request without credentials is refused", self._refused)
+
+    def of_options(self, database_url: str) -> None:
+        for name in SMOKE_CHECKS:
+            module = importlib.import_module(name)
+            self._check(module.NAME, partial(module.check, self._target.url, database_url))
 
     def chat(self) -> None:
         self._check("a new chat streams in the specified order", self._chat)

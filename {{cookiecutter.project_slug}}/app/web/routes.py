@@ -18,9 +18,10 @@ from starlette.types import Scope
 
 from app.agent.build import usable_tools
 from app.agent.tools.base import AgentTool
-from app.auth.base import Authenticator
+from app.auth.base import Authenticator, SignInPages, User
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.locales import language_of, translate
 
 WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
@@ -41,14 +42,23 @@ class Prompt(Frozen):
     icon: IconName
 
 
-class PageTexts(Frozen):
-    """The content of `page.toml`."""
+class Texts(Frozen):
+    """What is said in one language."""
 
-    title: str
     greeting: str
     placeholder: str
     disclaimer: str
     prompts: tuple[Prompt, ...]
+
+
+class PageTexts(Texts):
+    """The content of `page.toml`."""
+
+    title: str
+    translations: dict[str, Texts]
+
+    def in_language(self, language: str) -> Texts:
+        return self.translations.get(language, self)
 
 
 class ToolChoice(Frozen):
@@ -69,15 +79,26 @@ class Api(Frozen):
     domain_key: str
 
 
-class PageConfig(PageTexts):
+class Account(Frozen):
+    """Whoever is signed in, where the style has pages for it; see `SignInPages`."""
+
+    name: str
+    manage: str | None
+    sign_out: str
+    form_token: str
+
+
+class PageConfig(Texts):
     """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
 
     `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
-    user's id: a key for what the browser remembers, null while nobody is known. `client_tools` and
-    `effects` name the modules that the page loads from the folders `client-tools` and `effects`;
-    `extras` go into the options of the element as they are, by section.
+    user's id: a key for what the browser remembers, null while nobody is known. `sign_in` is where
+    they are sent then, if there is such a page. `client_tools` and `effects` name the modules that
+    the page loads from the folders `client-tools` and `effects`; `extras` go into the options of
+    the element as they are, by section.
     """
 
+    title: str
     tools: tuple[ToolChoice, ...]
     client_tools: tuple[str, ...]
     effects: tuple[str, ...]
@@ -87,6 +108,8 @@ class PageConfig(PageTexts):
     script_url: str
     auth: str
     user: str | None
+    account: Account | None
+    sign_in: str | None
     demo: bool
 
 
@@ -108,15 +131,19 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     authenticator: Authenticator = request.app.state.authenticator
     authenticator.visit(request, response)
     response.headers["Cache-Control"] = "no-store"
-    texts = page_texts()
+    user = await known_user(authenticator, request)
+    pages = authenticator.pages
+    language = language_of(request.headers.get("accept-language", ""))
+    page = page_texts()
+    texts = page.in_language(language)
     tools = usable_tools(settings)
     return PageConfig(
-        title=texts.title,
+        title=page.title,
         greeting=texts.greeting,
         placeholder=texts.placeholder,
         disclaimer=texts.disclaimer,
-        prompts=texts.prompts + tool_prompts(tools),
-        tools=tool_choices(tools),
+        prompts=texts.prompts + tool_prompts(tools, language),
+        tools=tool_choices(tools, language),
         client_tools=tuple(name for tool in tools for name in tool.client_tools),
         effects=tuple(name for tool in tools for name in tool.effects),
         models=model_choices(settings.offered_models),
@@ -124,7 +151,9 @@ async def page_config(request: Request, response: Response) -> PageConfig:
         extras=request.app.state.page_options,
         script_url=settings.chatkit_script_url,
         auth=authenticator.name,
-        user=await user_key(authenticator, request),
+        user=user_key(user) if user else None,
+        account=account_of(user, pages, request) if user and pages else None,
+        sign_in=pages.sign_in if pages else None,
         demo=settings.is_demo,
     )
 
@@ -134,14 +163,26 @@ def page_texts() -> PageTexts:
     return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
 
 
-def tool_prompts(tools: tuple[AgentTool, ...]) -> tuple[Prompt, ...]:
-    return tuple(Prompt(label=t.label, prompt=t.prompt, icon=t.icon) for t in tools)
-
-
-def tool_choices(tools: tuple[AgentTool, ...]) -> tuple[ToolChoice, ...]:
+def tool_prompts(tools: tuple[AgentTool, ...], language: str) -> tuple[Prompt, ...]:
     return tuple(
-        ToolChoice(id=t.id, label=t.label, icon=t.icon, placeholder_override=t.placeholder)
-        for t in tools
+        Prompt(
+            label=translate(tool.label, language, tool.translations),
+            prompt=translate(tool.prompt, language, tool.translations),
+            icon=tool.icon,
+        )
+        for tool in tools
+    )
+
+
+def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoice, ...]:
+    return tuple(
+        ToolChoice(
+            id=tool.id,
+            label=translate(tool.label, language, tool.translations),
+            icon=tool.icon,
+            placeholder_override=translate(tool.placeholder, language, tool.translations),
+        )
+        for tool in tools
     )
 
 
@@ -151,12 +192,24 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     return tuple(ModelChoice(id=m, label=m, default=m == offered[0]) for m in offered)
 
 
-async def user_key(authenticator: Authenticator, request: Request) -> str | None:
+async def known_user(authenticator: Authenticator, request: Request) -> User | None:
     try:
-        user = await authenticator.authenticate(request)
+        return await authenticator.authenticate(request)
     except Unauthenticated:
         return None
+
+
+def user_key(user: User) -> str:
     return hashlib.sha256(user.id.encode()).hexdigest()[:16]
+
+
+def account_of(user: User, pages: SignInPages, request: Request) -> Account:
+    return Account(
+        name=user.name or "",
+        manage=pages.account,
+        sign_out=pages.sign_out,
+        form_token=pages.form_token(request),
+    )
 
 
 class RevalidatedFiles(StaticFiles):

@@ -26,7 +26,17 @@ export interface PageConfig {
   scriptUrl: string;
   auth: string;
   user: string | null;
+  account: Account | null;
+  signIn: string | null;
   demo: boolean;
+}
+
+/** Whoever is signed in, and where the site lets them look after that. */
+export interface Account {
+  name: string;
+  manage: string | null;
+  signOut: string;
+  formToken: string;
 }
 
 export interface Api {

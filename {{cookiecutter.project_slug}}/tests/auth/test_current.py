@@ -25,6 +25,7 @@ class HeaderAuth:
     """The smallest style: it believes a header, as none of the real ones may."""
 
     name = "header"
+    pages = None
 
     def __init__(self, settings: Settings, database: Database) -> None:
         pass

@@ -1,7 +1,6 @@
 """What users set off in widgets: admitted, carried out once begun, and stored."""
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -37,7 +36,7 @@ async def pin(turn: RunContextWrapper[TurnContext]) -> str:
     return "Pinned."
 
 
-begun = asyncio.Event()
+begun, goes_on = asyncio.Event(), asyncio.Event()
 
 
 async def write(press: WidgetAction) -> Shown:
@@ -48,7 +47,7 @@ async def write(press: WidgetAction) -> Shown:
         raise RuntimeError("a secret detail")
     if words == "slow":
         begun.set()
-        await asyncio.sleep(0.5)
+        await goes_on.wait()
     return Shown(board(f"{words} by {press.user_id}"), f"A card: {words}")
 
 
@@ -66,6 +65,7 @@ BOARD = AgentTool(
 @pytest.fixture(autouse=True)
 def _board(monkeypatch: pytest.MonkeyPatch) -> None:
     begun.clear()
+    goes_on.clear()
     monkeypatch.setattr(tools, "TOOLS", (ECHO, BOARD))
 
 
@@ -189,15 +189,18 @@ async def test_an_action_that_fails_says_nothing_of_the_inside(with_model: Scrip
     assert await stored(visitor, widget["thread_id"]) == "blank"
 
 
-async def test_what_has_begun_is_carried_through_though_nobody_listens(
+async def test_what_has_begun_is_carried_through_though_it_is_stopped(
     with_model: Scripted,
 ) -> None:
     visitor, _, widget = await pinned(with_model)
-    params = widget | {"action": writing("slow")}
-    async with aclosing(visitor.listen(STREAMING, **params)) as events:
-        async for _ in events:
-            await asyncio.wait_for(begun.wait(), 5)
-            break
+    body = {"type": STREAMING, "params": widget | {"action": writing("slow")}}
+    async with visitor.client.stream("POST", "/chatkit", json=body) as response:
+        await asyncio.wait_for(begun.wait(), 5)
+        run_id = response.headers["x-run-id"]
+        assert (await visitor.client.post(f"/chatkit/runs/{run_id}/stop")).status_code == 204
+        await response.aread()
+    assert await stored(visitor, widget["thread_id"]) == "blank"
+    goes_on.set()
 
     for _ in range(100):
         if await stored(visitor, widget["thread_id"]) == f"slow by {visitor.user_id}":
@@ -213,5 +216,6 @@ async def test_two_at_once_in_one_thread_wait_for_each_other(with_model: Scripte
 
     second = await visitor.send(STREAMING, **widget, action=writing("milk"))
 
+    goes_on.set()
     assert second.status_code == 409
     assert (await first).status_code == 200

@@ -24,6 +24,7 @@ from app.agent.actions import ActionHandler
 from app.agent.context import TurnContext
 from app.agent.services import ToolRefusal, ToolService, ToolServices
 from app.chat.text import storable
+from app.locales import Translations
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class AgentTool:
     the user's words into the call that the demo model makes, or None when they ask for nothing;
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
+    `translations` are of all its texts, by language and English text.
     `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
     makes what turns that into items of the conversation. `service` makes what the tool keeps open;
     its functions find it with `turn.context.services.get(kind)`.
@@ -73,6 +75,7 @@ class AgentTool:
     placeholder: str
     prompt: str
     titles: Mapping[str, str] = field(default_factory=dict)
+    translations: Translations = field(default_factory=dict)
     demo: Callable[[str], DemoCall | None] = no_demo
     demo_default: DemoCall | None = None
     demo_reply: str | None = None

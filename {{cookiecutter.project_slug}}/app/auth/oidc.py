@@ -1,0 +1,196 @@
+"""Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
+
+import logging
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.auth.base import SignInPages, User
+from app.auth.cookies import drop_cookie, set_cookie
+from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.openid import (
+    Attempt,
+    NotSetUp,
+    OidcSettings,
+    Provider,
+    ProviderAway,
+    SignInFailed,
+    configured_provider,
+    name_of,
+    user_id,
+)
+from app.auth.sessions import COOKIE, Sessions
+from app.config import Settings
+from app.db import Database
+
+SIGN_IN = "/sign-in"
+CALLBACK = "/sign-in/callback"
+SIGN_OUT = "/sign-out"
+SIGNED_OUT = "/signed-out"
+
+ATTEMPT_SECONDS = 600
+
+HEADERS = {"Cache-Control": "no-store"}
+
+logger = logging.getLogger(__name__)
+
+
+class OidcAuth:
+    name = "oidc"
+
+    def __init__(
+        self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
+    ) -> None:
+        self._sessions = Sessions(database)
+        oidc = oidc_settings or OidcSettings()
+        self.pages: SignInPages | None = OidcPages(settings, oidc, self._sessions)
+
+    async def authenticate(self, request: Request) -> User:
+        session = await self._sessions.authenticate(request)
+        return User(session.user_id, session.name)
+
+    def visit(self, request: Request, response: Response) -> None:
+        pass
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return await self._sessions.sample_credentials(user_id)
+
+    async def close(self) -> None:
+        pass
+
+
+class OidcPages:
+    """The routes that a browser is sent through."""
+
+    sign_in = SIGN_IN
+    sign_out = SIGN_OUT
+    account: str | None = None
+
+    def __init__(self, settings: Settings, oidc: OidcSettings, sessions: Sessions) -> None:
+        self._provider = configured_provider(oidc)
+        self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
+        self._sessions = sessions
+        self._forms = FormTokens(settings, COOKIE)
+        self.router = APIRouter(include_in_schema=False)
+        self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
+        self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
+        self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
+        self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
+
+    def form_token(self, request: Request) -> str:
+        return self._forms.token(self._forms.secret(request))
+
+    async def _begin(self, request: Request) -> Response:
+        attempt = Attempt.new(return_path(request.query_params.get("next")))
+        try:
+            provider = self._configured()
+            url = await provider.authorization_url(attempt, self._at(request, CALLBACK))
+        except NotSetUp:
+            return self._not_set_up(request)
+        except ProviderAway as error:
+            return _away(error)
+        response = RedirectResponse(url, 303, headers=HEADERS)
+        set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
+        return response
+
+    async def _finish(self, request: Request) -> Response:
+        try:
+            attempt = Attempt.of(request)
+            claims = await self._claims(request, attempt)
+        except NotSetUp:
+            return self._not_set_up(request)
+        except ProviderAway as error:
+            return _away(error)
+        except SignInFailed as error:
+            # `%r`, since it may quote what anybody can send.
+            logger.warning("sign-in failed: %r", str(error))
+            return _page(400, "You are not signed in", "That did not work. Please try again.")
+        response = RedirectResponse(attempt.return_to, 303, headers=HEADERS)
+        drop_cookie(request, response, attempt.cookie)
+        await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        return response
+
+    async def _claims(self, request: Request, attempt: Attempt) -> dict[str, Any]:
+        provider = self._configured()
+        answer = request.query_params
+        if "error" in answer:
+            raise SignInFailed(f"the provider says {answer['error']}")
+        # RFC 9207: a provider may say who it is.
+        if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
+            raise SignInFailed("another provider answered")
+        return await provider.claims(attempt, self._at(request, CALLBACK), answer.get("code", ""))
+
+    async def _sign_out(self, request: Request) -> Response:
+        self._forms.check(request, (await read_form(request)).get("form_token", ""))
+        here = self._at(request, SIGNED_OUT)
+        url = await self._provider.sign_out_url(here) if self._provider else None
+        # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
+        response = _signed_out(on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, HEADERS)
+        await self._sessions.end(request, response)
+        return response
+
+    async def _show_signed_out(self) -> Response:
+        return _signed_out()
+
+    def _configured(self) -> Provider:
+        if self._provider is None:
+            raise NotSetUp
+        return self._provider
+
+    def _at(self, request: Request, path: str) -> str:
+        """The address of a page here, as the browser sees it."""
+        return f"{self._public_url or str(request.base_url).rstrip('/')}{path}"
+
+    def _not_set_up(self, request: Request) -> Response:
+        return _page(
+            503,
+            "Nobody can sign in yet",
+            "Register this application at your OpenID provider, with the redirect address "
+            f"{self._at(request, CALLBACK)}, then set OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and "
+            "OIDC_CLIENT_SECRET in .env and restart. README.md says more.",
+        )
+
+
+def _signed_out(on_to: str | None = None) -> Response:
+    return _page(200, "You are signed out", "See you again.", on_to)
+
+
+def _away(error: ProviderAway) -> Response:
+    logger.warning("the OpenID provider is away: %s", error)
+    text = "The sign-in service does not answer. Please try again in a moment."
+    page = _page(503, "Sign-in is not available", text)
+    page.headers["Retry-After"] = "5"
+    return page
+
+
+def _page(status: int, title: str, text: str, on_to: str | None = None) -> Response:
+    """A page that says something, and goes on by itself where `on_to` is given."""
+    refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
+    html = PAGE.format(title=escape(title), text=escape(text), sign_in=SIGN_IN, refresh=refresh)
+    return HTMLResponse(html, status, HEADERS)
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    {refresh}
+    <title>{title}</title>
+    <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+    <link rel="stylesheet" href="/static/theme.css">
+    <link rel="stylesheet" href="/static/page.css">
+  </head>
+  <body>
+    <main>
+      <section id="problem">
+        <h2>{title}</h2>
+        <p>{text}</p>
+        <p><a href="{sign_in}">Sign in</a></p>
+      </section>
+    </main>
+  </body>
+</html>
+"""

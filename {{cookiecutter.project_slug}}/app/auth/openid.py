@@ -1,0 +1,226 @@
+"""What an OpenID provider is asked and says: the code flow with PKCE, through Authlib."""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from authlib.integrations.starlette_client import OAuth, OAuthError, StarletteOAuth2App
+from fastapi import Request
+from joserfc.errors import JoseError
+from pydantic import HttpUrl, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from app.auth.forms import return_path
+from app.config import EnvSettings
+from app.db import TABLE_PREFIX
+
+PROVIDER_SECONDS = 10.0
+LEEWAY_SECONDS = 30
+
+# Of a discovery document.
+NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+
+# A key that the provider publishes must not be a secret that signs, nor may nothing sign.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+
+logger = logging.getLogger(__name__)
+
+
+class OidcSettings(EnvSettings):
+    """With none of them nobody can sign in, and the page says so."""
+
+    model_config = SettingsConfigDict(env_prefix="OIDC_")
+
+    discovery_url: HttpUrl | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    scope: str = "openid profile email"
+    public_url: HttpUrl | None = None
+
+
+class SignInFailed(Exception):
+    """What the provider sent back does not sign anybody in; `str` is for the log."""
+
+
+class ProviderAway(Exception):
+    """The provider does not answer, or not what a provider answers."""
+
+
+class NotSetUp(Exception):
+    """There is no provider yet."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to sign in. Only its browser has the secret, in a cookie of its own.
+
+    What the provider gets to see is derived from it, so that nothing is kept here, and what comes
+    back belongs to this browser or to none.
+    """
+
+    secret: str
+    return_to: str
+
+    @classmethod
+    def new(cls, return_to: str) -> "Attempt":
+        return cls(secrets.token_urlsafe(32), return_to)
+
+    @classmethod
+    def of(cls, request: Request) -> "Attempt":
+        """The one that the provider answers to. Raises `SignInFailed`."""
+        state = request.query_params.get("state", "")
+        secret, _, wanted = request.cookies.get(_cookie(state), "").partition(".")
+        attempt = cls(secret, return_path(_decoded(wanted)))
+        if not secret or not hmac.compare_digest(attempt.state.encode(), state.encode()):
+            raise SignInFailed("this browser did not ask for it, or it took too long")
+        return attempt
+
+    @property
+    def cookie(self) -> str:
+        return _cookie(self.state)
+
+    @property
+    def state(self) -> str:
+        return self._derived("state")
+
+    @property
+    def nonce(self) -> str:
+        return self._derived("nonce")
+
+    @property
+    def code_verifier(self) -> str:
+        return self._derived("code verifier")
+
+    def __str__(self) -> str:
+        return f"{self.secret}.{_encoded(self.return_to.encode())}"
+
+    def _derived(self, purpose: str) -> str:
+        return _encoded(hmac.digest(self.secret.encode(), purpose.encode(), hashlib.sha256))
+
+
+class Provider:
+    """What Authlib knows of the provider, from its discovery document on, without its sessions."""
+
+    def __init__(self, settings: OidcSettings) -> None:
+        secret = settings.client_secret
+        oauth = OAuth()
+        oauth.register(
+            "oidc",
+            client_id=settings.client_id,
+            client_secret=secret.get_secret_value() if secret else None,
+            server_metadata_url=str(settings.discovery_url),
+            client_kwargs={
+                "scope": settings.scope,
+                "code_challenge_method": "S256",
+                "timeout": PROVIDER_SECONDS,
+                # A public client proves itself by PKCE alone.
+                **({} if secret else {"token_endpoint_auth_method": "none"}),
+            },
+        )
+        self._client: StarletteOAuth2App = oauth.oidc
+        self._client_id = settings.client_id
+
+    async def metadata(self) -> dict[str, Any]:
+        """Its discovery document. Raises `ProviderAway`."""
+        try:
+            metadata: dict[str, Any] = await self._client.load_server_metadata()
+            offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
+            metadata["id_token_signing_alg_values_supported"] = [
+                algorithm for algorithm in offered if algorithm in ALGORITHMS
+            ]
+            missing = [name for name in NEEDED if not isinstance(metadata.get(name), str)]
+        except Exception as error:
+            # Whatever another server does wrong, and whichever library notices.
+            raise ProviderAway(f"no discovery document: {error!r}") from error
+        if missing:
+            metadata.clear()  # to be asked for again
+            raise ProviderAway(f"the discovery document lacks {', '.join(missing)}")
+        return metadata
+
+    async def authorization_url(self, attempt: Attempt, callback: str) -> str:
+        await self.metadata()
+        made = await self._client.create_authorization_url(
+            callback,
+            state=attempt.state,
+            nonce=attempt.nonce,
+            code_verifier=attempt.code_verifier,
+        )
+        url: str = made["url"]
+        return url
+
+    async def claims(self, attempt: Attempt, callback: str, code: str) -> dict[str, Any]:
+        """Those of the ID token that the code is worth. Raises `SignInFailed`, `ProviderAway`."""
+        metadata = await self.metadata()
+        try:
+            token = await self._client.fetch_access_token(
+                redirect_uri=callback, code=code, code_verifier=attempt.code_verifier
+            )
+            claims = await self._client.parse_id_token(
+                token,
+                nonce=attempt.nonce,
+                claims_options={
+                    "iss": {"essential": True, "value": metadata["issuer"]},
+                    "aud": {"essential": True, "value": self._client_id},
+                },
+                leeway=LEEWAY_SECONDS,
+            )
+        except (OAuthError, JoseError) as error:
+            raise SignInFailed(repr(error)) from error
+        except Exception as error:
+            raise ProviderAway(repr(error)) from error
+        if not claims or not isinstance(claims["sub"], str) or not claims["sub"]:
+            raise SignInFailed("there is no ID token, or it names nobody")
+        return dict(claims)
+
+    async def sign_out_url(self, return_to: str) -> str | None:
+        """Where the provider ends its own session too, if it can."""
+        try:
+            endpoint = (await self.metadata()).get("end_session_endpoint")
+        except ProviderAway:
+            return None
+        if not isinstance(endpoint, str):
+            return None
+        query = {"client_id": self._client_id, "post_logout_redirect_uri": return_to}
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
+
+
+def configured_provider(settings: OidcSettings) -> Provider | None:
+    if settings.discovery_url is None and settings.client_id is None:
+        logger.warning("OIDC_DISCOVERY_URL and OIDC_CLIENT_ID are not set: nobody can sign in")
+        return None
+    if settings.discovery_url is None or settings.client_id is None:
+        raise ValueError("Set OIDC_DISCOVERY_URL and OIDC_CLIENT_ID, both or neither.")
+    return Provider(settings)
+
+
+def user_id(claims: dict[str, Any]) -> str:
+    """`sub` is unique at its issuer only, and may have any form."""
+    who = json.dumps([claims["iss"], claims["sub"]])
+    return f"oidc_{hashlib.sha256(who.encode()).hexdigest()}"
+
+
+def name_of(claims: dict[str, Any]) -> str | None:
+    names = (claims.get(claim) for claim in ("name", "preferred_username", "email"))
+    return next((n[:200] for n in names if isinstance(n, str) and n and n.isprintable()), None)
+
+
+def _cookie(state: str) -> str:
+    """A name for each attempt, so that several tabs do not get in one another's way."""
+    return f"{TABLE_PREFIX}sign_in_{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return None

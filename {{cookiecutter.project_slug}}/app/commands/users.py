@@ -1,0 +1,183 @@
+"""`python -m app users`: accounts, for the operator.
+
+In the image, which has no `app/dev`: `python -m app.commands.users add NAME`.
+"""
+
+import argparse
+import asyncio
+import getpass
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.stores.accounts import AccountStore
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
+    users = commands.add_parser("users", help="the accounts that people sign in with")
+    add_actions(users)
+    return users
+
+
+def add_actions(users: argparse.ArgumentParser) -> None:
+    actions = users.add_subparsers(dest="action", required=True, metavar="action")
+    for action, what in (
+        ("add", "make an account, also while sign-up is closed"),
+        ("reset", "set another password and sign it out everywhere"),
+    ):
+        one = actions.add_parser(action, help=what)
+        one.add_argument("name")
+        how = one.add_mutually_exclusive_group()
+        how.add_argument("--generate", action="store_true", help="make a password up, print it")
+        how.add_argument("--stdin", action="store_true", help="read it from standard input")
+    actions.add_parser("list", help="every account")
+    for action, what in (
+        ("disable", "sign it out everywhere and let it in no more"),
+        ("enable", "let it in again"),
+        ("delete", "delete it and everything that is its user's"),
+    ):
+        one = actions.add_parser(action, help=what)
+        one.add_argument("name")
+        if action == "delete":
+            one.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
+    from app.db import DatabaseAway
+    from app.errors import AppError
+
+    if options.action == "delete" and not (options.yes or _is_sure(options.name)):
+        print("Nothing was deleted.")
+        return 1
+    try:
+        return _with_accounts(lambda accounts: _ACTIONS[options.action](accounts, options))
+    except AppError as error:
+        print(error.message)
+    except DatabaseAway as error:
+        print(error)
+    return 1
+
+
+async def _add(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    from app.auth.accounts import checked_name
+
+    name = checked_name(options.name)
+    password, hashed = await _new_password(options, name)
+    if not await accounts.add(name, hashed):
+        print(f"There is an account {name} already.")
+        return 1
+    print(f"{name} can sign in.")
+    if options.generate:
+        print(f"Password: {password}")
+    return 0
+
+
+async def _reset(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    password, hashed = await _new_password(options, options.name)
+    is_done = await accounts.reset(_user_id(options), hashed)
+    if is_done and options.generate:
+        print(f"Password: {password}")
+    return _report(is_done, options, "signed out, and signs in with the new password")
+
+
+async def _list(accounts: "AccountStore", _options: argparse.Namespace) -> int:
+    for account in await accounts.all():
+        state = "disabled" if account.disabled_at else "active"
+        print(f"{account.created_at:%Y-%m-%d}  {state:<8}  {account.user_id}  {account.name}")
+    return 0
+
+
+async def _disable(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    return _report(await accounts.disable(_user_id(options)), options, "disabled and signed out")
+
+
+async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    return _report(await accounts.enable(_user_id(options)), options, "enabled")
+
+
+async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    return _report(await accounts.delete(_user_id(options)), options, "deleted")
+
+
+_ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int]]] = {
+    "add": _add,
+    "reset": _reset,
+    "list": _list,
+    "disable": _disable,
+    "enable": _enable,
+    "delete": _delete,
+}
+
+
+def _with_accounts(act: Callable[["AccountStore"], Awaitable[int]]) -> int:
+    from app.config import Settings
+    from app.db import Database
+    from app.stores.accounts import AccountStore
+
+    settings = Settings()
+
+    async def connect_and_act(url: str) -> int:
+        database = Database.from_settings(settings, url)
+        try:
+            return await act(AccountStore(database))
+        finally:
+            await database.dispose()
+
+    with _database_url(settings) as url:
+        return asyncio.run(connect_and_act(url))
+
+
+@contextmanager
+def _database_url(settings: Any) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    # Only here: what serves development is not installed where the application is deployed.
+    from app.dev.database import running_database
+
+    with running_database(settings) as url:
+        yield url
+
+
+async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:
+    """One that is good enough, and its hash. Raises InvalidRequest."""
+    from app.auth.accounts import Hasher, check_password
+
+    password = _read_password(options)
+    check_password(password, name)
+    return password, await Hasher().hash(password)
+
+
+def _read_password(options: argparse.Namespace) -> str:
+    """Never from the command line, which other users of the machine can see."""
+    if options.generate:
+        return secrets.token_urlsafe(12)
+    if options.stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return getpass.getpass("Password: ")
+
+
+def _user_id(options: argparse.Namespace) -> str:
+    from app.auth.accounts import normal_name
+    from app.stores.accounts import user_id_of
+
+    return user_id_of(normal_name(options.name))
+
+
+def _report(is_done: bool, options: argparse.Namespace, what: str) -> int:
+    print(f"{options.name} is {what}." if is_done else f"There is no account {options.name}.")
+    return 0 if is_done else 1
+
+
+def _is_sure(name: str) -> bool:
+    answer = input(f"Delete {name}, with all conversations? [y/N] ")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m app.commands.users")
+    add_actions(parser)
+    sys.exit(run(parser.parse_args()))

@@ -1,0 +1,163 @@
+"""`python -m app users`."""
+
+import asyncio
+import io
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from app import __main__ as cli
+from app.auth.accounts import Accounts
+from app.auth.sessions import Sessions
+from app.db import Database
+from app.stores.accounts import user_id_of
+
+PASSWORD = "correct horse staples"  # noqa: S105
+ADDRESS = "192.0.2.1"
+
+T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True)
+def _database(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"bert-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def users(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def users(*arguments: str) -> tuple[int, str]:
+        code = cli.main(["users", *arguments])
+        return code, capsys.readouterr().out
+
+    return users
+
+
+Users = Callable[..., tuple[int, str]]
+
+
+def with_database(url: str, act: Callable[[Database], Awaitable[T]]) -> T:
+    async def connect_and_act() -> T:
+        database = Database(url)
+        try:
+            return await act(database)
+        finally:
+            await database.dispose()
+
+    return asyncio.run(connect_and_act())
+
+
+def sign_in(url: str, name: str, password: str) -> bool:
+    async def try_it(database: Database) -> bool:
+        try:
+            await Accounts(database).sign_in(name, password, ADDRESS)
+        except Exception:
+            return False
+        return True
+
+    return with_database(url, try_it)
+
+
+def test_an_account_is_added_with_the_password_on_stdin(
+    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert users("add", name.upper(), "--stdin") == (0, f"{name} can sign in.\n")
+    assert sign_in(database_url, name, PASSWORD)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert users("add", name, "--stdin") == (1, f"There is an account {name} already.\n")
+
+
+def test_a_password_is_asked_for(
+    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda _question: PASSWORD)
+    assert users("add", name)[0] == 0
+    assert sign_in(database_url, name, PASSWORD)
+
+
+def test_a_password_is_made_up_and_told(users: Users, database_url: str, name: str) -> None:
+    code, said = users("add", name, "--generate")
+    assert code == 0
+    found = re.search(r"Password: (\S{12,})", said)
+    assert found
+    assert sign_in(database_url, name, found[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "password", "why"),
+    [("a", PASSWORD, "A name has"), ("berta", "short", "A password has")],
+)
+def test_what_the_page_would_refuse_is_refused(
+    users: Users, monkeypatch: pytest.MonkeyPatch, given: str, password: str, why: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+    code, said = users("add", given, "--stdin")
+    assert code == 1
+    assert said.startswith(why)
+
+
+def test_the_list_says_who_there_is(users: Users, name: str) -> None:
+    users("add", name, "--generate")
+    line = next(line for line in users("list")[1].splitlines() if name in line)
+    assert line.split()[1:] == ["active", user_id_of(name), name]
+    users("disable", name)
+    line = next(line for line in users("list")[1].splitlines() if name in line)
+    assert line.split()[1] == "disabled"
+
+
+def test_disabling_signs_out_and_enabling_lets_in_again(
+    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
+) -> None:
+    async def has_session(database: Database) -> bool:
+        session = await Sessions(database).store.find(ticket.user_id, ticket.session_id)
+        return session is not None
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    users("add", name, "--stdin")
+    ticket = with_database(
+        database_url, lambda database: Accounts(database).sign_in(name, PASSWORD, ADDRESS)
+    )
+    assert with_database(database_url, has_session)
+    assert users("disable", name.upper())[0] == 0
+    assert not with_database(database_url, has_session)
+    assert not sign_in(database_url, name, PASSWORD)
+    assert users("enable", name)[0] == 0
+    assert sign_in(database_url, name, PASSWORD)
+
+
+def test_a_forgotten_password_is_replaced(
+    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
+) -> None:
+    users("add", name, "--generate")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    assert users("reset", name, "--stdin")[0] == 0
+    assert sign_in(database_url, name, PASSWORD)
+    said = users("reset", name, "--generate")[1]
+    assert not sign_in(database_url, name, PASSWORD)
+    assert sign_in(database_url, name, said.split()[1])
+
+
+@pytest.mark.parametrize(("answer", "is_deleted"), [("y", True), ("", False)])
+def test_deleting_asks(
+    users: Users, monkeypatch: pytest.MonkeyPatch, name: str, answer: str, is_deleted: bool
+) -> None:
+    users("add", name, "--generate")
+    monkeypatch.setattr("builtins.input", lambda _question: answer)
+    assert users("delete", name)[0] == (0 if is_deleted else 1)
+    assert (name in users("list")[1]) is not is_deleted
+
+
+@pytest.mark.parametrize(
+    "action", [("disable",), ("enable",), ("delete", "--yes"), ("reset", "--generate")]
+)
+def test_nobody_is_not_there(users: Users, name: str, action: tuple[str, ...]) -> None:
+    verb, *flags = action
+    assert users(verb, name, *flags) == (1, f"There is no account {name}.\n")
