@@ -20,6 +20,7 @@ from agents.items import ToolCallItem
 from chatkit.types import (
     CustomTask,
     DurationSummary,
+    FileTask,
     HiddenContextItem,
     SearchTask,
     Task,
@@ -131,15 +132,15 @@ class Progress:
         text = _result(output)
         title, icon = _describe(call.name, self._locale)
         failed = text.startswith(TOOL_FAILED)
-        await self._update(
-            call.call_id,
-            CustomTask(
-                title=title,
-                icon="info" if failed else icon,
-                content="This did not work." if failed else None,
-                status_indicator="complete",
-            ),
+        task: Task = CustomTask(
+            title=title,
+            icon="info" if failed else icon,
+            content="This did not work." if failed else None,
+            status_indicator="complete",
         )
+        if found := self._turn.take_found():
+            task = FileTask(title=title, sources=found, status_indicator="complete")
+        await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
 
     async def _show_widgets(self) -> None:
@@ -266,9 +267,10 @@ def _valid(arguments: str) -> str:
 def _describe(function: str, locale: str) -> tuple[str, Any]:
     """The task's title and icon for one of the tools' functions."""
     for tool in agent_tools.TOOLS:
-        if any(offered.name == function for offered in tool.functions):
+        if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
-            title = titles.get(function, f"Using {tool.label}")
+            name = function.removeprefix(tool.prefix or "").replace("__", ": ")
+            title = titles.get(function, f"Using {name if tool.prefix else tool.label}")
             return translate(title, locale, tool.translations), tool.icon
     return f"Using {function}", "sparkle"
 

@@ -47,7 +47,7 @@ from app.chat.page_context import with_page_context
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
-from app.chat.sources import with_sources_section
+from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
 from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
@@ -206,7 +206,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         choice = self._choice(message, history)
         model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
-            build_agent(self._settings, model, choice),
+            build_agent(self._settings, model, choice, self._services),
             with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
@@ -249,6 +249,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self, turn: TurnContext, progress: Progress, converter: ResponseStreamConverter
     ) -> AsyncIterator[ThreadStreamEvent]:
         events = mint_ids(_said(turn, progress, converter), turn.generate_id)
+        events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events)
         async for event in events:
