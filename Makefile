@@ -5,6 +5,7 @@
 # make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on
 # make soak   a thousand turns while workers, database and clients are killed, on a project with the
 #             default answers; ARGS="--turns 200 --seed 7" and ANSWERS pass on
+# make screenshots   takes the README's pictures anew; needs Chromium
 #
 # Nothing is installed outside this folder, and no interpreter is ever downloaded.
 
@@ -20,7 +21,7 @@ FOUND := $(shell uv --version >/dev/null 2>&1 && command -v uv)
 export UV := $(or $(FOUND),$(CURDIR)/.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test matrix bench lint
+.PHONY: demo test matrix bench screenshots lint
 
 demo: $(TOOLS)
 	@for project in build/demo/*/; do \
@@ -51,6 +52,9 @@ soak: $(TOOLS)
 	@.venv/bin/cookiecutter build/soak/template --no-input --output-dir build/soak \
 	  project_slug=project setup=skip $(ANSWERS)
 	cd build/soak/project && ../../../.venv/bin/python -m tests.soak $(ARGS)
+
+screenshots: $(TOOLS)
+	.venv/bin/python tests/screenshots.py
 
 lint: $(TOOLS)
 	.venv/bin/ruff check .

@@ -7,10 +7,11 @@ that cannot prove.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from chromium import ChatPage, Visitor, launched, message, website
-from conftest import BakedProject, generate
+from conftest import BakedProject, generate, npm_install
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application
 
@@ -26,7 +27,8 @@ SETTINGS = {
 }
 
 Serve = Callable[..., Application]
-Visit = Callable[[Application], Visitor]
+Visit = Callable[..., Visitor]
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +78,8 @@ def visit(browser: Browser) -> Iterator[Visit]:
     """Somebody new at an application. Whatever their console complained of fails the test."""
     visitors = []
 
-    def visit(application: Application) -> Visitor:
-        context = browser.new_context(base_url=application.url, locale="en-US")
+    def visit(application: Application, locale: str = "en-US") -> Visitor:
+        context = browser.new_context(base_url=application.url, locale=locale)
         visitors.append(Visitor(context))
         return visitors[-1]
 
@@ -383,6 +385,22 @@ def test_a_page_that_does_not_work_says_so_in_the_servers_log(
     assert "in a page: problem notReady session=session-" in server.log
 
 
+def test_page_chat_and_server_speak_the_browsers_language(
+    visit: Visit, server: Application
+) -> None:
+    chat = visit(server, locale="de-AT").tab().open()
+
+    expect(chat.page.get_by_role("heading", name="Hallo! Wie kann ich helfen?")).to_be_visible()
+    expect(chat.composer).to_have_attribute("placeholder", "Nachricht an Assistant")
+    chat.say("Merke dir: Unser Start ist am Freitag")
+    tasks = chat.workflows.locator("li[data-status=complete]")
+    expect(tasks).to_have_text(["Anfrage wird gelesen", "Notiz wird gespeichert"])
+
+    chat.send("x" * 20_001)
+    expect(chat.notice).to_have_text("Eine Nachricht hat höchstens 20000 Zeichen.")
+    chat.expect_complaint("413")
+
+
 def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
     first, second = visitor.tab().open(), visitor.tab().open()
     first.say("one")
@@ -563,3 +581,76 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     expect(chat.problem).to_contain_text("The database does not answer")
     chat.expect_complaint("503")
     server.stop()
+
+
+# --- For everybody ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return (npm_install("browser") / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 380])
+def test_the_page_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, width: int) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    chat.page.set_viewport_size({"width": width, "height": 800})
+    chat.open()
+
+    assert violations(chat, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_refusal_is_accessible(chat: ChatPage, axe: str, scheme: Scheme) -> None:
+    chat.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    chat.open()
+    chat.send("x" * 20_001)
+    expect(chat.notice).not_to_be_empty()
+
+    assert violations(chat, axe) == []
+    chat.expect_complaint("413")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "problem",
+    ["scriptBlocked", "notDefined", "notReady", "backendDown", "databaseDown", "unauthenticated"],
+)
+def test_a_problem_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, problem: str) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    chat.open()
+    chat.page.evaluate(
+        """async (problem) => {
+            const { Diagnostics } = await import("/static/js/diagnostics.js");
+            const find = (selector) => document.querySelector(selector);
+            delete document.body.dataset.chat;
+            new Diagnostics(find("#problem"), find("#chatkit-script")).show(problem);
+        }""",
+        problem,
+    )
+    expect(chat.problem).to_be_visible()
+
+    assert violations(chat, axe) == []
+
+
+def test_the_keyboard_reaches_everything_in_order(chat: ChatPage) -> None:
+    chat.open()
+    for name in ("Dark colours", "History", "New chat"):
+        chat.page.keyboard.press("Tab")
+        expect(chat.button(name)).to_be_focused()
+    chat.page.keyboard.press("Shift+Tab")
+    chat.page.keyboard.press("Shift+Tab")
+    chat.page.keyboard.press("Enter")
+    expect(chat.button("Dark colours")).to_have_attribute("aria-pressed", "true")
+
+
+def violations(chat: ChatPage, axe: str) -> list[str]:
+    """What axe-core finds on the page, the element apart: what is in there is not ours."""
+    chat.page.evaluate(axe)
+    found = chat.page.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
+    return [
+        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]

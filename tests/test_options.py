@@ -21,6 +21,7 @@ DEPENDENCIES = {
     "proxy": {"pyjwt[crypto]"},
     "sql": {"sqlglot"},
     "email": {"aiosmtplib"},
+    "knowledge": {"beautifulsoup4", "pypdf", "python-docx"},
     "documents": {"beautifulsoup4", "pypdf", "python-docx"},
     "local": {"puremagic", "python-multipart"},
     "s3": {"aiobotocore"},
@@ -30,6 +31,8 @@ DEPENDENCIES = {
 # Words that only a chosen option may leave in a project, wherever they stand.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
+    "knowledge": r"[./ ]knowledge\b(?!\.$)|Knowledge[A-Z]|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
+    "mcp": r"\b[Mm]cp\b|\bMCP|\bmcp_|Mcp[A-Z]",
     "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
@@ -49,6 +52,8 @@ TRACES = {
 
 WITHOUT = {
     "notes": {"agent_tools": "web_search"},
+    "knowledge": {"agent_tools": "notes"},
+    "mcp": {"agent_tools": "notes"},
     "sql": {"agent_tools": "notes"},
     "web_search": {"agent_tools": "notes"},
     "chart": {"agent_tools": "notes"},

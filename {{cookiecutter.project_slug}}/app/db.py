@@ -26,6 +26,10 @@ VERSION_TABLE = f"{TABLE_PREFIX}alembic_version"
 # In place of an owner, for what looks after the rows of all of them.
 EVERYBODY = None
 
+# Who owns the rows that belong to the project itself, and are read in answer to anybody. Nobody can
+# sign in as this.
+PROJECT = "project:"
+
 # What row-level security looks at: in whose name a transaction runs.
 OWNER_SETTING = f"{TABLE_PREFIX}app.owner"
 EVERYBODY_SETTING = f"{TABLE_PREFIX}app.everybody"

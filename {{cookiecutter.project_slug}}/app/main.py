@@ -90,7 +90,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings, database, store, models, services, actions, attachments, dictation
     )
 
-    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers(settings))
+    headers = security_headers(settings, connect=attachments.upload_origins())
+    app.add_middleware(SecurityHeadersMiddleware, headers=headers)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)

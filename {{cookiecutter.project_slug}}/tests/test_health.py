@@ -26,7 +26,7 @@ async def test_not_ready_without_a_database(settings: Settings) -> None:
     nowhere = settings.model_copy(
         update={"database_url": "postgresql+asyncpg://nobody:secret@127.0.0.1:1/none"}
     )
-    async with serving(create_app(nowhere)) as url, visiting(url, nowhere) as visitor:
+    async with serving(create_app(nowhere)) as url, visiting(url, settings) as visitor:
         assert (await visitor.client.get("/healthz")).status_code == 200
         for response in (await visitor.client.get("/readyz"), await visitor.send("threads.list")):
             assert response.status_code == 503

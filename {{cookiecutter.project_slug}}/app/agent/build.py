@@ -15,10 +15,12 @@ from chatkit.agents import ResponseStreamConverter
 
 from app.agent import tools
 from app.agent.context import TurnContext
+from app.agent.services import ToolServices
 from app.agent.tools.base import AgentTool
 from app.config import Settings
 
 INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="utf-8")
+NO_SERVICES = ToolServices(())
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,24 @@ def build_converter(
     return next(made, ResponseStreamConverter())
 
 
-def build_agent(settings: Settings, model: Model, choice: Choice) -> Agent[TurnContext]:
+def build_agent(
+    settings: Settings, model: Model, choice: Choice, services: ToolServices = NO_SERVICES
+) -> Agent[TurnContext]:
     chosen = usable_now(settings, choice)
     include = [field for tool in chosen for field in tool.response_include]
+    functions = [
+        function for tool in chosen for function in (*tool.functions, *tool.discover(services))
+    ]
     return Agent[TurnContext](
         name="Assistant",
         instructions=INSTRUCTIONS,
         model=model,
         model_settings=ModelSettings(
             # The chosen tool's functions are the only ones on offer, so any of them will do.
-            tool_choice="required" if choice.tool else None,
+            tool_choice="required" if choice.tool and functions else None,
             response_include=list(include) or None,
         ),
-        tools=[function for tool in chosen for function in tool.functions],
+        tools=list(functions),
         tool_use_behavior=_wait_for_the_page,
     )
 

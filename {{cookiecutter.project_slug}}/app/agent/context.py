@@ -1,11 +1,12 @@
 """What a tool can reach while a turn runs."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext, ClientToolCall
-from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
+from chatkit.types import FileSource, ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
 from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
@@ -28,6 +29,8 @@ class TurnContext(AgentContext[RequestContext]):
     attachments: Attachments
 
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
+    _found: list[FileSource] = PrivateAttr(default_factory=list)
+    _cited: dict[str, FileSource] = PrivateAttr(default_factory=dict)
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
     _asked: str | None = PrivateAttr(default=None)
 
@@ -38,6 +41,22 @@ class TurnContext(AgentContext[RequestContext]):
     @property
     def delivery(self) -> "Delivery":
         return self._delivery
+
+    @property
+    def cited(self) -> Mapping[str, FileSource]:
+        """The sources that tools found in this turn, by the marks with which answers cite them."""
+        return self._cited
+
+    def cite(self, mark: str, source: FileSource) -> None:
+        """A tool found this: its task shows the source, and where the answer has the mark, so does
+        the answer."""
+        self._found.append(source)
+        self._cited[mark] = source
+
+    def take_found(self) -> list[FileSource]:
+        """The different sources that tools found since the last take."""
+        found, self._found = self._found, []
+        return list({(source.filename): source for source in found}.values())
 
     def show(self, widget: WidgetRoot, text: str, item_id: str | None = None) -> WidgetItem:
         """Show a widget below the tasks, as soon as the calls that are being made have answered.

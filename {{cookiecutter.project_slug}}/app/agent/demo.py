@@ -143,11 +143,7 @@ def _tool_results(input: str | list[TResponseInputItem]) -> list[str]:
 
 def _offered(tools: list[Tool]) -> list[AgentTool]:
     names = {tool.name for tool in tools}
-    return [
-        tool
-        for tool in agent_tools.TOOLS
-        if any(function.name in names for function in tool.functions)
-    ]
+    return [tool for tool in agent_tools.TOOLS if any(tool.owns(name) for name in names)]
 
 
 def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoCall | None:

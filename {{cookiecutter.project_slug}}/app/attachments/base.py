@@ -39,6 +39,10 @@ class Attachments(AttachmentStore[RequestContext]):
         """What ChatKit's options need to be told, by section."""
         return {}
 
+    def upload_origins(self) -> tuple[str, ...]:
+        """Where else the page sends files, as a Content-Security-Policy names it."""
+        return ()
+
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
         return new_id("attachment")
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -70,6 +71,18 @@ class S3Attachments(FileAttachments):
 
     def page_options(self) -> dict[str, dict[str, Any]]:
         return super().page_options() if self._s3.bucket else {}
+
+    def upload_origins(self) -> tuple[str, ...]:
+        """Where a bucket is addressed: by its path, or by its name before the host."""
+        settings = self._s3
+        if not settings.bucket:
+            return ()
+        endpoint = settings.public_endpoint_url or settings.endpoint_url
+        amazon = (f"https://s3.{settings.region}.amazonaws.com", "https://s3.amazonaws.com")
+        urls = [urlsplit(url) for url in ((endpoint,) if endpoint else amazon)]
+        by_path = tuple(f"{url.scheme}://{url.netloc}/{settings.bucket}/" for url in urls)
+        by_name = tuple(f"{url.scheme}://{settings.bucket}.{url.netloc}" for url in urls)
+        return by_path if settings.path_style else by_path + by_name
 
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.auth.base import Authenticator, User
+from app.db import PROJECT
+from app.errors import Unauthenticated
 
 
 async def current_user(request: Request) -> User:
@@ -12,7 +14,10 @@ async def current_user(request: Request) -> User:
     that yields open until the last byte of a stream has left.
     """
     authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.authenticate(request)
+    user = await authenticator.authenticate(request)
+    if user.id == PROJECT:
+        raise Unauthenticated("Nobody can sign in as this.")
+    return user
 
 
 CurrentUser = Annotated[User, Depends(current_user)]

@@ -6,16 +6,17 @@ from chatkit.errors import BaseStreamError, CustomStreamError
 
 from app.agent.limits import TooManyToolCalls
 from app.errors import InvalidRequest
+from app.locales import ENGLISH, translate
 
 
-def friendly(error: Exception) -> BaseStreamError:
-    """The error to end the stream with."""
+def friendly(error: Exception, locale: str = ENGLISH) -> BaseStreamError:
+    """The error to end the stream with, in the user's language."""
     if isinstance(error, BaseStreamError):
         return error
     if isinstance(error, InvalidRequest):
-        return CustomStreamError(error.message, allow_retry=False)
+        return CustomStreamError(translate(error.message, locale), allow_retry=False)
     message, allow_retry = _explain(error)
-    return CustomStreamError(message, allow_retry=allow_retry)
+    return CustomStreamError(translate(message, locale), allow_retry=allow_retry)
 
 
 def _explain(error: Exception) -> tuple[str, bool]:

@@ -20,6 +20,7 @@ from agents.items import ToolCallItem
 from chatkit.types import (
     CustomTask,
     DurationSummary,
+    FileTask,
     HiddenContextItem,
     SearchTask,
     Task,
@@ -39,6 +40,7 @@ from app.agent.tools.base import TOOL_FAILED
 from app.chat.clock import now
 from app.chat.events import with_plain_annotation
 from app.chat.history import TOOL_CALL
+from app.locales import translate
 
 ANALYZING = "Analyzing request"
 MAX_STORED_RESULT = 20_000
@@ -49,6 +51,7 @@ class Progress:
 
     def __init__(self, turn: TurnContext, result: RunResultStreaming, model: HeardModel) -> None:
         self._turn = turn
+        self._locale = turn.request_context.locale
         self._result = result
         self._model = model
         self._tasks: dict[str, int] = {}
@@ -110,7 +113,7 @@ class Progress:
             return
         self._calls[call.call_id] = call
         self._unanswered.add(call.call_id)
-        title, icon = _describe(call.name)
+        title, icon = _describe(call.name, self._locale)
         await self._add(
             call.call_id, CustomTask(title=title, icon=icon, status_indicator="loading")
         )
@@ -127,17 +130,17 @@ class Progress:
 
     async def _finish(self, call: ResponseFunctionToolCall, output: ToolCallOutputItem) -> None:
         text = _result(output)
-        title, icon = _describe(call.name)
+        title, icon = _describe(call.name, self._locale)
         failed = text.startswith(TOOL_FAILED)
-        await self._update(
-            call.call_id,
-            CustomTask(
-                title=title,
-                icon="info" if failed else icon,
-                content="This did not work." if failed else None,
-                status_indicator="complete",
-            ),
+        task: Task = CustomTask(
+            title=title,
+            icon="info" if failed else icon,
+            content="This did not work." if failed else None,
+            status_indicator="complete",
         )
+        if found := self._turn.take_found():
+            task = FileTask(title=title, sources=found, status_indicator="complete")
+        await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))
 
     async def _show_widgets(self) -> None:
@@ -165,14 +168,15 @@ class Progress:
         )
 
     async def _search_started(self, call: ResponseFunctionWebSearch) -> None:
-        await self._add(call.id, SearchTask(title="Searching the web", status_indicator="loading"))
+        title = translate("Searching the web", self._locale)
+        await self._add(call.id, SearchTask(title=title, status_indicator="loading"))
 
     async def _search_finished(self, call: ResponseFunctionWebSearch) -> None:
         queries, sources = _searched(call)
         await self._update(
             call.id,
             SearchTask(
-                title="Searched the web",
+                title=translate("Searched the web", self._locale),
                 title_query=queries[0] if queries else None,
                 queries=queries,
                 sources=[URLSource(title=url, url=url) for url in sources],
@@ -215,6 +219,7 @@ class Progress:
 
 def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
     """The first event of a turn: something moves before the history is even read."""
+    title = translate(ANALYZING, turn.request_context.locale)
     turn.workflow_item = WorkflowItem(
         id=turn.generate_id("workflow"),
         thread_id=turn.thread.id,
@@ -222,7 +227,7 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
         workflow=Workflow(
             type="custom",
             expanded=True,
-            tasks=[CustomTask(title=ANALYZING, icon="search", status_indicator="loading")],
+            tasks=[CustomTask(title=title, icon="search", status_indicator="loading")],
         ),
     )
     return ThreadItemAddedEvent(item=turn.workflow_item)
@@ -259,12 +264,14 @@ def _valid(arguments: str) -> str:
     return arguments
 
 
-def _describe(function: str) -> tuple[str, Any]:
+def _describe(function: str, locale: str) -> tuple[str, Any]:
     """The task's title and icon for one of the tools' functions."""
     for tool in agent_tools.TOOLS:
-        if any(offered.name == function for offered in tool.functions):
+        if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
-            return titles.get(function, f"Using {tool.label}"), tool.icon
+            name = function.removeprefix(tool.prefix or "").replace("__", ": ")
+            title = titles.get(function, f"Using {name if tool.prefix else tool.label}")
+            return translate(title, locale, tool.translations), tool.icon
     return f"Using {function}", "sparkle"
 
 

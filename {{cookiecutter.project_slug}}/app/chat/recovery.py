@@ -30,6 +30,7 @@ from app.chat.run import WITH_MESSAGE, is_answer
 from app.chat.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from app.chat.store import upsert_items
 from app.db import Database, DatabaseAway
+from app.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +95,10 @@ class Recovery:
                 logger.warning("run %s was abandoned and is closed now", run.id)
 
 
-def interruption(thread_id: str) -> list[ThreadItem]:
+def interruption(thread_id: str, locale: str = ENGLISH) -> list[ThreadItem]:
     """What tells people and the model that an answer was cut off."""
-    task = CustomTask(title="This answer was interrupted. Please try again.", icon="info")
+    title = translate("This answer was interrupted. Please try again.", locale)
+    task = CustomTask(title=title, icon="info")
     return [
         TaskItem(id=new_id("task"), thread_id=thread_id, created_at=now(), task=task),
         SDKHiddenContextItem(

@@ -1,7 +1,7 @@
 """Runs in PostgreSQL: who may answer whom, how many at once, and what it came to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,18 +90,19 @@ class RunStore:
             self._refuse(row, run, new_thread=new_thread)
         raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
 
-    def beat(self, run: Run, *writes: CTE) -> Executable:
-        """The statement of a sign of life. `writes` happen along with it.
+    def beat(self, run: Run, writes: Callable[[CTE], Sequence[CTE]]) -> Executable:
+        """The statement of a sign of life: one row with `wish`, or none when it was given up.
 
-        It returns one row with `status` and `wish`, or none when the run is gone.
+        `writes` makes what happens along with it from that row.
         """
-        return (
+        beat = (
             update(RunRow)
-            .where(*_is(run))
+            .where(*_is(run), IS_RUNNING)
             .values(heartbeat_at=func.now())
-            .returning(RunRow.status, RunRow.wish)
-            .add_cte(*writes)
+            .returning(RunRow.id, RunRow.wish)
+            .cte("beat")
         )
+        return select(beat.c.wish).add_cte(*writes(beat))
 
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.

@@ -189,13 +189,13 @@ class Runs:
     async def _checkpoint(self, run: Run) -> None:
         """Store what has been said, give a sign of life, and hear what is wished."""
         async with run.writing:
-            writes = self._store.draft_writes(run)
+            statement = self._run_store.beat(run, partial(self._store.draft_writes, run))
             try:
-                rows = await self._database.fetch(run.user_id, self._run_store.beat(run, *writes))
+                rows = await self._database.fetch(run.user_id, statement)
             except IntegrityError:
                 run.cut("stopped")  # the thread was deleted
                 return
-        if not rows or rows[0].status != "running":
+        if not rows:
             logger.warning("run %s was given up by another worker", run.id)
             run.given_up = True
             run.cut("interrupted")

@@ -49,7 +49,7 @@ from app.chat.page_context import with_page_context
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
 from app.chat.run import Run, has_text, is_answer
-from app.chat.sources import with_sources_section
+from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
 from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
@@ -175,6 +175,8 @@ class ChatServer(ChatKitServer[RequestContext]):
         pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
+        if run.given_up:
+            return  # whoever closed it has left the notice, and the thread may have gone on
         if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
             # The new answer had not begun: the old one stays.
             return
@@ -187,9 +189,10 @@ class ChatServer(ChatKitServer[RequestContext]):
             if run.status == "stopped":
                 await super().handle_stream_cancelled(thread, pending_items, context)
                 return
-            # (Whoever gave the run up has left the notice already.)
-            notice = [] if run.given_up else interruption(thread.id)
-            for item in [*filter(has_text, pending_items), *notice]:
+            for item in [
+                *filter(has_text, pending_items),
+                *interruption(thread.id, context.locale),
+            ]:
                 await self.store.add_thread_item(thread.id, item, context)
 
     def _describe(
@@ -213,7 +216,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         choice = self._choice(message, history)
         model = HeardModel(self._models.get(choice.model))
         result = Runner.run_streamed(
-            build_agent(self._settings, model, choice),
+            build_agent(self._settings, model, choice, self._services),
             with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
@@ -245,9 +248,9 @@ class ChatServer(ChatKitServer[RequestContext]):
                 for event in _salvaged(turn, said, progress):
                     yield event
                 if run.left or run.unheard:
-                    for item in interruption(turn.thread.id):
+                    for item in interruption(turn.thread.id, turn.request_context.locale):
                         yield ThreadItemDoneEvent(item=item)
-            raise friendly(error) from error
+            raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
             _count(run, result, history.input)
@@ -256,6 +259,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self, turn: TurnContext, progress: Progress, converter: ResponseStreamConverter
     ) -> AsyncIterator[ThreadStreamEvent]:
         events = mint_ids(_said(turn, progress, converter), turn.generate_id)
+        events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events)
         async for event in events:

@@ -1,10 +1,11 @@
-"""Citations below an answer, for those who want them in the text."""
+"""Citations: on the marks that an answer has, and below it for those who want them in the text."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from chatkit.types import (
     Annotation,
     AssistantMessageContent,
+    AssistantMessageContentPartAnnotationAdded,
     AssistantMessageContentPartDone,
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
@@ -16,6 +17,36 @@ from chatkit.types import (
 )
 
 MAX_SOURCES = 8
+
+
+async def with_citations(
+    events: AsyncIterator[ThreadStreamEvent], cited: Mapping[str, FileSource]
+) -> AsyncIterator[ThreadStreamEvent]:
+    """Annotate each mark in an answer with the source that a tool found under it."""
+    async for event in events:
+        if isinstance(event, ThreadItemDoneEvent) and isinstance(event.item, AssistantMessageItem):
+            for index, part in enumerate(event.item.content):
+                found = [
+                    Annotation(source=source, index=at + len(mark))
+                    for mark, source in cited.items()
+                    for at in _places(mark, part.text)
+                ]
+                added = sorted(found, key=lambda annotation: annotation.index or 0)
+                for position, annotation in enumerate(added, len(part.annotations)):
+                    update = AssistantMessageContentPartAnnotationAdded(
+                        content_index=index, annotation_index=position, annotation=annotation
+                    )
+                    yield ThreadItemUpdatedEvent(item_id=event.item.id, update=update)
+                annotations = [*part.annotations, *added]
+                event.item.content[index] = part.model_copy(update={"annotations": annotations})
+        yield event
+
+
+def _places(mark: str, text: str) -> Iterator[int]:
+    at = text.find(mark)
+    while at >= 0:
+        yield at
+        at = text.find(mark, at + len(mark))
 
 
 async def with_sources_section(

@@ -22,25 +22,33 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Delete,
     Executable,
     Row,
     Select,
     delete,
     func,
+    literal,
     literal_column,
     or_,
     select,
     true,
     tuple_,
+    union_all,
 )
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
 
 from app.attachments.base import Attachments
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
-from app.chat.models import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
+from app.chat.models import (
+    IS_RUNNING,
+    AttachmentRow,
+    FeedbackRow,
+    ItemRow,
+    RunRow,
+    ThreadRow,
+)
 from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
 from app.chat.users import ensure_user
@@ -148,25 +156,33 @@ class SqlStore(Store[RequestContext]):
         await self.save_item(thread_id, item, context)
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        """Raises `NotFound` when the thread is gone."""
-        statements: list[Executable] = [upsert_items(context.user_id, thread_id, [item])]
-        if context.retry is not None and is_answer(item):
-            statements.insert(0, _delete_replaced(context.user_id, thread_id, context.retry))
+        """Raises `NotFound` when the thread is gone, or its run was taken from this worker."""
+        run = context.run
+        alive = None if run is None else _alive(run)
+        statement = upsert_items(context.user_id, thread_id, [item], alive).returning(ItemRow.id)
+        if run is not None and alive is not None and run.retry is not None and is_answer(item):
+            statement = statement.add_cte(_delete_replaced(run, run.retry, alive))
         try:
-            await self._write(context, *statements)
+            rows = await self._write(context, statement)
         except IntegrityError:
             raise NotFound(f"There is no thread {thread_id}.") from None
+        if run is not None and not rows:
+            run.given_up = True
+            raise NotFound("This answer was closed by another worker, who thought it dead.")
 
-    def draft_writes(self, run: Run) -> list[CTE]:
-        """What stores the run's unfinished items that changed since the last time."""
+    def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:
+        """What stores the run's unfinished items that changed since the last time.
+
+        It does so if `alive` has a row.
+        """
         if run.retry is not None and not run.answered and not any(run.said()):
             return []  # the new answer has not begun: the old one stays
         drafts = [i for i in run.take_changed() if isinstance(i, WorkflowItem) or has_text(i)]
         writes: list[CTE] = []
         if drafts:
-            writes.append(upsert_items(run.user_id, run.thread_id, drafts).cte("drafts"))
+            writes.append(upsert_items(run.user_id, run.thread_id, drafts, alive).cte("drafts"))
         if drafts and run.retry is not None:
-            writes.append(_delete_replaced(run.user_id, run.thread_id, run.retry).cte("replaced"))
+            writes.append(_delete_replaced(run, run.retry, alive))
         return writes
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
@@ -268,10 +284,10 @@ class SqlStore(Store[RequestContext]):
         patient = context.run is not None
         return await self._database.fetch(context.user_id, statement, patient=patient)
 
-    async def _write(self, context: RequestContext, *statements: Executable) -> None:
+    async def _write(self, context: RequestContext, statement: Executable) -> Sequence[Row[Any]]:
         patient = context.run is not None
         try:
-            await self._database.write(context.user_id, *statements, patient=patient)
+            return await self._database.fetch(context.user_id, statement, patient=patient)
         except DatabaseAway:
             if context.run is not None:
                 context.run.is_torn = True
@@ -300,30 +316,49 @@ def _is_current(context: RequestContext) -> ColumnElement[bool]:
     return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)
 
 
-def upsert_items(user_id: str, thread_id: str, items: Sequence[ThreadItem]) -> Insert:
-    values = [
-        {
-            "user_id": user_id,
-            "thread_id": thread_id,
-            "id": item.id,
-            "type": item.type,
-            "payload": storable(item.model_dump(mode="json")),
-        }
+def upsert_items(
+    user_id: str, thread_id: str, items: Sequence[ThreadItem], alive: CTE | None = None
+) -> Insert:
+    """With `alive`, only if that has a row: a run that was given up writes nothing any more."""
+    columns = (ItemRow.user_id, ItemRow.thread_id, ItemRow.id, ItemRow.type, ItemRow.payload)
+    condition = true() if alive is None else select(alive.c.id).exists()
+    # (A statement of VALUES in several rows would be compiled each time anew.)
+    rows = [
+        select(
+            literal(user_id),
+            literal(thread_id),
+            literal(item.id),
+            literal(item.type),
+            literal(storable(item.model_dump(mode="json")), JSONB),
+        ).where(condition)
         for item in items
     ]
-    # SQLAlchemy compiles a statement of several rows each time anew, and one of one row once.
-    row = insert(ItemRow).values(values if len(values) > 1 else values[0])
-    return row.on_conflict_do_update(
-        index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-        # (`row.excluded` copies the table, and this statement is made once a second for each run.)
-        set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
+    source = rows[0] if len(rows) == 1 else union_all(*rows)
+    return (
+        insert(ItemRow)
+        .from_select(columns, source)
+        .on_conflict_do_update(
+            index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+            # (`row.excluded` copies the table, and this statement is made once a second for each run.)
+            set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
+        )
     )
 
 
-def _delete_replaced(user_id: str, thread_id: str, retry: Retry) -> Delete:
-    return delete(ItemRow).where(
-        ItemRow.user_id == user_id,
-        ItemRow.thread_id == thread_id,
+def _alive(run: Run) -> CTE:
+    """The run, unless another worker has closed it; nobody does while this statement lasts."""
+    statement = select(RunRow.id).where(
+        RunRow.user_id == run.user_id, RunRow.id == run.id, IS_RUNNING
+    )
+    return statement.with_for_update(read=True).cte("alive")
+
+
+def _delete_replaced(run: Run, retry: Retry, alive: CTE) -> CTE:
+    statement = delete(ItemRow).where(
+        ItemRow.user_id == run.user_id,
+        ItemRow.thread_id == run.thread_id,
         ItemRow.seq > retry.after_seq,
         ItemRow.seq <= retry.last_seq,
+        select(alive.c.id).exists(),
     )
+    return statement.cte("replaced")

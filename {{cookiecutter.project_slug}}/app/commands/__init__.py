@@ -6,6 +6,9 @@ installed.
 
 COMMANDS: tuple[str, ...] = (
     # Each has `add_parser(commands)` and `run(options)`.
+    # {% if ",knowledge," in cookiecutter.__tools %}
+    "app.commands.knowledge",
+    # {% endif %}
     # {% if cookiecutter.auth_style == "password" %}
     "app.commands.users",
     # {% endif %}

@@ -21,6 +21,7 @@ from app.agent.tools.base import AgentTool
 from app.auth.base import Authenticator, SignInPages, User
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.locales import language_of, translate
 
 WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
@@ -41,14 +42,23 @@ class Prompt(Frozen):
     icon: IconName
 
 
-class PageTexts(Frozen):
-    """The content of `page.toml`."""
+class Texts(Frozen):
+    """What is said in one language."""
 
-    title: str
     greeting: str
     placeholder: str
     disclaimer: str
     prompts: tuple[Prompt, ...]
+
+
+class PageTexts(Texts):
+    """The content of `page.toml`."""
+
+    title: str
+    translations: dict[str, Texts]
+
+    def in_language(self, language: str) -> Texts:
+        return self.translations.get(language, self)
 
 
 class ToolChoice(Frozen):
@@ -78,7 +88,7 @@ class Account(Frozen):
     form_token: str
 
 
-class PageConfig(PageTexts):
+class PageConfig(Texts):
     """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
 
     `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
@@ -88,6 +98,7 @@ class PageConfig(PageTexts):
     the element as they are, by section.
     """
 
+    title: str
     tools: tuple[ToolChoice, ...]
     client_tools: tuple[str, ...]
     effects: tuple[str, ...]
@@ -122,15 +133,17 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     response.headers["Cache-Control"] = "no-store"
     user = await known_user(authenticator, request)
     pages = authenticator.pages
-    texts = page_texts()
+    language = language_of(request.headers.get("accept-language", ""))
+    page = page_texts()
+    texts = page.in_language(language)
     tools = usable_tools(settings)
     return PageConfig(
-        title=texts.title,
+        title=page.title,
         greeting=texts.greeting,
         placeholder=texts.placeholder,
         disclaimer=texts.disclaimer,
-        prompts=texts.prompts + tool_prompts(tools),
-        tools=tool_choices(tools),
+        prompts=texts.prompts + tool_prompts(tools, language),
+        tools=tool_choices(tools, language),
         client_tools=tuple(name for tool in tools for name in tool.client_tools),
         effects=tuple(name for tool in tools for name in tool.effects),
         models=model_choices(settings.offered_models),
@@ -150,14 +163,26 @@ def page_texts() -> PageTexts:
     return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
 
 
-def tool_prompts(tools: tuple[AgentTool, ...]) -> tuple[Prompt, ...]:
-    return tuple(Prompt(label=t.label, prompt=t.prompt, icon=t.icon) for t in tools)
-
-
-def tool_choices(tools: tuple[AgentTool, ...]) -> tuple[ToolChoice, ...]:
+def tool_prompts(tools: tuple[AgentTool, ...], language: str) -> tuple[Prompt, ...]:
     return tuple(
-        ToolChoice(id=t.id, label=t.label, icon=t.icon, placeholder_override=t.placeholder)
-        for t in tools
+        Prompt(
+            label=translate(tool.label, language, tool.translations),
+            prompt=translate(tool.prompt, language, tool.translations),
+            icon=tool.icon,
+        )
+        for tool in tools
+    )
+
+
+def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoice, ...]:
+    return tuple(
+        ToolChoice(
+            id=tool.id,
+            label=translate(tool.label, language, tool.translations),
+            icon=tool.icon,
+            placeholder_override=translate(tool.placeholder, language, tool.translations),
+        )
+        for tool in tools
     )
 
 

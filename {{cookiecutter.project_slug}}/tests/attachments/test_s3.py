@@ -31,6 +31,23 @@ async def test_the_store_is_told_what_to_take(attaching: Attaching) -> None:
     assert query["X-Amz-Expires"] == ["77"]
 
 
+@pytest.mark.parametrize("changes", [{}, {"s3_public_endpoint_url": "https://files.example.com"}])
+async def test_the_page_may_send_files_to_the_store(
+    attaching: Attaching, changes: dict[str, str]
+) -> None:
+    application = await attaching(**changes)
+    attachment: Any = await announce(application)
+    url = attachment["upload_descriptor"]["url"]
+
+    page = await application.visitor.client.get("/")
+
+    directives = page.headers["content-security-policy"].split("; ")
+    [connect] = [directive for directive in directives if directive.startswith("connect-src ")]
+    sources = connect.split()[2:]
+    assert [url.startswith(source) for source in sources].count(True) == 1
+    assert all("test-" in source for source in sources)  # this bucket, and no other
+
+
 async def test_browsers_may_know_the_store_by_another_address(attaching: Attaching) -> None:
     application = await attaching(s3_public_endpoint_url="https://files.example.com")
 

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
+from app.chat import runs as runs_module
 from app.chat.ids import new_id, new_run_id
 from app.chat.models import ItemRow, RunRow
 from app.chat.run import Run
@@ -14,8 +15,9 @@ from app.chat.run_store import MINUTE
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
-from tests.chat.test_runs import status
-from tests.conftest import serving, visiting
+from tests.chat.test_interrupted import Watched
+from tests.chat.test_runs import open_stream, status
+from tests.conftest import OneModel, serving, visiting
 from tests.talk import Visitor, message
 
 
@@ -99,3 +101,35 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     assert [row.id for row in open_] == [runs[0].id]
     runs[0].status = "failed"
     await app.state.run_store.end(runs[0])
+
+
+async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
+    served: tuple[FastAPI, Visitor],
+    settings: Settings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that was paused, or cut off from the database, while the others went on."""
+    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 60)
+    monkeypatch.setattr(runs_module, "LONGEST_ROUND_SECONDS", 60)
+    app, other = served
+    async with AsyncExitStack() as stack:
+        paused = create_app(settings, OneModel(settings, Watched()))
+        url = await stack.enter_async_context(serving(paused))
+        visitor = await stack.enter_async_context(visiting(url, settings, user_id=other.user_id))
+        stream = await open_stream(stack, visitor)
+        await stream.words(3)
+        [(_, run_id)] = paused.state.runs._live
+        await die(database, paused.state.runs._live[other.user_id, run_id])
+        await app.state.recovery.close_abandoned()
+        assert await status(database, other, stream.run_id) == "interrupted"
+        turn = await other.say("and?", stream.thread_id)
+        events = await stream.rest()
+
+    assert turn.answer
+    assert events[-1]["type"] == "error"
+    assert [item["type"] for item in await other.items(stream.thread_id)] == [
+        *("user_message", "workflow", "task"),
+        *("user_message", "workflow", "assistant_message"),
+    ]
+    assert await status(database, other, stream.run_id) == "interrupted"

@@ -11,6 +11,7 @@ from app.agent.tools import TOOLS
 from app.auth.base import SignInPages, User
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.locales import ENGLISH, LANGUAGES
 from app.web import routes
 
 SCRIPTS = routes.WEB_ROOT / "static" / "js"
@@ -140,6 +141,18 @@ async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
         assert config[name] == texts[name]
     own = [{"label": t.label, "prompt": t.prompt, "icon": t.icon} for t in TOOLS]
     assert config["prompts"] == texts["prompts"] + own
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != ENGLISH])
+async def test_every_language_has_its_texts(page: httpx.AsyncClient, language: str) -> None:
+    header = {"Accept-Language": f"xx, {language}-XX;q=0.8, en;q=0.1"}
+    config = (await page.get("/config.json", headers=header)).json()
+
+    texts = page_toml()["translations"][language]
+    for name in ("greeting", "placeholder", "disclaimer"):
+        assert config[name] == texts[name]
+    assert config["prompts"][: len(texts["prompts"])] == texts["prompts"]
+    assert len(texts["prompts"]) == len(page_toml()["prompts"])
 
 
 async def test_one_model_leaves_nothing_to_pick() -> None:

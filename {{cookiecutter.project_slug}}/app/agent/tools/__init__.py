@@ -18,6 +18,14 @@ from app.agent.tools.email import EMAIL
 from app.agent.tools.image import IMAGE
 
 # {%- endif +%}
+# {%- if ",knowledge," in cookiecutter.__tools +%}
+from app.agent.tools.knowledge import KNOWLEDGE
+
+# {%- endif +%}
+# {%- if ",mcp," in cookiecutter.__tools +%}
+from app.agent.tools.mcp import MCP
+
+# {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
 from app.agent.tools.notes import NOTES
 
@@ -55,10 +63,16 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% if ",email," in cookiecutter.__tools %}
     EMAIL,
     # {% endif %}
+    # {% if ",knowledge," in cookiecutter.__tools %}
+    KNOWLEDGE,
+    # {% endif %}
     # {% if ",documents," in cookiecutter.__tools %}
     DOCUMENTS,
     # {% endif %}
     # {% if ",image," in cookiecutter.__tools %}
     IMAGE,
+    # {% endif %}
+    # {% if ",mcp," in cookiecutter.__tools %}
+    MCP,
     # {% endif %}
 )

@@ -22,8 +22,9 @@ from openai.types.responses import ResponseIncludable
 
 from app.agent.actions import ActionHandler
 from app.agent.context import TurnContext
-from app.agent.services import ToolRefusal, ToolService
+from app.agent.services import ToolRefusal, ToolService, ToolServices
 from app.chat.text import storable
+from app.locales import Translations
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class DemoCall:
     arguments: Mapping[str, object]
 
 
+def nothing_more(_services: ToolServices) -> Sequence[Tool]:
+    return ()
+
+
 def no_demo(_text: str) -> DemoCall | None:
     return None
 
@@ -52,10 +57,13 @@ class AgentTool:
     the user's words into the call that the demo model makes, or None when they ask for nothing;
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
+    `translations` are of all its texts, by language and English text.
     `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
     makes what turns that into items of the conversation. `service` makes what the tool keeps open;
     its functions find it with `turn.context.services.get(kind)`.
     `actions` maps the type of a widget's action to what carries it out.
+    `discover` gives functions that are known only while the application runs; their names begin
+    with `prefix`.
     `client_tools` and `effects` name what the page has to have for it: the functions that it
     answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
     """
@@ -67,6 +75,7 @@ class AgentTool:
     placeholder: str
     prompt: str
     titles: Mapping[str, str] = field(default_factory=dict)
+    translations: Translations = field(default_factory=dict)
     demo: Callable[[str], DemoCall | None] = no_demo
     demo_default: DemoCall | None = None
     demo_reply: str | None = None
@@ -77,6 +86,14 @@ class AgentTool:
     actions: Mapping[str, ActionHandler] = field(default_factory=dict)
     converter: Callable[[TurnContext], ResponseStreamConverter] | None = None
     service: Callable[[], ToolService] | None = None
+    discover: Callable[[ToolServices], Sequence[Tool]] = nothing_more
+    prefix: str | None = None
+
+    def owns(self, function: str) -> bool:
+        """True for the name of one of its functions."""
+        if self.prefix is not None and function.startswith(self.prefix):
+            return True
+        return any(offered.name == function for offered in self.functions)
 
 
 def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
@@ -96,6 +113,41 @@ def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
         timeout=TIMEOUT_SECONDS,
         timeout_error_function=_report_failure,
     )
+
+
+def remote_function(
+    name: str,
+    description: str,
+    schema: dict[str, Any],
+    call: Callable[[dict[str, Any]], Awaitable[str]],
+) -> FunctionTool:
+    """A function that is known only while the application runs, bounded like the others."""
+
+    async def invoke(context: RunContextWrapper[Any], arguments: str) -> str:
+        try:
+            return _cut(storable(await call(_object(arguments))))
+        except Exception as error:
+            return _report_failure(context, error)
+
+    return FunctionTool(
+        name=name,
+        description=description,
+        params_json_schema=schema,
+        on_invoke_tool=invoke,
+        strict_json_schema=False,
+        timeout_seconds=TIMEOUT_SECONDS,
+        timeout_error_function=_report_failure,
+    )
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(arguments or "{}")
+    except ValueError as error:
+        raise ModelBehaviorError("no JSON") from error
+    if not isinstance(parsed, dict):
+        raise ModelBehaviorError("no object")
+    return parsed
 
 
 def _text(output: object) -> str:

@@ -73,7 +73,11 @@ def _demo(text: str) -> DemoCall | None:
         return DemoCall("search_notes", {"words": found[1]})
     if re.search(r"\b(?:list|show|which|what)\b.*\bnotes\b", text, re.I):
         return DemoCall("list_notes", {})
-    if found := re.search(r"\b(?:remember|note|save)(?: that)?\b:? (.+)", text, re.I | re.S):
+    if found := re.search(
+        r"\b(?:remember|note|save|merke dir|recuerda|retiens)(?: that| que)?\b:? (.+)",
+        text,
+        re.I | re.S,
+    ):
         return DemoCall("save_note", {"text": found[1]})
     return None
 
@@ -90,6 +94,44 @@ NOTES = AgentTool(
         "list_notes": "Reading your notes",
         "search_notes": "Searching your notes",
         "delete_note": "Deleting a note",
+    },
+    translations={
+        "de": {
+            "Notes": "Notizen",
+            "Remember, list, find or delete a note": "Notiz merken, zeigen, suchen oder löschen",
+            "Remember that our launch is on Friday": "Merke dir: Unser Start ist am Freitag",
+            "Saving a note": "Notiz wird gespeichert",
+            "Reading your notes": "Ihre Notizen werden gelesen",
+            "Searching your notes": "Ihre Notizen werden durchsucht",
+            "Deleting a note": "Notiz wird gelöscht",
+        },
+        "es": {
+            "Notes": "Notas",
+            "Remember, list, find or delete a note": "Guardar, ver, buscar o borrar una nota",
+            "Remember that our launch is on Friday": "Recuerda que nuestro lanzamiento es el viernes",
+            "Saving a note": "Guardando una nota",
+            "Reading your notes": "Leyendo sus notas",
+            "Searching your notes": "Buscando en sus notas",
+            "Deleting a note": "Borrando una nota",
+        },
+        "fr": {
+            "Notes": "Notes",
+            "Remember, list, find or delete a note": "Retenir, lister, trouver ou effacer une note",
+            "Remember that our launch is on Friday": "Retiens que notre lancement est vendredi",
+            "Saving a note": "Enregistrement d’une note",
+            "Reading your notes": "Lecture de vos notes",
+            "Searching your notes": "Recherche dans vos notes",
+            "Deleting a note": "Suppression d’une note",
+        },
+        "ja": {
+            "Notes": "メモ",
+            "Remember, list, find or delete a note": "メモの保存、一覧、検索、削除",
+            "Remember that our launch is on Friday": "リリースは金曜日だと覚えておいて",
+            "Saving a note": "メモを保存しています",
+            "Reading your notes": "メモを読んでいます",
+            "Searching your notes": "メモを検索しています",
+            "Deleting a note": "メモを削除しています",
+        },
     },
     demo=_demo,
     demo_default=DemoCall("list_notes", {}),

@@ -11,6 +11,7 @@ function backend(...statuses) {
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
+    locale: "de-AT",
     context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,
@@ -146,6 +147,14 @@ test("what the site says of its page goes along with messages, and with nothing 
   assert.equal(list.metadata, undefined);
 });
 
+test("every request says which language the page speaks", async () => {
+  const { api, seen } = backend();
+  await post(api);
+  await post(api, "{}", { headers: { "Accept-Language": "fr" } });
+  const languages = seen.requests.map((request) => request.headers.get("Accept-Language"));
+  assert.deepEqual(languages, ["de-AT", "fr"]);
+});
+
 test("an unavailable backend is reported, and its recovery", async () => {
   const { api, seen } = backend(503, 200);
   await post(api);
@@ -180,11 +189,11 @@ test("an unreachable backend is reported, a stopped answer is not", async () => 
 test("the first visit asks again, to learn who the cookie made us", async () => {
   const users = [null, "ada"];
   const fetch = async () => Response.json({ user: users.shift() });
-  assert.equal((await loadConfig(fetch, () => undefined)).user, "ada");
+  assert.equal((await loadConfig(fetch, "de", () => undefined)).user, "ada");
   assert.deepEqual(users, []);
 });
 
 test("settings that do not arrive are an error", async () => {
   const fetch = async () => new Response("", { status: 500 });
-  await assert.rejects(loadConfig(fetch, () => undefined), /500/);
+  await assert.rejects(loadConfig(fetch, "de", () => undefined), /500/);
 });

@@ -17,8 +17,9 @@ const config = {
 test("the element is told everything, each time", () => {
   const theme = { colorScheme: "dark" };
   const onClientTool = async () => ({});
-  assert.deepEqual(chatOptions(config, theme, "thr_1", fetch, onClientTool), {
+  assert.deepEqual(chatOptions(config, "de-AT", theme, "thr_1", fetch, onClientTool), {
     api: { url: "/chatkit", domainKey: "key", fetch },
+    locale: "de",
     theme,
     frameTitle: "Assistant",
     initialThread: "thr_1",
@@ -35,7 +36,7 @@ test("the element is told everything, each time", () => {
 
 test("what the backend adds goes into the sections", () => {
   const extras = { api: { more: 1 }, composer: { further: 2 } };
-  const options = chatOptions({ ...config, extras }, {}, null, fetch);
+  const options = chatOptions({ ...config, extras }, "en", {}, null, fetch);
   assert.equal(options.api.more, 1);
   assert.equal(options.api.url, "/chatkit");
   assert.equal(options.composer.further, 2);
@@ -44,6 +45,6 @@ test("what the backend adds goes into the sections", () => {
 
 test("building options changes nothing", () => {
   const before = structuredClone(config);
-  chatOptions(config, {}, null, fetch, async () => ({}));
+  chatOptions(config, "en", {}, null, fetch, async () => ({}));
   assert.deepEqual(config, before);
 });

@@ -92,6 +92,7 @@ test("a request that is sent again with new credentials keeps its key", async ()
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
+    locale: "en",
     context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,

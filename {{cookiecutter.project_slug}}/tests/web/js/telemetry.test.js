@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Telemetry } from "../../../app/web/static/js/telemetry.js";
 
-function page(status = 204) {
+function page(status = 204, isAway = () => false) {
   const sent = [];
   const timers = [];
   const fetch = async (url, init) => {
     sent.push([url, ...JSON.parse(init.body).reports]);
     return new Response(null, { status });
   };
-  const telemetry = new Telemetry("/telemetry", fetch, (flush) => timers.push(flush));
+  const telemetry = new Telemetry("/telemetry", fetch, isAway, (flush) => timers.push(flush));
   return { telemetry, sent, later: async () => Promise.all(timers.splice(0).map((f) => f())) };
 }
 
@@ -70,4 +70,15 @@ test("a report that does not arrive is no error of its own", async () => {
   const telemetry = new Telemetry("/telemetry", () => Promise.reject(new TypeError("offline")));
   telemetry.waiting.push({ kind: "error", name: "Error", ids: {} });
   await telemetry.flush();
+});
+
+test("while the server is away, reports wait", async () => {
+  let isAway = true;
+  const { telemetry, sent, later } = page(204, () => isAway);
+  telemetry.report("problem", "backendDown");
+  await later();
+  assert.deepEqual(sent, []);
+  isAway = false;
+  await later();
+  assert.equal(sent.length, 1);
 });

@@ -7,6 +7,7 @@ import { isStreaming, parseObject } from "./requests.js";
  * @typedef {object} Api
  * @property {URL} url where the backend is: nothing of ours goes to any other origin
  * @property {string} sessionId
+ * @property {string} locale
  * @property {ToolPrefix} tool
  * @property {() => Record<string, string> | null} context what the site says of its page
  * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
@@ -56,21 +57,24 @@ export function createFetch(api) {
  * Asks twice when nobody is known yet: the first answer may set the cookie that says who it is.
  *
  * @param {Fetch} fetch
+ * @param {string} locale
  * @param {() => ChatAuth | undefined} auth
  * @returns {Promise<PageConfig>}
  */
-export async function loadConfig(fetch, auth) {
-  const config = await fetchConfig(fetch, auth);
-  return config.user === null ? fetchConfig(fetch, auth) : config;
+export async function loadConfig(fetch, locale, auth) {
+  const config = await fetchConfig(fetch, locale, auth);
+  return config.user === null ? fetchConfig(fetch, locale, auth) : config;
 }
 
 /**
  * @param {Fetch} fetch
+ * @param {string} locale
  * @param {() => ChatAuth | undefined} auth
  * @returns {Promise<PageConfig>}
  */
-async function fetchConfig(fetch, auth) {
+async function fetchConfig(fetch, locale, auth) {
   const headers = bearer(await auth()?.getToken({ refresh: false }));
+  headers.set("Accept-Language", locale);
   const response = await fetch("/config.json", { headers, credentials: "same-origin" });
   if (!response.ok) throw new Error(`/config.json answered ${response.status}`);
   return response.json();
@@ -85,6 +89,7 @@ async function fetchConfig(fetch, auth) {
 function send(input, request, credentials, api) {
   const own = request.headers ?? (input instanceof Request ? input.headers : undefined);
   const headers = new Headers(own);
+  if (!headers.has("Accept-Language")) headers.set("Accept-Language", api.locale);
   credentials.forEach((value, name) => headers.set(name, value));
   api.credentials = credentials;
   // A Request's body can be read once only, and a 401 has it sent twice.

@@ -10,6 +10,7 @@ import { Diagnostics } from "./diagnostics.js";
 import { EventObserver, eventHandlers } from "./events.js";
 import { RunFollower } from "./follower.js";
 import { hostInterface } from "./host.js";
+import { pageLocale } from "./locale.js";
 import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
@@ -31,6 +32,7 @@ const busy = new Busy();
 const storage = openStorage("localStorage");
 const memory = new ThreadMemory(storage, new Address(location, history));
 const tool = new ToolPrefix();
+const locale = pageLocale(document.documentElement, navigator);
 /** @type {PageContext} */
 const context = { page: null };
 const schemeButton = new SchemeButton(find("#scheme"), document.documentElement, storage, isDark);
@@ -74,7 +76,7 @@ function connect(api, config) {
   const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
   const runs = new RunObserver(api.url, send, beacon, window);
   const follower = new RunFollower(api.url, send, element, busy, document);
-  const telemetry = new Telemetry("/telemetry", send);
+  const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
   const handlers = eventHandlers({
     busy,
     diagnostics,
@@ -101,7 +103,7 @@ function keepOptions(config, fetch) {
   const answer = answerFrom(clientTools(config));
   const applyOptions = () => {
     const theme = readTheme(getComputedStyle(document.documentElement));
-    element.setOptions(chatOptions(config, theme, memory.threadId, fetch, answer));
+    element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
     document.documentElement.dataset.radius = theme.radius;
     document.documentElement.dataset.density = theme.density;
   };
@@ -139,6 +141,7 @@ function backend(url) {
   return {
     url,
     sessionId: sessionId(openStorage("sessionStorage")),
+    locale,
     tool,
     context: () => context.page,
     auth: () => window.chatAuth,
@@ -150,7 +153,7 @@ function backend(url) {
 }
 
 function visit() {
-  return loadConfig(window.fetch.bind(window), () => window.chatAuth);
+  return loadConfig(window.fetch.bind(window), locale, () => window.chatAuth);
 }
 
 function isDark() {

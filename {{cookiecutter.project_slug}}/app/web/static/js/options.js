@@ -1,19 +1,23 @@
 /** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
 /** @import { Fetch, PageConfig } from "../../types" */
 
+import { chatLocale } from "./locale.js";
+
 /**
  * Everything the element is told. Always the full object: `setOptions` replaces, never merges.
  *
  * @param {PageConfig} config
+ * @param {string} locale
  * @param {ThemeOption} theme
  * @param {string | null} initialThread
  * @param {Fetch} fetch
  * @param {ChatKitOptions["onClientTool"]} onClientTool
  * @returns {ChatKitOptions}
  */
-export function chatOptions(config, theme, initialThread, fetch, onClientTool) {
+export function chatOptions(config, locale, theme, initialThread, fetch, onClientTool) {
   return {
     api: { ...config.api, ...config.extras.api, fetch },
+    locale: chatLocale(locale),
     theme,
     frameTitle: config.title,
     initialThread,

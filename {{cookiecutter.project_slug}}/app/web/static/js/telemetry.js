@@ -27,11 +27,13 @@ export class Telemetry {
   /**
    * @param {string} url
    * @param {Fetch} fetch
+   * @param {() => boolean} isAway whether the server is known not to answer: reports then wait
    * @param {(flush: () => void, milliseconds: number) => unknown} later
    */
-  constructor(url, fetch, later = (flush, milliseconds) => setTimeout(flush, milliseconds)) {
+  constructor(url, fetch, isAway = () => false, later = (flush, milliseconds) => setTimeout(flush, milliseconds)) {
     this.url = url;
     this.fetch = fetch;
+    this.isAway = isAway;
     this.later = later;
   }
 
@@ -48,6 +50,7 @@ export class Telemetry {
   }
 
   async flush() {
+    if (this.isAway()) return this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
     const reports = this.waiting.splice(0, AT_ONCE);
     if (this.waiting.length > 0) this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
     try {

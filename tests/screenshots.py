@@ -1,0 +1,80 @@
+"""`make screenshots`: takes the README's pictures anew, on a project made for it.
+
+Where the stand-in can be seen, the picture's caption in the README has to say so.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from chromium import Visitor, launched
+from conftest import REPO, copy_template, generate
+from playwright.sync_api import Browser, expect
+from serving import START, Application
+
+PICTURES = REPO / "docs" / "pictures"
+REMEMBER = "Remember that our launch is on Friday"
+
+
+def page(visitor: Visitor) -> None:
+    chat = visitor.tab().open().say(REMEMBER)
+    expect(chat.answers).to_have_count(1)
+
+
+def blocked(visitor: Visitor) -> None:
+    visitor.cdn.script = None
+    chat = visitor.tab()
+    chat.page.goto("/")
+    expect(chat.problem).to_be_visible()
+
+
+def not_ready(visitor: Visitor) -> None:
+    visitor.cdn.frame = "<!doctype html>"
+    chat = visitor.tab()
+    chat.page.clock.install()
+    chat.page.goto("/")
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    chat.page.clock.fast_forward(11_000)
+    expect(chat.problem).to_be_visible()
+
+
+def main() -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, launched() as browser:
+        copy_template(Path(folder) / "template")
+        project = generate(Path(folder) / "template", Path(folder) / "made", CHATKIT_SETUP="strict")
+        try:
+            url = project.run("python", "-c", START).splitlines()[-1]
+            server = Application(project, {"DATABASE_URL": url}, Path(folder))
+            server.start()
+            take("page", page, browser, server)
+            take("page-dark", page, browser, server, dark=True)
+            take("script-blocked", blocked, browser, server)
+            take("frame-not-ready-dark", not_ready, browser, server, dark=True)
+            server.stop()
+        finally:
+            project.run("python", "-m", "app", "db", "stop")
+
+
+def take(
+    name: str,
+    arrange: Callable[[Visitor], None],
+    browser: Browser,
+    server: Application,
+    *,
+    dark: bool = False,
+) -> None:
+    context = browser.new_context(
+        base_url=server.url,
+        locale="en-US",
+        viewport={"width": 1100, "height": 720},
+        color_scheme="dark" if dark else "light",
+    )
+    visitor = Visitor(context)
+    arrange(visitor)
+    visitor.tabs[0].page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+    context.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Answers from the project's own documents."""
+
+import re
+
+from agents import RunContextWrapper
+from chatkit.types import FileSource
+
+from app.agent.context import TurnContext
+from app.agent.tools.base import AgentTool, DemoCall, agent_function
+from app.stores.knowledge import Found, KnowledgeSettings, KnowledgeStore
+
+Turn = RunContextWrapper[TurnContext]
+
+
+@agent_function
+async def search_documents(turn: Turn, question: str) -> str:
+    """Find passages of the project's own documents that answer a question.
+
+    Each passage begins with its mark, such as [12:3]. Put the marks of the passages that you used
+    behind the statements that they support. Say so when none of them answers the question.
+
+    Args:
+        question: The words to look for; "…" keeps words together, OR allows either, - excludes.
+    """
+    settings = KnowledgeSettings()
+    store = KnowledgeStore(turn.context.database, settings.knowledge_language)
+    found = await store.search(question, settings.knowledge_passages)
+    if not found:
+        return "The documents hold nothing about this. Fewer or other words may find more."
+    for passage in found:
+        source = FileSource(
+            title=passage.title, filename=passage.source, description=passage.heading or None
+        )
+        turn.context.cite(_mark(passage), source)
+    return "\n\n".join(map(_described, found))
+
+
+def _mark(passage: Found) -> str:
+    """The same in every turn, so that an old answer's mark never means another passage."""
+    return f"[{passage.document_id}:{passage.number}]"
+
+
+def _described(passage: Found) -> str:
+    heading = f" ({passage.heading})" if passage.heading else ""
+    return f"{_mark(passage)} {passage.title}{heading}\n{passage.text}"
+
+
+def _demo(text: str) -> DemoCall | None:
+    pattern = r"\b(?:documents?|handbook|manual)\b.*?\b(?:about|on|of|for)\b (.+)"
+    found = re.search(pattern, text, re.I | re.S)
+    return DemoCall("search_documents", {"question": found[1]}) if found else None
+
+
+KNOWLEDGE = AgentTool(
+    id="knowledge",
+    label="Knowledge",
+    icon="document",
+    functions=(search_documents,),
+    placeholder="Ask the documents",
+    prompt="What do the documents say about returns?",
+    titles={"search_documents": "Searching the documents"},
+    demo=_demo,
+    demo_default=DemoCall("search_documents", {"question": "introduction OR overview"}),
+)

@@ -1,0 +1,189 @@
+"""The project's documents, in passages that full-text search finds.
+
+They belong to nobody who signs in: their owner is `PROJECT`, in whose name everybody's questions
+are answered and `python -m app knowledge` writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    cast,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY, TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import now
+
+from app.chat.models import UserRow
+from app.chat.users import ensure_user
+from app.config import EnvSettings
+from app.db import PROJECT, TABLE_PREFIX, Base, Database
+from app.knowledge.passages import Passage
+
+# Where a word stands says how much it counts.
+TITLE, HEADING, BODY = "A", "B", "C"
+# A passage that repeats a word because it is long is no better: divide by 1 + log(length).
+NORMALIZATION = 1
+
+
+class KnowledgeSettings(EnvSettings):
+    """`knowledge_language` is a text search configuration of the database (psql: `\\dF`)."""
+
+    knowledge_language: str = Field(default="english", pattern=r"^[a-z_]+$")
+    knowledge_passages: int = Field(default=6, ge=1, le=10)
+
+
+class DocumentRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}documents"
+    __table_args__ = (UniqueConstraint("user_id", "source"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class PassageRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}passages"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "document_id"], [DocumentRow.user_id, DocumentRow.id], ondelete="CASCADE"
+        ),
+        Index(None, "search", postgresql_using="gin"),
+    )
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    document_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    heading: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    search: Mapped[Any] = mapped_column(TSVECTOR)
+
+
+@dataclass(frozen=True)
+class Listed:
+    source: str
+    title: str
+    passages: int
+    added_at: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """A passage, and the document that it is of."""
+
+    document_id: int
+    number: int
+    source: str
+    title: str
+    heading: str
+    text: str
+
+
+class KnowledgeStore:
+    def __init__(self, database: Database, language: str) -> None:
+        self._database = database
+        self._language = cast(language, REGCONFIG)
+
+    async def put(self, source: str, title: str, passages: Sequence[Passage]) -> None:
+        """Add the document, in place of the one that had this source: all of it or nothing."""
+        async with self._database.transaction(PROJECT) as connection:
+            await connection.execute(ensure_user(PROJECT))
+            await connection.execute(_delete(source))
+            document = insert(DocumentRow).values(user_id=PROJECT, source=source, title=title)
+            document_id = await connection.scalar(document.returning(DocumentRow.id))
+            for number, passage in enumerate(passages, 1):
+                row = {"heading": passage.heading, "text": passage.text}
+                key = {"user_id": PROJECT, "document_id": document_id, "number": number}
+                search = self._vector(title, passage)
+                await connection.execute(insert(PassageRow).values(**key, **row, search=search))
+
+    async def remove(self, source: str) -> bool:
+        """True when there was such a document."""
+        async with self._database.transaction(PROJECT) as connection:
+            return (await connection.execute(_delete(source))).rowcount > 0
+
+    async def all(self) -> list[Listed]:
+        statement = (
+            select(
+                DocumentRow.source,
+                DocumentRow.title,
+                func.count(PassageRow.number).label("passages"),
+                DocumentRow.added_at,
+            )
+            .outerjoin(PassageRow, _same_document())
+            .where(DocumentRow.user_id == PROJECT)
+            .group_by(DocumentRow.user_id, DocumentRow.id)
+            .order_by(DocumentRow.source)
+        )
+        rows = await self._database.fetch(PROJECT, statement)
+        return [Listed(row.source, row.title, row.passages, row.added_at) for row in rows]
+
+    async def search(self, question: str, limit: int) -> list[Found]:
+        """Passages with all of the words, the best first; without any, those with some of them."""
+        question = question.replace("\0", " ")
+        every = func.websearch_to_tsquery(self._language, question)
+        found = await self._find(every, limit)
+        if found or "-" in question or '"' in question:
+            return found
+        some = cast(func.replace(cast(every, Text), " & ", " | "), TSQUERY)
+        return await self._find(some, limit)
+
+    async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
+        rank = func.ts_rank(PassageRow.search, query, NORMALIZATION)
+        statement = (
+            select(
+                PassageRow.document_id,
+                PassageRow.number,
+                DocumentRow.source,
+                DocumentRow.title,
+                PassageRow.heading,
+                PassageRow.text,
+            )
+            .join(DocumentRow, _same_document())
+            .where(
+                PassageRow.user_id == PROJECT,
+                DocumentRow.user_id == PROJECT,
+                PassageRow.search.bool_op("@@")(query),
+            )
+            .order_by(rank.desc(), PassageRow.document_id, PassageRow.number)
+            .limit(limit)
+        )
+        return [Found(**row._mapping) for row in await self._database.fetch(PROJECT, statement)]
+
+    def _vector(self, title: str, passage: Passage) -> ColumnElement[Any]:
+        parts = ((title, TITLE), (passage.heading, HEADING), (passage.text, BODY))
+        vectors = [
+            func.setweight(func.to_tsvector(self._language, text), literal_column(f"'{weight}'"))
+            for text, weight in parts
+        ]
+        return vectors[0].op("||")(vectors[1]).op("||")(vectors[2])
+
+
+def _delete(source: str) -> Any:
+    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT, DocumentRow.source == source)
+
+
+def _same_document() -> ColumnElement[bool]:
+    return (PassageRow.user_id == DocumentRow.user_id) & (PassageRow.document_id == DocumentRow.id)

@@ -1,0 +1,86 @@
+"""`python -m app knowledge`, on a database of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import __main__ as cli
+from app.commands import knowledge
+from app.dev.migrate import upgrade
+from tests.conftest import new_database
+
+
+@pytest.fixture(autouse=True)
+def _database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with new_database(postgres_url, "knowledge") as url:
+        upgrade(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "returns.md").write_text("# Returns\n\nSend them back.")
+    (tmp_path / "more" / ".hidden").mkdir(parents=True)
+    (tmp_path / "more" / "costs.txt").write_text("It costs nothing.")
+    (tmp_path / "more" / ".hidden" / "secret.txt").write_text("Not this.")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    return tmp_path
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    assert cli.main(["knowledge", "list"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_folder_is_added_listed_replaced_and_removed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert listed(capsys) == ["There are no documents. Add some: python -m app knowledge add PATH…"]
+    for _ in range(2):
+        assert cli.main(["knowledge", "add", str(folder)]) == 0
+        assert capsys.readouterr().out == "2 documents added, in 2 passages.\n"
+    (folder / "returns.md").write_text("# New\n\nKeep them.\n\n## Why\n\nNobody knows.")
+    assert cli.main(["knowledge", "add", str(folder / "returns.md")]) == 0
+    assert listed(capsys) == [
+        f"{folder}/more/costs.txt  costs  (1 passages)",
+        f"{folder}/returns.md  New  (2 passages)",
+    ]
+
+    assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 0
+    assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 1
+    assert listed(capsys) == [f"{folder}/more/costs.txt  costs  (1 passages)"]
+
+
+def test_one_that_cannot_be_read_leaves_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "broken.pdf").write_bytes(b"no PDF")
+    assert cli.main(["knowledge", "add", str(folder), str(folder / "picture.png")]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Not added: {folder}/broken.pdf: damaged (PdfStreamError)"
+    assert lines[1].startswith(f"Not added: {folder}/picture.png: .png is none of .docx")
+    assert lines[2] == "2 documents added, in 2 passages."
+
+
+def test_nothing_to_add(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert cli.main(["knowledge", "add", str(folder / "empty")]) == 1
+    assert "There is nothing to add." in capsys.readouterr().out
+
+
+def test_a_bar_shows_how_far_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    knowledge.add([str(folder)])
+
+    bars = capsys.readouterr().err.split("\r\033[K")[1:]
+    assert bars == [
+        f"[{'-' * 30}] 0 of 2  costs.txt",
+        f"[{'#' * 15}{'-' * 15}] 1 of 2  returns.md",
+        f"[{'#' * 30}] 2 of 2  \n",
+    ]
