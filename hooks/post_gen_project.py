@@ -182,6 +182,9 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
     },
+    "dictation": {
+        "yes": ("app/dictation/speech.py", "tests/dictation/test_speech.py"),
+    },
     "license": {
         "MIT": ("LICENSE",),
         "Apache-2.0": ("LICENSE",),
@@ -218,6 +221,7 @@ def files_not_chosen(answers: dict[str, Any]) -> set[str]:
         "agent_tools": set(answers["__tools"].split(",")),
         "attachments": {answers["attachments"]},
         "auth_style": {answers["auth_style"]},
+        "dictation": {answers["dictation"]},
         "license": {answers["license"]},
     }
     kept, all_files = set(), set()

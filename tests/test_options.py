@@ -25,6 +25,7 @@ DEPENDENCIES = {
     "documents": {"beautifulsoup4", "pypdf", "python-docx"},
     "local": {"puremagic", "python-multipart"},
     "s3": {"aiobotocore"},
+    "yes": {"av"},
 }
 
 # Words that only a chosen option may leave in a project, wherever they stand.
@@ -45,6 +46,7 @@ TRACES = {
     "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
+    "yes": r"DICTATION_|\bSpeech\b|import av\b|\"av\"",
     "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
 
@@ -66,6 +68,7 @@ WITHOUT = {
     "image": {"agent_tools": "notes", "attachments": "local"},
     "local": {"attachments": "none"},
     "s3": {"attachments": "local"},
+    "yes": {"dictation": "no"},
 }
 # The answer that leaves nothing behind.
 NOTHING = {"none", "no"}
@@ -90,6 +93,7 @@ def test_the_table_knows_every_option_of_the_questions() -> None:
     assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
     assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
+    assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
@@ -102,7 +106,15 @@ def test_the_files_of_an_option_are_in_the_template(question: str, option: str) 
 
 @pytest.mark.parametrize(
     "folder",
-    ["app/agent/tools", "app/attachments", "app/auth", "tests/agent/tools", "tests/attachments"],
+    [
+        "app/agent/tools",
+        "app/attachments",
+        "app/auth",
+        "app/dictation",
+        "tests/agent/tools",
+        "tests/attachments",
+        "tests/dictation",
+    ],
 )
 def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> None:
     common = {"__init__.py", "base.py", "current.py", "test_base.py", "test_output.py"}
@@ -119,11 +131,12 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
 )
 def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option: str) -> None:
     folder = {"agent_tools": "agent/tools", "auth_style": "auth"}.get(question, question)
+    module = {"yes": "speech"}.get(option, option)
     wiring = (TEMPLATE / "app" / folder / "__init__.py").read_text(encoding="utf-8")
 
-    assert f"app/{folder}/{option}.py" in FILES[question][option]
-    assert f"tests/{folder}/test_{option}.py" in FILES[question][option]
-    assert wiring.count(f"from app.{folder.replace('/', '.')}.{option} import ") == 1
+    assert f"app/{folder}/{module}.py" in FILES[question][option]
+    assert f"tests/{folder}/test_{module}.py" in FILES[question][option]
+    assert wiring.count(f"from app.{folder.replace('/', '.')}.{module} import ") == 1
 
 
 @pytest.mark.parametrize("option", WITHOUT)

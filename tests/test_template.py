@@ -18,6 +18,7 @@ WIRING = {
     "app/attachments/__init__.py",
     "app/auth/__init__.py",
     "app/commands/__init__.py",
+    "app/dictation/__init__.py",
 }
 
 

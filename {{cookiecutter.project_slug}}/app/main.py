@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
+from app import dictation as dictations
 from app import health
 from app.agent import tools
 from app.agent.models import ModelSource
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     database = Database.from_settings(settings, settings.database_url)
     models = models or ModelSource(settings)
     attachments: Attachments = KINDS[0](settings, database, MORE_TYPES)
+    dictation = dictations.KINDS[0](models)
     store = SqlStore(database, attachments)
     actions = Actions(database, store)
     run_store = RunStore(settings, database, worker=_worker())
@@ -70,7 +72,8 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.database = database
     app.state.models = models
     app.state.attachments = attachments
-    app.state.page_options = attachments.page_options()
+    app.state.dictation = dictation
+    app.state.page_options = web.merged(attachments.page_options(), dictation.page_options())
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
@@ -80,10 +83,12 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     )
     app.state.recovery = Recovery(database, run_store, runs.has)
     app.state.authenticator = authenticator
-    app.state.admission = Admission(settings, store, run_store, runs, attachments)
+    app.state.admission = Admission(settings, store, run_store, runs, attachments, dictation)
     app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
     app.state.services = services
-    app.state.chat = ChatServer(settings, database, store, models, services, actions, attachments)
+    app.state.chat = ChatServer(
+        settings, database, store, models, services, actions, attachments, dictation
+    )
 
     headers = security_headers(settings, connect=attachments.upload_origins())
     app.add_middleware(SecurityHeadersMiddleware, headers=headers)

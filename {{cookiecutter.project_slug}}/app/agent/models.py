@@ -33,6 +33,11 @@ class ModelSource:
     def get(self, name: str) -> Model:
         return self._demo if self._client is None else self._provider.get_model(name)
 
+    @property
+    def client(self) -> AsyncOpenAI | None:
+        """Leads to OpenAI or the compatible server; None without a key."""
+        return self._client
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()

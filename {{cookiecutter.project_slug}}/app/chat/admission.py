@@ -38,6 +38,7 @@ from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
 from app.config import Settings
+from app.dictation.base import Dictation
 from app.errors import AppError, InvalidRequest, MessageTooLong, NotFound, RunInProgress
 
 MAX_TITLE_LENGTH = 200
@@ -52,12 +53,14 @@ class Admission:
         run_store: RunStore,
         runs: Runs,
         attachments: Attachments,
+        dictation: Dictation,
     ) -> None:
         self._settings = settings
         self._store = store
         self._run_store = run_store
         self._runs = runs
         self._attachments = attachments
+        self._dictation = dictation
 
     async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
         """Return the context to go on with, or raise the `AppError` that refuses the request.
@@ -102,7 +105,7 @@ class Admission:
             case ThreadsSyncCustomActionReq():
                 await self._check_action(request.params, context)
             case InputTranscribeReq():
-                raise InvalidRequest("This application takes no dictation.")
+                self._dictation.check(request.params.audio_base64)
         return context
 
     async def _check_message(self, message: UserMessageInput, context: RequestContext) -> None:

@@ -1,9 +1,11 @@
 """`POST /chatkit`: user and body, then process, then response. And what concerns its runs."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from chatkit.server import NonStreamingResult
+from chatkit.types import InputTranscribeReq
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
@@ -11,7 +13,7 @@ from app.auth.current import CurrentUser
 from app.chat.admission import Admission
 from app.chat.context import RequestContext
 from app.chat.events import EventStream
-from app.chat.requests import parse
+from app.chat.requests import ChatRequest, parse
 from app.chat.run_store import RunStore
 from app.chat.runs import Runs
 from app.chat.server import ChatServer
@@ -19,6 +21,7 @@ from app.chat.store import SqlStore
 from app.chat.text import storable
 from app.config import Settings
 from app.errors import (
+    AppError,
     DailyTokensUsed,
     DatabaseUnavailable,
     Forbidden,
@@ -37,7 +40,7 @@ from app.errors import (
     Unavailable,
     refusals,
 )
-from app.request_body import read_body
+from app.request_body import read_body, too_large
 
 router = APIRouter(
     responses=refusals(
@@ -143,7 +146,9 @@ async def chatkit(
     settings: AppSettings,
 ) -> Response:
     """One request of ChatKit's protocol, as the page's element sends it."""
-    chat_request = parse(await read_body(request, settings.max_body_bytes))
+    # (What is spoken is longer than what is written.)
+    longest = max(settings.max_body_bytes, request.app.state.dictation.max_body_bytes)
+    chat_request = _parsed(await read_body(request, longest), settings.max_body_bytes)
     context = await admission.admit(
         chat_request.request,
         RequestContext(
@@ -187,6 +192,17 @@ async def running(
     thread = await threads.load_thread(storable(thread_id), RequestContext(user.id))
     run_id = await run_store.running(user.id, thread.id)
     return ThreadRun(run=RunningRun(id=run_id) if run_id else None)
+
+
+def _parsed(body: bytes, limit: int) -> ChatRequest:
+    """Only a dictation may be longer than the limit."""
+    if len(body) <= limit:
+        return parse(body)
+    with suppress(AppError):
+        chat_request = parse(body)
+        if isinstance(chat_request.request, InputTranscribeReq):
+            return chat_request
+    raise too_large(limit)
 
 
 def _request_key(request: Request) -> str | None:

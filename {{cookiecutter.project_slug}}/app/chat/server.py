@@ -12,6 +12,7 @@ from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
     AssistantMessageContentPartAdded,
     AssistantMessageItem,
+    AudioInput,
     ChatKitReq,
     ClientToolCallItem,
     FeedbackKind,
@@ -24,6 +25,7 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
+    TranscriptionResult,
     UserMessageItem,
     WidgetItem,
     WorkflowItem,
@@ -53,6 +55,7 @@ from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
 from app.config import Settings
 from app.db import Database
+from app.dictation.base import Dictation
 from app.errors import NotFound
 
 logger = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         services: ToolServices,
         actions: Actions,
         attachments: Attachments,
+        dictation: Dictation,
     ) -> None:
         super().__init__(store, attachments)
         self._settings = settings
@@ -80,6 +84,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self._models = models
         self._services = services
         self._attachments = attachments
+        self._dictation = dictation
         self._history = History(store, settings.history_tokens, attachments)
 
     async def answer(
@@ -150,6 +155,11 @@ class ChatServer(ChatKitServer[RequestContext]):
         context: RequestContext,
     ) -> None:
         await self._sql_store.save_feedback(thread_id, item_ids, feedback, context)
+
+    async def transcribe(
+        self, audio_input: AudioInput, context: RequestContext
+    ) -> TranscriptionResult:
+        return await self._dictation.transcribe(audio_input)
 
     async def handle_stream_cancelled(
         self,

@@ -192,6 +192,15 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     return tuple(ModelChoice(id=m, label=m, default=m == offered[0]) for m in offered)
 
 
+def merged(*options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """One of several options of the page, section by section."""
+    sections = {name for option in options for name in option}
+    return {
+        name: {key: value for option in options for key, value in option.get(name, {}).items()}
+        for name in sorted(sections)
+    }
+
+
 async def known_user(authenticator: Authenticator, request: Request) -> User | None:
     try:
         return await authenticator.authenticate(request)

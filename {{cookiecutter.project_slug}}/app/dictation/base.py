@@ -1,0 +1,29 @@
+"""What the application asks of dictation, and the kind that takes none."""
+
+from typing import Any
+
+from chatkit.types import AudioInput, TranscriptionResult
+
+from app.agent.models import ModelSource
+from app.errors import InvalidRequest
+
+
+class Dictation:
+    """Takes none. A kind that does derives from it."""
+
+    # The longest request that carries a dictation.
+    max_body_bytes = 0
+
+    def __init__(self, models: ModelSource) -> None:
+        pass
+
+    def page_options(self) -> dict[str, dict[str, Any]]:
+        """What ChatKit's options need to be told, by section."""
+        return {}
+
+    def check(self, audio_base64: str) -> None:
+        """Raise an `AppError` for what cannot even be decoded."""
+        raise InvalidRequest("This application takes no dictation.")
+
+    async def transcribe(self, audio: AudioInput) -> TranscriptionResult:
+        raise InvalidRequest("This application takes no dictation.")
