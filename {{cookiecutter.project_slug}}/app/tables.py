@@ -18,8 +18,10 @@ def metadata() -> MetaData:
 
 
 def owned_tables() -> list[Table]:
-    """All of them: there is no row without an owner. A table comes after those it refers to."""
-    return metadata().sorted_tables
+    """All of them: there is no row without an owner. A table comes after those it refers to, and
+    all after that of the users.
+    """
+    return sorted(metadata().sorted_tables, key=lambda table: table is not UserRow.__table__)
 
 
 def owner_column(table: Table) -> Column[str]:

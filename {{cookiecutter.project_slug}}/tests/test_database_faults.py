@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from agents import Model
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from sqlalchemy import select
 from app.chat.models import ItemRow
 from app.config import Settings
 from app.db import Database
+from app.dev.credentials import sample_credentials
 from app.dev.migrate import upgrade
 from app.dev.postgres import Postgres, PostgresError
 from app.main import create_app
@@ -155,8 +157,13 @@ async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
 async def test_an_application_may_start_before_its_database(
     own: Settings, postgres: Postgres
 ) -> None:
-    postgres.stop()
-    async with chatting(own) as (visitor, _):
+    [credentials] = await sample_credentials(own, ["early"])
+    await asyncio.to_thread(postgres.stop)
+    async with (
+        serving(create_app(own, OneModel(own, Watched()))) as url,
+        httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client,
+    ):
+        visitor = Visitor(client, "early")
         began = time.monotonic()
         for response in (
             await visitor.client.get("/readyz"),

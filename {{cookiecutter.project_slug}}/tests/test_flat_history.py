@@ -23,7 +23,7 @@ from app.config import Settings
 from app.dev.migrate import upgrade
 from app.main import create_app
 from tests.conftest import new_database, serving, visiting
-from tests.plans import Plan, Recorder, connecting, measure, nodes
+from tests.plans import Plan, Recorder, connecting, measure, named_in, nodes
 from tests.talk import Visitor
 
 THREADS = 20_000
@@ -32,6 +32,7 @@ LONG_THREAD_ITEMS = 20_000
 RUNS = 20_000
 OTHERS = 200
 PAGE = 20
+LONG = {row.__tablename__ for row in (UserRow, ThreadRow, ItemRow, RunRow)}
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -187,6 +188,8 @@ async def check(settings: Settings, recorder: Recorder, most: int) -> None:
     assert recorder.seen
     async with connecting(settings.database_url) as connection:
         for statement, parameters in recorder.seen.items():
+            if not named_in(statement) & LONG:
+                continue  # PostgreSQL reads through what fits on a page
             for generic in (False, True):
                 plan = await measure(connection, statement, parameters, generic=generic)
                 told = f"{statement}\n{json.dumps(plan, indent=1)}"
