@@ -322,7 +322,13 @@ class Person:
                     self._odd("repeated elsewhere", f"{sent.text!r}: {thread_id}")
                 self._learn(sent, thread_id)
                 return "had arrived"
-            case "run_in_progress" | "too_many_answers" | "unavailable" | "server_busy":
+            case (
+                "run_in_progress"
+                | "too_many_answers"
+                | "unavailable"
+                | "database_unavailable"
+                | "server_busy"
+            ):
                 return None
             case "not_found" if sent.deleted:
                 return "deleted"
