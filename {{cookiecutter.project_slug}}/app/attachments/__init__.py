@@ -38,7 +38,7 @@ KINDS: tuple[type[Attachments], ...] = (
     # {% endif %}
 )
 
-# Types that are taken because a tool reads them; models read them not.
+# Types that are taken because a tool reads them, though no model does.
 MORE_TYPES: tuple[str, ...] = (
     # {% if ",documents," in cookiecutter.__tools %}
     DOCX,
