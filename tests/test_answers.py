@@ -105,12 +105,13 @@ def test_a_list_of_tools_is_read_generously(
     assert context["__tools"] == chosen
 
 
-def test_free_text_stands_unharmed_in_every_file(bake: Bake) -> None:
+@pytest.mark.parametrize("auth_style", ["jwt", "password"])
+def test_free_text_stands_unharmed_in_every_file(bake: Bake, auth_style: str) -> None:
     texts = {
         question: f"{question[0]} {TORTURE}"
         for question in ("project_name", "description", "author_name", "assistant_name")
     }
-    project = bake(project_slug="torture", agent_tools="all", auth_style="jwt", **texts)
+    project = bake(project_slug="torture", agent_tools="all", auth_style=auth_style, **texts)
 
     metadata = tomllib.loads(project.text("pyproject.toml"))["project"]
     assert metadata["description"] == texts["description"]
@@ -220,4 +221,6 @@ def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
 
     # (A migration of an option names the one before it, which depends on the answers.)
     assert all(holding.pop(name) == 1 for name in migrations)
+    # The pages of accounts have a title; what a text may do to Python is tried above.
+    assert holding.pop("app/auth/account_pages.py") == 2
     assert holding == {"app/config.py": 1, "app/db.py": 1}

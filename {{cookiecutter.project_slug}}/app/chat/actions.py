@@ -56,5 +56,6 @@ class Actions:
         except ToolRefusal as refusal:
             raise InvalidRequest(str(refusal)) from None
         item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
-        await self._store.save_item(widget.thread_id, item, context)
+        # Whoever stopped waiting meanwhile has ended the run, and not what it did.
+        await self._store.save_item(widget.thread_id, item, context, though_over=True)
         return item

@@ -155,9 +155,19 @@ class SqlStore(Store[RequestContext]):
     ) -> None:
         await self.save_item(thread_id, item, context)
 
-    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        """Raises `NotFound` when the thread is gone, or its run was taken from this worker."""
-        run = context.run
+    async def save_item(
+        self,
+        thread_id: str,
+        item: ThreadItem,
+        context: RequestContext,
+        *,
+        though_over: bool = False,
+    ) -> None:
+        """Raises `NotFound` when the thread is gone, or its run was taken from this worker.
+
+        `though_over` also writes once the run has ended, whoever ended it.
+        """
+        run = None if though_over else context.run
         alive = None if run is None else _alive(run)
         statement = upsert_items(context.user_id, thread_id, [item], alive).returning(ItemRow.id)
         if run is not None and alive is not None and run.retry is not None and is_answer(item):
