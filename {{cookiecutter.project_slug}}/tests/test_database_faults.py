@@ -144,8 +144,9 @@ async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
     async with AsyncExitStack() as stack:
         visitor, _ = await stack.enter_async_context(chatting(own, Pensive()))
         stream = await open_stream(stack, visitor)
+        await stream.words(1)
         await asyncio.to_thread(postgres.stop)
-        await stream.words(5)
+        await stream.words(4)
         await asyncio.sleep(2)  # a checkpoint fails meanwhile
         await asyncio.to_thread(postgres.start)
         for _ in range(100):
