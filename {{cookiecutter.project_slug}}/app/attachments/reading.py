@@ -12,7 +12,7 @@ from openai.types.responses import (
 )
 
 from app.attachments.base import Reader, mention
-from app.attachments.files import FileGone, FileStore, key_of
+from app.attachments.files import FileGone, FileStore, FilesUnavailable, key_of
 from app.attachments.types import IMAGES, PDF, TEXTS
 from app.chat.tokens import BYTES_PER_TOKEN
 
@@ -40,6 +40,9 @@ def read_within(
             content = await files.read(key_of(user_id, attachment.id))
         except FileGone:
             return _text(f"[attached: {attachment.name}, which is no longer there]")
+        except FilesUnavailable:
+            # The store's outage costs the files, and not the conversation.
+            return _text(f"[attached: {attachment.name}, which cannot be read at the moment]")
         return content_of(attachment, content, tokens)
 
     return read

@@ -1,5 +1,7 @@
 """The project's auth style."""
 
+from collections.abc import Awaitable, Callable
+
 # {% if cookiecutter.auth_style == "anonymous" %}
 from app.auth.anonymous import AnonymousAuth
 
@@ -44,7 +46,7 @@ STYLES = (
     # {% endif %}
 )
 
-CHECKS = (
+CHECKS: tuple[Callable[[], Callable[..., Awaitable[None]]], ...] = (
     # What every request has to pass before its route is asked.
     # {% if cookiecutter.auth_style == "jwt" %}
     # (No page but the one that has the token can send it, as it could with a cookie: so none.)
