@@ -22,6 +22,7 @@ from tests.talk import message
 from tests.test_partitions import interrupted
 
 CANARY = "canary-4711"
+SECRETS = {"cookie", "authorization"}
 
 
 class Everything(logging.Handler):
@@ -103,8 +104,10 @@ async def test_a_turn(
     out, err = capfd.readouterr()
     written = log.text + out + err
     assert CANARY not in written
-    [secret] = [v for k, v in visitor.client.headers.items() if k in {"cookie", "authorization"}]
-    assert secret.rpartition("=")[2].removeprefix("Bearer ") not in written
+    # (What a trusted proxy says is no secret, but a name.)
+    for name in SECRETS & visitor.client.headers.keys():
+        secret = visitor.client.headers[name].rpartition("=")[2].removeprefix("Bearer ")
+        assert secret not in written
     assert expected in written
 
 
@@ -125,10 +128,14 @@ async def test_a_sign_in_that_is_refused(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str]
 ) -> None:
     visitor = await with_model(DemoModel(0), log_level="DEBUG")
-    for name in {"cookie", "authorization"} & visitor.client.headers.keys():
-        visitor.client.headers[name] += f"-{CANARY}"
-    forged = [visitor.client.headers, {"Authorization": f"Bearer {CANARY}"}]
-    forged.append({"Authorization": f"Basic {CANARY}", "Cookie": f"{CANARY}={CANARY}"})
+    forged = [
+        {"Authorization": f"Bearer {CANARY}"},
+        {"Authorization": f"Basic {CANARY}", "Cookie": f"{CANARY}={CANARY}"},
+        *(
+            {name: f"{visitor.client.headers[name]}-{CANARY}"}
+            for name in SECRETS & visitor.client.headers.keys()
+        ),
+    ]
     for headers in forged:
         body = {"type": "threads.list", "params": {"after": CANARY}}
         url = visitor.client.base_url.join("/chatkit")

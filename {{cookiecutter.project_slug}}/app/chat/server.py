@@ -234,6 +234,11 @@ class ChatServer(ChatKitServer[RequestContext]):
         try:
             async for event in self._events(turn, progress, converter):
                 await self._remember(run, event)
+                if _is_for_the_page(event) and turn.workflow_item is not None:
+                    # It stays open until the page has answered, and nothing may follow the call.
+                    await self.store.add_thread_item(
+                        turn.thread.id, turn.workflow_item, turn.request_context
+                    )
                 yield event
             run.complete = True
         except Exception as error:
@@ -312,6 +317,10 @@ class ChatServer(ChatKitServer[RequestContext]):
             case ThreadItemRemovedEvent(item_id=item_id):
                 # What a guardrail took back must not be saved as the text so far.
                 await run.finish_draft(item_id)
+
+
+def _is_for_the_page(event: ThreadStreamEvent) -> bool:
+    return isinstance(event, ThreadItemDoneEvent) and isinstance(event.item, ClientToolCallItem)
 
 
 def title_from(message: UserMessageItem) -> str | None:
