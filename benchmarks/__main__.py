@@ -95,6 +95,7 @@ def _write(results: list[Result]) -> None:
     before, start_mark, rest = readme.read_text("utf-8").partition("<!-- results -->\n")
     _, end_mark, after = rest.partition("<!-- end of results -->\n")
     said = (
+        "![Each ratio beside its goal](benchmarks/results.svg)\n\n"
         f"Python {machine['python']}, {machine['processors']} processors, {machine['system']}.\n\n"
         f"{markdown(results)}\n"
     )
