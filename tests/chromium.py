@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import pytest
+from conftest import lack
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -51,7 +51,7 @@ def launched() -> Iterator[Browser]:
     """A headless Chromium with a profile of its own; never one that Playwright downloads."""
     program = shutil.which("chromium")
     if program is None:
-        pytest.skip("no chromium on the PATH: apt-get install chromium")
+        lack("no chromium on the PATH: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
