@@ -39,10 +39,14 @@ ATTACHMENTS = (
 SESSION_FILES = (
     "app/auth/cookies.py",
     "app/auth/forms.py",
+    "app/auth/frames.py",
     "app/auth/sessions.py",
     "app/stores/sessions.py",
+    "app/web/static/js/signed-in.js",
     "migrations/versions/0003_sessions.py",
+    "tests/auth/test_cookies.py",
     "tests/auth/test_forms.py",
+    "tests/auth/test_frames.py",
     "tests/auth/test_sessions.py",
 )
 # Of those in which cookies, which a browser adds by itself, say who is asking.
@@ -147,6 +151,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/auth/anonymous.py",
             "app/auth/cookies.py",
             "tests/auth/test_anonymous.py",
+            "tests/auth/test_cookies.py",
             *ORIGIN_FILES,
         ),
         "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -221,15 +221,15 @@ class Visitor:
 
 
 @contextmanager
-def website(html: str) -> Iterator[int]:
-    """Somebody else's site, at every name that ends in .localhost; gives its port."""
+def website(page: Callable[[str], str]) -> Iterator[int]:
+    """Somebody else's site, at every name that ends in .localhost: a page for each path; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
-            self.wfile.write(html.encode())
+            self.wfile.write(page(self.path).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from chromium import ChatPage, Visitor, launched, message, website
+from chromium import ChatPage, Visitor, launched, message
 from conftest import BakedProject, generate, npm_install
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application
@@ -23,7 +23,6 @@ REMEMBER = "Remember that our launch is on Friday"
 SETTINGS = {
     "DEMO_DELAY_SECONDS": "0.006",
     "MODELS": "first-model,second-model",
-    "FRAME_ANCESTORS": "http://allowed.localhost:*",
 }
 
 Serve = Callable[..., Application]
@@ -488,20 +487,6 @@ def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str)
 
     assert chat.page.evaluate("window.broken") is None
     chat.expect_complaint("Content Security Policy")
-
-
-@pytest.mark.parametrize(("site", "headings"), [("allowed", ["My Chat App"]), ("other", [])])
-def test_only_a_named_site_can_frame_the_page(
-    chat: ChatPage, server: Application, site: str, headings: list[str]
-) -> None:
-    with website(f'<iframe src="{server.url}"></iframe>') as port:
-        chat.page.goto(f"http://{site}.localhost:{port}/")
-        frame = chat.page.frames[1]
-        frame.wait_for_load_state()
-
-    expect(frame.get_by_role("heading", name="My Chat App")).to_have_text(headings)
-    if not headings:
-        chat.expect_complaint("frame-ancestors")
 
 
 # --- When it cannot work ----------------------------------------------------------------------

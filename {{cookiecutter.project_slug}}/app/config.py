@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.origins import checked_origin
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -65,19 +67,24 @@ class Settings(EnvSettings):
     chatkit_domain_key: str = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
-    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     csp_extra: str = ""
 
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("models", "allowed_image_domains", "frame_ancestors", mode="before")
+    @field_validator("models", "allowed_image_domains", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_origin(origin) for origin in origins)
 
     @field_validator("database_url", "database_direct_url")
     @classmethod

@@ -33,8 +33,8 @@ from app.errors import install_error_handlers
 from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
+from app.web import embedding, telemetry
 from app.web import routes as web
-from app.web import telemetry
 from app.web.security import SecurityHeadersMiddleware, security_headers
 
 
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(check()) for check in CHECKS],
+        dependencies=[Depends(check(settings)) for check in CHECKS],
     )
     app.state.settings = settings
     app.state.database = database
@@ -99,10 +99,11 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(web.router)
+    app.include_router(embedding.router)
     app.include_router(telemetry.router)
     if authenticator.pages is not None:
         app.include_router(authenticator.pages.router)
-    web.mount_static(app)
+    web.mount_static(app, settings)
     return app
 
 

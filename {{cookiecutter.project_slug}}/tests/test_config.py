@@ -30,6 +30,30 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().offered_models == ("a", "b")
 
 
+def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://WWW.example.com:443, http://intranet:8080")
+    assert Settings().allowed_origins == ("https://www.example.com", "http://intranet:8080")
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "www.example.com",
+        "https://*.example.com",
+        "https://www.example.com/",
+        "https://www.example.com/path",
+        "https://a b",
+        "https://a; script-src *",
+        'https://a">',
+    ],
+)
+def test_what_is_no_origin_is_not_taken_for_one(origins: str) -> None:
+    with pytest.raises(ValidationError, match="is no origin"):
+        Settings(allowed_origins=origins)
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert Settings().is_demo

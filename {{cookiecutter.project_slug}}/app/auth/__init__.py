@@ -26,6 +26,7 @@ from app.auth.proxy import ProxyAuth
 from app.auth.same_origin import SameOrigin
 
 # {%- endif +%}
+from app.config import Settings
 
 STYLES = (
     # The first one signs users in.
@@ -46,7 +47,7 @@ STYLES = (
     # {% endif %}
 )
 
-CHECKS: tuple[Callable[[], Callable[..., Awaitable[None]]], ...] = (
+CHECKS: tuple[Callable[[Settings], Callable[..., Awaitable[None]]], ...] = (
     # What every request has to pass before its route is asked.
     # {% if cookiecutter.auth_style == "jwt" %}
     # (No page but the one that has the token can send it, as it could with a cookie: so none.)

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.auth.accounts import NAME_LENGTH, PASSWORD_LENGTH, Accounts, SignUpClosed
 from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.frames import frame_routes
 from app.auth.sessions import COOKIE, Sessions
 from app.config import Settings
 from app.db import DatabaseAway
@@ -40,6 +41,7 @@ class AccountPages:
         self._forms = FormTokens(settings, COOKIE)
         self._templates = _templates()
         self.router = self._routes()
+        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

@@ -12,7 +12,13 @@ def set_cookie(
 ) -> None:
     """A cookie that neither scripts nor other sites' requests get; without `max_age` it goes when
     the browser is closed.
+
+    A frame on another site's page only keeps one that is partitioned: it is that site's visitors'
+    here, and nobody gets to see it anywhere else.
     """
+    if is_embedded(request):
+        _set_partitioned(response, name, value, max_age)
+        return
     response.set_cookie(
         name,
         value,
@@ -22,6 +28,28 @@ def set_cookie(
         httponly=True,
         samesite="lax",
     )
+    if _may_be_embedded(request):
+        # Where page and frame are of one site, both cookies would come, and either may win.
+        _set_partitioned(response, name, "", 0)
+
+
+def is_embedded(request: Request) -> bool:
+    """Whether it comes from the chat in a page of another site: `embedded-page.js` says so."""
+    return _may_be_embedded(request) and "embedded" in request.query_params
+
+
+def _may_be_embedded(request: Request) -> bool:
+    settings: Settings = request.app.state.settings
+    return bool(settings.allowed_origins)
+
+
+def _set_partitioned(response: Response, name: str, value: str, max_age: int | None) -> None:
+    response.set_cookie(
+        name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite="none"
+    )
+    # Python knows the attribute from 3.14 on.
+    header, cookie = response.raw_headers.pop()
+    response.raw_headers.append((header, cookie + b"; Partitioned"))
 
 
 def drop_cookie(request: Request, response: Response, name: str) -> None:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app.auth.base import SignInPages, User
 from app.auth.cookies import drop_cookie, set_cookie
 from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.frames import frame_routes
 from app.auth.openid import (
     Attempt,
     NotSetUp,
@@ -78,6 +79,7 @@ class OidcPages:
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
         self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
+        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

@@ -5,40 +5,13 @@ not keep a neighbour under the same domain from it. One check for every route, a
 sign in and out.
 """
 
-import re
-from typing import Annotated
-
 from fastapi import Request
-from pydantic import field_validator
-from pydantic_settings import NoDecode
 
-from app.config import EnvSettings
+from app.config import Settings
 from app.errors import Forbidden
+from app.origins import plain_origin
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
-ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
-class OriginSettings(EnvSettings):
-    """`allowed_origins`: those of other pages that may send what changes something."""
-
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin, such as https://www.example.com")
-        return tuple(_plain(origin) for origin in origins)
 
 
 class ForeignOrigin(Forbidden):
@@ -48,8 +21,8 @@ class ForeignOrigin(Forbidden):
 class SameOrigin:
     """A dependency of the whole application. Raises `ForeignOrigin`."""
 
-    def __init__(self, settings: OriginSettings | None = None) -> None:
-        self._allowed = set((settings or OriginSettings()).allowed_origins)
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = set(settings.allowed_origins)
 
     async def __call__(self, request: Request) -> None:
         if request.method not in SAFE_METHODS and not self._is_ours(request):
@@ -61,7 +34,7 @@ class SameOrigin:
     def _is_ours(self, request: Request) -> bool:
         origin = request.headers.get("Origin", "null").lower()
         if origin != "null":
-            return _plain(origin) in self._allowed | _own_origins(request)
+            return plain_origin(origin) in self._allowed | _own_origins(request)
         # A browser says either. What says neither is no browser, and nobody's cookies are in it
         # without their knowledge.
         site = request.headers.get("Sec-Fetch-Site")
@@ -79,9 +52,4 @@ def _own_origins(request: Request) -> set[str]:
     headers = request.headers
     hosts = f"{headers.get('Host', '')},{headers.get('X-Forwarded-Host', '')}".lower().split(",")
     schemes = {request.url.scheme, "https"}
-    return {_plain(f"{scheme}://{host.strip()}") for host in hosts for scheme in schemes}
-
-
-def _plain(origin: str) -> str:
-    """Without the port that goes without saying."""
-    return origin.removesuffix(DEFAULT_PORTS.get(origin.partition(":")[0], "/"))
+    return {plain_origin(f"{scheme}://{host.strip()}") for host in hosts for scheme in schemes}

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.agent.build import usable_tools
@@ -113,16 +114,20 @@ class PageConfig(Texts):
     demo: bool
 
 
-def mount_static(app: FastAPI) -> None:
-    app.mount("/static", RevalidatedFiles(directory=WEB_ROOT / "static"), name="static")
+def mount_static(app: FastAPI, settings: Settings) -> None:
+    files = RevalidatedFiles(WEB_ROOT / "static", settings.allowed_origins)
+    app.mount("/static", files, name="static")
 
 
 @router.get("/")
 def page(request: Request) -> HTMLResponse:
     settings: Settings = request.app.state.settings
+    return HTMLResponse(page_html(settings), headers={"Cache-Control": "no-cache"})
+
+
+def page_html(settings: Settings) -> str:
     html = (WEB_ROOT / "static" / "index.html").read_text(encoding="utf-8")
-    html = html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
-    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+    return html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
 
 
 @router.get("/config.json")
@@ -224,8 +229,13 @@ def account_of(user: User, pages: SignInPages, request: Request) -> Account:
 class RevalidatedFiles(StaticFiles):
     """File names carry no version, so browsers ask each time and mostly hear 304.
 
-    Otherwise a deploy would leave them with modules of two versions.
+    Otherwise a deploy would leave them with modules of two versions. Pages of other origins may
+    load those of the launcher where they are allowed to.
     """
+
+    def __init__(self, directory: Path, allowed_origins: tuple[str, ...]) -> None:
+        super().__init__(directory=directory)
+        self._allowed_origins = allowed_origins
 
     def file_response(
         self,
@@ -236,4 +246,12 @@ class RevalidatedFiles(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
+        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
         return response
+
+
+def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
+    """Lets a page of another origin read this response, and none that comes with a cookie."""
+    response.headers["Vary"] = "Origin"
+    if origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = origin

@@ -59,7 +59,7 @@ def _policy(settings: Settings, cdn: str, connect: Iterable[str]) -> str:
         "manifest-src": ["'self'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],
-        "frame-ancestors": ["'self'", *settings.frame_ancestors],
+        "frame-ancestors": ["'self'", *settings.allowed_origins],
     }
     for directive, sources in _extra(settings.csp_extra).items():
         if directive not in policy:

@@ -22,6 +22,7 @@ def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
 def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
     """A client with a cookie jar, in front of an application with this style."""
     app = FastAPI()
+    app.state.settings = Settings()
     install_error_handlers(app)
 
     @app.get("/visit")

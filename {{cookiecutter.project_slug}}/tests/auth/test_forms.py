@@ -21,6 +21,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 def browsing(key: str = KEY, previous: str = "") -> AsyncClient:
     tokens = FormTokens(Settings(secret_key=key, secret_key_previous=previous), SESSION)
     app = FastAPI()
+    app.state.settings = Settings()
     install_error_handlers(app)
 
     @app.get("/form")

@@ -15,6 +15,7 @@ from sqlalchemy.sql.functions import now
 from app.auth.base import MAX_USER_ID_LENGTH
 from app.auth.sessions import COOKIE, Sessions, SessionSettings, Ticket
 from app.chat.models import UserRow
+from app.config import Settings
 from app.db import EVERYBODY, TABLE_PREFIX, Database
 from app.errors import install_error_handlers
 from app.stores.sessions import SEEN_EVERY, SessionRow
@@ -45,6 +46,7 @@ def other_browser(sessions: Sessions) -> AsyncClient:
 def browsing(sessions: Sessions, base_url: str = "http://localhost:8000") -> AsyncClient:
     """A client with a cookie jar, in front of an application that believes who it is told."""
     app = FastAPI()
+    app.state.settings = Settings()
     install_error_handlers(app)
 
     @app.post("/sign-in/{user_id}")

@@ -61,7 +61,7 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
     app.state.page_options = {}
     app.state.authenticator = CookieAuth(settings)
     app.include_router(routes.router)
-    routes.mount_static(app)
+    routes.mount_static(app, settings)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
 
 

@@ -59,23 +59,25 @@ export function createFetch(api) {
  * @param {Fetch} fetch
  * @param {string} locale
  * @param {() => ChatAuth | undefined} auth
+ * @param {string} [path]
  * @returns {Promise<PageConfig>}
  */
-export async function loadConfig(fetch, locale, auth) {
-  const config = await fetchConfig(fetch, locale, auth);
-  return config.user === null ? fetchConfig(fetch, locale, auth) : config;
+export async function loadConfig(fetch, locale, auth, path = "/config.json") {
+  const config = await fetchConfig(fetch, locale, auth, path);
+  return config.user === null ? fetchConfig(fetch, locale, auth, path) : config;
 }
 
 /**
  * @param {Fetch} fetch
  * @param {string} locale
  * @param {() => ChatAuth | undefined} auth
+ * @param {string} path
  * @returns {Promise<PageConfig>}
  */
-async function fetchConfig(fetch, locale, auth) {
+async function fetchConfig(fetch, locale, auth, path) {
   const headers = bearer(await auth()?.getToken({ refresh: false }));
   headers.set("Accept-Language", locale);
-  const response = await fetch("/config.json", { headers, credentials: "same-origin" });
+  const response = await fetch(path, { headers, credentials: "same-origin" });
   if (!response.ok) throw new Error(`/config.json answered ${response.status}`);
   return response.json();
 }

@@ -1,5 +1,6 @@
 /** @import { Api } from "./api.js" */
-/** @import { Fetch, PageConfig, PageContext, PagePart } from "../../types" */
+/** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
+/** @import { Account, Fetch, PageConfig, PageContext, PagePart } from "../../types" */
 
 import { showAccount, signInAddress } from "./account.js";
 import { Address } from "./address.js";
@@ -46,6 +47,8 @@ export class Page {
     this.memory = new ThreadMemory(storage, new Address(location, history));
     this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
     this.notice = new Notice(find("#notice"));
+    /** @type {HTMLFormElement} */
+    this.accountForm = find("#account");
     this.schemeButton = new SchemeButton(find("#scheme"), root, storage, isDark);
   }
 
@@ -74,15 +77,12 @@ export class Page {
   }
 
   async open() {
-    const config = await visit(this.locale);
+    const config = await this.visit();
     if (this.isStopped) return;
     find("#demo").hidden = !config.demo;
-    if (config.user === null && config.signIn) {
-      location.replace(signInAddress(config.signIn, location));
-      return;
-    }
+    if (config.user === null && config.signIn) return this.askToSignIn(config.signIn);
     if (config.user === null) this.diagnostics.show("unauthenticated");
-    showAccount(find("#account"), config.account);
+    this.showAccount(config.account);
 
     const url = new URL(config.api.url, location.href);
     const fetch = this.connect(this.backend(url), config);
@@ -93,6 +93,24 @@ export class Page {
     if (this.isStopped) return;
     this.keepOptions(config, fetch);
     this.diagnostics.frameIsStarting();
+  }
+
+  /**
+   * @param {string} [path]
+   * @returns {Promise<PageConfig>}
+   */
+  visit(path) {
+    return loadConfig(window.fetch.bind(window), this.locale, () => window.chatAuth, path);
+  }
+
+  /** @param {string} signIn */
+  askToSignIn(signIn) {
+    location.replace(signInAddress(signIn, location));
+  }
+
+  /** @param {Account | null} account */
+  showAccount(account) {
+    showAccount(this.accountForm, account);
   }
 
   /**
@@ -134,8 +152,7 @@ export class Page {
     const answer = answerFrom(clientTools(config));
     const applyOptions = () => {
       const theme = readTheme(getComputedStyle(document.documentElement));
-      const { element, locale, memory } = this;
-      element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
+      this.element.setOptions(this.options(config, theme, fetch, answer));
       document.documentElement.dataset.radius = theme.radius;
       document.documentElement.dataset.density = theme.density;
     };
@@ -145,6 +162,16 @@ export class Page {
     };
     this.run(new SchemeObserver(schemeChanges));
     applyOptions();
+  }
+
+  /**
+   * @param {PageConfig} config
+   * @param {ThemeOption} theme
+   * @param {Fetch} fetch
+   * @param {ChatKitOptions["onClientTool"]} answer
+   */
+  options(config, theme, fetch, answer) {
+    return chatOptions(config, this.locale, theme, this.memory.threadId, fetch, answer);
   }
 
   /**
@@ -159,7 +186,7 @@ export class Page {
       tool: this.tool,
       context: () => this.context.page,
       auth: () => window.chatAuth,
-      visit: () => visit(this.locale),
+      visit: () => this.visit(),
       credentials: new Headers(),
       report: (problem) => this.diagnostics.backendAnswered(problem),
       fetch: window.fetch.bind(window),
@@ -192,11 +219,6 @@ function effects(config) {
 function deeplinks() {
   const none = (/** @type {string} */ name) => Promise.reject(new Error(`no module ${name}`));
   return new Registry([], () => window.chatPage?.deeplinks, none);
-}
-
-/** @param {string} locale */
-function visit(locale) {
-  return loadConfig(window.fetch.bind(window), locale, () => window.chatAuth);
 }
 
 function isDark() {

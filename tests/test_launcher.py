@@ -1,0 +1,513 @@
+"""The launcher on another site's page, in a real browser, with each way to sign in.
+
+The site is at *.localhost and the chat at 127.0.0.1, which are different sites to a browser: what
+it keeps and sends there is what it does with any two. `browser/standin.js` says what it cannot
+prove; besides, keys that are pressed inside OpenAI's own frame are not heard outside of it.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from chromium import Visitor, launched, website
+from conftest import clean_environment, npm_install
+from launching import HOSTILE, Projects, ShopPage, shop
+from playwright.sync_api import Browser, Page, expect
+from serving import Application, free_port
+
+pytestmark = pytest.mark.slow
+
+PASSWORD = "correct horse staples"  # noqa: S105
+JWT_SECRET = "a secret for tests, of thirty-two bytes and some"  # noqa: S105
+
+TOKENS = """
+window.asked = [];
+window.chatAuth = { getToken: ({ refresh }) => { asked.push(refresh); return TOKEN; } };
+"""
+
+Visit = Callable[..., ShopPage]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with website(shop) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def projects(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, port: int
+) -> Iterator[Projects]:
+    origins = f"http://shop.localhost:{port}"
+    projects = Projects(template, tmp_path_factory.mktemp("launcher"), origins)
+
+    yield projects
+
+    projects.close()
+
+
+@pytest.fixture(scope="module")
+def anonymous(projects: Projects) -> Application:
+    return projects.serve("anonymous", agent_tools="notes,page")
+
+
+@pytest.fixture
+def visit(browser: Browser, port: int) -> Iterator[Visit]:
+    """Somebody new on the site. Whatever their console complained of fails the test."""
+    visitors = []
+
+    def visit(application: Application, site: str = "shop", **query: str) -> ShopPage:
+        visitors.append(Visitor(browser.new_context(locale="en-US", reduced_motion="reduce")))
+        page = ShopPage.of(visitors[-1], f"http://{site}.localhost:{port}", application)
+        return page.goto(**query) if query.pop("refused", "") == "" else page
+
+    yield visit
+
+    for visitor in visitors:
+        visitor.context.close()
+    assert [line for visitor in visitors for line in visitor.complaints()] == []
+
+
+@pytest.fixture
+def page(visit: Visit, anonymous: Application) -> ShopPage:
+    return visit(anonymous)
+
+
+def test_nothing_heavy_is_loaded_before_it_is_opened(page: ShopPage) -> None:
+    expect(page.button).to_be_visible()
+    expect(page.button).to_have_attribute("aria-expanded", "false")
+    expect(page.panel).to_be_hidden()
+
+    sent = [request for request in page.tab.requests if f":{page.port}/" in request.url]
+    loaded = [request.url.rsplit("/", 1)[1] for request in sent]
+    assert loaded[0] == "embed.js"
+    assert set(loaded[1:]) == {
+        "launcher.js",
+        "launcher-view.js",
+        "launcher-styles.js",
+        "line.js",
+        "locale.js",
+        "registry.js",
+        "storage.js",
+        "theme.js",
+    }
+    answers = [request.response() for request in sent]
+    assert sum(len(answer.body()) for answer in answers if answer) < 40_000
+
+
+def test_it_opens_and_chats(page: ShopPage) -> None:
+    page.open()
+
+    expect(page.button).to_have_attribute("aria-expanded", "true")
+    expect(page.panel).to_be_visible()
+    expect(page.composer).to_be_focused()
+    page.say("Remember that our launch is on Friday")
+    expect(page.answers).to_contain_text(re.compile(r"Saved as note \d+\."))
+
+
+def test_the_frames_cookie_is_the_sites_visitors_alone(page: ShopPage) -> None:
+    page.open().say("hello")
+
+    [cookie] = page.tab.page.context.cookies()
+    assert cookie["name"] == "anonymous_user"
+    assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "None")
+    assert cookie["partitionKey"] == "http://shop.localhost"
+
+
+def test_escape_closes_it_from_without_and_from_within(page: ShopPage) -> None:
+    page.open()
+    expect(page.composer).to_be_focused()
+    page.tab.page.keyboard.press("Escape")
+    expect(page.panel).to_be_hidden()
+    expect(page.button).to_be_focused()
+    expect(page.button).to_have_attribute("aria-expanded", "false")
+
+    page.tab.page.keyboard.press("Enter")
+    expect(page.composer).to_be_focused()
+    page.host.get_by_role("button", name="Close").focus()
+    page.tab.page.keyboard.press("Escape")
+    expect(page.panel).to_be_hidden()
+    expect(page.button).to_be_focused()
+
+
+def test_the_focus_goes_back_to_where_it_was(page: ShopPage) -> None:
+    ask = page.tab.page.get_by_role("button", name="Ask us")
+    ask.focus()
+    page.tab.page.keyboard.press("Enter")
+    page.when_ready()
+    expect(page.composer).to_be_focused()
+
+    page.host.get_by_role("button", name="Close").click()
+
+    expect(ask).to_be_focused()
+
+
+def test_it_remembers_that_it_was_open_and_what_was_said(page: ShopPage) -> None:
+    page.open().say("hello")
+
+    page.tab.page.reload()
+
+    page.when_ready()
+    expect(page.messages).to_have_text(["hello"])
+    assert page.tab.page.evaluate("document.activeElement === document.body")
+    page.button.click()
+    page.tab.page.reload()
+    expect(page.button).to_be_visible()
+    expect(page.panel).to_be_hidden()
+
+
+def test_on_a_small_screen_it_has_all_of_it(page: ShopPage) -> None:
+    page.tab.page.set_viewport_size({"width": 380, "height": 700})
+    page.open()
+
+    assert page.panel.bounding_box() == {"x": 0, "y": 0, "width": 380, "height": 700}
+    assert page.panel.evaluate("panel => panel.matches(':modal')")
+    page.tab.page.set_viewport_size({"width": 1000, "height": 700})
+    expect(page.panel).to_have_js_property("open", True)
+    assert not page.panel.evaluate("panel => panel.matches(':modal')")
+    page.tab.page.set_viewport_size({"width": 380, "height": 700})
+    expect(page.panel).to_have_css("width", "380px")
+    page.tab.page.keyboard.press("Escape")
+    expect(page.panel).to_be_hidden()
+
+    page.open()
+    page.tab.page.reload()
+    expect(page.button).to_be_visible()
+    expect(page.panel).to_be_hidden()
+
+
+def test_included_twice_it_is_there_once(visit: Visit, anonymous: Application) -> None:
+    page = visit(anonymous, times="2")
+    page.open()
+
+    expect(page.host).to_have_count(1)
+    expect(page.iframe).to_have_count(1)
+
+
+def test_no_style_gets_in_or_out(visit: Visit, anonymous: Application) -> None:
+    plain, page = visit(anonymous), visit(anonymous, styles=HOSTILE)
+    looks = """button => {
+        const { display, backgroundColor, letterSpacing, margin, width } = getComputedStyle(button);
+        return [display, backgroundColor, letterSpacing, margin, width];
+    }"""
+    assert page.button.evaluate(looks) == plain.button.evaluate(looks)
+    assert page.button.bounding_box() == plain.button.bounding_box()
+    page.open()
+    plain.open()
+    assert page.panel.evaluate(looks) == plain.panel.evaluate(looks)
+    assert page.iframe.bounding_box() == plain.iframe.bounding_box()
+    root = "document.documentElement"
+    assert (
+        page.tab.page.evaluate(f"getComputedStyle({root}).getPropertyValue('--chat-accent')") == ""
+    )
+    assert (
+        page.tab.page.evaluate("document.styleSheets.length + document.adoptedStyleSheets.length")
+        == 1
+    )
+
+
+def test_button_panel_and_chat_follow_the_systems_scheme(page: ShopPage) -> None:
+    ground = "panel => getComputedStyle(panel).backgroundColor"
+    page.open()
+    expect(page.inside.locator("openai-chatkit")).to_have_attribute("data-scheme", "light")
+    light = page.panel.evaluate(ground)
+
+    page.tab.page.emulate_media(color_scheme="dark")
+
+    expect(page.inside.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
+    assert page.panel.evaluate(ground) != light
+
+
+def test_the_site_can_say_that_it_is_dark(visit: Visit, anonymous: Application) -> None:
+    page = visit(anonymous, attributes='data-color-scheme="dark"').open()
+
+    expect(page.inside.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
+    expect(page.panel).to_have_css("background-color", "rgb(22, 24, 29)")
+
+
+def test_it_moves_only_for_those_who_like_that(page: ShopPage) -> None:
+    page.open()
+    expect(page.panel).to_have_css("animation-name", "none")
+    page.tab.page.emulate_media(reduced_motion="no-preference")
+    expect(page.panel).to_have_css("animation-name", "rise")
+
+
+def test_it_speaks_the_language_of_the_page(visit: Visit, anonymous: Application) -> None:
+    page = visit(anonymous, lang="de")
+    page.button.click()
+
+    expect(page.host.get_by_role("button", name="Schließen")).to_be_visible()
+    expect(page.inside.get_by_role("heading", name="Hallo! Wie kann ich helfen?")).to_be_visible()
+
+
+def test_the_page_around_it_drives_it_and_hears_from_it(page: ShopPage) -> None:
+    tab = page.tab.page
+    tab.evaluate("""() => {
+        const { dataset } = document.body;
+        dataset.heard = "";
+        for (const name of ["open", "ready", "response.start", "response.end", "close"]) {
+            addEventListener(`chat-launcher.${name}`, () => { dataset.heard += `${name} `; });
+        }
+    }""")
+    tab.evaluate("window.chatLauncher.setContext({ order: '7' })")
+    tab.evaluate("window.chatLauncher.send('what is this?')")
+
+    expect(page.messages).to_have_text(["what is this?"])
+    expect(page.panel).to_be_visible()
+    heard = "open ready response.start response.end "
+    expect(tab.locator("body")).to_have_attribute("data-heard", heard)
+    [request] = page.tab.sent("threads.create")
+    assert request["metadata"] == {"page": {"order": "7"}}
+    tab.evaluate("window.chatLauncher.newThread()")
+    expect(page.messages).to_have_count(0)
+    tab.evaluate("window.chatLauncher.toggle()")
+    expect(page.panel).to_be_hidden()
+    expect(tab.locator("body")).to_have_attribute("data-heard", f"{heard}close ")
+
+
+def test_tools_that_look_at_the_page_look_at_the_one_around_it(page: ShopPage) -> None:
+    page.open().say("what am I looking at?")
+
+    expect(page.answers.last).to_contain_text("A shop")
+    expect(page.answers.last).to_contain_text("shop.localhost")
+
+
+def test_on_a_site_that_is_not_named_it_stays_away(
+    visit: Visit, anonymous: Application, port: int
+) -> None:
+    page = visit(anonymous, site="other", refused="yes")
+    tab = page.tab.page
+
+    tab.goto(f"http://other.localhost:{port}/?port={page.port}")
+    expect(tab.get_by_role("heading", name="Garden chairs")).to_be_visible()
+    tab.wait_for_load_state()
+
+    expect(page.host).to_have_count(0)
+    assert tab.evaluate("window.chatLauncher") is None
+    assert len(page.tab.complaints) == 1
+    page.tab.expect_complaint(rf"ALLOWED_ORIGINS do not name http://other\.localhost:{port}")
+
+    home = f"http://127.0.0.1:{page.port}"
+    module = f"import('{home}/static/js/launcher.js').then(() => 'loaded', () => 'refused')"
+    assert tab.evaluate(module) == "refused"
+    page.tab.expect_complaint("CORS policy|ERR_FAILED")
+    named = f"{home}/embed?host=http://shop.localhost:{port}"
+    for address in (f"{home}/", f"{home}/embed", named):
+        tab.evaluate(
+            """address => new Promise((done) => {
+                const frame = document.createElement("iframe");
+                frame.onload = done;
+                frame.src = address;
+                document.body.append(frame);
+            })""",
+            address,
+        )
+        page.tab.expect_complaint("frame-ancestors")
+    assert [f.url for f in tab.frames[1:] if not f.url.startswith("chrome-error:")] == []
+
+
+def test_a_frame_that_somebody_made_by_hand_tells_nobody(
+    visit: Visit, anonymous: Application, port: int
+) -> None:
+    """The address names another site: the browser hands it nothing of what the frame says."""
+    page = visit(anonymous)
+    home = f"http://127.0.0.1:{page.port}"
+    tab = page.tab.page
+    tab.evaluate(
+        """address => new Promise((done) => {
+            window.heard = [];
+            addEventListener("message", (event) => heard.push(event.data));
+            const frame = document.createElement("iframe");
+            frame.onload = done;
+            frame.src = address;
+            document.body.append(frame);
+        })""",
+        f"{home}/embed?host={home}",
+    )
+
+    page.frame.evaluate("parent.postMessage('to anybody', '*')")
+    tab.evaluate(
+        """() => new Promise((done) => {
+            if (heard.length > 0) done();
+            addEventListener("message", done);
+        })"""
+    )
+
+    assert tab.evaluate("window.heard") == ["to anybody"]
+
+
+# --- For everybody ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (npm_install("launcher") / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("width", [1280, 380])
+def test_the_page_around_it_stays_accessible(page: ShopPage, axe: str, width: int) -> None:
+    page.tab.page.set_viewport_size({"width": width, "height": 800})
+    page.tab.page.evaluate(axe)
+    assert violations(page.tab.page) == []
+    page.tab.page.emulate_media(color_scheme="dark")
+    assert violations(page.tab.page) == []
+    page.open()
+    assert violations(page.tab.page) == []
+    page.tab.page.emulate_media(color_scheme="light")
+    assert violations(page.tab.page) == []
+
+
+def test_the_page_in_it_is_accessible(page: ShopPage, axe: str) -> None:
+    page.open()
+    page.frame.evaluate(axe)
+    found = page.frame.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page; what is in the frame has a test of its own."""
+    found = page.evaluate("axe.run({ iframes: false })")
+    return [
+        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+# --- With each way to sign in -----------------------------------------------------------------
+
+
+def test_with_tokens_the_page_around_it_hands_them_over(projects: Projects, visit: Visit) -> None:
+    server = projects.serve("jwt", JWT_SECRET=JWT_SECRET)
+    token = token_for("ada")
+    page = visit(server, script=TOKENS.replace("TOKEN", f"'{token}'"))
+
+    page.open().say("hello")
+
+    assert set(page.tab.page.evaluate("window.asked")) == {False}
+    [request] = [r for r in page.tab.requests if r.url.endswith("/chatkit") and r.post_data][-1:]
+    assert request.headers["authorization"] == f"Bearer {token}"
+    assert page.tab.page.context.cookies() == []
+
+    nobody = visit(server)
+    nobody.button.click()
+    expect(nobody.inside.get_by_text("You are not signed in")).to_be_visible()
+
+    refused = visit(server, script=TOKENS.replace("TOKEN", "refresh ? '' : 'worn out'"))
+    refused.button.click()
+    expect(refused.inside.get_by_text("You are not signed in")).to_be_visible()
+
+
+def test_with_a_password_people_sign_in_in_a_window(projects: Projects, visit: Visit) -> None:
+    server = projects.serve("password")
+    page = visit(server)
+    page.button.click()
+    sign_in = page.inside.get_by_role("button", name="Sign in")
+
+    with page.tab.page.expect_popup() as opened:
+        sign_in.click()
+    window = opened.value
+    window.get_by_role("link", name="Create an account").click()
+    window.get_by_label("E-mail or user name").fill("ada@example.com")
+    window.get_by_label("Password").fill(PASSWORD)
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Create the account").click()
+
+    page.when_ready().say("hello")
+    expect(page.inside.get_by_role("link", name="ada@example.com")).to_be_visible()
+    cookies = page.tab.page.context.cookies()
+    assert {cookie.get("partitionKey") for cookie in cookies if "session" in cookie["name"]} == {
+        None,
+        "http://shop.localhost",
+    }
+
+    page.inside.get_by_role("button", name="Sign out").click()
+    expect(sign_in).to_be_visible()
+    # In the window they still are, and come back without another password.
+    with page.tab.page.expect_popup():
+        sign_in.click()
+    page.when_ready()
+    expect(page.messages).to_have_text(["hello"])
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    discovery = f"http://localhost:{port}/.well-known/openid-configuration"
+    deadline = time.monotonic() + 60
+    while not answers(discovery):
+        assert time.monotonic() < deadline, "the provider did not start"
+        time.sleep(0.1)
+
+    yield discovery
+
+    process.terminate()
+    process.wait()
+
+
+def test_with_a_provider_people_sign_in_there(
+    projects: Projects, visit: Visit, provider: str
+) -> None:
+    server = projects.serve(
+        "oidc",
+        OIDC_DISCOVERY_URL=provider,
+        OIDC_CLIENT_ID="chat",
+        OIDC_CLIENT_SECRET="any",  # noqa: S106
+    )
+    page = visit(server)
+    page.button.click()
+    with page.tab.page.expect_popup() as opened:
+        page.inside.get_by_role("button", name="Sign in").click()
+    window = opened.value
+    window.get_by_placeholder("sub").fill("ada")
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Authorize").click()
+
+    page.when_ready().say("hello")
+    page.inside.get_by_role("button", name="Sign out").click()
+    expect(page.inside.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_with_a_proxy_the_page_in_it_says_that_nobody_is_signed_in(
+    projects: Projects, visit: Visit
+) -> None:
+    server = projects.serve("proxy", PROXY_TRUSTED_ADDRESSES="127.0.0.1")
+    page = visit(server)
+    page.button.click()
+    expect(page.inside.get_by_text("You are not signed in")).to_be_visible()
+
+    signed_in = visit(server, refused="yes")
+    signed_in.tab.page.route(
+        f"http://127.0.0.1:{server.port}/**",
+        lambda route: route.continue_(headers=route.request.headers | {"X-Forwarded-User": "ada"}),
+    )
+    signed_in.goto().open().say("hello")
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def token_for(user: str) -> str:
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 3600}, JWT_SECRET, algorithm="HS256")

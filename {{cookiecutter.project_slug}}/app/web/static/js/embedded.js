@@ -1,0 +1,54 @@
+// Starts the page in the frame of a launcher, once it has heard from the page around it.
+
+/** @import { Greeting } from "../../types" */
+
+import { EmbeddedPage } from "./embedded-page.js";
+import { hostOf, pageFunctions } from "./embedding.js";
+import { FRAME_IS_HERE, Line } from "./line.js";
+
+const root = document.documentElement;
+const host = hostOf(location, root.dataset.origins ?? "");
+
+/** @param {string} host the origin of the page around this one: to no other is anything said */
+async function connect(host) {
+  const { port1, port2 } = new MessageChannel();
+  const line = new Line(port1, {
+    open: () => window.chat?.open(),
+    newThread: () => window.chat?.newThread(),
+    send: (text, options) => window.chat?.send(text, options),
+    setContext: (facts) => window.chat?.setContext(facts),
+    selectTool: (id) => window.chat?.selectTool(id),
+  });
+  parent.postMessage(FRAME_IS_HERE, host, [port2]);
+  begin(line, await line.call("greet"));
+}
+
+/**
+ * @param {Line} line
+ * @param {Greeting} greeting
+ */
+function begin(line, { locale, colorScheme, context, tool, hasTokens, functions }) {
+  delete root.dataset.locale;
+  root.lang = locale;
+  root.dataset.colorScheme = colorScheme;
+  if (hasTokens) window.chatAuth = { getToken: (options) => line.call("getToken", options) };
+  window.chatPage = pageFunctions(functions, line);
+
+  const page = new EmbeddedPage();
+  page.start();
+  window.chat?.setContext(context);
+  window.chat?.selectTool(tool);
+  for (const name of ["response.start", "response.end"]) {
+    page.element.addEventListener(`chatkit.${name}`, () => line.call("announce", name));
+  }
+  page.element.addEventListener("chatkit.thread.change", ({ detail }) => {
+    line.call("remember", detail.threadId);
+  });
+  document.addEventListener("keydown", ({ key, isComposing }) => {
+    if (key === "Escape" && !isComposing) line.call("close");
+  });
+  line.call("hasStarted");
+}
+
+if (host && parent !== window) connect(host);
+else new EmbeddedPage().start();

@@ -1,0 +1,229 @@
+/** @import { ChatLauncher, Greeting, LauncherConfig, PageFunctions, SendOptions } from "../../types" */
+
+import { LauncherView } from "./launcher-view.js";
+import { FRAME_IS_HERE, Line } from "./line.js";
+import { pageLocale } from "./locale.js";
+import { Registry } from "./registry.js";
+import { openStorage } from "./storage.js";
+
+// A tab remembers by itself: whoever comes back another day is not met by an open chat.
+const OPEN = "chat-launcher-open";
+const THREAD = "chat-launcher-thread";
+
+/**
+ * Puts the launcher on the page that included /embed.js.
+ *
+ * @param {LauncherConfig} config
+ * @param {string} home the origin that the chat lives on
+ * @returns {Promise<ChatLauncher>}
+ */
+export async function start(config, home) {
+  if (document.readyState === "loading") {
+    await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+  }
+  const locale = pageLocale(document.documentElement, navigator);
+  const view = new LauncherView(config, config.words[locale.split("-")[0]] ?? config.words.en);
+  const launcher = new Launcher(config, home, locale, view, openStorage("sessionStorage"));
+  launcher.start();
+  return launcher;
+}
+
+/**
+ * The button, the panel, and the frame in it, which is made when it is opened for the first time.
+ *
+ * @implements {ChatLauncher}
+ */
+export class Launcher {
+  /** @type {HTMLIFrameElement | null} */
+  frame = null;
+
+  /** @type {Line | null} to the page in the frame; another one after each of its loads */
+  line = null;
+
+  /** @type {Record<string, string> | null} */
+  context = null;
+
+  /** @type {string | null} */
+  tool = null;
+
+  /**
+   * @param {LauncherConfig} config
+   * @param {string} home
+   * @param {string} locale
+   * @param {LauncherView} view
+   * @param {import("../../types").KeyValueStore} storage
+   */
+  constructor(config, home, locale, view, storage) {
+    this.config = config;
+    this.home = home;
+    this.locale = locale;
+    this.view = view;
+    this.storage = storage;
+    this.expectFrame();
+  }
+
+  start() {
+    this.view.onToggle = () => this.toggle();
+    this.view.onClose = () => this.close();
+    this.view.start();
+    window.addEventListener("message", this.heard);
+    // Where it would cover the whole page it waits for the visitor.
+    if (this.storage.getItem(OPEN) && !this.view.isSmall) this.show(false);
+  }
+
+  async open() {
+    this.show(true);
+    this.frame?.focus();
+    const line = await this.started;
+    if (this.view.hasFocus) line.call("open").catch(() => {}); // it may be loading another page
+  }
+
+  async close() {
+    if (!this.view.isOpen) return;
+    this.view.hide();
+    this.storage.removeItem(OPEN);
+    announce("close");
+  }
+
+  async toggle() {
+    await (this.view.isOpen ? this.close() : this.open());
+  }
+
+  async newThread() {
+    await (await this.opened()).call("newThread");
+  }
+
+  /**
+   * @param {string} text
+   * @param {SendOptions} [options]
+   */
+  async send(text, options) {
+    await (await this.opened()).call("send", text, options);
+  }
+
+  /** @param {Record<string, string> | null} facts */
+  async setContext(facts) {
+    this.context = facts && { ...facts };
+    await this.line?.call("setContext", this.context);
+  }
+
+  /** @param {string | null} id */
+  async selectTool(id) {
+    this.tool = id;
+    await this.line?.call("selectTool", id);
+  }
+
+  /** @returns {Promise<Line>} */
+  opened() {
+    if (!this.view.isOpen) this.show(true);
+    return this.started;
+  }
+
+  /** @param {boolean} takesFocus */
+  show(takesFocus) {
+    if (this.view.isOpen) return;
+    this.view.show(takesFocus);
+    this.frame ??= this.view.addFrame(this.address());
+    this.storage.setItem(OPEN, "yes");
+    announce("open");
+  }
+
+  address() {
+    const asked = new URLSearchParams({ host: location.origin });
+    const thread = this.storage.getItem(THREAD);
+    if (thread) asked.set("thread", thread);
+    return `${this.home}/embed?${asked}`;
+  }
+
+  /**
+   * Which thread is open. Where browsers block cookies of third parties, the frame cannot keep it.
+   *
+   * @param {string | null} threadId
+   */
+  remember(threadId) {
+    if (threadId) this.storage.setItem(THREAD, threadId);
+    else this.storage.removeItem(THREAD);
+  }
+
+  expectFrame() {
+    /** @type {(line: Line) => void} */
+    this.frameHasStarted = () => {};
+    /** @type {Promise<Line>} */
+    this.started = new Promise((resolve) => {
+      this.frameHasStarted = resolve;
+    });
+  }
+
+  /**
+   * The page in the frame is there, and hands over the end of a line to it. From nobody else.
+   *
+   * @param {MessageEvent} event
+   */
+  heard = ({ data, origin, source, ports }) => {
+    if (origin !== this.home || !this.frame || source !== this.frame.contentWindow) return;
+    if (data !== FRAME_IS_HERE || ports.length !== 1) return;
+    if (this.line) {
+      this.line.hangUp();
+      this.line = null;
+      this.expectFrame();
+    }
+    const line = new Line(ports[0], {
+      greet: () => this.greeting(),
+      hasStarted: () => {
+        this.line = line;
+        this.frameHasStarted?.(line);
+        announce("ready");
+      },
+      getToken: (options) => window.chatAuth?.getToken(options) ?? null,
+      call: (kind, name, data) => this.callPage(kind, name, data),
+      remember: (threadId) => this.remember(threadId),
+      announce,
+      close: () => this.close(),
+    });
+  };
+
+  /** @returns {Greeting} */
+  greeting() {
+    const { clientTools, effects, deeplinks } = window.chatPage ?? {};
+    return {
+      locale: this.locale,
+      colorScheme: this.config.colorScheme,
+      context: this.context,
+      tool: this.tool,
+      hasTokens: window.chatAuth !== undefined,
+      functions: {
+        clientTools: [...new Set([...this.config.clientTools, ...names(clientTools)])],
+        effects: names(effects),
+        deeplinks: names(deeplinks),
+      },
+    };
+  }
+
+  /**
+   * What the backend calls by name is here, around the frame: the visitor's page.
+   *
+   * @param {"clientTools" | "effects" | "deeplinks"} kind
+   * @param {string} name
+   * @param {Record<string, unknown>} data
+   */
+  async callPage(kind, name, data) {
+    const modules = kind === "clientTools" ? this.config.clientTools : [];
+    const load = (/** @type {string} */ module) => import(`./client-tools/${module}.js`);
+    const run = await new Registry(modules, () => window.chatPage?.[kind], load).get(name);
+    return run(data);
+  }
+}
+
+/** @param {PageFunctions} [functions] */
+function names(functions) {
+  return Object.keys(functions ?? {});
+}
+
+/**
+ * For the page around it: `chat-launcher.open`, and so on, on its window.
+ *
+ * @param {string} name
+ */
+function announce(name) {
+  window.dispatchEvent(new CustomEvent(`chat-launcher.${name}`));
+}

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { inkOn, scoped } from "../../../app/web/static/js/launcher-styles.js";
+
+const theme = readFileSync(new URL("../../../app/web/static/theme.css", import.meta.url), "utf-8");
+
+test("the theme is the host's, and not the page's", () => {
+  const css = scoped(theme);
+  assert.ok(!css.includes(":root"));
+  assert.match(css, /^:host \{$/m);
+  assert.match(css, /:host\(:not\(\[data-color-scheme="light"\]\)\) \{/);
+  assert.match(css, /:host\(\[data-color-scheme="dark"\]\) \{/);
+});
+
+test("several conditions stay together", () => {
+  assert.equal(scoped(':root[data-a="1"]:not([data-b]), p { }'), ':host([data-a="1"]:not([data-b])), p { }');
+});
+
+for (const [color, ink] of [
+  ["rgb(37, 99, 235)", "light"],
+  ["rgb(0, 0, 0)", "light"],
+  ["rgb(255, 255, 255)", "dark"],
+  ["rgb(250, 204, 21)", "dark"],
+  ["rgba(16, 185, 129, 0.9)", "dark"],
+]) {
+  test(`on ${color} the ${ink} ink is read more easily`, () => assert.equal(inkOn(color), ink));
+}

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+import { Launcher } from "../../../app/web/static/js/launcher.js";
+import { FRAME_IS_HERE, Line } from "../../../app/web/static/js/line.js";
+import { memoryStore } from "../../../app/web/static/js/storage.js";
+
+const HOME = "https://chat.example.com";
+const SITE = "https://www.example.com";
+
+beforeEach(() => {
+  globalThis.location = { origin: SITE };
+  globalThis.window = new EventTarget();
+});
+
+/** What of the view the launcher uses. */
+function view(isSmall = false) {
+  return {
+    isSmall,
+    isOpen: false,
+    hasFocus: true,
+    frames: [],
+    start() {},
+    show: mock.fn(function () { this.isOpen = true; }),
+    hide() { this.isOpen = false; },
+    addFrame(src) {
+      this.frames.push(src);
+      return { contentWindow: this.inside, focus() {} };
+    },
+    inside: {},
+  };
+}
+
+function launched({ storage = memoryStore(), shown = view(), clientTools = [] } = {}) {
+  const config = { clientTools, colorScheme: "auto" };
+  const launcher = new Launcher(config, HOME, "de", shown, storage);
+  launcher.start();
+  return { launcher, shown, storage };
+}
+
+/** The page in the frame, as embedded.js has it. */
+function frame(launcher, source, offered = {}, origin = HOME) {
+  const { port1, port2 } = new MessageChannel();
+  const line = new Line(port1, offered);
+  launcher.heard({ data: FRAME_IS_HERE, origin, source, ports: [port2] });
+  return line;
+}
+
+test("nothing is loaded before it is opened, and one frame ever", async () => {
+  const { launcher, shown } = launched();
+  assert.deepEqual(shown.frames, []);
+  launcher.open();
+  await launcher.close();
+  launcher.open();
+  assert.deepEqual(shown.frames, [`${HOME}/embed?host=${encodeURIComponent(SITE)}`]);
+});
+
+test("whether it was open is remembered, and no focus is taken for that", async () => {
+  const { launcher, storage } = launched();
+  launcher.open();
+  const again = launched({ storage });
+  assert.deepEqual(again.shown.show.mock.calls.map((call) => call.arguments), [[false]]);
+  await again.launcher.close();
+  assert.equal(launched({ storage }).shown.isOpen, false);
+});
+
+test("where it would cover the page it does not open by itself", () => {
+  const { launcher, storage } = launched();
+  launcher.open();
+  assert.equal(launched({ storage, shown: view(true) }).shown.isOpen, false);
+});
+
+test("a message waits for the frame, and opens it", async () => {
+  const { launcher, shown } = launched();
+  const sent = launcher.send("hello", { tool: "notes" });
+  assert.equal(shown.isOpen, true);
+  const send = mock.fn();
+  const line = frame(launcher, shown.inside, { send });
+  await line.call("hasStarted");
+  await sent;
+  assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "notes" }]);
+  line.hangUp();
+});
+
+test("the frame is told what it needs, and hands over tokens and calls", async () => {
+  globalThis.window.chatAuth = { getToken: async ({ refresh }) => `token ${refresh}` };
+  globalThis.window.chatPage = { clientTools: { look: ({ at }) => ({ seen: at }) }, effects: { blink() {} } };
+  const { launcher, shown } = launched({ clientTools: ["read"] });
+  await launcher.setContext({ order: "7" });
+  launcher.open();
+  const line = frame(launcher, shown.inside);
+
+  assert.deepEqual(await line.call("greet"), {
+    locale: "de",
+    colorScheme: "auto",
+    context: { order: "7" },
+    tool: null,
+    hasTokens: true,
+    functions: { clientTools: ["read", "look"], effects: ["blink"], deeplinks: [] },
+  });
+  assert.equal(await line.call("getToken", { refresh: true }), "token true");
+  assert.deepEqual(await line.call("call", "clientTools", "look", { at: "cart" }), { seen: "cart" });
+  await assert.rejects(line.call("call", "effects", "read", {}), /no read/);
+  line.hangUp();
+});
+
+test("the open thread is opened again, until there is none", async () => {
+  const { launcher, shown, storage } = launched();
+  launcher.open();
+  const line = frame(launcher, shown.inside);
+  await line.call("remember", "thr_1");
+  const again = launched({ storage });
+  assert.deepEqual(again.shown.frames, [`${HOME}/embed?host=${encodeURIComponent(SITE)}&thread=thr_1`]);
+  await line.call("remember", null);
+  assert.doesNotMatch(launched({ storage }).shown.frames[0], /thread/);
+  line.hangUp();
+});
+
+test("nobody else is listened to", async () => {
+  const { launcher, shown } = launched();
+  launcher.open();
+  const offered = { send: mock.fn() };
+  const strangers = [
+    frame(launcher, shown.inside, offered, "https://evil.example"),
+    frame(launcher, shown.inside, offered, "null"),
+    frame(launcher, {}, offered),
+  ];
+  for (const line of strangers) line.call("hasStarted").catch(() => {});
+  const sent = launcher.send("a secret");
+  const line = frame(launcher, shown.inside, { send: mock.fn() });
+  await line.call("hasStarted");
+  await sent;
+  assert.equal(offered.send.mock.callCount(), 0);
+  for (const stranger of [...strangers, line]) stranger.hangUp();
+});
+
+test("a frame that was loaded anew gets a line of its own", async () => {
+  const { launcher, shown } = launched();
+  launcher.open();
+  const first = frame(launcher, shown.inside);
+  await first.call("hasStarted");
+  const newThread = mock.fn();
+  const second = frame(launcher, shown.inside, { newThread });
+  const begun = launcher.newThread();
+  await second.call("hasStarted");
+  await begun;
+  assert.equal(newThread.mock.callCount(), 1);
+  first.hangUp();
+  second.hangUp();
+});
+
+test("the page around hears what happens", async () => {
+  const heard = [];
+  const { launcher, shown } = launched();
+  for (const name of ["open", "close", "ready", "response.end"]) {
+    window.addEventListener(`chat-launcher.${name}`, () => heard.push(name));
+  }
+  launcher.open();
+  const line = frame(launcher, shown.inside);
+  await line.call("hasStarted");
+  await line.call("announce", "response.end");
+  await line.call("close");
+  assert.deepEqual(heard, ["open", "ready", "response.end", "close"]);
+  line.hangUp();
+});

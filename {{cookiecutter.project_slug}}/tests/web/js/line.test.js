@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Line } from "../../../app/web/static/js/line.js";
+
+/** Both ends of a line, with what each offers. */
+function connected(near, far) {
+  const { port1, port2 } = new MessageChannel();
+  return [new Line(port1, near), new Line(port2, far)];
+}
+
+test("each end calls what the other offers", async () => {
+  const [near, far] = connected(
+    { double: (number) => number * 2 },
+    { greet: async (first, second) => `hello ${first} and ${second}` },
+  );
+  assert.equal(await near.call("greet", "ada", "bob"), "hello ada and bob");
+  assert.equal(await far.call("double", 21), 42);
+  near.hangUp();
+});
+
+test("what fails there is rejected here", async () => {
+  const [near] = connected({}, { fail: () => { throw new Error("no"); } });
+  await assert.rejects(near.call("fail"), /^Error: no$/);
+  near.hangUp();
+});
+
+test("nothing is called that is not offered", async () => {
+  const [near] = connected({}, {});
+  await assert.rejects(near.call("toString"), /no toString here/);
+  await assert.rejects(near.call("constructor"), /no constructor here/);
+  near.hangUp();
+});
+
+test("what has not been answered when the line is closed is rejected", async () => {
+  const [near] = connected({}, { never: () => new Promise(() => {}) });
+  const call = near.call("never");
+  near.hangUp();
+  await assert.rejects(call, /the line is closed/);
+});
+
+test("an answer that nobody waits for is dropped", async () => {
+  const [near] = connected({}, {});
+  await near.take({ id: 7, value: "late" });
+  near.hangUp();
+});
