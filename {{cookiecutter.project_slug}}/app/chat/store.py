@@ -34,6 +34,7 @@ from sqlalchemy import (
     true,
     tuple_,
     union_all,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
@@ -93,6 +94,23 @@ class SqlStore(Store[RequestContext]):
             set_={"payload": row.excluded.payload, "updated_at": func.now()},
         )
         await self._write(context, upsert)
+
+    async def retitle(
+        self, thread: ThreadMetadata, title: str, context: RequestContext
+    ) -> list[ThreadMetadata]:
+        """The thread under its new title; none if it is not called any more what it was."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
+            .values(
+                payload=func.jsonb_set(payload, ["title"], func.to_jsonb(title)),
+                updated_at=func.now(),
+            )
+            .returning(payload)
+        )
+        rows = await self._database.fetch(context.user_id, statement)
+        return [ThreadMetadata.model_validate(row.payload) for row in rows]
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
