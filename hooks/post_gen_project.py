@@ -122,6 +122,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/email.py",
             "app/stores/emails.py",
             "migrations/versions/0006_emails.py",
+            "migrations/versions/0008_email_days.py",
             "tests/agent/tools/test_email.py",
             "tests/mail_server.py",
         ),

@@ -16,7 +16,7 @@ from app.agent.context import TurnContext
 from app.agent.mail import UNCERTAIN, EmailSettings, Mail, Undelivered, deliver, is_address
 from app.agent.services import ToolRefusal
 from app.agent.tools.base import AgentTool, DemoCall, agent_function
-from app.stores.emails import WAITING, Email, EmailStore
+from app.stores.emails import WAITING, Email, EmailStore, UsedUp
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,11 @@ async def draft_email(
     email = Email(
         context.thread.id, context.generate_id("message"), recipients, subject.strip(), body
     )
-    await EmailStore(context.database, context.user_id).add(email)
-    obstacle = EmailSettings().problem(recipients)
+    emails, settings = EmailStore(context.database, context.user_id), EmailSettings()
+    await emails.add(email)
+    obstacle = settings.problem(recipients)
+    if settings.per_day and await emails.sent_today() >= settings.per_day:
+        obstacle = obstacle or _used_up(settings)
     shown = _card(email, obstacle)
     context.show(shown.widget, shown.text, item_id=email.item_id)
     if obstacle:
@@ -99,8 +102,13 @@ async def send(press: WidgetAction) -> Shown:
     emails, email = await _pressed(press)
     if obstacle := settings.problem(email.recipients):
         return _card(await _latest(emails, email), obstacle)
-    if await emails.claim(email):
-        await emails.settle(email, await _send(settings, email))
+    try:
+        is_ours = await emails.claim(email, settings.per_day)
+    except UsedUp:
+        return _card(await _latest(emails, email), _used_up(settings))
+    if is_ours:
+        error = await _send(settings, email)
+        await emails.settle(email, error, maybe_sent=error in (None, UNCERTAIN))
         return _card(await _latest(emails, email))
     return _card(await _settled(settings, emails, email))
 
@@ -134,6 +142,13 @@ async def _send(settings: EmailSettings, email: Email) -> str | None:
         logger.exception("an email may not have been sent")
         return UNCERTAIN
     return None
+
+
+def _used_up(settings: EmailSettings) -> str:
+    return (
+        f"You have sent {settings.per_day} emails today, and may send no more. "
+        "It can be sent from midnight (UTC) on."
+    )
 
 
 async def _settled(settings: EmailSettings, emails: EmailStore, email: Email) -> Email:
