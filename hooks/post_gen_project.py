@@ -182,7 +182,14 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/auth/test_password.py",
             "tests/auth/test_users_command.py",
         ),
-        "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
+        "proxy": (
+            *TOKEN_FILES,
+            *ORIGIN_FILES,
+            "app/auth/load_balancer.py",
+            "app/auth/proxy.py",
+            "tests/auth/test_load_balancer.py",
+            "tests/auth/test_proxy.py",
+        ),
     },
     "dictation": {
         "yes": ("app/dictation/speech.py", "tests/dictation/test_speech.py"),
