@@ -179,9 +179,9 @@ async def test_workers_that_share_a_port_find_each_others_runs(
 @pytest.mark.parametrize("how", ["kill", "terminate"])
 async def test_nothing_of_a_worker_outlives_it(settings: Settings, how: str) -> None:
     worker = Worker(settings, "--workers", "2")
-    await worker.start()
-    assert len(living(worker)) > 2
     try:
+        await worker.start()
+        assert len(living(worker)) > 2
         getattr(worker, how)()
         await worker.wait()
 
