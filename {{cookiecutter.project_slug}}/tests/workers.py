@@ -71,7 +71,9 @@ class Worker:
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload([__name__])
-        self._process = forks.Process(target=run, args=(command, os.environ | environment, self.log))
+        self._process = forks.Process(
+            target=run, args=(command, os.environ | environment, self.log)
+        )
         await asyncio.to_thread(self._process.start)
         async with httpx.AsyncClient(base_url=self.url) as client:
             for _ in range(START_SECONDS * 20):
