@@ -2,16 +2,16 @@
 
 import logging
 from html import escape
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.auth.base import SignInPages, User
+from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
-from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
 from app.auth.openid import (
     Attempt,
+    Identity,
     NotSetUp,
     OidcSettings,
     Provider,
@@ -21,9 +21,10 @@ from app.auth.openid import (
     name_of,
     user_id,
 )
-from app.auth.sessions import COOKIE, Sessions
+from app.auth.sessions import COOKIE, SessionAuth, Sessions
 from app.config import Settings
 from app.db import Database
+from app.stores.id_tokens import IdTokenStore
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -32,33 +33,20 @@ SIGNED_OUT = "/signed-out"
 
 ATTEMPT_SECONDS = 600
 
-HEADERS = {"Cache-Control": "no-store"}
-
 logger = logging.getLogger(__name__)
 
 
-class OidcAuth:
+class OidcAuth(SessionAuth):
     name = "oidc"
 
     def __init__(
         self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
     ) -> None:
-        self._sessions = Sessions(database)
+        sessions = Sessions(database)
+        super().__init__(sessions)
         oidc = oidc_settings or OidcSettings()
-        self.pages: SignInPages | None = OidcPages(settings, oidc, self._sessions)
-
-    async def authenticate(self, request: Request) -> User:
-        session = await self._sessions.authenticate(request)
-        return User(session.user_id, session.name)
-
-    def visit(self, request: Request, response: Response) -> None:
-        pass
-
-    async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        return await self._sessions.sample_credentials(user_id)
-
-    async def close(self) -> None:
-        pass
+        id_tokens = IdTokenStore(database)
+        self.pages: SignInPages | None = OidcPages(settings, oidc, sessions, id_tokens)
 
 
 class OidcPages:
@@ -68,10 +56,17 @@ class OidcPages:
     sign_out = SIGN_OUT
     account: str | None = None
 
-    def __init__(self, settings: Settings, oidc: OidcSettings, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        oidc: OidcSettings,
+        sessions: Sessions,
+        id_tokens: IdTokenStore,
+    ) -> None:
         self._provider = configured_provider(oidc)
         self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
         self._sessions = sessions
+        self._id_tokens = id_tokens
         self._forms = FormTokens(settings, COOKIE)
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
@@ -91,14 +86,14 @@ class OidcPages:
             return self._not_set_up(request)
         except ProviderAway as error:
             return _away(error)
-        response = RedirectResponse(url, 303, headers=HEADERS)
+        response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
         return response
 
     async def _finish(self, request: Request) -> Response:
         try:
             attempt = Attempt.of(request)
-            claims = await self._claims(request, attempt)
+            identity = await self._identity(request, attempt)
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
@@ -107,12 +102,14 @@ class OidcPages:
             # `%r`, since it may quote what anybody can send.
             logger.warning("sign-in failed: %r", str(error))
             return _page(400, "You are not signed in", "That did not work. Please try again.")
-        response = RedirectResponse(attempt.return_to, 303, headers=HEADERS)
+        response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
-        await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        claims = identity.claims
+        session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        await self._id_tokens.keep(session, identity.token)
         return response
 
-    async def _claims(self, request: Request, attempt: Attempt) -> dict[str, Any]:
+    async def _identity(self, request: Request, attempt: Attempt) -> Identity:
         provider = self._configured()
         answer = request.query_params
         if "error" in answer:
@@ -120,16 +117,24 @@ class OidcPages:
         # RFC 9207: a provider may say who it is.
         if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
             raise SignInFailed("another provider answered")
-        return await provider.claims(attempt, self._at(request, CALLBACK), answer.get("code", ""))
+        return await provider.identity(attempt, self._at(request, CALLBACK), answer.get("code", ""))
 
     async def _sign_out(self, request: Request) -> Response:
         self._forms.check(request, (await read_form(request)).get("form_token", ""))
-        here = self._at(request, SIGNED_OUT)
-        url = await self._provider.sign_out_url(here) if self._provider else None
+        url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
-        response = _signed_out(on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, HEADERS)
+        response = (
+            _signed_out(on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
+        )
         await self._sessions.end(request, response)
         return response
+
+    async def _sign_out_url(self, request: Request) -> str | None:
+        if self._provider is None:
+            return None
+        session = await self._sessions.find(request)
+        id_token = await self._id_tokens.of(session) if session else None
+        return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
 
     async def _show_signed_out(self) -> Response:
         return _signed_out()
@@ -169,7 +174,7 @@ def _page(status: int, title: str, text: str, on_to: str | None = None) -> Respo
     """A page that says something, and goes on by itself where `on_to` is given."""
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
     html = PAGE.format(title=escape(title), text=escape(text), sign_in=SIGN_IN, refresh=refresh)
-    return HTMLResponse(html, status, HEADERS)
+    return HTMLResponse(html, status, PAGE_HEADERS)
 
 
 PAGE = """<!doctype html>
