@@ -31,7 +31,6 @@ from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
 
-
 # The disk is not waited for: nothing has to outlive this server. (Tests of its death have others.)
 HASTY = ("fsync", "full_page_writes", "synchronous_commit")
 
