@@ -35,8 +35,10 @@ class Titled:
         if exchange.body["model"] == "large":
             await self._answer(exchange)
         else:
-            await self._title(exchange)
-            self._said.set()
+            try:
+                await self._title(exchange)
+            finally:
+                self._said.set()
 
 
 def titles(turn: Turn) -> list[str]:
@@ -196,6 +198,7 @@ async def test_one_that_does_not_end_is_cut(with_server: WithServer) -> None:
     model.does(both := Titled("A title that goes on and on " * 100), both)
     turn = await visitor.say(QUESTION)
     title = await title_of(visitor, turn.thread_id)
+    assert turn.answer.endswith("you see.")
     assert title.startswith("A title that goes on and on")
     assert len(title) == LONGEST_TITLE
 
