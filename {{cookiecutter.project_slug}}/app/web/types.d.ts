@@ -44,6 +44,9 @@ export interface Api {
   domainKey: string;
 }
 
+/** A text in the visitor's language, with each `{}` in it filled in. */
+export type Say = (text: string, ...values: string[]) => string;
+
 /** The type of `fetch`, for parameters that are themselves called `fetch`. */
 export type Fetch = typeof globalThis.fetch;
 

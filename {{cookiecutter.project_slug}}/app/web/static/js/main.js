@@ -22,17 +22,18 @@ import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
 import { Telemetry } from "./telemetry.js";
+import { translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 
 const element = find("openai-chatkit");
-const diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
+const locale = pageLocale(document.documentElement, navigator);
+const diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), voice(locale));
 const notice = new Notice(find("#notice"));
 const busy = new Busy();
 const storage = openStorage("localStorage");
 const memory = new ThreadMemory(storage, new Address(location, history));
 const tool = new ToolPrefix();
-const locale = pageLocale(document.documentElement, navigator);
 /** @type {PageContext} */
 const context = { page: null };
 const schemeButton = new SchemeButton(find("#scheme"), document.documentElement, storage, isDark);
@@ -41,6 +42,7 @@ const ready = new Promise((resolve) => element.addEventListener("chatkit.ready",
 window.chat = hostInterface(element, find("main"), ready, busy, tool, context);
 
 async function start() {
+  translatePage(document.documentElement, locale);
   diagnostics.start();
   notice.start();
   schemeButton.start();
