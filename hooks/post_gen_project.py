@@ -159,6 +159,8 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/auth/oidc_texts.py",
             "app/auth/openid.py",
             "app/dev/doctor_openid.py",
+            "app/stores/id_tokens.py",
+            "migrations/versions/0007_id_tokens.py",
             "tests/auth/openid_provider.py",
             "tests/auth/test_oidc.py",
         ),

@@ -41,7 +41,7 @@ TRACES = {
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
     "password": r"pwdlib|argon|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",
-    "oidc": r"(?i:\boidc\b|oidc_|openid|authlib)",
+    "oidc": r"(?i:\boidc\b|oidc_|openid|authlib|id_token)",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
     "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",

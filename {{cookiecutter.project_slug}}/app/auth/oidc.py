@@ -3,7 +3,6 @@
 import logging
 from functools import partial
 from html import escape
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -14,6 +13,7 @@ from app.auth.forms import FormTokens, read_form, return_path
 from app.auth.oidc_texts import TRANSLATIONS
 from app.auth.openid import (
     Attempt,
+    Identity,
     NotSetUp,
     OidcSettings,
     Provider,
@@ -27,6 +27,7 @@ from app.auth.sessions import COOKIE, Sessions
 from app.config import Settings
 from app.db import Database
 from app.locales import language_of, translate
+from app.stores.id_tokens import IdTokenStore
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -48,7 +49,9 @@ class OidcAuth:
     ) -> None:
         self._sessions = Sessions(database)
         oidc = oidc_settings or OidcSettings()
-        self.pages: SignInPages | None = OidcPages(settings, oidc, self._sessions)
+        self.pages: SignInPages | None = OidcPages(
+            settings, oidc, self._sessions, IdTokenStore(database)
+        )
 
     async def authenticate(self, request: Request) -> User:
         session = await self._sessions.authenticate(request)
@@ -71,10 +74,17 @@ class OidcPages:
     sign_out = SIGN_OUT
     account: str | None = None
 
-    def __init__(self, settings: Settings, oidc: OidcSettings, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        oidc: OidcSettings,
+        sessions: Sessions,
+        id_tokens: IdTokenStore,
+    ) -> None:
         self._provider = configured_provider(oidc)
         self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
         self._sessions = sessions
+        self._id_tokens = id_tokens
         self._forms = FormTokens(settings, COOKIE)
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
@@ -101,7 +111,7 @@ class OidcPages:
     async def _finish(self, request: Request) -> Response:
         try:
             attempt = Attempt.of(request)
-            claims = await self._claims(request, attempt)
+            identity = await self._identity(request, attempt)
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
@@ -113,10 +123,12 @@ class OidcPages:
             return _page(request, 400, "You are not signed in", text)
         response = RedirectResponse(attempt.return_to, 303, headers=HEADERS)
         drop_cookie(request, response, attempt.cookie)
-        await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        claims = identity.claims
+        session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        await self._id_tokens.keep(session, identity.token)
         return response
 
-    async def _claims(self, request: Request, attempt: Attempt) -> dict[str, Any]:
+    async def _identity(self, request: Request, attempt: Attempt) -> Identity:
         provider = self._configured()
         answer = request.query_params
         if "error" in answer:
@@ -124,18 +136,24 @@ class OidcPages:
         # RFC 9207: a provider may say who it is.
         if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
             raise SignInFailed("another provider answered")
-        return await provider.claims(attempt, self._at(request, CALLBACK), answer.get("code", ""))
+        return await provider.identity(attempt, self._at(request, CALLBACK), answer.get("code", ""))
 
     async def _sign_out(self, request: Request) -> Response:
         self._forms.check(request, (await read_form(request)).get("form_token", ""))
-        here = self._at(request, SIGNED_OUT)
-        url = await self._provider.sign_out_url(here) if self._provider else None
+        url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
         response = (
             _signed_out(request, on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, HEADERS)
         )
         await self._sessions.end(request, response)
         return response
+
+    async def _sign_out_url(self, request: Request) -> str | None:
+        if self._provider is None:
+            return None
+        session = await self._sessions.find(request)
+        id_token = await self._id_tokens.of(session) if session else None
+        return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
 
     async def _show_signed_out(self, request: Request) -> Response:
         return _signed_out(request)

@@ -90,11 +90,13 @@ class Sessions:
 
     async def start(
         self, request: Request, response: Response, user_id: str, name: str | None = None
-    ) -> None:
+    ) -> Session:
         """Sign this browser in. Whatever session it came with ends: no secret outlives a sign-in."""
         ticket = Ticket.new(user_id)
-        await self.store.begin(Session(user_id, ticket.session_id, name))
+        session = Session(user_id, ticket.session_id, name)
+        await self.store.begin(session)
         await self.hand_over(request, response, ticket)
+        return session
 
     async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
         """Give the browser the secret of a session that has begun, in the place of its old one."""

@@ -12,6 +12,7 @@ from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
 from sqlalchemy.exc import IntegrityError
 
+from app.chat.events import sse
 from app.chat.run import Run, Wish
 from app.chat.run_store import RunStore
 from app.chat.store import SqlStore
@@ -232,4 +233,4 @@ class Listener:
 
 
 def _sse(event: ErrorEvent) -> bytes:
-    return b"data: " + event.model_dump_json(exclude_none=True).encode() + b"\n\n"
+    return sse(event.model_dump_json(exclude_none=True).encode())

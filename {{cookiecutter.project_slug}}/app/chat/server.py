@@ -42,7 +42,7 @@ from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
 from app.chat.context import RequestContext
-from app.chat.events import mint_ids
+from app.chat.events import MintedIds, sse
 from app.chat.failures import friendly
 from app.chat.history import History, Remembered, answered
 from app.chat.page_context import with_page_context
@@ -53,6 +53,7 @@ from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
 from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
+from app.chat.words import Words
 from app.config import Settings
 from app.db import Database
 from app.dictation.base import Dictation
@@ -169,9 +170,10 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> None:
         """Keep what was said and shown until the user stopped it, or the server had to."""
         run = _run_of(context)
-        pending = {item.id: item for item in pending_items}
-        # (The SDK knows nothing of a workflow that an earlier turn began.)
-        pending = {i.id: i for i in run.drafts.values() if isinstance(i, WorkflowItem)} | pending
+        # (The SDK knows nothing of words, nor of a workflow that an earlier turn began.)
+        pending = dict(run.drafts)
+        for item in pending_items:
+            pending.setdefault(item.id, item)
         pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
@@ -228,11 +230,13 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tool_error_formatter=tell_missing_tool,
             ),
         )
-        progress = Progress(turn, result, model)
+        ids = MintedIds(turn.generate_id)
+        words = Words(run, ids, lambda event: run.tell(sse(self._serialize(event))))
+        progress = Progress(turn, result, model, words)
         converter = build_converter(self._settings, choice, turn)
         opened = turn.workflow_item
         try:
-            async for event in self._events(turn, progress, converter):
+            async for event in self._events(turn, progress, ids, converter):
                 await self._remember(run, event)
                 if _is_for_the_page(event) and turn.workflow_item is not None:
                     # It stays open until the page has answered, and nothing may follow the call.
@@ -261,9 +265,13 @@ class ChatServer(ChatKitServer[RequestContext]):
             _count(run, result, history.input)
 
     async def _events(
-        self, turn: TurnContext, progress: Progress, converter: ResponseStreamConverter
+        self,
+        turn: TurnContext,
+        progress: Progress,
+        ids: MintedIds,
+        converter: ResponseStreamConverter,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        events = mint_ids(_said(turn, progress, converter), turn.generate_id)
+        events = ids.mint(_said(turn, progress, converter))
         events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events, turn.request_context.locale)

@@ -53,6 +53,12 @@ export type Fetch = typeof globalThis.fetch;
 /** Posts nothing but the URL itself, and outlives the page. */
 export type Beacon = (url: string) => void;
 
+/** Lives as long as the page does. */
+export interface PagePart {
+  start?(): void;
+  stop(): void;
+}
+
 /** What of the global object tells the time. */
 export interface Clock {
   Date: Pick<DateConstructor, "now">;

@@ -9,7 +9,7 @@
  *
  * @param {OpenAIChatKit} element
  * @param {HTMLElement} panel what holds the chat
- * @param {Promise<void>} ready
+ * @param {Promise<unknown>} ready
  * @param {Busy} busy
  * @param {ToolPrefix} tool
  * @param {PageContext} context what goes along with each message

@@ -1,5 +1,5 @@
 import { readTheme } from "./theme.js";
 
-// page.css rounds and spaces by these, as main.js has it do around the chat.
+// page.css rounds and spaces by these, as page.js has it do around the chat.
 const { radius, density } = readTheme(getComputedStyle(document.documentElement));
 Object.assign(document.documentElement.dataset, { radius, density });

@@ -1,0 +1,218 @@
+/** @import { Api } from "./api.js" */
+/** @import { Fetch, PageConfig, PageContext, PagePart } from "../../types" */
+
+import { showAccount, signInAddress } from "./account.js";
+import { Address } from "./address.js";
+import { createFetch, loadConfig } from "./api.js";
+import { createBeacon } from "./beacon.js";
+import { Busy } from "./busy.js";
+import { Diagnostics } from "./diagnostics.js";
+import { EventObserver, eventHandlers } from "./events.js";
+import { RunFollower } from "./follower.js";
+import { hostInterface } from "./host.js";
+import { pageLocale } from "./locale.js";
+import { ThreadMemory } from "./memory.js";
+import { Notice } from "./notice.js";
+import { chatOptions } from "./options.js";
+import { refusalHandler, withRefusals } from "./refusals.js";
+import { Registry, answerFrom, runFrom } from "./registry.js";
+import { withRequestKeys } from "./request-key.js";
+import { RunObserver } from "./runs.js";
+import { SchemeButton } from "./scheme-button.js";
+import { sessionId } from "./session.js";
+import { openStorage } from "./storage.js";
+import { Telemetry } from "./telemetry.js";
+import { translatePage, voice } from "./texts.js";
+import { SchemeObserver, readTheme } from "./theme.js";
+import { ToolPrefix } from "./tool-prefix.js";
+
+/** What happens between the markup of index.html, the element and the backend. */
+export class Page {
+  /** @type {PageContext} */
+  context = { page: null };
+
+  busy = new Busy();
+  tool = new ToolPrefix();
+
+  /** @type {PagePart[]} */
+  running = [];
+
+  isStopped = false;
+
+  constructor() {
+    const root = document.documentElement;
+    const storage = openStorage("localStorage");
+    this.element = find("openai-chatkit");
+    this.locale = pageLocale(root, navigator);
+    this.memory = new ThreadMemory(storage, new Address(location, history));
+    const say = voice(this.locale);
+    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), say);
+    this.notice = new Notice(find("#notice"));
+    this.schemeButton = new SchemeButton(find("#scheme"), root, storage, isDark);
+  }
+
+  start() {
+    const { element, busy, tool, context } = this;
+    translatePage(document.documentElement, this.locale);
+    window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
+    this.run(this.diagnostics, this.notice, this.schemeButton);
+    this.open().catch((error) => {
+      console.error(error);
+      this.diagnostics.show("backendDown");
+    });
+  }
+
+  /** For an application that shows other pages in the same document. */
+  stop() {
+    this.isStopped = true;
+    for (const part of this.running.splice(0)) part.stop();
+    delete window.chat;
+    if (!this.element.isConnected) delete document.body.dataset.chat;
+  }
+
+  /** @param {PagePart[]} parts */
+  run(...parts) {
+    for (const part of parts) part.start?.();
+    this.running.push(...parts);
+  }
+
+  async open() {
+    const config = await visit(this.locale);
+    if (this.isStopped) return;
+    find("#demo").hidden = !config.demo;
+    if (config.user === null && config.signIn) {
+      location.replace(signInAddress(config.signIn, location));
+      return;
+    }
+    if (config.user === null) this.diagnostics.show("unauthenticated");
+    showAccount(find("#account"), config.account);
+
+    const url = new URL(config.api.url, location.href);
+    const fetch = this.connect(this.backend(url), config);
+    this.memory.open(config.user);
+    await this.memory.verify(url, fetch);
+
+    await customElements.whenDefined("openai-chatkit");
+    if (this.isStopped) return;
+    this.keepOptions(config, fetch);
+    this.diagnostics.frameIsStarting();
+  }
+
+  /**
+   * Joins the element's events and requests.
+   *
+   * @param {Api} api
+   * @param {PageConfig} config
+   * @returns {Fetch} the one for the element
+   */
+  connect(api, config) {
+    const { element, busy, tool, memory, diagnostics, notice } = this;
+    const send = createFetch(api);
+    const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
+    const runs = new RunObserver(api.url, send, beacon, window);
+    const follower = new RunFollower(api.url, send, element, busy, document);
+    const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
+    const handlers = eventHandlers({
+      busy,
+      diagnostics,
+      memory,
+      tool,
+      runs,
+      follower,
+      telemetry,
+      runEffect: runFrom(effects(config), "effect"),
+      runDeeplink: runFrom(deeplinks(), "deeplink"),
+    });
+    diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
+    const refused = refusalHandler(notice, follower, memory, busy, element);
+    this.run(new EventObserver(element, handlers), runs, follower);
+    return withRequestKeys(withRefusals(runs.fetch, refused));
+  }
+
+  /**
+   * @param {PageConfig} config
+   * @param {Fetch} fetch
+   */
+  keepOptions(config, fetch) {
+    const answer = answerFrom(clientTools(config));
+    const applyOptions = () => {
+      const theme = readTheme(getComputedStyle(document.documentElement));
+      const { element, locale, memory } = this;
+      element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
+      document.documentElement.dataset.radius = theme.radius;
+      document.documentElement.dataset.density = theme.density;
+    };
+    const schemeChanges = () => {
+      this.schemeButton.update();
+      this.busy.whenIdle().then(applyOptions);
+    };
+    this.run(new SchemeObserver(schemeChanges));
+    applyOptions();
+  }
+
+  /**
+   * @param {URL} url
+   * @returns {Api}
+   */
+  backend(url) {
+    return {
+      url,
+      sessionId: sessionId(openStorage("sessionStorage")),
+      locale: this.locale,
+      tool: this.tool,
+      context: () => this.context.page,
+      auth: () => window.chatAuth,
+      visit: () => visit(this.locale),
+      credentials: new Headers(),
+      report: (problem) => this.diagnostics.backendAnswered(problem),
+      fetch: window.fetch.bind(window),
+    };
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @returns {Promise<unknown>}
+ */
+function ready(element) {
+  if (document.body.dataset.chat === "ready") return Promise.resolve();
+  return new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
+}
+
+/** @param {PageConfig} config */
+function clientTools(config) {
+  const load = (/** @type {string} */ name) => import(`./client-tools/${name}.js`);
+  return new Registry(config.clientTools, () => window.chatPage?.clientTools, load);
+}
+
+/** @param {PageConfig} config */
+function effects(config) {
+  const load = (/** @type {string} */ name) => import(`./effects/${name}.js`);
+  return new Registry(config.effects, () => window.chatPage?.effects, load);
+}
+
+/** Links in answers: what they do is the host's to say. */
+function deeplinks() {
+  const none = (/** @type {string} */ name) => Promise.reject(new Error(`no module ${name}`));
+  return new Registry([], () => window.chatPage?.deeplinks, none);
+}
+
+/** @param {string} locale */
+function visit(locale) {
+  return loadConfig(window.fetch.bind(window), locale, () => window.chatAuth);
+}
+
+function isDark() {
+  const style = getComputedStyle(document.documentElement);
+  return style.getPropertyValue("--chat-color-scheme").trim() === "dark";
+}
+
+/**
+ * @param {string} selector
+ * @returns {any}
+ */
+function find(selector) {
+  const found = document.querySelector(selector);
+  if (!found) throw new Error(`index.html lacks ${selector}`);
+  return found;
+}
