@@ -20,7 +20,7 @@ SHOWN = {403, 409, 413, 415, 422, 429, 503}
 # For whoever runs the server: no page of ours shows it.
 FOR_OPERATORS = {"health.py", "auth/proxy.py", "auth/same_origin.py", "auth/tokens.py"}
 # What only a program can get wrong names the field, as in "session_id: …".
-FOR_PROGRAMS = re.compile(r"[\w{}-]+: ")
+FOR_PROGRAMS = re.compile(r"[\w{}.-]+: ")
 
 
 def catalogues() -> Iterator[tuple[str, Translations]]:

@@ -15,7 +15,7 @@ import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
 import { refusalHandler, withRefusals } from "./refusals.js";
-import { Registry, answerFrom, runFrom } from "./registry.js";
+import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { RunObserver } from "./runs.js";
 import { SchemeButton } from "./scheme-button.js";
@@ -135,10 +135,13 @@ export class Page {
    */
   keepOptions(config, fetch) {
     const answer = answerFrom(clientTools(config));
+    const act = actionFrom(window);
     const applyOptions = () => {
       const theme = readTheme(getComputedStyle(document.documentElement));
       const { element, locale, memory } = this;
-      element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
+      element.setOptions(
+        chatOptions(config, locale, theme, memory.threadId, fetch, answer, window.chatPage, act),
+      );
       document.documentElement.dataset.radius = theme.radius;
       document.documentElement.dataset.density = theme.density;
     };
