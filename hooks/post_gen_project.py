@@ -81,7 +81,6 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/stores/knowledge.py",
             "migrations/versions/0005_knowledge.py",
             "tests/agent/tools/test_knowledge.py",
-            "tests/commands/__init__.py",
             "tests/commands/test_knowledge.py",
             "tests/knowledge/__init__.py",
             "tests/knowledge/test_reader.py",

@@ -1,14 +1,26 @@
 """What the environment says, read once when the application is built."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+T = TypeVar("T")
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _parts(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+# A setting that holds several values, with commas between them.
+CommaSeparated = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parts)]
 
 
 class EnvSettings(BaseSettings):
@@ -40,7 +52,7 @@ class Settings(EnvSettings):
     openai_base_url: str | None = None
     openai_api: Literal["responses", "chat_completions"] = "responses"
     model: str = "{{ cookiecutter.model }}"
-    models: Annotated[tuple[str, ...], NoDecode] = ()
+    models: CommaSeparated[str] = ()
     model_timeout_seconds: float = Field(default=120, gt=0)
     model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
@@ -60,29 +72,34 @@ class Settings(EnvSettings):
     tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     sources_section: bool = False
-    allowed_image_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_image_domains: CommaSeparated[str] = ()
 
     chatkit_domain_key: str = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
-    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = ()
+    frame_ancestors: CommaSeparated[str] = ()
     csp_extra: str = ""
 
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("models", "allowed_image_domains", "frame_ancestors", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
     @field_validator("database_url", "database_direct_url")
     @classmethod
     def _use_asyncpg(cls, value: str | None) -> str | None:
         return None if value is None else asyncpg_url(value)
+
+    @property
+    def signing_keys(self) -> list[str]:
+        """The keys that count, the one to sign with last. Raises ValueError when there is none."""
+        key = self.secret_key.get_secret_value()
+        previous = self.secret_key_previous.get_secret_value()
+        if not key:
+            raise ValueError(
+                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "in production, set the environment variable."
+            )
+        return [previous, key] if previous else [key]
 
     @property
     def offered_models(self) -> tuple[str, ...]:

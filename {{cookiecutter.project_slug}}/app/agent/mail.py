@@ -9,14 +9,14 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import localtime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import aiosmtplib
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.agent.services import ToolRefusal
-from app.config import EnvSettings
+from app.config import CommaSeparated, EnvSettings
 from app.stores.emails import Email
 
 logger = logging.getLogger(__name__)
@@ -40,15 +40,13 @@ class EmailSettings(EnvSettings):
     username: str = ""
     password: SecretStr = SecretStr("")
     sender: str = ""
-    recipient_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    recipient_domains: CommaSeparated[str] = ()
     timeout_seconds: float = Field(default=20, gt=0, le=60)
 
-    @field_validator("recipient_domains", mode="before")
+    @field_validator("recipient_domains")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
+    def _lower(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

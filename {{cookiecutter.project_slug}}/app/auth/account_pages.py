@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.auth import account_texts, form_texts
 from app.auth.accounts import NAME_LENGTH, PASSWORD_LENGTH, Accounts, SignUpClosed
-from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
 from app.auth.sessions import COOKIE, Sessions
 from app.config import Settings
 from app.db import DatabaseAway
@@ -22,12 +22,6 @@ SITE = "{{ cookiecutter.__project_name }}"
 COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 
 SIGN_IN, SIGN_UP, SIGN_OUT, ACCOUNT = "/sign-in", "/sign-up", "/sign-out", "/account"
-
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "same-origin",
-}
 
 Form = dict[str, str]
 
@@ -153,7 +147,7 @@ class AccountPages:
             next=return_path(form.get("next") or request.query_params.get("next")),
             is_open=self._accounts.is_open,
         )
-        headers = HEADERS | dict(refusal.headers if refusal else {})
+        headers = PAGE_HEADERS | dict(refusal.headers if refusal else {})
         # It asks for a password of another kind than browsers have a dialog for.
         headers.pop("WWW-Authenticate", None)
         response = HTMLResponse(page, refusal.status if refusal else 200, headers)
@@ -183,7 +177,7 @@ def _templates() -> Environment:
 
 
 def _go(path: str) -> RedirectResponse:
-    return RedirectResponse(path, 303, {"Cache-Control": "no-store"})
+    return RedirectResponse(path, 303, PAGE_HEADERS)
 
 
 def _address(request: Request) -> str:

@@ -2,8 +2,6 @@
 
 from fastapi import Request, Response
 
-from app.config import Settings
-
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -26,18 +24,6 @@ def set_cookie(
 
 def drop_cookie(request: Request, response: Response, name: str) -> None:
     set_cookie(request, response, name, "", 0)
-
-
-def signing_keys(settings: Settings) -> list[str]:
-    """The keys that count, the one to sign with last. Raises ValueError when there is none."""
-    key = settings.secret_key.get_secret_value()
-    previous = settings.secret_key_previous.get_secret_value()
-    if not key:
-        raise ValueError(
-            "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
-            "in production, set the environment variable."
-        )
-    return [previous, key] if previous else [key]
 
 
 def _needs_https(request: Request) -> bool:

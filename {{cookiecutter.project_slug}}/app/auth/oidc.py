@@ -7,9 +7,9 @@ from html import escape
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.auth.base import SignInPages, User
+from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
-from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
 from app.auth.oidc_texts import TRANSLATIONS
 from app.auth.openid import (
     Attempt,
@@ -23,7 +23,7 @@ from app.auth.openid import (
     name_of,
     user_id,
 )
-from app.auth.sessions import COOKIE, Sessions
+from app.auth.sessions import COOKIE, SessionAuth, Sessions
 from app.config import Settings
 from app.db import Database
 from app.locales import language_of, translate
@@ -36,35 +36,20 @@ SIGNED_OUT = "/signed-out"
 
 ATTEMPT_SECONDS = 600
 
-HEADERS = {"Cache-Control": "no-store"}
-
 logger = logging.getLogger(__name__)
 
 
-class OidcAuth:
+class OidcAuth(SessionAuth):
     name = "oidc"
 
     def __init__(
         self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
     ) -> None:
-        self._sessions = Sessions(database)
+        sessions = Sessions(database)
+        super().__init__(sessions)
         oidc = oidc_settings or OidcSettings()
-        self.pages: SignInPages | None = OidcPages(
-            settings, oidc, self._sessions, IdTokenStore(database)
-        )
-
-    async def authenticate(self, request: Request) -> User:
-        session = await self._sessions.authenticate(request)
-        return User(session.user_id, session.name)
-
-    def visit(self, request: Request, response: Response) -> None:
-        pass
-
-    async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        return await self._sessions.sample_credentials(user_id)
-
-    async def close(self) -> None:
-        pass
+        id_tokens = IdTokenStore(database)
+        self.pages: SignInPages | None = OidcPages(settings, oidc, sessions, id_tokens)
 
 
 class OidcPages:
@@ -104,7 +89,7 @@ class OidcPages:
             return self._not_set_up(request)
         except ProviderAway as error:
             return _away(request, error)
-        response = RedirectResponse(url, 303, headers=HEADERS)
+        response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
         return response
 
@@ -121,7 +106,7 @@ class OidcPages:
             logger.warning("sign-in failed: %r", str(error))
             text = "That did not work. Please try again."
             return _page(request, 400, "You are not signed in", text)
-        response = RedirectResponse(attempt.return_to, 303, headers=HEADERS)
+        response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
         claims = identity.claims
         session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
@@ -143,7 +128,9 @@ class OidcPages:
         url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
         response = (
-            _signed_out(request, on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, HEADERS)
+            _signed_out(request, on_to=url)
+            if url
+            else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
         )
         await self._sessions.end(request, response)
         return response
@@ -205,7 +192,7 @@ def _page(
         sign_in=escape(say("Sign in")),
         refresh=refresh,
     )
-    return HTMLResponse(html, status, HEADERS)
+    return HTMLResponse(html, status, PAGE_HEADERS)
 
 
 PAGE = """<!doctype html>

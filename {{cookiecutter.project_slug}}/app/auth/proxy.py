@@ -2,15 +2,14 @@
 
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated
 
 from fastapi import Request, Response
-from pydantic import Field, IPvAnyNetwork, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork
+from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
 from app.auth.tokens import TokenSettings, TokenVerifier, published_keys, user_named
-from app.config import EnvSettings, Settings
+from app.config import CommaSeparated, EnvSettings, Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthenticated
 
@@ -24,15 +23,8 @@ class ProxySettings(EnvSettings, TokenSettings):
 
     model_config = SettingsConfigDict(env_prefix="PROXY_")
 
-    trusted_addresses: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    trusted_addresses: CommaSeparated[IPvAnyNetwork] = ()
     header: str = Field(default="X-Forwarded-User", pattern=f"^{HEADER_NAME}$")
-
-    @field_validator("trusted_addresses", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
 
 class UntrustedProxy(Forbidden):

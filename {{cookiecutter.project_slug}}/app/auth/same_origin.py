@@ -6,13 +6,11 @@ sign in and out.
 """
 
 import re
-from typing import Annotated
 
 from fastapi import Request
 from pydantic import field_validator
-from pydantic_settings import NoDecode
 
-from app.config import EnvSettings
+from app.config import CommaSeparated, EnvSettings
 from app.errors import Forbidden
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -23,22 +21,15 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 class OriginSettings(EnvSettings):
     """`allowed_origins`: those of other pages that may send what changes something."""
 
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
+    allowed_origins: CommaSeparated[str] = ()
 
     @field_validator("allowed_origins")
     @classmethod
     def _check(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            if not ORIGIN.fullmatch(origin):
+            if not ORIGIN.fullmatch(origin.lower()):
                 raise ValueError(f"{origin!r} is no origin, such as https://www.example.com")
-        return tuple(_plain(origin) for origin in origins)
+        return tuple(_plain(origin.lower()) for origin in origins)
 
 
 class ForeignOrigin(Forbidden):

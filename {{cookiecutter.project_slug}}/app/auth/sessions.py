@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from app.auth.base import MAX_USER_ID_LENGTH
+from app.auth.base import MAX_USER_ID_LENGTH, User
 from app.auth.cookies import drop_cookie, set_cookie
 from app.config import EnvSettings
 from app.db import TABLE_PREFIX, Database
@@ -116,6 +116,26 @@ class Sessions:
     async def _end_presented(self, request: Request) -> None:
         if ticket := _presented(request):
             await self.store.end(ticket.user_id, ticket.session_id)
+
+
+class SessionAuth:
+    """What the styles that sign in here share: afterwards the session says who is asking."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def authenticate(self, request: Request) -> User:
+        session = await self._sessions.authenticate(request)
+        return User(session.user_id, session.name)
+
+    def visit(self, request: Request, response: Response) -> None:
+        pass
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return await self._sessions.sample_credentials(user_id)
+
+    async def close(self) -> None:
+        pass
 
 
 def _presented(request: Request) -> Ticket | None:
