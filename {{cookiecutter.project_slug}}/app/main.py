@@ -1,5 +1,6 @@
 """The application, put together: `uvicorn app.main:create_app --factory`."""
 
+import gc
 import logging
 import os
 import socket
@@ -112,6 +113,10 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not gc.get_freeze_count():
+        # What the imports made stays for good. To look through it for garbage, again and again,
+        # would hold up every answer for a third of a second each time.
+        gc.freeze()
     if app.state.settings.is_demo:
         logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
     async with AsyncExitStack() as stack:

@@ -130,6 +130,10 @@ class Runs:
         try:
             async for chunk in source:
                 run.tell(chunk)
+                if not run.has_spoken:
+                    # To the listener, before the work for the next one begins.
+                    run.has_spoken = True
+                    await asyncio.sleep(0)
         except asyncio.CancelledError:
             if run.status == "interrupted":
                 words = translate(RESTARTING, locale)
