@@ -31,6 +31,7 @@ from app.chat.store import SqlStore
 from app.config import Settings
 from app.db import Database
 from app.errors import install_error_handlers
+from app.locales import joined
 from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.attachments = attachments
     app.state.dictation = dictation
     app.state.page_options = web.merged(attachments.page_options(), dictation.page_options())
+    app.state.translations = joined(attachments.translations, dictation.translations)
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
@@ -91,7 +93,9 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings, database, store, models, services, actions, attachments, dictation
     )
 
-    headers = security_headers(settings, connect=attachments.upload_origins())
+    headers = security_headers(
+        settings, connect=attachments.upload_origins(), microphone=dictation.listens
+    )
     app.add_middleware(SecurityHeadersMiddleware, headers=headers)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chatkit.types import ThreadMetadata
+from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
 from sqlalchemy import (
     CTE,
     ColumnElement,
@@ -218,10 +218,15 @@ class RunStore:
 
 def check_writable(thread: ThreadMetadata) -> None:
     """Raise `ThreadNotWritable` for a locked or closed thread; the SDK does not look."""
-    status = thread.status
-    if status.type != "active":
-        reason = f" {status.reason}" if status.reason else ""
-        raise ThreadNotWritable(f"This conversation is {status.type}.{reason}")
+    match thread.status:
+        case LockedStatus(reason=None):
+            raise ThreadNotWritable("This conversation is locked.")
+        case LockedStatus(reason=reason):
+            raise ThreadNotWritable(f"This conversation is locked: {reason}")
+        case ClosedStatus(reason=None):
+            raise ThreadNotWritable("This conversation is closed.")
+        case ClosedStatus(reason=reason):
+            raise ThreadNotWritable(f"This conversation is closed: {reason}")
 
 
 def _is(run: Run) -> tuple[Any, ...]:
