@@ -20,8 +20,9 @@ TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
 QUESTIONS: dict[str, Any] = json.loads((REPO / "cookiecutter.json").read_text(encoding="utf-8"))
 PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))}
 
-# Without bytecode and caches, so that what a test looks at is what was written.
-QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "RUFF_NO_CACHE": "true"}
+# Without caches, so that what a test looks at is what was written. (Bytecode is kept all the same:
+# each of a project's many processes would compile the SDKs anew, which takes longer than its work.)
+QUIET = {"RUFF_NO_CACHE": "true"}
 MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
 
 

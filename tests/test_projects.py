@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PRESETS, BakedProject, check, generate
-from every_project import EveryProject
+from every_project import WHOLE_SUITE, EveryProject
 from image import command_of, copy_into_image, read_stages
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
@@ -40,7 +40,8 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert "No database answers at postgresql+asyncpg://nobody@127.0.0.1:9" in project.output
     assert "-m app setup" in project.output
 
-    yield BakedProject(project.path, project.run("python", "-m", "app", "setup"))
+    output = project.run("python", "-m", "app", "setup")
+    yield BakedProject(project.path, output, environment=WHOLE_SUITE)
 
     project.run("python", "-m", "app", "db", "stop")
 

@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import BakedProject, generate
-from every_project import EveryProject
+from every_project import WHOLE_SUITE, EveryProject
 from matrix import as_answers, first_rows, rows
 
 pytestmark = pytest.mark.slow
@@ -18,9 +19,13 @@ ELSEWHERE = {"default", "minimal", "everything"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    chosen = rows() if metafunc.config.getoption("matrix") else first_rows()
+    chosen = rows() if is_matrix(metafunc.config) else first_rows()
     names = [name for name in chosen if name not in ELSEWHERE]
     metafunc.parametrize("row", names, indirect=True, ids=names, scope="session")
+
+
+def is_matrix(config: pytest.Config) -> bool:
+    return bool(config.getoption("matrix"))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +38,7 @@ def row(
     folder = tmp_path_factory.mktemp(request.param)
     project = generate(template, folder, *answers, CHATKIT_SETUP="strict")
 
-    yield project
+    yield replace(project, environment=WHOLE_SUITE if is_matrix(request.config) else {})
 
     project.run("python", "-m", "app", "db", "stop")
 

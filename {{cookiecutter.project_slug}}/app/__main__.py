@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
 
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
@@ -64,9 +63,6 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
     doctor.add_argument("--port", type=int, default=8000)
-
-    usage = commands.add_parser("usage", help="turns and tokens of a day, user by user")
-    usage.add_argument("--day", type=date.fromisoformat, help="as 2026-01-31 (UTC); default: today")
 
     for name in COMMANDS:
         command = importlib.import_module(name)
@@ -138,12 +134,6 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor(options.port)
 
 
-def _usage(options: argparse.Namespace) -> int:
-    from app.dev.usage import usage
-
-    return usage(options.day)
-
-
 def _db(options: argparse.Namespace) -> int:
     from app.dev import database
 
@@ -162,7 +152,6 @@ _COMMANDS = {
     "migrate": _migrate,
     "smoke": _smoke,
     "doctor": _doctor,
-    "usage": _usage,
     "db": _db,
 }
 

@@ -1,16 +1,35 @@
 """What the environment says, read once when the application is built."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.origins import checked_origin
 
+T = TypeVar("T")
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# Before the name of a model that is had through LiteLLM.
+LITELLM = "litellm/"
+
+
+class UnusableSettings(ValueError):
+    """What the settings ask for cannot be had here; the message says how to mend it, in one line."""
+
+
+def _parts(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+# A setting that holds several values, with commas between them.
+CommaSeparated = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parts)]
 
 
 class EnvSettings(BaseSettings):
@@ -40,9 +59,11 @@ class Settings(EnvSettings):
 
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
+    openai_api_version: str | None = None
     openai_api: Literal["responses", "chat_completions"] = "responses"
     model: str = "{{ cookiecutter.model }}"
-    models: Annotated[tuple[str, ...], NoDecode] = ()
+    models: CommaSeparated[str] = ()
+    title_model: str | None = None
     model_timeout_seconds: float = Field(default=120, gt=0)
     model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
@@ -62,24 +83,17 @@ class Settings(EnvSettings):
     tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     sources_section: bool = False
-    allowed_image_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_image_domains: CommaSeparated[str] = ()
 
     chatkit_domain_key: str = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_origins: CommaSeparated[str] = ()
     csp_extra: str = ""
 
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    @field_validator("models", "allowed_image_domains", "allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("allowed_origins")
     @classmethod
@@ -92,14 +106,44 @@ class Settings(EnvSettings):
         return None if value is None else asyncpg_url(value)
 
     @property
+    def signing_keys(self) -> list[str]:
+        """The keys that count, the one to sign with last. Raises ValueError when there is none."""
+        key = self.secret_key.get_secret_value()
+        previous = self.secret_key_previous.get_secret_value()
+        if not key:
+            raise ValueError(
+                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "in production, set the environment variable."
+            )
+        return [previous, key] if previous else [key]
+
+    @property
     def offered_models(self) -> tuple[str, ...]:
         """The models a user may pick; the first is the default."""
         return self.models or (self.model,)
 
     @property
+    def named_models(self) -> tuple[str, ...]:
+        """All that may be asked anything."""
+        return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
+
+    @property
+    def litellm_models(self) -> tuple[str, ...]:
+        return tuple(filter(is_litellm, self.named_models))
+
+    @property
+    def openai_models(self) -> tuple[str, ...]:
+        """Those that OpenAI has, or whichever server is in its place."""
+        return tuple(name for name in self.named_models if not is_litellm(name))
+
+    @property
     def is_demo(self) -> bool:
-        """True when no key is set: the built-in demo model answers."""
-        return self.openai_api_key is None
+        """True when the built-in demo model answers: no key is set, and no model has its own."""
+        return self.openai_api_key is None and not any(map(is_litellm, self.offered_models))
+
+
+def is_litellm(model: str) -> bool:
+    return model.startswith(LITELLM)
 
 
 def asyncpg_url(url: str) -> str:

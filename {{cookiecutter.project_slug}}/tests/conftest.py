@@ -31,6 +31,9 @@ from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
 
+# The disk is not waited for: nothing has to outlive this server. (Tests of its death have others.)
+HASTY = ("fsync", "full_page_writes", "synchronous_commit")
+
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -39,7 +42,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     postgres = Postgres(tmp_path_factory.mktemp("postgres") / "data")
-    yield postgres.start()
+    url = postgres.start()
+    for setting in HASTY:
+        asyncio.run(_administer(url, f"ALTER SYSTEM SET {setting} = off"))
+    asyncio.run(_administer(url, "SELECT pg_reload_conf()"))
+    yield url
     postgres.destroy()
 
 

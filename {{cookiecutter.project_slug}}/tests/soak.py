@@ -532,7 +532,6 @@ async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
         await asyncio.to_thread(upgrade, url)
         settings = Settings(database_url=url)
         async with AsyncExitStack() as stack:
-            log = stack.enter_context((folder / "workers.log").open("wb"))
             database = Database(url, pool_size=2, patience_seconds=30)
             stack.push_async_callback(database.dispose)
             workers = []
@@ -547,7 +546,7 @@ async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
                     log_level="WARNING",
                     on_disconnect="finish" if number % 2 else "stop",
                 )
-                worker.log = log
+                worker.log = folder / "workers.log"
                 stack.push_async_callback(_end, worker)
                 workers.append(worker)
             await asyncio.gather(*(worker.start() for worker in workers))

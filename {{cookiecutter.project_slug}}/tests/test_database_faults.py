@@ -16,6 +16,7 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
+from app.chat import recovery, run_store
 from app.chat.models import ItemRow
 from app.config import Settings
 from app.db import Database
@@ -45,6 +46,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture
 def own(settings: Settings, postgres: Postgres) -> Settings:
     return settings.model_copy(update={"database_url": postgres.start()})
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was abandoned is closed after seconds. (Nobody else has runs in this database.)"""
+    for module in (recovery, run_store):
+        monkeypatch.setattr(module, "STALE_SECONDS", 2)
+    monkeypatch.setattr(recovery, "ROUND_SECONDS", 0.5)
 
 
 @asynccontextmanager
@@ -78,6 +87,7 @@ async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -
         assert (await visitor.client.post(f"/chatkit/runs/{second.run_id}/stop")).is_success
 
 
+@pytest.mark.usefixtures("soon")
 async def test_who_waits_in_vain_is_told_and_can_go_on_later(
     own: Settings, postgres: Postgres
 ) -> None:
@@ -98,6 +108,7 @@ async def test_who_waits_in_vain_is_told_and_can_go_on_later(
         assert (await visitor.say("again", stream.thread_id)).answer
 
 
+@pytest.mark.usefixtures("soon")
 async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: Postgres) -> None:
     """The database is back in time for the run's last statement, and not for what it had to say."""
     patience = own.model_copy(update={"database_patience_seconds": 3})

@@ -23,6 +23,7 @@ RUNS = RunRow.__tablename__
 SHORT = ("kill worker", "kill database", "stop worker", "crash database", "stop database")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 async def test_the_invariant_holds_after_a_short_soak(settings: Settings, tmp_path: Path) -> None:
     plan = make_plan(40, 1, users=8, faults=SHORT)

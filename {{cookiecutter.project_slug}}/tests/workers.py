@@ -1,16 +1,21 @@
-"""The application in processes of its own, to be killed."""
+"""The application in processes of its own, to be killed.
+
+Each is a fork of one process that has imported the SDKs, which takes longer than all else.
+"""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import BinaryIO
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 
 from app import main
@@ -28,10 +33,24 @@ def create_app() -> FastAPI:
     return main.create_app()
 
 
+def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None) -> None:
+    """What such a process does: uvicorn's command, in a session of its own."""
+    os.setsid()
+    os.chdir(PROJECT_ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.stdin = os.fdopen(0)  # (multiprocessing's is a file that uvicorn's own children lack)
+    if log is not None:
+        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+    uvicorn.main(arguments)
+
+
 class Worker:
     """The application under uvicorn, as the image starts it, with these settings."""
 
-    log: BinaryIO | None = None
+    log: Path | None = None
 
     def __init__(self, settings: Settings, *arguments: str, **changes: object) -> None:
         self.settings = settings
@@ -41,26 +60,24 @@ class Worker:
         self.url = f"http://127.0.0.1:{self._port}"
         self._arguments: Sequence[str] = arguments
         self._environment = {name.upper(): str(value) for name, value in changes.items()}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
 
     async def start(self) -> None:
         """Start it, again if it has been killed, and wait until it is alive."""
         assert self.settings.database_url is not None
-        command = [sys.executable, "-m", "uvicorn", "tests.workers:create_app", "--factory"]
-        command += ["--ws", "none", "--port", str(self._port), "--log-level", "warning"]
+        command = ["tests.workers:create_app", "--factory", "--ws", "none"]
+        command += ["--port", str(self._port), "--log-level", "warning"]
         command += ["--timeout-graceful-shutdown", "30", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
-        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 — known, and quick
-            command,
-            cwd=PROJECT_ROOT,
-            env=os.environ | environment,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload([__name__])
+        self._process = forks.Process(
+            target=run, args=(command, os.environ | environment, self.log)
         )
+        await asyncio.to_thread(self._process.start)
         async with httpx.AsyncClient(base_url=self.url) as client:
             for _ in range(START_SECONDS * 20):
-                assert self._process.poll() is None, "the worker does not start"
+                assert self._process.is_alive(), "the worker does not start"
                 try:
                     await client.get("/healthz")
                 except httpx.TransportError:
@@ -77,19 +94,21 @@ class Worker:
     def terminate(self) -> None:
         """The first process alone, as whoever runs it would; it passes the signal on."""
         assert self._process is not None
-        if self._process.poll() is None:
-            self._process.terminate()
+        self._process.terminate()
 
     @property
     def pid(self) -> int:
         """Of its first process, which is also the number of its session."""
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
 
     async def wait(self, seconds: float = 40) -> int:
-        """Its exit code."""
+        """Its exit code. Raises AssertionError when it goes on for longer."""
         assert self._process is not None
-        return await asyncio.to_thread(self._process.wait, seconds)
+        await asyncio.to_thread(self._process.join, seconds)
+        assert self._process.exitcode is not None, "the worker does not end"
+        return self._process.exitcode
 
 
 @asynccontextmanager
@@ -98,8 +117,8 @@ async def working(
 ) -> AsyncIterator[tuple[Worker, Visitor]]:
     """A worker that has started, and somebody who uses it."""
     worker = Worker(settings, *arguments, **changes)
-    await worker.start()
     try:
+        await worker.start()
         async with visiting(worker.url, settings) as visitor:
             yield worker, visitor
     finally:

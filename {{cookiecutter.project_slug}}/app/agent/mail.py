@@ -9,14 +9,14 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import localtime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import aiosmtplib
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.agent.services import ToolRefusal
-from app.config import EnvSettings
+from app.config import CommaSeparated, EnvSettings
 from app.stores.emails import Email
 
 logger = logging.getLogger(__name__)
@@ -40,15 +40,14 @@ class EmailSettings(EnvSettings):
     username: str = ""
     password: SecretStr = SecretStr("")
     sender: str = ""
-    recipient_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    recipient_domains: CommaSeparated[str] = ()
     timeout_seconds: float = Field(default=20, gt=0, le=60)
+    per_day: int = Field(default=50, ge=0)
 
-    @field_validator("recipient_domains", mode="before")
+    @field_validator("recipient_domains")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
+    def _lower(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -66,7 +65,7 @@ class EmailSettings(EnvSettings):
             return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
         for recipient in recipients:
             if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
-                return f"This server may not send to {recipient}."
+                return f"This server may not send to this address: {recipient}"
         return None
 
 
@@ -163,7 +162,7 @@ def _explain(error: Exception, handed_over: bool) -> str:
         case aiosmtplib.SMTPAuthenticationError():
             return "The mail server refused this server's credentials. Please tell its operator."
         case aiosmtplib.SMTPRecipientRefused(recipient=recipient, code=code):
-            return f"The mail server refused the recipient {recipient} ({code}). Nothing was sent."
+            return f"The mail server refused a recipient ({code}). Nothing was sent to: {recipient}"
         case aiosmtplib.SMTPConnectError():
             return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
         case aiosmtplib.SMTPResponseException(code=code):

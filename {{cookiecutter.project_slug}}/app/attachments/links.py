@@ -27,15 +27,8 @@ class Link:
 class Links:
     def __init__(self, settings: Settings, seconds: int) -> None:
         self._seconds = seconds
-        key = settings.secret_key.get_secret_value()
-        previous = settings.secret_key_previous.get_secret_value()
-        if not key:
-            raise ValueError(
-                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
-                "in production, set the environment variable."
-            )
         self._serializer = URLSafeSerializer(
-            [previous, key] if previous else [key],
+            settings.signing_keys,
             salt="attachment-link",
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )

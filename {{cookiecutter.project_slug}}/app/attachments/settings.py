@@ -1,12 +1,10 @@
 """Limits of attachments, whatever they are kept in."""
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.attachments.types import EXTENSIONS
-from app.config import EnvSettings
+from app.config import CommaSeparated, EnvSettings
 
 
 class AttachmentSettings(EnvSettings):
@@ -14,18 +12,11 @@ class AttachmentSettings(EnvSettings):
 
     max_bytes: int = Field(default=20_000_000, ge=1)
     max_count: int = Field(default=5, ge=1)
-    types: Annotated[tuple[str, ...], NoDecode] = ()
+    types: CommaSeparated[str] = ()
     user_bytes: int = Field(default=1_000_000_000, ge=1)
     link_seconds: int = Field(default=600, ge=1)
     orphan_hours: float = Field(default=24, gt=0)
     public_url: str | None = None
-
-    @field_validator("types", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("types")
     @classmethod

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
 from app.auth.base import User
-from app.auth.cookies import set_cookie, signing_keys
+from app.auth.cookies import set_cookie
 from app.config import Settings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -56,7 +56,7 @@ class AnonymousAuth:
 def _signer(settings: Settings) -> TimestampSigner:
     """Sign with the current key; accept the previous one too, so that keys can be rotated."""
     return TimestampSigner(
-        signing_keys(settings),
+        settings.signing_keys,
         salt="anonymous-user",
         key_derivation="hmac",
         digest_method=hashlib.sha256,

@@ -56,18 +56,6 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
     set_cookie(request, response, name, "", 0)
 
 
-def signing_keys(settings: Settings) -> list[str]:
-    """The keys that count, the one to sign with last. Raises ValueError when there is none."""
-    key = settings.secret_key.get_secret_value()
-    previous = settings.secret_key_previous.get_secret_value()
-    if not key:
-        raise ValueError(
-            "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
-            "in production, set the environment variable."
-        )
-    return [previous, key] if previous else [key]
-
-
 def _needs_https(request: Request) -> bool:
     """Browsers drop `Secure` cookies on plain HTTP; only development on this machine may do without.
 

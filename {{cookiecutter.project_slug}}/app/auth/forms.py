@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
-from app.auth.cookies import set_cookie, signing_keys
+from app.auth.cookies import set_cookie
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.errors import AppError, InvalidRequest, RequestTooLarge
@@ -16,6 +16,15 @@ from app.errors import AppError, InvalidRequest, RequestTooLarge
 FORM_COOKIE = f"{TABLE_PREFIX}form"
 MAX_FORM_BYTES = 20_000
 MAX_FIELDS = 20
+
+# Of every page that signs in or out. None is kept, framed or tells other sites where one was.
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+}
 
 # On this site. Browsers read "\\" as "/", and drop tabs and newlines before they look at all.
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -33,7 +42,7 @@ class FormTokens:
     """
 
     def __init__(self, settings: Settings, session_cookie: str) -> None:
-        *previous, current = [key.encode() for key in signing_keys(settings)]
+        *previous, current = [key.encode() for key in settings.signing_keys]
         self._keys = [current, *previous]
         self._session_cookie = session_cookie
 

@@ -12,27 +12,25 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.auth.cookies import signing_keys
-from app.auth.forms import read_form
+from app.auth.forms import PAGE_HEADERS, read_form
+from app.auth.frame_texts import TRANSLATIONS
 from app.auth.sessions import Sessions
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.locales import language_of, translate
 from app.stores.sessions import Session
 
 WINDOW = "/sign-in/frame"
 CODE = "/sign-in/frame/code"
 
 CODE_SECONDS = 60
-
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-}
 
 
 class FrameCodes:
@@ -70,8 +68,8 @@ def frame_routes(settings: Settings, sessions: Sessions, sign_in: str) -> APIRou
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
         if await sessions.find(request) is None:
-            return RedirectResponse(f"{sign_in}?{urlencode({'next': WINDOW})}", 303, HEADERS)
-        return HTMLResponse(PAGE, headers=HEADERS)
+            return RedirectResponse(f"{sign_in}?{urlencode({'next': WINDOW})}", 303, PAGE_HEADERS)
+        return _window_page(request.headers.get("Accept-Language", ""))
 
     @router.post(CODE)
     async def code(request: Request, response: Response) -> dict[str, str]:
@@ -93,12 +91,24 @@ def _signature(key: bytes, text: str) -> str:
     return hmac.new(key, f"frame\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
+def _window_page(locale: str) -> HTMLResponse:
+    """Its module closes the window; what it says is for whoever came without a frame."""
+    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    html = PAGE.format(
+        language=language_of(locale),
+        title=say("You are signed in"),
+        text=say("You can close this window and go on in the chat."),
+        here=say("Or chat here"),
+    )
+    return HTMLResponse(html, headers=PAGE_HEADERS)
+
+
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>You are signed in</title>
+    <title>{title}</title>
     <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="/static/theme.css">
     <link rel="stylesheet" href="/static/page.css">
@@ -107,9 +117,9 @@ PAGE = """<!doctype html>
   <body>
     <main>
       <section id="problem">
-        <h1>You are signed in</h1>
-        <p>You can close this window and go on in the chat.</p>
-        <p><a href="/">Or chat here</a></p>
+        <h1>{title}</h1>
+        <p>{text}</p>
+        <p><a href="/">{here}</a></p>
       </section>
     </main>
   </body>

@@ -1,18 +1,20 @@
 """Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
 
 import logging
+from functools import partial
 from html import escape
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.auth.base import SignInPages, User
+from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
-from app.auth.forms import FormTokens, read_form, return_path
+from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
 from app.auth.frames import frame_routes
+from app.auth.oidc_texts import TRANSLATIONS
 from app.auth.openid import (
     Attempt,
+    Identity,
     NotSetUp,
     OidcSettings,
     Provider,
@@ -22,9 +24,11 @@ from app.auth.openid import (
     name_of,
     user_id,
 )
-from app.auth.sessions import COOKIE, Sessions
+from app.auth.sessions import COOKIE, SessionAuth, Sessions
 from app.config import Settings
 from app.db import Database
+from app.locales import language_of, translate
+from app.stores.id_tokens import IdTokenStore
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -33,33 +37,20 @@ SIGNED_OUT = "/signed-out"
 
 ATTEMPT_SECONDS = 600
 
-HEADERS = {"Cache-Control": "no-store"}
-
 logger = logging.getLogger(__name__)
 
 
-class OidcAuth:
+class OidcAuth(SessionAuth):
     name = "oidc"
 
     def __init__(
         self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
     ) -> None:
-        self._sessions = Sessions(database)
+        sessions = Sessions(database)
+        super().__init__(sessions)
         oidc = oidc_settings or OidcSettings()
-        self.pages: SignInPages | None = OidcPages(settings, oidc, self._sessions)
-
-    async def authenticate(self, request: Request) -> User:
-        session = await self._sessions.authenticate(request)
-        return User(session.user_id, session.name)
-
-    def visit(self, request: Request, response: Response) -> None:
-        pass
-
-    async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        return await self._sessions.sample_credentials(user_id)
-
-    async def close(self) -> None:
-        pass
+        id_tokens = IdTokenStore(database)
+        self.pages: SignInPages | None = OidcPages(settings, oidc, sessions, id_tokens)
 
 
 class OidcPages:
@@ -69,10 +60,17 @@ class OidcPages:
     sign_out = SIGN_OUT
     account: str | None = None
 
-    def __init__(self, settings: Settings, oidc: OidcSettings, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        oidc: OidcSettings,
+        sessions: Sessions,
+        id_tokens: IdTokenStore,
+    ) -> None:
         self._provider = configured_provider(oidc)
         self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
         self._sessions = sessions
+        self._id_tokens = id_tokens
         self._forms = FormTokens(settings, COOKIE)
         self.router = APIRouter(include_in_schema=False)
         self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
@@ -92,29 +90,32 @@ class OidcPages:
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
-            return _away(error)
-        response = RedirectResponse(url, 303, headers=HEADERS)
+            return _away(request, error)
+        response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
         return response
 
     async def _finish(self, request: Request) -> Response:
         try:
             attempt = Attempt.of(request)
-            claims = await self._claims(request, attempt)
+            identity = await self._identity(request, attempt)
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
-            return _away(error)
+            return _away(request, error)
         except SignInFailed as error:
             # `%r`, since it may quote what anybody can send.
             logger.warning("sign-in failed: %r", str(error))
-            return _page(400, "You are not signed in", "That did not work. Please try again.")
-        response = RedirectResponse(attempt.return_to, 303, headers=HEADERS)
+            text = "That did not work. Please try again."
+            return _page(request, 400, "You are not signed in", text)
+        response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
-        await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        claims = identity.claims
+        session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        await self._id_tokens.keep(session, identity.token)
         return response
 
-    async def _claims(self, request: Request, attempt: Attempt) -> dict[str, Any]:
+    async def _identity(self, request: Request, attempt: Attempt) -> Identity:
         provider = self._configured()
         answer = request.query_params
         if "error" in answer:
@@ -122,19 +123,29 @@ class OidcPages:
         # RFC 9207: a provider may say who it is.
         if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
             raise SignInFailed("another provider answered")
-        return await provider.claims(attempt, self._at(request, CALLBACK), answer.get("code", ""))
+        return await provider.identity(attempt, self._at(request, CALLBACK), answer.get("code", ""))
 
     async def _sign_out(self, request: Request) -> Response:
         self._forms.check(request, (await read_form(request)).get("form_token", ""))
-        here = self._at(request, SIGNED_OUT)
-        url = await self._provider.sign_out_url(here) if self._provider else None
+        url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
-        response = _signed_out(on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, HEADERS)
+        response = (
+            _signed_out(request, on_to=url)
+            if url
+            else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
+        )
         await self._sessions.end(request, response)
         return response
 
-    async def _show_signed_out(self) -> Response:
-        return _signed_out()
+    async def _sign_out_url(self, request: Request) -> str | None:
+        if self._provider is None:
+            return None
+        session = await self._sessions.find(request)
+        id_token = await self._id_tokens.of(session) if session else None
+        return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
+
+    async def _show_signed_out(self, request: Request) -> Response:
+        return _signed_out(request)
 
     def _configured(self) -> Provider:
         if self._provider is None:
@@ -147,35 +158,47 @@ class OidcPages:
 
     def _not_set_up(self, request: Request) -> Response:
         return _page(
+            request,
             503,
             "Nobody can sign in yet",
-            "Register this application at your OpenID provider, with the redirect address "
-            f"{self._at(request, CALLBACK)}, then set OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and "
-            "OIDC_CLIENT_SECRET in .env and restart. README.md says more.",
+            "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
+            "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+            f"The redirect address is: {self._at(request, CALLBACK)}",
         )
 
 
-def _signed_out(on_to: str | None = None) -> Response:
-    return _page(200, "You are signed out", "See you again.", on_to)
+def _signed_out(request: Request, on_to: str | None = None) -> Response:
+    return _page(request, 200, "You are signed out", "See you again.", on_to)
 
 
-def _away(error: ProviderAway) -> Response:
+def _away(request: Request, error: ProviderAway) -> Response:
     logger.warning("the OpenID provider is away: %s", error)
     text = "The sign-in service does not answer. Please try again in a moment."
-    page = _page(503, "Sign-in is not available", text)
+    page = _page(request, 503, "Sign-in is not available", text)
     page.headers["Retry-After"] = "5"
     return page
 
 
-def _page(status: int, title: str, text: str, on_to: str | None = None) -> Response:
+def _page(
+    request: Request, status: int, title: str, text: str, on_to: str | None = None
+) -> Response:
     """A page that says something, and goes on by itself where `on_to` is given."""
+    locale = request.headers.get("accept-language", "")
+    say = partial(translate, locale=locale, own=TRANSLATIONS)
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
-    html = PAGE.format(title=escape(title), text=escape(text), sign_in=SIGN_IN, refresh=refresh)
-    return HTMLResponse(html, status, HEADERS)
+    html = PAGE.format(
+        language=language_of(locale),
+        title=escape(say(title)),
+        text=escape(say(text)),
+        sign_in_path=SIGN_IN,
+        sign_in=escape(say("Sign in")),
+        refresh=refresh,
+    )
+    return HTMLResponse(html, status, PAGE_HEADERS)
 
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -190,7 +213,7 @@ PAGE = """<!doctype html>
       <section id="problem">
         <h2>{title}</h2>
         <p>{text}</p>
-        <p><a href="{sign_in}">Sign in</a></p>
+        <p><a href="{sign_in_path}">{sign_in}</a></p>
       </section>
     </main>
   </body>

@@ -23,6 +23,9 @@ from app.db import TABLE_PREFIX
 PROVIDER_SECONDS = 10.0
 LEEWAY_SECONDS = 30
 
+# What many servers take in an address is 8,000 bytes.
+LONGEST_HINT = 6_000
+
 # Of a discovery document.
 NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
 
@@ -54,6 +57,14 @@ class ProviderAway(Exception):
 
 class NotSetUp(Exception):
     """There is no provider yet."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a provider signed in: the claims of its ID token, and the token itself."""
+
+    claims: dict[str, Any]
+    token: str
 
 
 @dataclass(frozen=True)
@@ -154,8 +165,8 @@ class Provider:
         url: str = made["url"]
         return url
 
-    async def claims(self, attempt: Attempt, callback: str, code: str) -> dict[str, Any]:
-        """Those of the ID token that the code is worth. Raises `SignInFailed`, `ProviderAway`."""
+    async def identity(self, attempt: Attempt, callback: str, code: str) -> Identity:
+        """Whom the code stands for. Raises `SignInFailed`, `ProviderAway`."""
         metadata = await self.metadata()
         try:
             token = await self._client.fetch_access_token(
@@ -176,10 +187,14 @@ class Provider:
             raise ProviderAway(repr(error)) from error
         if not claims or not isinstance(claims["sub"], str) or not claims["sub"]:
             raise SignInFailed("there is no ID token, or it names nobody")
-        return dict(claims)
+        return Identity(dict(claims), token["id_token"])
 
-    async def sign_out_url(self, return_to: str) -> str | None:
-        """Where the provider ends its own session too, if it can."""
+    async def sign_out_url(self, return_to: str, id_token: str | None) -> str | None:
+        """Where the provider ends its own session too, if it can.
+
+        The ID token says whose (RP-Initiated Logout 1.0, section 2): without it a provider has to
+        ask the user, and need not send them back here.
+        """
         try:
             endpoint = (await self.metadata()).get("end_session_endpoint")
         except ProviderAway:
@@ -187,6 +202,8 @@ class Provider:
         if not isinstance(endpoint, str):
             return None
         query = {"client_id": self._client_id, "post_logout_redirect_uri": return_to}
+        if id_token is not None and len(id_token) <= LONGEST_HINT:
+            query["id_token_hint"] = id_token
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 

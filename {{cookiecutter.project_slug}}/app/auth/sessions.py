@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from app.auth.base import MAX_USER_ID_LENGTH
+from app.auth.base import MAX_USER_ID_LENGTH, User
 from app.auth.cookies import drop_cookie, set_cookie
 from app.config import EnvSettings
 from app.db import TABLE_PREFIX, Database
@@ -90,11 +90,13 @@ class Sessions:
 
     async def start(
         self, request: Request, response: Response, user_id: str, name: str | None = None
-    ) -> None:
+    ) -> Session:
         """Sign this browser in. Whatever session it came with ends: no secret outlives a sign-in."""
         ticket = Ticket.new(user_id)
-        await self.store.begin(Session(user_id, ticket.session_id, name))
+        session = Session(user_id, ticket.session_id, name)
+        await self.store.begin(session)
         await self.hand_over(request, response, ticket)
+        return session
 
     async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
         """Give the browser the secret of a session that has begun, in the place of its old one."""
@@ -114,6 +116,26 @@ class Sessions:
     async def _end_presented(self, request: Request) -> None:
         if ticket := _presented(request):
             await self.store.end(ticket.user_id, ticket.session_id)
+
+
+class SessionAuth:
+    """What the styles that sign in here share: afterwards the session says who is asking."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def authenticate(self, request: Request) -> User:
+        session = await self._sessions.authenticate(request)
+        return User(session.user_id, session.name)
+
+    def visit(self, request: Request, response: Response) -> None:
+        pass
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return await self._sessions.sample_credentials(user_id)
+
+    async def close(self) -> None:
+        pass
 
 
 def _presented(request: Request) -> Ticket | None:

@@ -40,6 +40,7 @@ from app.agent.tools.base import TOOL_FAILED
 from app.chat.clock import now
 from app.chat.events import with_plain_annotation
 from app.chat.history import TOOL_CALL
+from app.chat.words import Words
 from app.locales import translate
 
 ANALYZING = "Analyzing request"
@@ -49,11 +50,14 @@ MAX_STORED_RESULT = 20_000
 class Progress:
     """Follows one run. It stands in for the run's result: the same events, in the same order."""
 
-    def __init__(self, turn: TurnContext, result: RunResultStreaming, model: HeardModel) -> None:
+    def __init__(
+        self, turn: TurnContext, result: RunResultStreaming, model: HeardModel, words: Words
+    ) -> None:
         self._turn = turn
         self._locale = turn.request_context.locale
         self._result = result
         self._model = model
+        self._words = words
         self._tasks: dict[str, int] = {}
         self._calls: dict[str, ResponseFunctionToolCall] = {}
         self._unanswered: set[str] = set()
@@ -66,7 +70,8 @@ class Progress:
             await self._follow(event)
             # The task's event has to be out before the event that comes after it.
             await delivery.flush()
-            yield with_plain_annotation(event)
+            if not self._words.take(event):
+                yield with_plain_annotation(event)
             if isinstance(event, RawResponsesStreamEvent):
                 self._model.heard()
         if self._stopped:
@@ -270,9 +275,15 @@ def _describe(function: str, locale: str) -> tuple[str, Any]:
         if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
             name = function.removeprefix(tool.prefix or "").replace("__", ": ")
-            title = titles.get(function, f"Using {name if tool.prefix else tool.label}")
-            return translate(title, locale, tool.translations), tool.icon
-    return f"Using {function}", "sparkle"
+            label = translate(tool.label, locale, tool.translations)
+            if function in titles:
+                return translate(titles[function], locale, tool.translations), tool.icon
+            return _using(name if tool.prefix else label, locale), tool.icon
+    return _using(function, locale), "sparkle"
+
+
+def _using(name: str, locale: str) -> str:
+    return translate("Using {}", locale).format(name)
 
 
 def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""What the chosen options add to `python -m app`, and to what proves it.
+"""What `python -m app` has for the operator, and what chosen options add to its proofs.
 
 By the names of modules that only import the standard library: setup runs before anything else is
 installed.
@@ -6,6 +6,7 @@ installed.
 
 COMMANDS: tuple[str, ...] = (
     # Each has `add_parser(commands)` and `run(options)`.
+    "app.commands.usage",
     # {% if ",knowledge," in cookiecutter.__tools %}
     "app.commands.knowledge",
     # {% endif %}

@@ -7,14 +7,18 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.commands.database import with_database
+from app.commands.table import print_table
+
 if TYPE_CHECKING:
+    from app.db import Database
     from app.stores.knowledge import KnowledgeStore
 
 BAR_WIDTH = 30
+HEADING = ("added", "passages", "document", "title")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
@@ -33,15 +37,9 @@ def add_actions(knowledge: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from app.db import DatabaseAway
-
-    try:
-        if options.action == "add":
-            return add(options.paths)
-        return remove(options.sources) if options.action == "remove" else list_()
-    except DatabaseAway as error:
-        print(error)
-    return 1
+    if options.action == "add":
+        return add(options.paths)
+    return remove(options.sources) if options.action == "remove" else list_()
 
 
 def add(paths: Iterable[str]) -> int:
@@ -81,10 +79,14 @@ async def _add(store: "KnowledgeStore", files: list[Path]) -> int:
 def list_() -> int:
     async def print_all(store: "KnowledgeStore") -> int:
         documents = await store.all()
-        for document in documents:
-            print(f"{document.source}  {document.title}  ({document.passages} passages)")
         if not documents:
             print("There are no documents. Add some: python -m app knowledge add PATH…")
+            return 0
+        rows = [
+            (f"{one.added_at:%Y-%m-%d}", f"{one.passages:,}", one.source, one.title)
+            for one in documents
+        ]
+        print_table([HEADING, *rows], numbers=(1,))
         return 0
 
     return _with_store(print_all)
@@ -130,33 +132,12 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _with_store(act: Callable[["KnowledgeStore"], Awaitable[int]]) -> int:
-    from app.config import Settings
-    from app.db import Database
-    from app.stores.knowledge import KnowledgeSettings, KnowledgeStore
+    async def act_on(database: "Database") -> int:
+        from app.stores.knowledge import KnowledgeSettings, KnowledgeStore
 
-    settings = Settings()
+        return await act(KnowledgeStore(database, KnowledgeSettings().knowledge_language))
 
-    async def act_on(url: str) -> int:
-        database = Database.from_settings(settings, url)
-        try:
-            return await act(KnowledgeStore(database, KnowledgeSettings().knowledge_language))
-        finally:
-            await database.dispose()
-
-    with _database_url(settings) as url:
-        return asyncio.run(act_on(url))
-
-
-@contextmanager
-def _database_url(settings: Any) -> Iterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    # Only here: what serves development is not installed where the application is deployed.
-    from app.dev.database import running_database
-
-    with running_database(settings) as url:
-        yield url
+    return with_database(act_on)
 
 
 def _show_progress(done: int, total: int, name: str) -> None:

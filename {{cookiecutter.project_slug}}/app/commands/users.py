@@ -4,16 +4,20 @@ In the image, which has no `app/dev`: `python -m app.commands.users add NAME`.
 """
 
 import argparse
-import asyncio
 import getpass
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from app.commands.database import with_database
+from app.commands.table import print_table
+
 if TYPE_CHECKING:
-    from app.stores.accounts import AccountStore
+    from app.db import Database
+    from app.stores.accounts import Account, AccountStore
+
+HEADING = ("since", "state", "user", "name")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
@@ -46,19 +50,16 @@ def add_actions(users: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from app.db import DatabaseAway
-    from app.errors import AppError
-
     if options.action == "delete" and not (options.yes or _is_sure(options.name)):
         print("Nothing was deleted.")
         return 1
-    try:
-        return _with_accounts(lambda accounts: _ACTIONS[options.action](accounts, options))
-    except AppError as error:
-        print(error.message)
-    except DatabaseAway as error:
-        print(error)
-    return 1
+
+    async def act(database: "Database") -> int:
+        from app.stores.accounts import AccountStore
+
+        return await _ACTIONS[options.action](AccountStore(database), options)
+
+    return with_database(act)
 
 
 async def _add(accounts: "AccountStore", options: argparse.Namespace) -> int:
@@ -84,10 +85,19 @@ async def _reset(accounts: "AccountStore", options: argparse.Namespace) -> int:
 
 
 async def _list(accounts: "AccountStore", _options: argparse.Namespace) -> int:
-    for account in await accounts.all():
-        state = "disabled" if account.disabled_at else "active"
-        print(f"{account.created_at:%Y-%m-%d}  {state:<8}  {account.user_id}  {account.name}")
+    rows = [
+        (f"{one.created_at:%Y-%m-%d}", _state(one), one.user_id, one.name)
+        for one in await accounts.all()
+    ]
+    if not rows:
+        print("There are no accounts. Add one: python -m app users add NAME")
+        return 0
+    print_table([HEADING, *rows])
     return 0
+
+
+def _state(account: "Account") -> str:
+    return "disabled" if account.disabled_at else "active"
 
 
 async def _disable(accounts: "AccountStore", options: argparse.Namespace) -> int:
@@ -110,36 +120,6 @@ _ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int
     "enable": _enable,
     "delete": _delete,
 }
-
-
-def _with_accounts(act: Callable[["AccountStore"], Awaitable[int]]) -> int:
-    from app.config import Settings
-    from app.db import Database
-    from app.stores.accounts import AccountStore
-
-    settings = Settings()
-
-    async def connect_and_act(url: str) -> int:
-        database = Database.from_settings(settings, url)
-        try:
-            return await act(AccountStore(database))
-        finally:
-            await database.dispose()
-
-    with _database_url(settings) as url:
-        return asyncio.run(connect_and_act(url))
-
-
-@contextmanager
-def _database_url(settings: Any) -> Iterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    # Only here: what serves development is not installed where the application is deployed.
-    from app.dev.database import running_database
-
-    with running_database(settings) as url:
-        yield url
 
 
 async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:

@@ -42,6 +42,7 @@ class OpenIdProvider(ThreadingHTTPServer):
         self.discovery: dict[str, Any] = {}
         self.is_down = False
         self.token_requests: list[dict[str, str]] = []
+        self.id_tokens: list[str] = []
 
     @property
     def url(self) -> str:
@@ -62,6 +63,7 @@ class OpenIdProvider(ThreadingHTTPServer):
         if path == "/oauth2/token" and "id_token" in answer:
             payload = answer["id_token"].split(".")[1]
             answer["id_token"] = self.sign(self.bend(_json(payload)))
+            self.id_tokens.append(answer["id_token"])
         if path == "/.well-known/openid-configuration":
             answer |= self.discovery
         return json.dumps(answer).encode()

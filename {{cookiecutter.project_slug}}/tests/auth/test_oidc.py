@@ -10,9 +10,10 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from sqlalchemy import select
 
 from app.auth.oidc import OidcAuth
-from app.auth.openid import Attempt, OidcSettings, user_id
+from app.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from app.auth.sessions import COOKIE
 from app.commands import DOCTOR_CHECKS
 from app.config import Settings
@@ -20,6 +21,7 @@ from app.db import Database
 from app.dev.doctor import Finding
 from app.dev.doctor_openid import check
 from app.main import create_app
+from app.stores.id_tokens import IdTokenRow
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
 from tests.conftest import serving
 from tests.talk import Visitor
@@ -365,10 +367,35 @@ class TestSigningOut:
         assert dict(parse_qsl(address.query)) == {
             "client_id": CLIENT_ID,
             "post_logout_redirect_uri": f"{app_url}/signed-out",
+            "id_token_hint": provider.id_tokens[0],
         }
         page = await browser.http.get("/config.json", headers={"Cookie": f"{COOKIE}={kept}"})
         assert page.json()["user"] is None
         assert "You are signed out" in (await browser.http.get("/signed-out")).text
+
+    async def test_the_id_token_goes_with_its_session(
+        self, browser: Browser, provider: OpenIdProvider, database: Database
+    ) -> None:
+        await browser.sign_in(sub := "leaver")
+        owner = user_id({"iss": provider.url, "sub": sub})
+        kept = select(IdTokenRow.token).where(IdTokenRow.user_id == owner)
+        assert [row.token for row in await database.fetch(owner, kept)] == provider.id_tokens
+
+        await browser.sign_in(sub)  # the first session ends where another begins
+        rows = await database.fetch(owner, kept)
+        assert [row.token for row in rows] == provider.id_tokens[1:]
+
+        await browser.sign_out(await browser.form_token())
+        assert await database.fetch(owner, kept) == []
+
+    async def test_one_too_long_for_an_address_is_left_out(
+        self, browser: Browser, provider: OpenIdProvider
+    ) -> None:
+        provider.bend = lambda claims: {**claims, "groups": "x" * LONGEST_HINT}
+        await browser.sign_in()
+        response = await browser.sign_out(await browser.form_token())
+        assert "client_id" in response.text
+        assert "id_token_hint" not in response.text
 
     async def test_a_provider_that_cannot_is_left_alone(
         self, browser: Browser, provider: OpenIdProvider
@@ -398,6 +425,15 @@ class TestSettings:
         assert "OIDC_DISCOVERY_URL" in response.text
         assert "/sign-in/callback" in response.text
         assert (await visitor.client.get("/sign-in/callback?code=1&state=1")).status_code == 400
+
+    async def test_it_is_said_in_the_browsers_language(self, visitor: Visitor) -> None:
+        german = {"Accept-Language": "de"}
+        response = await visitor.client.get("/sign-in", headers=german)
+        assert "Noch kann sich niemand anmelden" in response.text
+        assert response.text.count("Anmelden") == 1
+        signed_out = await visitor.client.get("/signed-out", headers=german)
+        assert '<html lang="de"' in signed_out.text
+        assert "Sie sind abgemeldet" in signed_out.text
 
     @pytest.mark.parametrize(
         "given", [{"client_id": CLIENT_ID}, {"discovery_url": "https://id.example/"}], ids=str

@@ -17,7 +17,7 @@ from chatkit.types import (
 )
 
 from app.chat.context import RequestContext
-from app.chat.events import mint_ids
+from app.chat.events import MintedIds
 from app.chat.ids import new_id
 from app.chat.store import SqlStore
 from app.db import Database
@@ -43,7 +43,7 @@ async def minted(*events: ThreadStreamEvent) -> list[str]:
         for event in events:
             yield event
 
-    return [_line(event) async for event in mint_ids(source(), counting)]
+    return [_line(event) async for event in MintedIds(counting).mint(source())]
 
 
 def _line(event: ThreadStreamEvent) -> str:

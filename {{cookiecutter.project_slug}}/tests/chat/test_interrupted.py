@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from agents import Model
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 
 from app.agent.demo import DemoModel
@@ -17,13 +16,15 @@ from tests.talk import Visitor, is_text, message
 
 
 class Watched(DemoModel):
-    """The demo model, which tells whether it was stopped before it had finished."""
+    """The demo model, which tells what it was asked, and whether it was stopped in mid-answer."""
 
     def __init__(self) -> None:
         super().__init__(0.05)
+        self.heard: list[Any] = []
         self.stopped = asyncio.Event()
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        self.heard.append(args[1] if len(args) > 1 else kwargs["input"])
         finished = False
         try:
             async for event in super().stream_response(*args, **kwargs):
@@ -184,21 +185,13 @@ async def test_a_retry_stopped_before_it_began_leaves_the_old_answer(
 
 
 async def test_the_next_turn_knows_that_it_was_stopped(with_model: Scripted) -> None:
-    heard: list[Any] = []
-
-    class Listening(Watched):
-        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            heard.append(args[1] if len(args) > 1 else kwargs["input"])
-            async for event in super().stream_response(*args, **kwargs):
-                yield event
-
-    model: Model = Listening()
+    model = Watched()
     visitor = await with_model(model)
     thread_id, _ = await leave_after(visitor, 3, "threads.create", input=message("hello"))
     await eventually(visitor, thread_id, "assistant_message")
     await visitor.say("and now?", thread_id)
 
-    assert "cancelled the stream" in str(heard[1])
+    assert "cancelled the stream" in str(model.heard[1])
 
 
 async def test_a_retry_touches_no_other_thread(with_model: Scripted) -> None:

@@ -78,15 +78,7 @@ async def test_what_a_guardrail_took_back_is_not_stored(
 
 
 async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scripted) -> None:
-    heard: list[Any] = []
-
-    class Listening(Watched):
-        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            heard.append(args[1] if len(args) > 1 else kwargs["input"])
-            async for event in super().stream_response(*args, **kwargs):
-                yield event
-
-    model = Listening()
+    model = Watched()
     visitor = await with_model(model)
     thread_id = ""
     async with aclosing(visitor.listen("threads.create", input=message("shout hi"))) as events:
@@ -100,7 +92,7 @@ async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scri
     model._delay = 0
     await visitor.say("next", thread_id)
 
-    assert "HI!" in str(heard[-1])
+    assert "HI!" in str(model.heard[-1])
 
 
 async def test_a_stop_leaves_no_task_behind(with_model: Scripted) -> None:

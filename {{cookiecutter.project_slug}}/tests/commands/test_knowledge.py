@@ -29,29 +29,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def listed(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    """How many passages, of which document, and its title."""
     capsys.readouterr()
     assert cli.main(["knowledge", "list"]) == 0
-    return capsys.readouterr().out.splitlines()
+    heading, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert heading == ["added", "passages", "document", "title"]
+    return [row[1:] for row in rows]
 
 
 def test_a_folder_is_added_listed_replaced_and_removed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert listed(capsys) == ["There are no documents. Add some: python -m app knowledge add PATH…"]
+    assert cli.main(["knowledge", "list"]) == 0
+    assert capsys.readouterr().out.startswith("There are no documents. Add some:")
     for _ in range(2):
         assert cli.main(["knowledge", "add", str(folder)]) == 0
         assert capsys.readouterr().out == "2 documents added, in 2 passages.\n"
     (folder / "returns.md").write_text("# New\n\nKeep them.\n\n## Why\n\nNobody knows.")
     assert cli.main(["knowledge", "add", str(folder / "returns.md")]) == 0
     assert listed(capsys) == [
-        f"{folder}/more/costs.txt  costs  (1 passages)",
-        f"{folder}/returns.md  New  (2 passages)",
+        ["1", f"{folder}/more/costs.txt", "costs"],
+        ["2", f"{folder}/returns.md", "New"],
     ]
 
     assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 0
     assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 1
-    assert listed(capsys) == [f"{folder}/more/costs.txt  costs  (1 passages)"]
+    assert listed(capsys) == [["1", f"{folder}/more/costs.txt", "costs"]]
 
 
 def test_one_that_cannot_be_read_leaves_the_others(

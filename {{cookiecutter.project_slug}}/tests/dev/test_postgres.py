@@ -49,6 +49,24 @@ def folder() -> Iterator[Path]:
             Postgres(pid_file.parent).stop()
 
 
+@pytest.fixture(scope="session")
+def stopped() -> Iterator[Path]:
+    """A database that was made and is not running, to be copied: making one takes a second."""
+    with tempfile.TemporaryDirectory(prefix="project-", ignore_cleanup_errors=True) as path:
+        os.chmod(path, 0o755)  # noqa: S103 (as above)
+        database = Postgres(Path(path, "postgres"))
+        database.start()
+        database.stop()
+        yield database.data_dir
+
+
+@pytest.fixture
+def database(folder: Path, stopped: Path) -> Postgres:
+    """A database in `folder` that is not running."""
+    subprocess.run(["/bin/cp", "-Rp", stopped, folder / "postgres"], check=True)
+    return Postgres(folder / "postgres")
+
+
 def test_first_start_restart_and_stop(folder: Path) -> None:
     database = Postgres(folder / "data" / "postgres")
     assert not database.is_running()
@@ -76,8 +94,7 @@ def test_first_start_restart_and_stop(folder: Path) -> None:
     assert query(database.start(), "SELECT answer FROM kept") == 42
 
 
-def test_destroy_leaves_no_data_and_no_server(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_destroy_leaves_no_data_and_no_server(folder: Path, database: Postgres) -> None:
     database.start()
     pid = server_pid(database)
 
@@ -106,8 +123,7 @@ def test_two_programs_at_once_on_an_empty_directory(folder: Path) -> None:
     assert query(urls.pop(), "SELECT 1") == 1
 
 
-def test_the_program_is_killed(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_the_program_is_killed(database: Postgres) -> None:
     killed, url = killed_program(database.data_dir)
     pid = server_pid(database)
 
@@ -129,8 +145,7 @@ def test_the_program_is_killed_while_it_makes_the_database(folder: Path) -> None
     assert not list(folder.glob(".postgres-new-*"))
 
 
-def test_program_and_server_are_killed(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_program_and_server_are_killed(database: Postgres) -> None:
     _, url = killed_program(database.data_dir)
     query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     pid = kill_server(database)
@@ -139,8 +154,7 @@ def test_program_and_server_are_killed(folder: Path) -> None:
     assert server_pid(database) != pid
 
 
-def test_the_server_is_killed_under_an_open_connection(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_the_server_is_killed_under_an_open_connection(database: Postgres) -> None:
     database.start()
     with subprocess.Popen(
         [*database.psql_command(), "--quiet"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -151,8 +165,7 @@ def test_the_server_is_killed_under_an_open_connection(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["start", "stop"])
-def test_a_stranger_has_the_servers_number(folder: Path, action: str) -> None:
-    database = Postgres(folder / "postgres")
+def test_a_stranger_has_the_servers_number(database: Postgres, action: str) -> None:
     url = database.start()
     pid = kill_server(database)
     # Of the same user, so that signals would reach it.
@@ -173,21 +186,24 @@ def test_a_stranger_has_the_servers_number(folder: Path, action: str) -> None:
         stranger.wait()
 
 
-def test_a_copied_folder_does_not_lead_to_the_originals_server(folder: Path) -> None:
-    original, copy = Postgres(folder / "postgres"), Postgres(folder / "copy")
-    original.start()
+def test_a_copied_folder_does_not_lead_to_the_originals_server(
+    folder: Path, database: Postgres
+) -> None:
+    copy = Postgres(folder / "copy")
+    database.start()
     copy.data_dir.mkdir()
-    shutil.copy(original.data_dir / "postmaster.pid", copy.data_dir)
+    shutil.copy(database.data_dir / "postmaster.pid", copy.data_dir)
 
     assert not copy.is_running()
     copy.stop()
 
-    assert original.is_running()
+    assert database.is_running()
 
 
-def test_a_project_moved_while_its_server_runs(folder: Path) -> None:
-    database = Postgres(folder / "before" / "postgres")
-    url = database.start()
+def test_a_project_moved_while_its_server_runs(folder: Path, database: Postgres) -> None:
+    (folder / "before").mkdir()
+    database.data_dir.rename(folder / "before" / "postgres")
+    url = Postgres(folder / "before" / "postgres").start()
     os.rename(folder / "before", folder / "after")
 
     moved = Postgres(folder / "after" / "postgres")
@@ -198,8 +214,7 @@ def test_a_project_moved_while_its_server_runs(folder: Path) -> None:
     assert query(moved.start(), "SELECT 1") == 1
 
 
-def test_the_socket_was_cleaned_away(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_the_socket_was_cleaned_away(database: Postgres) -> None:
     shutil.rmtree(socket_dir(database.start()))
     assert not database.is_running()
     assert query(database.start(), "SELECT 1") == 1
@@ -255,8 +270,9 @@ def test_nobody_else_can_connect_and_no_directory_changes(folder: Path, mode: in
         assert socket_dir(url).stat().st_uid == database.data_dir.stat().st_uid == os.geteuid()
 
 
-def test_a_socket_directory_laid_out_by_somebody_else_is_refused(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_a_socket_directory_laid_out_by_somebody_else_is_refused(
+    folder: Path, database: Postgres
+) -> None:
     trap = socket_dir(database.start())
     owner = trap.stat().st_uid
     database.stop()
@@ -320,8 +336,7 @@ def test_what_initdb_says_is_passed_on(folder: Path) -> None:
     assert not (folder / "postgres").exists()
 
 
-def test_what_the_server_says_is_passed_on(folder: Path) -> None:
-    database = Postgres(folder / "postgres")
+def test_what_the_server_says_is_passed_on(database: Postgres) -> None:
     database.start()
     database.stop()
     (database.data_dir / "PG_VERSION").write_text("9.6\n")

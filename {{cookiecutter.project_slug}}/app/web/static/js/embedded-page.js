@@ -3,6 +3,7 @@
 
 import { Page } from "./page.js";
 import { SignInWindow } from "./sign-in-window.js";
+import { voice } from "./texts.js";
 
 /**
  * The page in the frame of a launcher. The server hears that it is one, so that its cookies are
@@ -15,7 +16,7 @@ export class EmbeddedPage extends Page {
 
   /** @param {string} signIn */
   askToSignIn(signIn) {
-    this.run(new SignInWindow(this.diagnostics.panel, signIn));
+    this.run(new SignInWindow(this.diagnostics.panel, signIn, voice(this.locale)));
   }
 
   /** @param {Account | null} account */

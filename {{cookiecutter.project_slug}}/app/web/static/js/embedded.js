@@ -41,7 +41,7 @@ function begin(line, { locale, colorScheme, context, tool, hasTokens, functions 
   for (const name of ["response.start", "response.end"]) {
     page.element.addEventListener(`chatkit.${name}`, () => line.call("announce", name));
   }
-  page.element.addEventListener("chatkit.thread.change", ({ detail }) => {
+  page.element.addEventListener("chatkit.thread.change", (/** @type {CustomEvent} */ { detail }) => {
     line.call("remember", detail.threadId);
   });
   document.addEventListener("keydown", ({ key, isComposing }) => {

@@ -16,13 +16,14 @@ import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
 import { refusalHandler, withRefusals } from "./refusals.js";
-import { Registry, answerFrom, runFrom } from "./registry.js";
+import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { RunObserver } from "./runs.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
 import { Telemetry } from "./telemetry.js";
+import { translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 
@@ -45,7 +46,8 @@ export class Page {
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
-    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
+    const say = voice(this.locale);
+    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), say);
     this.notice = new Notice(find("#notice"));
     /** @type {HTMLFormElement} */
     this.accountForm = find("#account");
@@ -54,6 +56,7 @@ export class Page {
 
   start() {
     const { element, busy, tool, context } = this;
+    translatePage(document.documentElement, this.locale);
     window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
     this.run(this.diagnostics, this.notice, this.schemeButton);
     this.open().catch((error) => {
@@ -171,7 +174,9 @@ export class Page {
    * @param {ChatKitOptions["onClientTool"]} answer
    */
   options(config, theme, fetch, answer) {
-    return chatOptions(config, this.locale, theme, this.memory.threadId, fetch, answer);
+    const { locale, memory } = this;
+    const act = actionFrom(window);
+    return chatOptions(config, locale, theme, memory.threadId, fetch, answer, window.chatPage, act);
   }
 
   /**

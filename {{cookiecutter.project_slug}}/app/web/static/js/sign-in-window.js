@@ -1,3 +1,5 @@
+/** @import { Say } from "../../types" */
+
 // The page of app/auth/frames.py that a window ends on.
 const IN_FRAME = "/sign-in/frame";
 
@@ -12,20 +14,23 @@ export class SignInWindow {
   /**
    * @param {HTMLElement} panel
    * @param {string} signIn
+   * @param {Say} say
    */
-  constructor(panel, signIn) {
+  constructor(panel, signIn, say) {
     this.panel = panel;
+    this.say = say;
     this.address = `${signIn}?next=${encodeURIComponent(IN_FRAME)}`;
   }
 
   start() {
+    const { say } = this;
     const title = document.createElement("h2");
-    title.textContent = "Please sign in";
+    title.textContent = say("Please sign in");
     const advice = document.createElement("p");
-    advice.textContent = "A window opens for that, and closes when you are through.";
+    advice.textContent = say("A window opens for that, and closes when you are through.");
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = "Sign in";
+    button.textContent = say("Sign in");
     button.addEventListener("click", this.open);
     this.panel.replaceChildren(title, advice, button);
     window.addEventListener("message", this.heard);

@@ -1,12 +1,11 @@
 """`python -m app usage`."""
 
 import asyncio
-from datetime import date
 
 import pytest
 
+from app import __main__ as cli
 from app.config import Settings
-from app.dev import usage as usage_module
 from app.dev.migrate import upgrade
 from app.main import create_app
 from tests.conftest import new_database, serving, visiting
@@ -34,13 +33,13 @@ def test_a_day_is_told_user_by_user_with_its_total(
     with new_database(postgres_url, "usage") as url:
         upgrade(url)
         monkeypatch.setenv("DATABASE_URL", url)
-        assert usage_module.usage(None) == 0
+        assert cli.main(["usage"]) == 0
         assert capsys.readouterr().out.startswith("Nobody used anything on ")
 
         users = asyncio.run(two_users(settings.model_copy(update={"database_url": url})))
-        assert usage_module.usage(None) == 0
+        assert cli.main(["usage"]) == 0
         table = [line.split() for line in capsys.readouterr().out.splitlines()]
-        assert usage_module.usage(date(2001, 2, 3)) == 0
+        assert cli.main(["usage", "--day", "2001-02-03"]) == 0
         assert capsys.readouterr().out == "Nobody used anything on 2001-02-03.\n"
 
     heading, *rows, total = table
