@@ -18,7 +18,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.auth.cookies import signing_keys
 from app.auth.forms import PAGE_HEADERS, read_form
 from app.auth.frame_texts import TRANSLATIONS
 from app.auth.sessions import Sessions
@@ -37,7 +36,7 @@ class FrameCodes:
     """A code is good for a minute, and for as long as the session that it comes from."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        *previous, current = [key.encode() for key in signing_keys(settings)]
+        *previous, current = [key.encode() for key in settings.signing_keys]
         self._keys = [current, *previous]
         self._clock = clock
 
