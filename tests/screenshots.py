@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from chromium import Visitor, launched
+from chromium import Visitor, launched, website
 from conftest import REPO, copy_template, generate
+from launching import ShopPage, shop
 from playwright.sync_api import Browser, expect
 from serving import START, Application
 
@@ -38,19 +39,40 @@ def not_ready(visitor: Visitor) -> None:
     expect(chat.problem).to_be_visible()
 
 
+def launchers(browser: Browser, server: Application, site: str) -> None:
+    """The launcher on somebody's site: closed, open, and open and dark."""
+
+    def closed(visitor: Visitor) -> None:
+        expect(ShopPage.of(visitor, site, server).goto().button).to_be_visible()
+
+    def opened(visitor: Visitor) -> None:
+        ShopPage.of(visitor, site, server).goto().open().say(REMEMBER)
+
+    take("launcher-closed", closed, browser, server)
+    take("launcher-open", opened, browser, server)
+    take("launcher-open-dark", opened, browser, server, dark=True)
+
+
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, launched() as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        launched() as browser,
+        website(shop) as port,
+    ):
+        site = f"http://shop.localhost:{port}"
         copy_template(Path(folder) / "template")
         project = generate(Path(folder) / "template", Path(folder) / "made", CHATKIT_SETUP="strict")
         try:
             url = project.run("python", "-c", START).splitlines()[-1]
-            server = Application(project, {"DATABASE_URL": url}, Path(folder))
+            settings = {"DATABASE_URL": url, "ALLOWED_ORIGINS": site}
+            server = Application(project, settings, Path(folder))
             server.start()
             take("page", page, browser, server)
             take("page-dark", page, browser, server, dark=True)
             take("script-blocked", blocked, browser, server)
             take("frame-not-ready-dark", not_ready, browser, server, dark=True)
+            launchers(browser, server, site)
             server.stop()
         finally:
             project.run("python", "-m", "app", "db", "stop")
