@@ -31,6 +31,11 @@ from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 # The disk is not waited for: nothing has to outlive this server. (Tests of its death have others.)
 HASTY = ("fsync", "full_page_writes", "synchronous_commit")
 

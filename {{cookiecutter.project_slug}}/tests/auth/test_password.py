@@ -21,6 +21,8 @@ from app.main import create_app
 from app.stores.accounts import AccountStore, user_id_of
 from tests.conftest import serving
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "correct horse staples"  # noqa: S105
 WRONG = "not this one either"
 OTHER = "an entirely other one"
