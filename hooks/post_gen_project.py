@@ -23,6 +23,7 @@ ATTACHMENTS = (
     "app/attachments/service.py",
     "app/attachments/settings.py",
     "app/attachments/sweeper.py",
+    "app/attachments/texts.py",
     "app/attachments/types.py",
     "app/stores/attachments.py",
     "tests/attachments/conftest.py",
@@ -38,6 +39,7 @@ ATTACHMENTS = (
 # Of the styles that keep sessions in the database.
 SESSION_FILES = (
     "app/auth/cookies.py",
+    "app/auth/form_texts.py",
     "app/auth/forms.py",
     "app/auth/sessions.py",
     "app/stores/sessions.py",
@@ -153,6 +155,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *SESSION_FILES,
             *ORIGIN_FILES,
             "app/auth/oidc.py",
+            "app/auth/oidc_texts.py",
             "app/auth/openid.py",
             "app/dev/doctor_openid.py",
             "app/stores/id_tokens.py",
@@ -164,6 +167,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *SESSION_FILES,
             *ORIGIN_FILES,
             "app/auth/account_pages.py",
+            "app/auth/account_texts.py",
             "app/auth/accounts.py",
             "app/auth/common_passwords.txt",
             "app/auth/password.py",
@@ -184,7 +188,11 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
     },
     "dictation": {
-        "yes": ("app/dictation/speech.py", "tests/dictation/test_speech.py"),
+        "yes": (
+            "app/dictation/speech.py",
+            "app/dictation/texts.py",
+            "tests/dictation/test_speech.py",
+        ),
     },
     "license": {
         "MIT": ("LICENSE",),

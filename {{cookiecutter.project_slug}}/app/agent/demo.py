@@ -148,11 +148,17 @@ def _offered(tools: list[Tool]) -> list[AgentTool]:
 
 def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoCall | None:
     for tool in offered:
-        if (call := tool.demo(text)) is not None:
+        if (call := tool.demo(text) or tool.demo(_in_english(text, tool))) is not None:
             return call
     if settings.tool_choice == "required":
         return next((tool.demo_default for tool in offered if tool.demo_default), None)
     return None
+
+
+def _in_english(text: str, tool: AgentTool) -> str:
+    """The tool's prompt of the start screen is understood in every language."""
+    prompts = {words.get(tool.prompt) for words in tool.translations.values()}
+    return tool.prompt if text.strip() in prompts else text
 
 
 def _reply(text: str, results: list[str], offered: list[AgentTool], settings: ModelSettings) -> str:

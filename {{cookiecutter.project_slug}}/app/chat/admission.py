@@ -30,7 +30,7 @@ from chatkit.types import (
 
 from app.agent.build import usable_tools
 from app.attachments.base import Attachments
-from app.chat.actions import handler_of
+from app.chat.actions import tool_of
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
 from app.chat.run import Run
@@ -194,7 +194,7 @@ class Admission:
     async def _check_action(
         self, params: ThreadCustomActionParams, context: RequestContext
     ) -> None:
-        handler_of(params.action.type)
+        tool_of(params.action.type)
         await self._check_writable(params.thread_id, context)
         if params.item_id is None:
             raise InvalidRequest("An action comes from a widget.")

@@ -58,6 +58,7 @@ class Run:
 
         self.status: Status = "running"
         self._has_begun = request not in WITH_MESSAGE
+        self.has_spoken = False
         self.complete = False
         self.answered = False
         self._cut_tokens = 0

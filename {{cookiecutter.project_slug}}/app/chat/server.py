@@ -274,7 +274,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         events = ids.mint(_said(turn, progress, converter))
         events = with_citations(events, turn.cited)
         if self._settings.sources_section:
-            events = with_sources_section(events)
+            events = with_sources_section(events, turn.request_context.locale)
         async for event in events:
             # At once: a stop must not lose them, and nothing may follow a client tool's call.
             for call in progress.take_finished_calls():

@@ -426,6 +426,15 @@ class TestSettings:
         assert "/sign-in/callback" in response.text
         assert (await visitor.client.get("/sign-in/callback?code=1&state=1")).status_code == 400
 
+    async def test_it_is_said_in_the_browsers_language(self, visitor: Visitor) -> None:
+        german = {"Accept-Language": "de"}
+        response = await visitor.client.get("/sign-in", headers=german)
+        assert "Noch kann sich niemand anmelden" in response.text
+        assert response.text.count("Anmelden") == 1
+        signed_out = await visitor.client.get("/signed-out", headers=german)
+        assert '<html lang="de"' in signed_out.text
+        assert "Sie sind abgemeldet" in signed_out.text
+
     @pytest.mark.parametrize(
         "given", [{"client_id": CLIENT_ID}, {"discovery_url": "https://id.example/"}], ids=str
     )

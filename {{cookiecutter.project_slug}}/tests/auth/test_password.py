@@ -246,6 +246,23 @@ class TestSignIn:
         assert WRONG not in (await browser.sign_in(name, WRONG)).text
 
 
+class TestLanguage:
+    async def test_pages_and_refusals_are_in_the_browsers(self, browser: Browser) -> None:
+        browser.client.headers["Accept-Language"] = "de-AT,de;q=0.9,en;q=0.5"
+        sign_in = await browser.open("/sign-in")
+        assert '<html lang="de"' in sign_in.text
+        assert "<h2>Anmelden</h2>" in sign_in.text
+        assert "Mindestens 8 Zeichen." in (await browser.open("/sign-up")).text
+        refused = await browser.sign_in("nobody", WRONG)
+        assert problem(refused) == "Der Name oder das Passwort ist falsch."
+
+    async def test_a_language_that_is_not_spoken_here_is_english(self, browser: Browser) -> None:
+        browser.client.headers["Accept-Language"] = "pt-BR"
+        response = await browser.open("/sign-in")
+        assert '<html lang="en"' in response.text
+        assert "<h2>Sign in</h2>" in response.text
+
+
 class TestReturn:
     async def test_the_way_back_is_kept_over_a_failed_attempt(
         self, browser: Browser, name: str

@@ -214,7 +214,7 @@ async def test_all_recipients_or_none(visitor: Visitor, mail: MailServer) -> Non
     await draft.press()
 
     assert (draft.state, draft.buttons) == ("Not sent", ["Try again", "Discard"])
-    refusal = "The mail server refused the recipient ada@example.com (550). Nothing was sent."
+    refusal = "The mail server refused a recipient (550). Nothing was sent to: ada@example.com"
     assert draft.texts[-1] == refusal
     assert mail.delivered == []
 
@@ -379,8 +379,11 @@ async def test_the_server_signs_in(
     ("domains", "reason"),
     [
         ("", "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."),
-        ("example.net", "This server may not send to ada@example.com."),
-        ("com,ample.com,www.example.com", "This server may not send to ada@example.com."),
+        ("example.net", "This server may not send to this address: ada@example.com"),
+        (
+            "com,ample.com,www.example.com",
+            "This server may not send to this address: ada@example.com",
+        ),
     ],
 )
 async def test_only_allowed_domains_are_written_to(
