@@ -32,7 +32,6 @@ from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
 
-
 # Who vouches for servers is read once: that takes longer than most requests.
 AUTHORITIES = ssl.create_default_context()
 
