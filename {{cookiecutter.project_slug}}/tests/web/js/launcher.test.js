@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
-import { beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { Launcher } from "../../../app/web/static/js/launcher.js";
 import { FRAME_IS_HERE, Line } from "../../../app/web/static/js/line.js";
 import { memoryStore } from "../../../app/web/static/js/storage.js";
 
 const HOME = "https://chat.example.com";
 const SITE = "https://www.example.com";
+
+const lines = [];
+
+afterEach(() => lines.splice(0).forEach((line) => line.hangUp()));
 
 beforeEach(() => {
   globalThis.location = { origin: SITE };
@@ -41,6 +45,7 @@ function launched({ storage = memoryStore(), shown = view(), clientTools = [] } 
 function frame(launcher, source, offered = {}, origin = HOME) {
   const { port1, port2 } = new MessageChannel();
   const line = new Line(port1, offered);
+  lines.push(line);
   launcher.heard({ data: FRAME_IS_HERE, origin, source, ports: [port2] });
   return line;
 }
@@ -78,7 +83,6 @@ test("a message waits for the frame, and opens it", async () => {
   await line.call("hasStarted");
   await sent;
   assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "notes" }]);
-  line.hangUp();
 });
 
 test("the frame is told what it needs, and hands over tokens and calls", async () => {
@@ -100,7 +104,6 @@ test("the frame is told what it needs, and hands over tokens and calls", async (
   assert.equal(await line.call("getToken", { refresh: true }), "token true");
   assert.deepEqual(await line.call("call", "clientTools", "look", { at: "cart" }), { seen: "cart" });
   await assert.rejects(line.call("call", "effects", "read", {}), /no read/);
-  line.hangUp();
 });
 
 test("the open thread is opened again, until there is none", async () => {
@@ -112,7 +115,6 @@ test("the open thread is opened again, until there is none", async () => {
   assert.deepEqual(again.shown.frames, [`${HOME}/embed?host=${encodeURIComponent(SITE)}&thread=thr_1`]);
   await line.call("remember", null);
   assert.doesNotMatch(launched({ storage }).shown.frames[0], /thread/);
-  line.hangUp();
 });
 
 test("nobody else is listened to", async () => {
@@ -130,7 +132,6 @@ test("nobody else is listened to", async () => {
   await line.call("hasStarted");
   await sent;
   assert.equal(offered.send.mock.callCount(), 0);
-  for (const stranger of [...strangers, line]) stranger.hangUp();
 });
 
 test("a frame that was loaded anew gets a line of its own", async () => {
@@ -144,8 +145,6 @@ test("a frame that was loaded anew gets a line of its own", async () => {
   await second.call("hasStarted");
   await begun;
   assert.equal(newThread.mock.callCount(), 1);
-  first.hangUp();
-  second.hangUp();
 });
 
 test("the page around hears what happens", async () => {
@@ -160,5 +159,4 @@ test("the page around hears what happens", async () => {
   await line.call("announce", "response.end");
   await line.call("close");
   assert.deepEqual(heard, ["open", "ready", "response.end", "close"]);
-  line.hangUp();
 });

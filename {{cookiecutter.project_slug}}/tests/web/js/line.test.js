@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import { Line } from "../../../app/web/static/js/line.js";
+
+const lines = [];
+
+afterEach(() => lines.splice(0).forEach((line) => line.hangUp()));
 
 /** Both ends of a line, with what each offers. */
 function connected(near, far) {
   const { port1, port2 } = new MessageChannel();
-  return [new Line(port1, near), new Line(port2, far)];
+  lines.push(new Line(port1, near), new Line(port2, far));
+  return lines;
 }
 
 test("each end calls what the other offers", async () => {
@@ -15,20 +20,17 @@ test("each end calls what the other offers", async () => {
   );
   assert.equal(await near.call("greet", "ada", "bob"), "hello ada and bob");
   assert.equal(await far.call("double", 21), 42);
-  near.hangUp();
 });
 
 test("what fails there is rejected here", async () => {
   const [near] = connected({}, { fail: () => { throw new Error("no"); } });
   await assert.rejects(near.call("fail"), /^Error: no$/);
-  near.hangUp();
 });
 
 test("nothing is called that is not offered", async () => {
   const [near] = connected({}, {});
   await assert.rejects(near.call("toString"), /no toString here/);
   await assert.rejects(near.call("constructor"), /no constructor here/);
-  near.hangUp();
 });
 
 test("what has not been answered when the line is closed is rejected", async () => {
@@ -41,5 +43,4 @@ test("what has not been answered when the line is closed is rejected", async () 
 test("an answer that nobody waits for is dropped", async () => {
   const [near] = connected({}, {});
   await near.take({ id: 7, value: "late" });
-  near.hangUp();
 });
