@@ -15,16 +15,16 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
-from chromium import Visitor, launched, website
-from conftest import clean_environment, npm_install
+from chromium import Visitor, website
+from conftest import clean_environment
 from launching import HOSTILE, Projects, ShopPage, shop
 from playwright.sync_api import Browser, Page, expect
 from serving import Application, free_port
 
 pytestmark = pytest.mark.slow
 
-PASSWORD = "correct horse staples"  # noqa: S105
-JWT_SECRET = "a secret for tests, of thirty-two bytes and some"  # noqa: S105
+PASSWORD = "correct horse staples"
+JWT_SECRET = "a secret for tests, of thirty-two bytes and some"
 
 TOKENS = """
 window.asked = [];
@@ -32,12 +32,6 @@ window.chatAuth = { getToken: ({ refresh }) => { asked.push(refresh); return TOK
 """
 
 Visit = Callable[..., ShopPage]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -351,11 +345,6 @@ def test_a_frame_that_somebody_made_by_hand_tells_nobody(
 # --- For everybody ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return (npm_install("launcher") / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-
-
 @pytest.mark.parametrize("width", [1280, 380])
 def test_the_page_around_it_stays_accessible(page: ShopPage, axe: str, width: int) -> None:
     page.tab.page.set_viewport_size({"width": width, "height": 800})
@@ -470,7 +459,7 @@ def test_with_a_provider_people_sign_in_there(
         "oidc",
         OIDC_DISCOVERY_URL=provider,
         OIDC_CLIENT_ID="chat",
-        OIDC_CLIENT_SECRET="any",  # noqa: S106
+        OIDC_CLIENT_SECRET="any",
     )
     page = visit(server)
     page.button.click()
