@@ -23,6 +23,7 @@ ATTACHMENTS = (
     "app/attachments/service.py",
     "app/attachments/settings.py",
     "app/attachments/sweeper.py",
+    "app/attachments/texts.py",
     "app/attachments/types.py",
     "app/stores/attachments.py",
     "tests/attachments/conftest.py",
@@ -38,6 +39,7 @@ ATTACHMENTS = (
 # Of the styles that keep sessions in the database.
 SESSION_FILES = (
     "app/auth/cookies.py",
+    "app/auth/form_texts.py",
     "app/auth/forms.py",
     "app/auth/sessions.py",
     "app/stores/sessions.py",
@@ -121,6 +123,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/email.py",
             "app/stores/emails.py",
             "migrations/versions/0006_emails.py",
+            "migrations/versions/0008_email_days.py",
             "tests/agent/tools/test_email.py",
             "tests/mail_server.py",
         ),
@@ -153,6 +156,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *SESSION_FILES,
             *ORIGIN_FILES,
             "app/auth/oidc.py",
+            "app/auth/oidc_texts.py",
             "app/auth/openid.py",
             "app/dev/doctor_openid.py",
             "app/stores/id_tokens.py",
@@ -164,6 +168,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *SESSION_FILES,
             *ORIGIN_FILES,
             "app/auth/account_pages.py",
+            "app/auth/account_texts.py",
             "app/auth/accounts.py",
             "app/auth/common_passwords.txt",
             "app/auth/password.py",
@@ -181,10 +186,21 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/auth/test_password.py",
             "tests/auth/test_users_command.py",
         ),
-        "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
+        "proxy": (
+            *TOKEN_FILES,
+            *ORIGIN_FILES,
+            "app/auth/load_balancer.py",
+            "app/auth/proxy.py",
+            "tests/auth/test_load_balancer.py",
+            "tests/auth/test_proxy.py",
+        ),
     },
     "dictation": {
-        "yes": ("app/dictation/speech.py", "tests/dictation/test_speech.py"),
+        "yes": (
+            "app/dictation/speech.py",
+            "app/dictation/texts.py",
+            "tests/dictation/test_speech.py",
+        ),
     },
     "host_page": {
         "nextjs": (

@@ -1,13 +1,15 @@
 """The page's modules agree with ChatKit's own types, `@openai/chatkit`, under a strict checker."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from chromium import STANDIN
-from conftest import TEMPLATE, Bake, npm_install
+from conftest import QUESTIONS, REPO, TEMPLATE, Bake, npm_install
 
 STRICT = ("--checkJs", "--strict", "--noEmit")
 
@@ -39,8 +41,13 @@ def test_a_projects_page_is_typed(bake: Bake, packages: Path, tools: str) -> Non
 @pytest.mark.parametrize(
     ("module", "right", "wrong", "complaint"),
     [
-        ("options", "showDelete: true", "showErase: true", "'showErase' does not exist"),
-        ("options", "autoScroll: true", 'autoScroll: "yes"', "'string' is not assignable"),
+        ("options", "showDelete: element", "showErase: element", "'showErase' does not exist"),
+        (
+            "options",
+            "autoScroll: element.autoScroll",
+            'autoScroll: "yes"',
+            "'string' is not assignable",
+        ),
         ("events", '"chatkit.log":', '"chatkit.logs":', "'\"chatkit.logs\"' does not exist"),
         ("follower", "element.fetchUpdates()", "element.fetchUpdate()", "'fetchUpdate' does not"),
         ("theme", '"pill", "round"', '"pill", "circle"', '"circle"'),
@@ -84,9 +91,9 @@ def test_a_stand_in_that_is_unlike_the_element_is_found(
     assert complaint in complaints(page, packages)
 
 
-def complaints(web: Path, packages: Path) -> str:
+def complaints(web: Path, packages: Path, project: str = "jsconfig.json") -> str:
     done = subprocess.run(
-        [str(packages / ".bin" / "tsc"), "--project", str(web / "jsconfig.json"), *STRICT],
+        [str(packages / ".bin" / "tsc"), "--project", str(web / project), *STRICT],
         env=os.environ | {"NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -95,3 +102,112 @@ def complaints(web: Path, packages: Path) -> str:
     )
     assert bool(done.returncode) == bool(done.stdout), done.stdout
     return done.stdout
+
+
+# --- What a project does with each option, event and method: docs/element.md ---------------------
+
+ELEMENT = (REPO / "docs" / "element.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `([\w.]+)` \| (used|offered|left out) \| (.+) \|$", re.MULTILINE)
+PLACES = {
+    "options": "Exclude<Paths<ChatKitOptions>, Branches<ChatKitOptions>>",
+    "events": "keyof ChatKitEvents",
+    "methods": """
+        | Exclude<keyof OpenAIChatKit, keyof HTMLElement>
+        | Paths<Parameters<OpenAIChatKit["sendUserMessage"]>[0], "sendUserMessage.">
+        | Paths<Parameters<OpenAIChatKit["setComposerValue"]>[0], "setComposerValue.">""",
+}
+# What an object holds, by the path that leads there. A mention in a prompt is a prompt all the same.
+PATHS = """
+import type { ChatKitEvents, ChatKitOptions, OpenAIChatKit } from "@openai/chatkit";
+
+type Leaf = string | number | boolean | null | undefined | Function | File;
+type Words = { type: "input_text" | "input_tag" };
+type Named<T> = string extends keyof T ? never : keyof T & string;
+type Paths<T, Before extends string = ""> = T extends Leaf | Words
+  ? never
+  : T extends readonly (infer Entry)[]
+    ? Paths<Entry, Before>
+    : { [K in Named<T>]-?: `${Before}${K}` | Inside<T[K], `${Before}${K}.`> }[Named<T>];
+type Inside<T, Before extends string> = Before extends "sendUserMessage.content." | "sendUserMessage.attachments."
+  | "sendUserMessage.toolChoice." | "setComposerValue.content." | "setComposerValue.attachments."
+  ? never
+  : Paths<T, Before>;
+type Branches<T, Before extends string = ""> = {
+  [P in Paths<T, Before>]: Extract<Paths<T, Before>, `${P}.${string}`> extends never ? never : P;
+}[Paths<T, Before>];
+"""
+
+
+def placed(text: str) -> dict[str, dict[str, str]]:
+    """What is used, offered or left out, by table."""
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return {
+        section.split("\n")[0].lower(): {name: kind for name, kind, _ in ROW.findall(section)}
+        for section in sections
+    }
+
+
+def misplaced(text: str, page: Path, packages: Path) -> str:
+    """What the types know and the tables do not, or the other way round."""
+    tables = [
+        f"const {section}: Record<{PLACES[section]}, string> = {json.dumps(names)};\n"
+        for section, names in placed(text).items()
+    ]
+    (page / "static" / "js" / "placed.ts").write_text(PATHS + "".join(tables), encoding="utf-8")
+    config = page / "jsconfig.json"
+    named = {
+        "extends": "./jsconfig.json",
+        "compilerOptions": {"noErrorTruncation": True},
+        "include": ["static/js/placed.ts"],
+    }
+    config.with_name("placed.json").write_text(json.dumps(named), encoding="utf-8")
+    return complaints(page, packages, "placed.json")
+
+
+def test_every_option_event_and_method_has_its_place(page: Path, packages: Path) -> None:
+    assert misplaced(ELEMENT, page, packages) == ""
+    assert ELEMENT.count("\n| `") == len(ROW.findall(ELEMENT))
+
+
+@pytest.mark.parametrize(
+    "name", ["thread.autoScroll", "composer.tools.pinned", "chatkit.log", "fetchUpdates"]
+)
+@pytest.mark.parametrize("change", ["forgotten", "invented"])
+def test_what_has_no_place_or_does_not_exist_is_found(
+    page: Path, packages: Path, name: str, change: str
+) -> None:
+    row = re.search(rf"^\| `{re.escape(name)}` .*\n", ELEMENT, re.MULTILINE)
+    assert row
+    other = "" if change == "forgotten" else row[0] + row[0].replace(name, f"{name}er")
+
+    found = misplaced(ELEMENT.replace(row[0], other), page, packages)
+
+    assert name in found
+
+
+def test_what_is_used_or_offered_is_where_the_table_says() -> None:
+    files = TEMPLATE.joinpath("app").rglob("*")
+    texts = {".js", ".ts", ".py", ".css", ".toml"}
+    app = "".join(file.read_text("utf-8") for file in files if file.suffix in texts)
+    example = TEMPLATE.joinpath(".env.example").read_text("utf-8")
+    page = "".join(file.read_text("utf-8") for file in TEMPLATE.rglob("static/js/*.js"))
+
+    for name, kind, where in ROW.findall(ELEMENT):
+        if kind == "used":
+            assert re.search(
+                rf"\b{re.escape(name if 'chatkit.' in name else name.split('.')[-1])}\b", page
+            ), name
+        for word in re.findall(r"`([-\w.]+)(?:\(\))?`", where) if kind == "offered" else ():
+            assert (
+                word in QUESTIONS
+                or word in example
+                or re.search(rf"{re.escape(word.removeprefix('window.chat.'))}\b", app)
+            ), word
+
+
+def test_what_is_left_out_is_in_the_readme_with_its_reason() -> None:
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    left_out = [(name, why) for name, kind, why in ROW.findall(ELEMENT) if kind == "left out"]
+
+    assert left_out
+    assert [name for name, why in left_out if f"| `{name}` | {why} |" not in readme] == []

@@ -153,6 +153,8 @@
     isLoading = false;
     canStop = true;
     draft = "";
+    /** @type {Json[]} the files that the next message takes along */
+    files = [];
     root = this.attachShadow({ mode: "open" });
 
     /** @param {ChatKitOptions} options */
@@ -307,10 +309,58 @@
 
     submit() {
       const toolChoice = this.toolId ? { id: this.toolId } : undefined;
-      const message = this.message(this.draft, undefined, { toolChoice, model: this.modelId });
+      const attachments = /** @type {{ id: string }[]} */ (this.files);
+      const choice = { toolChoice, model: this.modelId, attachments };
+      const message = this.message(this.draft, undefined, choice);
       this.draft = "";
+      this.files = [];
       this.selectTool(null); // a choice is for one message, unless the tool is persistent
       this.answer(message);
+    }
+
+    /** @param {Iterable<File>} files */
+    async attach(files) {
+      for (const file of files) this.files.push(await this.upload(file));
+      this.draw();
+    }
+
+    /**
+     * @param {File} file
+     * @returns {Promise<Json>} the attachment
+     */
+    async upload(file) {
+      const { api } = /** @type {any} */ (this.options);
+      if (api.uploadStrategy.type === "direct") {
+        const body = new FormData();
+        body.append("file", file);
+        const response = await api.fetch(api.uploadStrategy.uploadUrl, { method: "POST", body });
+        if (!response.ok) throw new Error(`upload: ${response.status}`);
+        return response.json();
+      }
+      const about = { name: file.name, size: file.size, mime_type: file.type };
+      const { upload_descriptor, ...attachment } = await this.ask("attachments.create", about);
+      const { url, method, headers } = upload_descriptor;
+      const response = await fetch(url, { method, headers, body: file });
+      if (!response.ok) throw new Error(`upload: ${response.status}`);
+      return attachment;
+    }
+
+    /** Half a second of whatever the microphone hears goes into the composer as text. */
+    async dictate() {
+      const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+      const recorder = new MediaRecorder(microphone, { mimeType: "audio/webm" });
+      /** @type {Promise<Blob>} */
+      const recorded = new Promise((resolve) => {
+        recorder.addEventListener("dataavailable", ({ data }) => resolve(data));
+      });
+      recorder.start();
+      setTimeout(() => recorder.stop(), 500);
+      const bytes = new Uint8Array(await (await recorded).arrayBuffer());
+      microphone.getTracks().forEach((track) => track.stop());
+      const audio_base64 = btoa(String.fromCharCode(...bytes));
+      const { text } = await this.ask("input.transcribe", { audio_base64, mime_type: "audio/webm" });
+      this.draft += text;
+      this.draw();
     }
 
     /** @param {Json} input */
@@ -571,7 +621,7 @@
       const content = Array.isArray(item.content) ? item.content : [];
       const attachments = item.attachments ?? [];
       const words = content.map((/** @type {Json} */ part) => node("p", {}, ...this.withDeeplinks(part.text)));
-      const files = attachments.map((/** @type {Json} */ file) => node("p", {}, file.name));
+      const files = attachments.map(fileView);
       const sources = content.flatMap((/** @type {Json} */ part) => part.annotations ?? []);
       const marks = sources.map((/** @type {Json} */ mark) => node("cite", {}, mark.source?.title ?? ""));
       return [...words, ...files, ...marks];
@@ -597,9 +647,14 @@
       const children = [part.children ?? []].flat();
       const words = part.value ?? (part.type === "Button" ? "" : part.label) ?? "";
       const action = part.onClickAction ?? part.onSubmitAction;
+      const choices = [part.confirm, part.cancel].filter(Boolean);
       return node("div", { className: "widget", dataset: { component: part.type } },
         words,
+        part.status && node("em", {}, part.status.text),
+        part.type === "Chart" && node("pre", {}, JSON.stringify(part.data)),
         ...children.map((/** @type {Json} */ child) => this.widget(child, item)),
+        ...choices.map((/** @type {Json} */ choice) =>
+          button(choice.label, () => this.act(choice.action, item))),
         action && button(part.label ?? part.type, () => this.act(action, item)),
       );
     }
@@ -609,8 +664,14 @@
      * @param {any} item
      */
     async act(action, item) {
-      if (action.handler === "client") await this.options?.widgets?.onAction?.(action, item);
-      else await this.sendCustomAction({ type: action.type, payload: action.payload }, item.id);
+      const { type, payload, handler, streaming } = action;
+      if (handler === "client") return this.options?.widgets?.onAction?.(action, item);
+      if (streaming !== false) return this.sendCustomAction({ type, payload }, item.id);
+      const params = { thread_id: this.thread?.id, item_id: item.id, action: { type, payload } };
+      const { updated_item } = await this.ask("threads.sync_custom_action", params);
+      const place = this.items.findIndex((known) => known.id === item.id);
+      if (updated_item) this.items[place] = updated_item;
+      this.draw();
     }
 
     /** @param {Json} notice */
@@ -628,8 +689,13 @@
       const placeholder = tool?.placeholderOverride ?? composer?.placeholder ?? "";
       const area = node("textarea", { placeholder, ariaLabel: "Message", value: this.draft });
       area.addEventListener("input", () => (this.draft = area.value));
+      const picker = node("input", { type: "file", multiple: true, ariaLabel: "Attach" });
+      picker.addEventListener("change", () => this.attach(picker.files ?? []).catch(() => {}));
       const form = node("form", { className: "composer" },
         area,
+        composer?.attachments?.enabled && picker,
+        ...this.files.map(fileView),
+        composer?.dictation?.enabled && button("Dictate", () => this.dictate()),
         composer?.tools?.length && select("Tool", this.toolId ?? "", composer.tools, "No tool", (id) => {
           this.selectTool(id || null);
           this.draw();
@@ -724,6 +790,11 @@
         yield JSON.parse(block.slice("data: ".length));
       }
     }
+  }
+
+  /** @param {Json} file */
+  function fileView({ name, preview_url }) {
+    return node("p", { className: "file" }, preview_url && node("img", { src: preview_url, alt: name }), name);
   }
 
   /** @param {UserMessageContent[] | undefined} content */

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -49,6 +49,11 @@ UNPREPARED = {
 # SQLSTATE classes and codes of a server that is away or swamped, and may be back soon:
 # connection lost, no resources left, shutting down or starting up, read-only after a failover.
 AWAY = ("08", "53", "57P", "25006")
+
+# Beside a statement's columns: its commit does not wait for the disk, which is most of a write's
+# time. Should PostgreSQL itself crash within the next second, the write may be lost; the next
+# write that waits, whoever's it is, makes it safe.
+WITHOUT_WAITING = func.set_config("synchronous_commit", "off", True).label("without_waiting")
 
 T = TypeVar("T")
 
@@ -118,7 +123,12 @@ class Database:
         )
 
     async def fetch(
-        self, owner: str | None, statement: Executable, *, patient: bool = False
+        self,
+        owner: str | None,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        patient: bool = False,
     ) -> Sequence[Row[Any]]:
         """The rows of one statement, which may be a write if doing it twice does no harm.
 
@@ -128,7 +138,7 @@ class Database:
 
         async def execute() -> Sequence[Row[Any]]:
             async with self._connect_for_one(owner) as connection:
-                result = await connection.execute(statement)
+                result = await connection.execute(statement, parameters)
                 return result.all() if result.returns_rows else ()
 
         return await self._insist(execute, patient)

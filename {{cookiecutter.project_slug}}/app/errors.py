@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app.db import DatabaseAway
-from app.locales import translate
+from app.locales import Translations, translate
 from app.request_id import HEADER
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,8 @@ def error_response(
     details: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     request_id: str = getattr(request.state, "request_id", "")
-    message = translate(message, request.headers.get("accept-language", ""))
+    own: Translations = getattr(request.app.state, "translations", {})
+    message = translate(message, request.headers.get("accept-language", ""), own)
     return JSONResponse(
         {"error": {"code": code, "message": message, **(details or {})}, "request_id": request_id},
         status_code=status,

@@ -1,5 +1,6 @@
 """The application, put together: `uvicorn app.main:create_app --factory`."""
 
+import gc
 import logging
 import os
 import socket
@@ -30,6 +31,7 @@ from app.chat.store import SqlStore
 from app.config import Settings
 from app.db import Database
 from app.errors import install_error_handlers
+from app.locales import joined
 from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
@@ -74,6 +76,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.attachments = attachments
     app.state.dictation = dictation
     app.state.page_options = web.merged(attachments.page_options(), dictation.page_options())
+    app.state.translations = joined(attachments.translations, dictation.translations)
     app.state.store = store
     app.state.run_store = run_store
     app.state.runs = runs
@@ -90,7 +93,9 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings, database, store, models, services, actions, attachments, dictation
     )
 
-    headers = security_headers(settings, connect=attachments.upload_origins())
+    headers = security_headers(
+        settings, connect=attachments.upload_origins(), microphone=dictation.listens
+    )
     app.add_middleware(SecurityHeadersMiddleware, headers=headers)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
@@ -108,6 +113,10 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not gc.get_freeze_count():
+        # What the imports made stays for good. To look through it for garbage, again and again,
+        # would hold up every answer for a third of a second each time.
+        gc.freeze()
     if app.state.settings.is_demo:
         logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
     async with AsyncExitStack() as stack:

@@ -1,5 +1,6 @@
 """The probes."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,13 @@ async def test_alive_and_ready(base_url: str) -> None:
     async with httpx.AsyncClient(base_url=base_url) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_the_garbage_collector_does_not_look_through_what_was_imported(
+    settings: Settings,
+) -> None:
+    async with serving(create_app(settings)):
+        assert gc.get_freeze_count() > len(gc.get_objects())
 
 
 async def test_not_ready_without_a_database(settings: Settings) -> None:

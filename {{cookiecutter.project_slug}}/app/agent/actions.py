@@ -18,6 +18,7 @@ class WidgetAction:
     widget: WidgetItem
     database: Database
     user_id: str
+    locale: str
 
 
 @dataclass(frozen=True)

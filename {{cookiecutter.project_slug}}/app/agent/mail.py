@@ -42,6 +42,7 @@ class EmailSettings(EnvSettings):
     sender: str = ""
     recipient_domains: CommaSeparated[str] = ()
     timeout_seconds: float = Field(default=20, gt=0, le=60)
+    per_day: int = Field(default=50, ge=0)
 
     @field_validator("recipient_domains")
     @classmethod
@@ -64,7 +65,7 @@ class EmailSettings(EnvSettings):
             return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
         for recipient in recipients:
             if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
-                return f"This server may not send to {recipient}."
+                return f"This server may not send to this address: {recipient}"
         return None
 
 
@@ -161,7 +162,7 @@ def _explain(error: Exception, handed_over: bool) -> str:
         case aiosmtplib.SMTPAuthenticationError():
             return "The mail server refused this server's credentials. Please tell its operator."
         case aiosmtplib.SMTPRecipientRefused(recipient=recipient, code=code):
-            return f"The mail server refused the recipient {recipient} ({code}). Nothing was sent."
+            return f"The mail server refused a recipient ({code}). Nothing was sent to: {recipient}"
         case aiosmtplib.SMTPConnectError():
             return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
         case aiosmtplib.SMTPResponseException(code=code):

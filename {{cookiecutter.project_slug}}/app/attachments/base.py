@@ -1,7 +1,7 @@
 """What the application asks of its attachments, and the kind that takes none."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from chatkit.store import AttachmentStore
 from chatkit.types import (
@@ -14,6 +14,7 @@ from openai.types.responses import ResponseInputContentParam, ResponseInputTextP
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
 from app.errors import InvalidRequest
+from app.locales import Translations
 
 REFUSAL = "This application takes no attachments."
 
@@ -25,6 +26,7 @@ class Attachments(AttachmentStore[RequestContext]):
     """Takes none. Kinds that do derive from it."""
 
     name = "none"
+    translations: ClassVar[Translations] = {}
 
     def __init__(self, *_given: object) -> None:
         """Those that take some are given the settings, the database and more types."""

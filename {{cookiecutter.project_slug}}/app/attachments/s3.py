@@ -108,7 +108,7 @@ class S3Attachments(FileAttachments):
             await self._bucket.move(incoming, key)
             size = await self._check(attachment, key)
         except FileGone:
-            raise InvalidRequest("This file has not been uploaded.") from None
+            raise InvalidRequest("attachments: this file has not been uploaded.") from None
         except Exception:
             await self.discard([attachment.id], context)
             raise

@@ -21,6 +21,7 @@ from app.attachments.links import Links
 from app.attachments.reading import read_within
 from app.attachments.settings import AttachmentSettings
 from app.attachments.sweeper import Sweeper
+from app.attachments.texts import TRANSLATIONS
 from app.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
 from app.chat.context import RequestContext
 from app.chat.text import storable
@@ -49,6 +50,7 @@ class TooManyFiles(LimitReached):
 class FileAttachments(Attachments):
     """Each kind gives its `FileStore`, and the way in which files get there."""
 
+    translations = TRANSLATIONS
     upload_strategy: Mapping[str, str]
 
     def __init__(

@@ -32,11 +32,11 @@ async def upload(request: Request, user: CurrentUser) -> Response:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise InvalidRequest(f"Not an upload: {error.message}.") from None
+        raise InvalidRequest(f"file: {error.message}.") from None
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise InvalidRequest("Not an upload: there is no `file`.")
+            raise InvalidRequest("file: there is none in this upload.")
         attachment = await attachments.keep(
             file.file, file.filename or "", file.content_type or "", context
         )

@@ -1,6 +1,7 @@
 """The pages of accounts: sign in, sign up, sign out, change the password. They need no script."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -8,12 +9,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.auth import account_texts, form_texts
 from app.auth.accounts import NAME_LENGTH, PASSWORD_LENGTH, Accounts, SignUpClosed
 from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
 from app.auth.sessions import COOKIE, Sessions
 from app.config import Settings
 from app.db import DatabaseAway
 from app.errors import AppError, Unauthenticated, Unavailable
+from app.locales import joined, language_of, translate
 
 SITE = "{{ cookiecutter.__project_name }}"
 COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
@@ -21,6 +24,8 @@ COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 SIGN_IN, SIGN_UP, SIGN_OUT, ACCOUNT = "/sign-in", "/sign-up", "/sign-out", "/account"
 
 Form = dict[str, str]
+
+TEXTS = joined(account_texts.TRANSLATIONS, form_texts.TRANSLATIONS)
 
 
 class AccountPages:
@@ -129,9 +134,13 @@ class AccountPages:
         form: Form | None = None,
     ) -> Response:
         form = form or {}
+        locale = request.headers.get("accept-language", "")
+        say = partial(translate, locale=locale, own=TEXTS)
         secret = self._forms.secret(request)
         page = self._templates.get_template(template).render(
-            refusal=refusal.message if refusal else None,
+            language=language_of(locale),
+            say=say,
+            refusal=say(refusal.message) if refusal else None,
             is_changed="changed" in request.query_params,
             form_token=self._forms.token(secret),
             name=form.get("name", ""),

@@ -1,6 +1,7 @@
 """Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
 
 import logging
+from functools import partial
 from html import escape
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
 from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
+from app.auth.oidc_texts import TRANSLATIONS
 from app.auth.openid import (
     Attempt,
     Identity,
@@ -24,6 +26,7 @@ from app.auth.openid import (
 from app.auth.sessions import COOKIE, SessionAuth, Sessions
 from app.config import Settings
 from app.db import Database
+from app.locales import language_of, translate
 from app.stores.id_tokens import IdTokenStore
 
 SIGN_IN = "/sign-in"
@@ -85,7 +88,7 @@ class OidcPages:
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
-            return _away(error)
+            return _away(request, error)
         response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
         return response
@@ -97,11 +100,12 @@ class OidcPages:
         except NotSetUp:
             return self._not_set_up(request)
         except ProviderAway as error:
-            return _away(error)
+            return _away(request, error)
         except SignInFailed as error:
             # `%r`, since it may quote what anybody can send.
             logger.warning("sign-in failed: %r", str(error))
-            return _page(400, "You are not signed in", "That did not work. Please try again.")
+            text = "That did not work. Please try again."
+            return _page(request, 400, "You are not signed in", text)
         response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
         claims = identity.claims
@@ -124,7 +128,9 @@ class OidcPages:
         url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
         response = (
-            _signed_out(on_to=url) if url else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
+            _signed_out(request, on_to=url)
+            if url
+            else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
         )
         await self._sessions.end(request, response)
         return response
@@ -136,8 +142,8 @@ class OidcPages:
         id_token = await self._id_tokens.of(session) if session else None
         return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
 
-    async def _show_signed_out(self) -> Response:
-        return _signed_out()
+    async def _show_signed_out(self, request: Request) -> Response:
+        return _signed_out(request)
 
     def _configured(self) -> Provider:
         if self._provider is None:
@@ -150,35 +156,47 @@ class OidcPages:
 
     def _not_set_up(self, request: Request) -> Response:
         return _page(
+            request,
             503,
             "Nobody can sign in yet",
-            "Register this application at your OpenID provider, with the redirect address "
-            f"{self._at(request, CALLBACK)}, then set OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and "
-            "OIDC_CLIENT_SECRET in .env and restart. README.md says more.",
+            "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
+            "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+            f"The redirect address is: {self._at(request, CALLBACK)}",
         )
 
 
-def _signed_out(on_to: str | None = None) -> Response:
-    return _page(200, "You are signed out", "See you again.", on_to)
+def _signed_out(request: Request, on_to: str | None = None) -> Response:
+    return _page(request, 200, "You are signed out", "See you again.", on_to)
 
 
-def _away(error: ProviderAway) -> Response:
+def _away(request: Request, error: ProviderAway) -> Response:
     logger.warning("the OpenID provider is away: %s", error)
     text = "The sign-in service does not answer. Please try again in a moment."
-    page = _page(503, "Sign-in is not available", text)
+    page = _page(request, 503, "Sign-in is not available", text)
     page.headers["Retry-After"] = "5"
     return page
 
 
-def _page(status: int, title: str, text: str, on_to: str | None = None) -> Response:
+def _page(
+    request: Request, status: int, title: str, text: str, on_to: str | None = None
+) -> Response:
     """A page that says something, and goes on by itself where `on_to` is given."""
+    locale = request.headers.get("accept-language", "")
+    say = partial(translate, locale=locale, own=TRANSLATIONS)
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
-    html = PAGE.format(title=escape(title), text=escape(text), sign_in=SIGN_IN, refresh=refresh)
+    html = PAGE.format(
+        language=language_of(locale),
+        title=escape(say(title)),
+        text=escape(say(text)),
+        sign_in_path=SIGN_IN,
+        sign_in=escape(say("Sign in")),
+        refresh=refresh,
+    )
     return HTMLResponse(html, status, PAGE_HEADERS)
 
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -193,7 +211,7 @@ PAGE = """<!doctype html>
       <section id="problem">
         <h2>{title}</h2>
         <p>{text}</p>
-        <p><a href="{sign_in}">Sign in</a></p>
+        <p><a href="{sign_in_path}">{sign_in}</a></p>
       </section>
     </main>
   </body>

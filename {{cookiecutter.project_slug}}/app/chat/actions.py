@@ -7,19 +7,21 @@ from chatkit.actions import Action
 from chatkit.types import WidgetItem
 
 from app.agent import tools
-from app.agent.actions import ActionHandler, WidgetAction
+from app.agent.actions import WidgetAction
 from app.agent.services import ToolRefusal
+from app.agent.tools.base import AgentTool
 from app.chat.context import RequestContext
 from app.chat.store import SqlStore
 from app.db import Database
 from app.errors import InvalidRequest
+from app.locales import translate
 
 
-def handler_of(action_type: str) -> ActionHandler:
+def tool_of(action_type: str) -> AgentTool:
     """Raises `InvalidRequest` when no tool has such an action."""
     for tool in tools.TOOLS:
         if action_type in tool.actions:
-            return tool.actions[action_type]
+            return tool
     raise InvalidRequest("There is no such action.")
 
 
@@ -49,12 +51,15 @@ class Actions:
     async def _perform(
         self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
     ) -> WidgetItem:
-        handle = handler_of(action.type)
-        pressed = WidgetAction(action.payload, widget, self._database, context.user_id)
+        tool = tool_of(action.type)
+        pressed = WidgetAction(
+            action.payload, widget, self._database, context.user_id, context.locale
+        )
         try:
-            shown = await handle(pressed)
+            shown = await tool.actions[action.type](pressed)
         except ToolRefusal as refusal:
-            raise InvalidRequest(str(refusal)) from None
+            words = translate(str(refusal), context.locale, tool.translations)
+            raise InvalidRequest(words) from None
         item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
         # Whoever stopped waiting meanwhile has ended the run, and not what it did.
         await self._store.save_item(widget.thread_id, item, context, though_over=True)

@@ -275,9 +275,15 @@ def _describe(function: str, locale: str) -> tuple[str, Any]:
         if tool.owns(function):
             titles: Mapping[str, str] = tool.titles
             name = function.removeprefix(tool.prefix or "").replace("__", ": ")
-            title = titles.get(function, f"Using {name if tool.prefix else tool.label}")
-            return translate(title, locale, tool.translations), tool.icon
-    return f"Using {function}", "sparkle"
+            label = translate(tool.label, locale, tool.translations)
+            if function in titles:
+                return translate(titles[function], locale, tool.translations), tool.icon
+            return _using(name if tool.prefix else label, locale), tool.icon
+    return _using(function, locale), "sparkle"
+
+
+def _using(name: str, locale: str) -> str:
+    return translate("Using {}", locale).format(name)
 
 
 def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:

@@ -44,7 +44,7 @@ def parse(body: bytes) -> ChatRequest:
     except ValueError:
         raise MalformedRequest("The body is not JSON.") from None
     if not isinstance(document, dict):
-        raise InvalidRequest("The body is not a JSON object.")
+        raise InvalidRequest("body: this is no JSON object.")
     try:
         request = _REQUEST.validate_python(document)
     except ValidationError as error:

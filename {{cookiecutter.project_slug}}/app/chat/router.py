@@ -166,7 +166,7 @@ async def chatkit(
         return Response(result.json, media_type="application/json")
     assert context.run is not None
     return EventStream(
-        runs.start(context.run, result.json_events),
+        runs.start(context.run, result.json_events, context.locale),
         settings.keep_alive_seconds,
         headers={RUN_ID_HEADER: context.run.id},
     )

@@ -58,6 +58,7 @@ class Run:
 
         self.status: Status = "running"
         self._has_begun = request not in WITH_MESSAGE
+        self.has_spoken = False
         self.complete = False
         self.answered = False
         self._cut_tokens = 0
@@ -110,6 +111,10 @@ class Run:
             self.chunks.get_nowait()
         self.chunks.put_nowait(None)
         self.silent.set()
+
+    def add_tokens(self, asked: int, answered: int) -> None:
+        self.tokens_in += asked
+        self.tokens_out += answered
 
     def tell(self, chunk: bytes | None) -> None:
         if not self.left:

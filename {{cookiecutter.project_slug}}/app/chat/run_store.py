@@ -6,30 +6,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chatkit.types import ThreadMetadata
+from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Executable,
     Row,
-    Select,
     Text,
     case,
     cast,
     func,
-    literal,
     or_,
     select,
-    true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 
-from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
+from app.chat.claim import DAY, MINUTE, claim_statement, running_in
+from app.chat.models import IS_RUNNING, ItemRow, RunRow
 from app.chat.run import WITH_MESSAGE, Run, Wish
-from app.chat.users import ensure_user
 from app.config import Settings
-from app.db import EVERYBODY, TABLE_PREFIX, Database
+from app.db import EVERYBODY, TABLE_PREFIX, WITHOUT_WAITING, Database
 from app.errors import (
     DailyTokensUsed,
     NotFound,
@@ -50,8 +46,6 @@ STALE_SECONDS = 10
 # How often a repeated request looks whether the first one's message is stored.
 ARRIVAL_SECONDS = (0, 0.1, 0.2, 0.4, 0.8)
 
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
 SOON_SECONDS = 5
 
 
@@ -68,21 +62,33 @@ class RunStore:
         self._settings = settings
         self._database = database
         self._worker = worker
+        # Built once: to put it together takes longer than to execute it.
+        self._new_thread_claim = claim_statement(settings, new_thread=True)
+        self._claim = claim_statement(settings, new_thread=False)
 
     async def claim(
         self, run: Run, request_key: str | None, *, new_thread: bool
     ) -> ThreadMetadata | None:
         """Begin a run, if the user's limits and the thread allow it; return a thread that exists.
 
-        All in one statement. Of two that come at once with the same view of things, both want
-        the same slot, so that one of them has to look again.
+        Of two that come at once with the same view of things, both want the same slot, so that
+        one of them has to look again.
 
         Raises `NotFound`, `ThreadNotWritable`, `RunInProgress`, `RepeatedRequest` or one of the
         `LimitReached`.
         """
+        statement = self._new_thread_claim if new_thread else self._claim
+        parameters = {
+            "user_id": run.user_id,
+            "run_id": run.id,
+            "thread_id": run.thread_id,
+            "request": run.request,
+            "request_key": request_key,
+            "model": run.model,
+            "worker": self._worker,
+        }
         for _ in range(self._settings.running_answers_per_user + 1):
-            statement = self._claim(run, request_key, new_thread=new_thread)
-            [row] = await self._database.fetch(run.user_id, statement)
+            [row] = await self._database.fetch(run.user_id, statement, parameters)
             # (`busy` is this very run when the claim was repeated on a fresh connection.)
             if row.claimed or row.busy == run.id:
                 return None if new_thread else ThreadMetadata.model_validate(row.payload)
@@ -102,7 +108,7 @@ class RunStore:
             .returning(RunRow.id, RunRow.wish)
             .cte("beat")
         )
-        return select(beat.c.wish).add_cte(*writes(beat))
+        return select(beat.c.wish, WITHOUT_WAITING).add_cte(*writes(beat))
 
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.
@@ -136,7 +142,7 @@ class RunStore:
 
     async def running(self, user_id: str, thread_id: str) -> str | None:
         """The id of the run that answers in this thread."""
-        rows = await self._database.fetch(user_id, _running_in(user_id, thread_id))
+        rows = await self._database.fetch(user_id, running_in(user_id, thread_id))
         return rows[0].id if rows else None
 
     async def abandoned(self) -> Sequence[Row[Any]]:
@@ -165,80 +171,6 @@ class RunStore:
         )
         rows = await self._database.fetch(EVERYBODY, statement)
         return [DayOfUse(r.user_id, r.turns, int(r.tokens_in), int(r.tokens_out)) for r in rows]
-
-    def _claim(self, run: Run, request_key: str | None, *, new_thread: bool) -> Select[Any]:
-        limits = self._settings
-        since_minute = func.now() - MINUTE
-        since_day = func.date_trunc("day", func.now(), "UTC")
-        used = (
-            select(
-                func.count().filter(RunRow.started_at > since_minute).label("turns"),
-                func.min(RunRow.started_at).filter(RunRow.started_at > since_minute).label("first"),
-                func.coalesce(
-                    func.sum(RunRow.tokens_in + RunRow.tokens_out).filter(
-                        RunRow.started_at >= since_day
-                    ),
-                    0,
-                ).label("tokens"),
-            )
-            .where(
-                RunRow.user_id == run.user_id,
-                RunRow.started_at >= func.least(since_minute, since_day),
-            )
-            .cte("used")
-        )
-        number = func.generate_series(1, limits.running_answers_per_user).column_valued("number")
-        taken = select(RunRow.slot).where(
-            RunRow.user_id == run.user_id, IS_RUNNING, RunRow.slot == number
-        )
-        free = select(func.min(number).label("slot")).where(~taken.exists()).cte("free")
-        seen = used.join(free, true())
-        thread = (
-            select(ThreadRow.payload)
-            .where(ThreadRow.user_id == run.user_id, ThreadRow.id == run.thread_id)
-            .cte("thread")
-        )
-        last = select(func.coalesce(func.max(ItemRow.seq), 0)).where(
-            ItemRow.user_id == run.user_id, ItemRow.thread_id == run.thread_id
-        )
-        is_active = thread.c.payload["status"]["type"].astext == "active"
-        conditions = [
-            used.c.turns < limits.turns_per_minute,
-            free.c.slot.is_not(None),
-            true() if new_thread else select(thread.c.payload).where(is_active).exists(),
-        ]
-        if limits.tokens_per_day:
-            conditions.append(used.c.tokens < limits.tokens_per_day)
-        values = {
-            "user_id": literal(run.user_id),
-            "id": literal(run.id),
-            "thread_id": literal(run.thread_id),
-            "request": literal(run.request),
-            "request_key": literal(request_key, Text),
-            "model": literal(run.model),
-            "worker": literal(self._worker),
-            "slot": free.c.slot,
-            "start_seq": last.scalar_subquery(),
-        }
-        claimed = (
-            insert(RunRow)
-            .from_select(
-                list(values), select(*values.values()).select_from(seen).where(*conditions)
-            )
-            .on_conflict_do_nothing()
-            .returning(RunRow.id)
-            .cte("claimed")
-        )
-        refusal_or_claim = select(
-            used.c.turns,
-            used.c.first,
-            used.c.tokens,
-            free.c.slot,
-            select(thread.c.payload).scalar_subquery().label("payload"),
-            select(claimed.c.id).scalar_subquery().label("claimed"),
-            _running_in(run.user_id, run.thread_id).scalar_subquery().label("busy"),
-        ).select_from(seen)
-        return refusal_or_claim.add_cte(ensure_user(run.user_id).cte("owner"))
 
     async def refuse_repeat(self, user_id: str, request_key: str | None) -> None:
         """Raises `RepeatedRequest` when the user has asked under this key before."""
@@ -286,20 +218,19 @@ class RunStore:
 
 def check_writable(thread: ThreadMetadata) -> None:
     """Raise `ThreadNotWritable` for a locked or closed thread; the SDK does not look."""
-    status = thread.status
-    if status.type != "active":
-        reason = f" {status.reason}" if status.reason else ""
-        raise ThreadNotWritable(f"This conversation is {status.type}.{reason}")
+    match thread.status:
+        case LockedStatus(reason=None):
+            raise ThreadNotWritable("This conversation is locked.")
+        case LockedStatus(reason=reason):
+            raise ThreadNotWritable(f"This conversation is locked: {reason}")
+        case ClosedStatus(reason=None):
+            raise ThreadNotWritable("This conversation is closed.")
+        case ClosedStatus(reason=reason):
+            raise ThreadNotWritable(f"This conversation is closed: {reason}")
 
 
 def _is(run: Run) -> tuple[Any, ...]:
     return (RunRow.user_id == run.user_id, RunRow.id == run.id)
-
-
-def _running_in(user_id: str, thread_id: str) -> Select[Any]:
-    return select(RunRow.id).where(
-        RunRow.user_id == user_id, RunRow.thread_id == thread_id, IS_RUNNING
-    )
 
 
 def has_arrived(user_id: str) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from app.chat.store import SqlStore
 from app.config import Settings
 from app.db import Database, DatabaseAway
 from app.errors import ServerBusy, Unavailable
+from app.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,7 @@ TOGETHER_SECONDS = 0.005
 
 BUSY_SECONDS = 5
 BROKEN = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
-RESTARTING = ErrorEvent(
-    code="custom",
-    message="The server is restarting. What was said is kept; please try again in a moment.",
-    allow_retry=True,
-)
+RESTARTING = "The server is restarting. What was said is kept; please try again in a moment."
 
 
 class Runs:
@@ -64,10 +61,10 @@ class Runs:
         if len(self._live) >= self._settings.answers_per_process:
             raise ServerBusy("The server is busy right now. Please try again.", BUSY_SECONDS)
 
-    def start(self, run: Run, source: AsyncIterator[bytes]) -> "Listener":
+    def start(self, run: Run, source: AsyncIterator[bytes], locale: str = ENGLISH) -> "Listener":
         """Let it run. `source` is cancelled where it stands when the run is cut."""
         self._live[run.user_id, run.id] = run
-        run.task = asyncio.create_task(self._live_through(run, source))
+        run.task = asyncio.create_task(self._live_through(run, source, locale))
         return Listener(run, partial(self._listener_gone, run))
 
     async def wish(self, user_id: str, run_id: str, wish: Wish) -> None:
@@ -128,14 +125,19 @@ class Runs:
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [run.task for run in self._live.values() if run.task is not None]
 
-    async def _live_through(self, run: Run, source: AsyncIterator[bytes]) -> None:
+    async def _live_through(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
         checkpoints = asyncio.create_task(self._checkpoints(run))
         try:
             async for chunk in source:
                 run.tell(chunk)
+                if not run.has_spoken:
+                    # To the listener, before the work for the next one begins.
+                    run.has_spoken = True
+                    await asyncio.sleep(0)
         except asyncio.CancelledError:
             if run.status == "interrupted":
-                run.tell(_sse(RESTARTING))
+                words = translate(RESTARTING, locale)
+                run.tell(_sse(ErrorEvent(code="custom", message=words, allow_retry=True)))
         except Exception:
             logger.exception("a run broke")
             run.tell(_sse(BROKEN))

@@ -16,6 +16,8 @@ from chatkit.types import (
     URLSource,
 )
 
+from app.locales import ENGLISH, translate
+
 MAX_SOURCES = 8
 
 
@@ -50,13 +52,13 @@ def _places(mark: str, text: str) -> Iterator[int]:
 
 
 async def with_sources_section(
-    events: AsyncIterator[ThreadStreamEvent],
+    events: AsyncIterator[ThreadStreamEvent], locale: str
 ) -> AsyncIterator[ThreadStreamEvent]:
     """Append a "Sources" section to each answer that cites something, before it is done."""
     async for event in events:
         if isinstance(event, ThreadItemDoneEvent) and isinstance(event.item, AssistantMessageItem):
             for index, part in enumerate(event.item.content):
-                section = sources_section(part.annotations)
+                section = sources_section(part.annotations, locale)
                 if section:
                     event.item.content[index] = part.model_copy(
                         update={"text": part.text + section}
@@ -66,7 +68,7 @@ async def with_sources_section(
         yield event
 
 
-def sources_section(annotations: Iterable[Annotation]) -> str:
+def sources_section(annotations: Iterable[Annotation], locale: str = ENGLISH) -> str:
     """Markdown for the first eight different sources, or nothing."""
     lines = dict.fromkeys(
         line for annotation in annotations if (line := _line(annotation)) is not None
@@ -74,7 +76,8 @@ def sources_section(annotations: Iterable[Annotation]) -> str:
     if not lines:
         return ""
     numbered = (f"[{n}] {line}" for n, line in enumerate(list(lines)[:MAX_SOURCES], 1))
-    return "\n\n---\n\n**Sources:**\n" + "\n\n".join(numbered)
+    title = translate("Sources", locale)
+    return f"\n\n---\n\n**{title}:**\n" + "\n\n".join(numbered)
 
 
 def _line(annotation: Annotation) -> str | None:

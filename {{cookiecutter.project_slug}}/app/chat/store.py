@@ -6,7 +6,7 @@ more than once, and a write is repeated when the database went away in the middl
 answer runs it is repeated for longer, for that answer cannot be had again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chatkit.store import Store, StoreItemType
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Executable,
     Row,
     Select,
+    bindparam,
     delete,
     func,
     literal,
@@ -34,6 +35,7 @@ from sqlalchemy import (
     true,
     tuple_,
     union_all,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
@@ -52,13 +54,27 @@ from app.chat.models import (
 from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
 from app.chat.users import ensure_user
-from app.db import Database, DatabaseAway
+from app.db import WITHOUT_WAITING, Database, DatabaseAway
 from app.errors import NotFound
 
 MAX_PAGE = 100
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+
+def _save_thread() -> Insert:
+    row = insert(ThreadRow).values(
+        user_id=bindparam("owner"), id=bindparam("thread"), payload=bindparam("saved")
+    )
+    return row.on_conflict_do_update(
+        index_elements=[ThreadRow.user_id, ThreadRow.id],
+        set_={"payload": row.excluded.payload, "updated_at": func.now()},
+    )
+
+
+_SAVE_THREAD = _save_thread()
+_SAVE_THREAD_IN_RUN = _SAVE_THREAD.returning(WITHOUT_WAITING)
 
 
 class SqlStore(Store[RequestContext]):
@@ -85,14 +101,27 @@ class SqlStore(Store[RequestContext]):
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         # On a new thread the SDK hands over a Thread, whose items have no business in here.
         payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
-        row = insert(ThreadRow).values(
-            user_id=context.user_id, id=thread.id, payload=storable(payload)
+        parameters = {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
+        # In a run, the items that come after it are waited for, and with them what came before.
+        statement = _SAVE_THREAD if context.run is None else _SAVE_THREAD_IN_RUN
+        await self._write(context, statement, parameters)
+
+    async def retitle(
+        self, thread: ThreadMetadata, title: str, context: RequestContext
+    ) -> list[ThreadMetadata]:
+        """The thread under its new title; none if it is not called any more what it was."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
+            .values(
+                payload=func.jsonb_set(payload, ["title"], func.to_jsonb(title)),
+                updated_at=func.now(),
+            )
+            .returning(payload)
         )
-        upsert = row.on_conflict_do_update(
-            index_elements=[ThreadRow.user_id, ThreadRow.id],
-            set_={"payload": row.excluded.payload, "updated_at": func.now()},
-        )
-        await self._write(context, upsert)
+        rows = await self._database.fetch(context.user_id, statement)
+        return [ThreadMetadata.model_validate(row.payload) for row in rows]
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
@@ -294,10 +323,17 @@ class SqlStore(Store[RequestContext]):
         patient = context.run is not None
         return await self._database.fetch(context.user_id, statement, patient=patient)
 
-    async def _write(self, context: RequestContext, statement: Executable) -> Sequence[Row[Any]]:
+    async def _write(
+        self,
+        context: RequestContext,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Sequence[Row[Any]]:
         patient = context.run is not None
         try:
-            return await self._database.fetch(context.user_id, statement, patient=patient)
+            return await self._database.fetch(
+                context.user_id, statement, parameters, patient=patient
+            )
         except DatabaseAway:
             if context.run is not None:
                 context.run.is_torn = True

@@ -1,11 +1,12 @@
 """The `users` row, which owns everything that a user has."""
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from app.chat.models import UserRow
 
 
-def ensure_user(user_id: str) -> Insert:
+def ensure_user(user_id: str | ColumnElement[str]) -> Insert:
     """The statement that makes the row unless it is there.
 
     It goes along with the writes that need the row, as a CTE: a user costs no statement of their

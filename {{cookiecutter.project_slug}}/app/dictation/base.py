@@ -1,11 +1,12 @@
 """What the application asks of dictation, and the kind that takes none."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from chatkit.types import AudioInput, TranscriptionResult
 
 from app.agent.models import ModelSource
 from app.errors import InvalidRequest
+from app.locales import Translations
 
 
 class Dictation:
@@ -13,6 +14,9 @@ class Dictation:
 
     # The longest request that carries a dictation.
     max_body_bytes = 0
+    # Whether the page's Permissions-Policy lets the element listen.
+    listens = False
+    translations: ClassVar[Translations] = {}
 
     def __init__(self, models: ModelSource) -> None:
         pass

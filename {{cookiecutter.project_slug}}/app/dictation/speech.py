@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from app.agent.models import ModelSource
 from app.config import EnvSettings
 from app.dictation.base import Dictation
+from app.dictation.texts import TRANSLATIONS
 from app.errors import AppError, InvalidRequest, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ class DictationTooLong(AppError):
 
 
 class Speech(Dictation):
+    listens = True
+    translations = TRANSLATIONS
+
     def __init__(self, models: ModelSource) -> None:
         self._models = models
         self._limits = DictationSettings()
@@ -63,7 +67,7 @@ class Speech(Dictation):
             raise InvalidRequest("The demo model does not listen: dictation needs OPENAI_API_KEY.")
         ending = ENDINGS.get(audio.media_type)
         if ending is None:
-            raise InvalidRequest(f"Dictation comes as one of {', '.join(ENDINGS)}.")
+            raise InvalidRequest(f"mime_type: one of {', '.join(ENDINGS)} is possible.")
         if len(audio.data) > self._limits.max_bytes:
             raise DictationTooLong(f"A dictation has at most {self._limits.max_bytes} bytes.")
         seconds = await to_thread.run_sync(seconds_of, audio.data)

@@ -51,10 +51,25 @@ class Texts(Frozen):
     prompts: tuple[Prompt, ...]
 
 
+class Element(Frozen):
+    """What the element shows."""
+
+    header: bool
+    title: bool
+    history: bool
+    rename: bool
+    delete: bool
+    feedback: bool
+    retry: bool
+    auto_scroll: bool
+    disclaimer_in_high_contrast: bool
+
+
 class PageTexts(Texts):
     """The content of `page.toml`."""
 
     title: str
+    element: Element
     translations: dict[str, Texts]
 
     def in_language(self, language: str) -> Texts:
@@ -65,7 +80,10 @@ class ToolChoice(Frozen):
     id: str
     label: str
     icon: IconName
+    short_label: str
     placeholder_override: str
+    pinned: bool
+    persistent: bool
 
 
 class ModelChoice(Frozen):
@@ -99,6 +117,7 @@ class PageConfig(Texts):
     """
 
     title: str
+    element: Element
     tools: tuple[ToolChoice, ...]
     client_tools: tuple[str, ...]
     effects: tuple[str, ...]
@@ -139,6 +158,7 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     tools = usable_tools(settings)
     return PageConfig(
         title=page.title,
+        element=page.element,
         greeting=texts.greeting,
         placeholder=texts.placeholder,
         disclaimer=texts.disclaimer,
@@ -180,7 +200,10 @@ def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoic
             id=tool.id,
             label=translate(tool.label, language, tool.translations),
             icon=tool.icon,
+            short_label=translate(tool.short_label or tool.label, language, tool.translations),
             placeholder_override=translate(tool.placeholder, language, tool.translations),
+            pinned=tool.pinned,
+            persistent=tool.persistent,
         )
         for tool in tools
     )

@@ -61,7 +61,7 @@ async def telemetry(request: Request, user: CurrentUser) -> None:
         batch = Reports.model_validate_json(body)
     except ValidationError:
         # Not quoted: what does not fit may be what somebody said.
-        raise InvalidRequest("Not a list of reports.") from None
+        raise InvalidRequest("reports: this is no list of them.") from None
     allowance.take(user.id, len(batch.reports))
     for report in batch.reports:
         ids = {"session": batch.session_id, **report.ids}

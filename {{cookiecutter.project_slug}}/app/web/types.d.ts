@@ -2,8 +2,11 @@
 
 import type {
   ChatKitEvents,
+  CommandsOption,
   ComposerOption,
   CustomApiConfig,
+  EntitiesOption,
+  HeaderOption,
   ModelOption,
   StartScreenPrompt,
   ToolOption,
@@ -12,6 +15,7 @@ import type {
 /** The body of `/config.json`: `PageConfig` in routes.py is its mirror. */
 export interface PageConfig {
   title: string;
+  element: Element;
   greeting: string;
   placeholder: string;
   disclaimer: string;
@@ -31,6 +35,19 @@ export interface PageConfig {
   demo: boolean;
 }
 
+/** What the element shows: the section of that name in page.toml. */
+export interface Element {
+  header: boolean;
+  title: boolean;
+  history: boolean;
+  rename: boolean;
+  delete: boolean;
+  feedback: boolean;
+  retry: boolean;
+  autoScroll: boolean;
+  disclaimerInHighContrast: boolean;
+}
+
 /** Whoever is signed in, and where the site lets them look after that. */
 export interface Account {
   name: string;
@@ -43,6 +60,9 @@ export interface Api {
   url: string;
   domainKey: string;
 }
+
+/** A text in the visitor's language, with each `{}` in it filled in. */
+export type Say = (text: string, ...values: string[]) => string;
 
 /** The type of `fetch`, for parameters that are themselves called `fetch`. */
 export type Fetch = typeof globalThis.fetch;
@@ -131,6 +151,14 @@ export interface ChatPageFunctions {
   effects?: PageFunctions;
   /** For links in answers to `chatkit-link://name?…`, with what follows the question mark. */
   deeplinks?: PageFunctions;
+  /** For widgets' buttons with `handler: "client"`, by the action's type. */
+  actions?: Record<string, (payload: Record<string, unknown>, itemId: string) => any>;
+  /** Buttons of your own in the element's header. */
+  headerActions?: Pick<HeaderOption, "leftAction" | "rightAction">;
+  /** What can be mentioned with @: the model gets its title, id and data. */
+  entities?: EntitiesOption;
+  /** What the composer offers after a slash. */
+  commands?: Omit<CommandsOption, "enabled">;
 }
 
 /** What the site around the chat says of its page; it goes along with each message. */
@@ -142,6 +170,17 @@ export interface SendOptions {
   tool?: string;
   model?: string;
   newThread?: boolean;
+  /** The words that the message quotes. */
+  reply?: string;
+}
+
+/** What is put into the composer; what is left out stays. */
+export interface Draft {
+  text?: string;
+  reply?: string;
+  files?: File[];
+  tool?: string | null;
+  model?: string;
 }
 
 /** What the page offers to the site around it. The promises wait until the chat is ready and idle. */
@@ -153,6 +192,12 @@ export interface ChatPage {
   newThread(): Promise<void>;
   /** Sends a message of the user's. */
   send(text: string, options?: SendOptions): Promise<void>;
+  /** Puts a message into the composer for the user to look at, with the cursor in it. */
+  compose(draft: Draft): Promise<void>;
+  /** Sets an action of the backend's off, as a widget's button does. */
+  act(action: { type: string; payload?: Record<string, unknown> }, itemId?: string): Promise<void>;
+  showHistory(): Promise<void>;
+  hideHistory(): Promise<void>;
   /** What the model is to know of the page, with each message from now on; null is nothing. */
   setContext(facts: Record<string, string> | null): void;
   /** Sends the next messages to this tool, until called with another id or null. */

@@ -32,13 +32,17 @@ export function Chat({ title, scriptUrl }: ChatProps) {
         <form id="account" method="post" hidden>
           <a />
           <input type="hidden" name="form_token" />
-          <button>Sign out</button>
+          <button data-text="">Sign out</button>
         </form>
         <button id="scheme" type="button" aria-label="Dark colours" aria-pressed="false" />
       </header>
       <aside id="demo" className="banner" aria-label="About this demo" hidden>
-        <strong>Demo</strong> A built-in model answers, not a real one. Set <code>OPENAI_API_KEY</code> in{" "}
-        <code>.env</code> and restart to change that.
+        <strong data-text="">Demo</strong>{" "}
+        <span data-text="">
+          A built-in model answers, not a real one. Set <code>OPENAI_API_KEY</code>
+          {" in "}
+          <code>.env</code> and restart to change that.
+        </span>
       </aside>
       <main>
         <section id="problem" role="alert" />
@@ -50,10 +54,18 @@ export function Chat({ title, scriptUrl }: ChatProps) {
           </button>
         </div>
         <div className="chat">
-          <p className="loading">Opening the chat…</p>
+          <p className="loading" data-text="">
+            Opening the chat…
+          </p>
           <openai-chatkit />
         </div>
-        <noscript>This chat needs JavaScript. Please allow it for this site.</noscript>
+        <noscript>
+          <p lang="en">This chat needs JavaScript. Please allow it for this site.</p>
+          <p lang="de">Dieser Chat braucht JavaScript. Bitte erlauben Sie es für diese Seite.</p>
+          <p lang="es">Este chat necesita JavaScript. Permítalo para este sitio.</p>
+          <p lang="fr">Ce chat a besoin de JavaScript. Veuillez l’autoriser pour ce site.</p>
+          <p lang="ja">このチャットには JavaScript が必要です。このサイトで許可してください。</p>
+        </noscript>
       </main>
     </>
   );

@@ -63,7 +63,7 @@ async def test_what_was_not_uploaded_cannot_be_sent(application: Application) ->
     response = await send(application.visitor, str(attachment["id"]))
 
     assert response.status_code == 422
-    assert response.json()["error"]["message"] == "This file has not been uploaded."
+    assert response.json()["error"]["message"] == "attachments: this file has not been uploaded."
     await s3.put(attachment, PNG)
     assert (await send(application.visitor, str(attachment["id"]))).status_code == 200
 

@@ -23,7 +23,7 @@ from app.dev.doctor_openid import check
 from app.main import create_app
 from app.stores.id_tokens import IdTokenRow
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
-from tests.conftest import serving
+from tests.conftest import AUTHORITIES, serving
 from tests.talk import Visitor
 
 CLIENT_ID = "chat"
@@ -86,7 +86,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=30, verify=AUTHORITIES) as http:
         yield Browser(http)
 
 
@@ -425,6 +425,15 @@ class TestSettings:
         assert "OIDC_DISCOVERY_URL" in response.text
         assert "/sign-in/callback" in response.text
         assert (await visitor.client.get("/sign-in/callback?code=1&state=1")).status_code == 400
+
+    async def test_it_is_said_in_the_browsers_language(self, visitor: Visitor) -> None:
+        german = {"Accept-Language": "de"}
+        response = await visitor.client.get("/sign-in", headers=german)
+        assert "Noch kann sich niemand anmelden" in response.text
+        assert response.text.count("Anmelden") == 1
+        signed_out = await visitor.client.get("/signed-out", headers=german)
+        assert '<html lang="de"' in signed_out.text
+        assert "Sie sind abgemeldet" in signed_out.text
 
     @pytest.mark.parametrize(
         "given", [{"client_id": CLIENT_ID}, {"discovery_url": "https://id.example/"}], ids=str

@@ -19,7 +19,9 @@ from app.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.stores.accounts import AccountStore, user_id_of
-from tests.conftest import serving
+from tests.conftest import AUTHORITIES, serving
+
+pytestmark = pytest.mark.long
 
 PASSWORD = "correct horse staples"  # noqa: S105
 WRONG = "not this one either"
@@ -72,7 +74,9 @@ class Browser:
 
     async def is_signed_in(self, cookie: str | None = None) -> bool:
         """Whether the chat is open to this browser, or to another one with that cookie alone."""
-        async with httpx.AsyncClient(base_url=self.client.base_url, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=self.client.base_url, timeout=60, verify=AUTHORITIES
+        ) as client:
             cookie = cookie or self.client.cookies.get(COOKIE, "")
             request = {"type": "threads.list", "params": {}}
             headers = {"Cookie": f"{COOKIE}={cookie}"}
@@ -99,7 +103,7 @@ def problem(page: httpx.Response) -> str:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, verify=AUTHORITIES) as client:
         yield Browser(client)
 
 
@@ -240,6 +244,23 @@ class TestSignIn:
 
     async def test_a_password_never_comes_back(self, browser: Browser, name: str) -> None:
         assert WRONG not in (await browser.sign_in(name, WRONG)).text
+
+
+class TestLanguage:
+    async def test_pages_and_refusals_are_in_the_browsers(self, browser: Browser) -> None:
+        browser.client.headers["Accept-Language"] = "de-AT,de;q=0.9,en;q=0.5"
+        sign_in = await browser.open("/sign-in")
+        assert '<html lang="de"' in sign_in.text
+        assert "<h2>Anmelden</h2>" in sign_in.text
+        assert "Mindestens 8 Zeichen." in (await browser.open("/sign-up")).text
+        refused = await browser.sign_in("nobody", WRONG)
+        assert problem(refused) == "Der Name oder das Passwort ist falsch."
+
+    async def test_a_language_that_is_not_spoken_here_is_english(self, browser: Browser) -> None:
+        browser.client.headers["Accept-Language"] = "pt-BR"
+        response = await browser.open("/sign-in")
+        assert '<html lang="en"' in response.text
+        assert "<h2>Sign in</h2>" in response.text
 
 
 class TestReturn:

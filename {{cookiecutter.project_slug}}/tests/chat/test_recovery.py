@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.chat import runs as runs_module
+from app.chat.claim import MINUTE
 from app.chat.ids import new_id, new_run_id
 from app.chat.models import ItemRow, RunRow
 from app.chat.run import Run
-from app.chat.run_store import MINUTE
 from app.config import Settings
 from app.db import Database
 from app.main import create_app

@@ -1,5 +1,6 @@
 """What a turn costs the database."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,9 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from app.agent.demo import DemoModel
+from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
 from app.config import Settings
+from app.db import WITHOUT_WAITING
 from app.main import create_app
 from tests.conftest import OneModel, serving, visiting
 
@@ -47,3 +50,29 @@ async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings
     assert len(asking) <= 1, "\n\n".join(asking)
     assert len(first) == 8 + len(asking), "\n\n".join(first)
     assert len(second) == 6 + len(asking), "\n\n".join(second)
+
+
+async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
+    settings: Settings,
+) -> None:
+    app = create_app(settings, OneModel(settings, DemoModel(0)))
+    async with serving(app) as url, visiting(url, settings) as visitor:
+        with counted(app) as sent:
+            await visitor.say("hello")
+
+    waits = [WITHOUT_WAITING.name not in statement for statement in sent]
+    wrote = [_written(statement) for statement in sent]
+    assert [table for table, waited in zip(wrote, waits, strict=True) if not waited] == [
+        RunRow.__tablename__,  # the claim
+        ThreadRow.__tablename__,
+        ThreadRow.__tablename__,  # its title
+    ]
+    assert ItemRow.__tablename__ in [t for t, waited in zip(wrote, waits, strict=True) if waited]
+    assert wrote[-1] == RunRow.__tablename__
+    assert waits[-1], "the end of a run is waited for"
+
+
+def _written(statement: str) -> str:
+    """The table that a statement writes, if any; of several the one it is about."""
+    tables = re.findall(r"(?:INSERT INTO|UPDATE) (\w+)", statement)
+    return next((table for table in tables if table != UserRow.__tablename__), "")

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
+from pydantic.alias_generators import to_camel
 
 from app.agent.tools import TOOLS
 from app.auth.base import SignInPages, User
@@ -120,7 +121,15 @@ async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> No
     assert response.headers["cache-control"] == "no-store"
     config = response.json()
     assert config["tools"] == [
-        {"id": t.id, "label": t.label, "icon": t.icon, "placeholderOverride": t.placeholder}
+        {
+            "id": t.id,
+            "label": t.label,
+            "icon": t.icon,
+            "shortLabel": t.short_label or t.label,
+            "placeholderOverride": t.placeholder,
+            "pinned": t.pinned,
+            "persistent": t.persistent,
+        }
         for t in TOOLS
     ]
     assert config["clientTools"] == [name for tool in TOOLS for name in tool.client_tools]
@@ -139,6 +148,8 @@ async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
     config = (await page.get("/config.json")).json()
     for name in ("title", "greeting", "placeholder", "disclaimer"):
         assert config[name] == texts[name]
+    switches = {to_camel(name): shown for name, shown in texts["element"].items()}
+    assert config["element"] == switches
     own = [{"label": t.label, "prompt": t.prompt, "icon": t.icon} for t in TOOLS]
     assert config["prompts"] == texts["prompts"] + own
 

@@ -57,6 +57,8 @@ class AgentTool:
     the user's words into the call that the demo model makes, or None when they ask for nothing;
     `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
     the demo model says when the tool cannot work without a key.
+    In the composer, `short_label` is on the button once it is chosen, one that is `pinned` stands
+    beside the menu, and a `persistent` one stays chosen after its message.
     `translations` are of all its texts, by language and English text.
     `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
     makes what turns that into items of the conversation. `service` makes what the tool keeps open;
@@ -74,6 +76,9 @@ class AgentTool:
     functions: Sequence[Tool]
     placeholder: str
     prompt: str
+    short_label: str | None = None
+    pinned: bool = False
+    persistent: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
     translations: Translations = field(default_factory=dict)
     demo: Callable[[str], DemoCall | None] = no_demo

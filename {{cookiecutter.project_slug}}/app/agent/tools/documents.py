@@ -87,6 +87,36 @@ DOCUMENTS = AgentTool(
     placeholder="Ask about the files that you attached",
     prompt="What does the file say that I attached?",
     titles={"list_files": "Looking at your files", "read_file": "Reading your file"},
+    translations={
+        "de": {
+            "Documents": "Dokumente",
+            "Ask about the files that you attached": "Fragen Sie nach den angehängten Dateien",
+            "What does the file say that I attached?": "Was steht in der Datei, die ich angehängt habe?",
+            "Looking at your files": "Ihre Dateien werden angesehen",
+            "Reading your file": "Ihre Datei wird gelesen",
+        },
+        "es": {
+            "Documents": "Documentos",
+            "Ask about the files that you attached": "Pregunte por los archivos que adjuntó",
+            "What does the file say that I attached?": "¿Qué dice el archivo que adjunté?",
+            "Looking at your files": "Mirando sus archivos",
+            "Reading your file": "Leyendo su archivo",
+        },
+        "fr": {
+            "Documents": "Documents",
+            "Ask about the files that you attached": "Posez une question sur vos fichiers joints",
+            "What does the file say that I attached?": "Que dit le fichier que j’ai joint ?",
+            "Looking at your files": "Consultation de vos fichiers",
+            "Reading your file": "Lecture de votre fichier",
+        },
+        "ja": {
+            "Documents": "文書",
+            "Ask about the files that you attached": "添付したファイルについて質問する",
+            "What does the file say that I attached?": "添付したファイルには何が書いてありますか？",
+            "Looking at your files": "ファイルを確認しています",
+            "Reading your file": "ファイルを読んでいます",
+        },
+    },
     demo=_demo,
     demo_default=DemoCall("list_files", {}),
 )

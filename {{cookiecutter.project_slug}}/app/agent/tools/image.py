@@ -12,6 +12,7 @@ from app.agent.context import TurnContext
 from app.agent.tools.base import AgentTool
 from app.attachments.service import FileAttachments
 from app.errors import AppError
+from app.locales import translate
 
 # How often a picture is shown before it is finished.
 PARTIAL_IMAGES = 2
@@ -38,7 +39,10 @@ class StoredImages(ResponseStreamConverter):
                 content, FILE_NAME, self._turn.thread.id, self._turn.request_context
             )
         except AppError as error:
-            raise CustomStreamError(f"The picture could not be kept. {error.message}") from error
+            locale = self._turn.request_context.locale
+            lost = translate("The picture could not be kept.", locale, IMAGE.translations)
+            reason = translate(error.message, locale, attachments.translations)
+            raise CustomStreamError(f"{lost} {reason}") from error
         return str(made.preview_url)
 
 
@@ -51,6 +55,32 @@ IMAGE = AgentTool(
     ),
     placeholder="Describe a picture",
     prompt="Draw a lighthouse at dawn, as a woodcut",
+    translations={
+        "de": {
+            "Image": "Bild",
+            "Describe a picture": "Beschreiben Sie ein Bild",
+            "Draw a lighthouse at dawn, as a woodcut": "Zeichne einen Leuchtturm im Morgengrauen als Holzschnitt",
+            "The picture could not be kept.": "Das Bild konnte nicht aufbewahrt werden.",
+        },
+        "es": {
+            "Image": "Imagen",
+            "Describe a picture": "Describa una imagen",
+            "Draw a lighthouse at dawn, as a woodcut": "Dibuja un faro al amanecer, como un grabado en madera",
+            "The picture could not be kept.": "No se ha podido guardar la imagen.",
+        },
+        "fr": {
+            "Image": "Image",
+            "Describe a picture": "Décrivez une image",
+            "Draw a lighthouse at dawn, as a woodcut": "Dessine un phare à l’aube, façon gravure sur bois",
+            "The picture could not be kept.": "L’image n’a pas pu être conservée.",
+        },
+        "ja": {
+            "Image": "画像",
+            "Describe a picture": "画像の内容を入力",
+            "Draw a lighthouse at dawn, as a woodcut": "夜明けの灯台を木版画風に描いて",
+            "The picture could not be kept.": "画像を保存できませんでした。",
+        },
+    },
     demo_reply=(
         "Pictures are made at OpenAI and need a key: set `OPENAI_API_KEY` in `.env` and restart."
     ),

@@ -176,6 +176,14 @@ test("a backend without its database is told apart from none at all", async () =
   assert.deepEqual(seen.reports, ["databaseDown", "backendDown"]);
 });
 
+test("a server that says why it does not do something is there", async () => {
+  const { api, seen } = backend();
+  const error = { code: "files_unavailable", message: "…" };
+  api.fetch = async () => Response.json({ error }, { status: 503 });
+  await post(api);
+  assert.deepEqual(seen.reports, [null]);
+});
+
 test("an unreachable backend is reported, a stopped answer is not", async () => {
   const { api, seen } = backend();
   api.fetch = async () => {

@@ -8,7 +8,16 @@ import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
 globalThis.HTMLElement ??= class {};
 
 function page({ ready = Promise.resolve() } = {}) {
-  const element = { focusComposer: mock.fn(), setThreadId: mock.fn(), sendUserMessage: mock.fn() };
+  const methods = [
+    "focusComposer",
+    "hideHistory",
+    "sendCustomAction",
+    "sendUserMessage",
+    "setComposerValue",
+    "setThreadId",
+    "showHistory",
+  ];
+  const element = Object.fromEntries(methods.map((name) => [name, mock.fn()]));
   const panel = { hidden: false };
   const busy = new Busy();
   const tool = new ToolPrefix();
@@ -20,10 +29,10 @@ function page({ ready = Promise.resolve() } = {}) {
 test("a message is sent as the element wants it", async () => {
   const { calls, chat } = page();
   await chat.send("hello", { tool: "weather", newThread: true });
-  await chat.send("and now?");
+  await chat.send("and now?", { reply: "hello" });
   assert.deepEqual(calls("sendUserMessage"), [
-    [{ text: "hello", toolChoice: { id: "weather" }, model: undefined, newThread: true }],
-    [{ text: "and now?", toolChoice: undefined, model: undefined, newThread: undefined }],
+    [{ text: "hello", toolChoice: { id: "weather" }, model: undefined, newThread: true, reply: undefined }],
+    [{ text: "and now?", toolChoice: undefined, model: undefined, newThread: undefined, reply: "hello" }],
   ]);
 });
 
@@ -63,6 +72,24 @@ test("the chat closes, and opens with the cursor in it and the focus brought bac
   assert.equal(calls("focusComposer").length, 1);
   chat.close();
   assert.equal(opener.focus.mock.callCount(), 1);
+});
+
+test("a draft is put into the composer, and the cursor with it", async () => {
+  const { calls, chat } = page();
+  await chat.compose({ text: "Dear", tool: "weather", model: "small" });
+  assert.deepEqual(calls("setComposerValue"), [
+    [{ text: "Dear", selectedToolId: "weather", selectedModelId: "small" }],
+  ]);
+  assert.equal(calls("focusComposer").length, 1);
+});
+
+test("the site sets actions off, and opens and closes the history", async () => {
+  const { calls, chat } = page();
+  await chat.act({ type: "order.cancel", payload: { id: 7 } }, "msg_1");
+  await chat.showHistory();
+  await chat.hideHistory();
+  assert.deepEqual(calls("sendCustomAction"), [[{ type: "order.cancel", payload: { id: 7 } }, "msg_1"]]);
+  assert.deepEqual([calls("showHistory"), calls("hideHistory")], [[[]], [[]]]);
 });
 
 test("a host's button picks a tool", () => {

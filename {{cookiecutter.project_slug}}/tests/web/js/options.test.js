@@ -12,6 +12,17 @@ const config = {
   models: [{ id: "a", label: "a", default: true }],
   api: { url: "/chatkit", domainKey: "key" },
   extras: {},
+  element: {
+    header: true,
+    title: true,
+    history: true,
+    rename: true,
+    delete: true,
+    feedback: true,
+    retry: true,
+    autoScroll: true,
+    disclaimerInHighContrast: false,
+  },
 };
 
 test("the element is told everything, each time", () => {
@@ -28,8 +39,9 @@ test("the element is told everything, each time", () => {
     startScreen: { greeting: "Hello!", prompts: config.prompts },
     threadItemActions: { feedback: true, retry: true },
     composer: { placeholder: "Message", tools: config.tools, models: config.models },
-    disclaimer: { text: "Check it." },
+    disclaimer: { text: "Check it.", highContrast: false },
     thread: { autoScroll: true },
+    widgets: { onAction: undefined },
     onClientTool,
   });
 });
@@ -41,6 +53,28 @@ test("what the backend adds goes into the sections", () => {
   assert.equal(options.api.url, "/chatkit");
   assert.equal(options.composer.further, 2);
   assert.equal(options.composer.placeholder, "Message");
+});
+
+test("each part of the element can be switched off", () => {
+  const element = Object.fromEntries(Object.keys(config.element).map((name) => [name, false]));
+  const options = chatOptions({ ...config, element }, "en", {}, null, fetch);
+  assert.equal(options.header.enabled, false);
+  assert.equal(options.header.title.enabled, false);
+  assert.deepEqual(options.history, { enabled: false, showDelete: false, showRename: false });
+  assert.deepEqual(options.threadItemActions, { feedback: false, retry: false });
+  assert.deepEqual(options.thread, { autoScroll: false });
+});
+
+test("what the site brings is handed on", () => {
+  const leftAction = { icon: "menu", onClick() {} };
+  const entities = { onTagSearch: async () => [] };
+  const commands = { onSearch: async () => [] };
+  const host = { headerActions: { leftAction }, entities, commands };
+  const options = chatOptions(config, "en", {}, null, fetch, undefined, host);
+  assert.equal(options.header.leftAction, leftAction);
+  assert.equal(options.header.enabled, true);
+  assert.equal(options.entities, entities);
+  assert.deepEqual(options.commands, { enabled: true, ...commands });
 });
 
 test("building options changes nothing", () => {

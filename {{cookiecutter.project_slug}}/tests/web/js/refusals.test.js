@@ -26,6 +26,9 @@ async function refusalsOf(response) {
 for (const [status, code] of [
   [409, "run_in_progress"],
   [413, "message_too_long"],
+  [415, "unsupported_file"],
+  [422, "invalid_request"],
+  [503, "files_unavailable"],
   [429, "too_many_turns"],
 ]) {
   test(`${status} ${code} is told in the server's words`, async () => {
@@ -47,6 +50,11 @@ test("everything else passes without a word", async () => {
   for (const status of [200, 401, 404, 500]) {
     assert.deepEqual(await refusalsOf(answer(status, error)), []);
   }
+});
+
+test("a database that is away has a panel of its own", async () => {
+  const error = { code: "database_unavailable", message: "…" };
+  assert.deepEqual(await refusalsOf(answer(503, error)), []);
 });
 
 test("a proxy's own page is no message", async () => {

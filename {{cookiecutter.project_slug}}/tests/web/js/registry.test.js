@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { Registry, answerFrom, runFrom } from "../../../app/web/static/js/registry.js";
+import { Registry, actionFrom, answerFrom, runFrom } from "../../../app/web/static/js/registry.js";
 
 const MODULES = { look: { default: ({ at }) => ({ seen: at }) } };
 
@@ -72,4 +72,17 @@ test("an effect is run with its data, and one that fails or is unknown harms not
     [[{ times: 2 }], [{}]],
   );
   assert.equal(console.error.mock.callCount(), 2);
+});
+
+test("a widget's button that is the page's calls the site's function", async () => {
+  const errors = mock.method(console, "error", () => {});
+  const cancel = mock.fn();
+  const act = actionFrom({ chatPage: { actions: { "order.cancel": cancel } } });
+  const item = { id: "msg_1", widget: { type: "Card" } };
+  await act({ type: "order.cancel", payload: { id: 7 } }, item);
+  await act({ type: "order.cancel" }, item);
+  await act({ type: "toString" }, item);
+  assert.deepEqual(cancel.mock.calls.map((call) => call.arguments), [[{ id: 7 }, "msg_1"], [{}, "msg_1"]]);
+  assert.equal(errors.mock.callCount(), 1);
+  errors.mock.restore();
 });

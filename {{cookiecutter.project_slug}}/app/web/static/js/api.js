@@ -145,5 +145,6 @@ async function problemOf(response) {
   if (response.status === 401) return "unauthenticated";
   if (!UNAVAILABLE.has(response.status)) return null;
   const error = parseObject(await response.clone().text())?.error;
-  return error?.code === "database_unavailable" ? "databaseDown" : "backendDown";
+  if (error?.code === "database_unavailable") return "databaseDown";
+  return error?.code ? null : "backendDown"; // a refusal in the server's words: it does answer
 }

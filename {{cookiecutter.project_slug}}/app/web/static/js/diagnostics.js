@@ -1,4 +1,6 @@
-/** @import { Problem, ProblemId } from "../../types" */
+/** @import { Problem, ProblemId, Say } from "../../types" */
+
+import { voice } from "./texts.js";
 
 const SECONDS_TO_LOAD = 15;
 const SECONDS_TO_DEFINE = 5;
@@ -11,63 +13,59 @@ const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/d
  *
  * @param {string} host where this page is
  * @param {string} scriptUrl
+ * @param {Say} say
  * @returns {Record<ProblemId, Problem>}
  */
-export function problems(host, scriptUrl) {
+export function problems(host, scriptUrl, say = voice("en")) {
   const cdn = new URL(scriptUrl).host;
+  const doctor = say("On its machine, {} says what is missing.", "python -m app doctor");
   return {
     scriptBlocked: {
-      title: "The chat could not be loaded",
-      advice: "You may be offline, or a content blocker or firewall may be in the way.",
+      title: say("The chat could not be loaded"),
+      advice: say("You may be offline, or a content blocker or firewall may be in the way."),
       mend: [
-        `The browser could not load ${scriptUrl}.`,
-        `Allow ${cdn} in content blockers, proxies and firewalls.`,
-        `If this site sends a Content-Security-Policy, it must list ${cdn} under script-src and frame-src.`,
+        say("The browser could not load {}.", scriptUrl),
+        say("Allow {} in content blockers, proxies and firewalls.", cdn),
+        say("If this site sends a Content-Security-Policy, it must list {} under script-src and frame-src.", cdn),
       ],
     },
     notDefined: {
-      title: "The chat could not start",
-      advice: "Its program arrived but did not run. A newer browser may help.",
+      title: say("The chat could not start"),
+      advice: say("Its program arrived but did not run. A newer browser may help."),
       mend: [
-        `${scriptUrl} loaded, but never defined <openai-chatkit>.`,
-        "The browser's console names the error. A proxy may have answered with another file.",
+        say("{} loaded, but never defined {}.", scriptUrl, "<openai-chatkit>"),
+        say("The browser's console names the error. A proxy may have answered with another file."),
       ],
     },
     notReady: {
-      title: "The chat did not open",
+      title: say("The chat did not open"),
       advice: isLocal(host)
-        ? "A content blocker, a firewall or one of this page's own headers may stop its frame."
-        : `Most often, ${host} has not been allowed to show it.`,
+        ? say("A content blocker, a firewall or one of this page's own headers may stop its frame.")
+        : say("Most often, {} has not been allowed to show it.", host),
       mend: [
-        `Add ${host} to the domain allow-list of your OpenAI organization.`,
-        "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.",
-        `Allow frames from ${cdn} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.`,
+        say("Add {} to the domain allow-list of your OpenAI organization.", host),
+        say("Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works."),
+        say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
       ],
       link: ALLOW_LIST,
     },
     backendDown: {
-      title: "The server does not answer",
-      advice: "Your conversations are safe. Please try again in a moment.",
-      mend: [
-        "Check that the server runs, and that a proxy in front of it finds it.",
-        "On its machine, python -m app doctor says what is missing.",
-      ],
+      title: say("The server does not answer"),
+      advice: say("Your conversations are safe. Please try again in a moment."),
+      mend: [say("Check that the server runs, and that a proxy in front of it finds it."), doctor],
     },
     databaseDown: {
-      title: "The database does not answer",
-      advice: "Your conversations are safe. Please try again in a moment.",
-      mend: [
-        "The server runs, but cannot reach its database: see DATABASE_URL.",
-        "On its machine, python -m app doctor says what is missing.",
-      ],
+      title: say("The database does not answer"),
+      advice: say("Your conversations are safe. Please try again in a moment."),
+      mend: [say("The server runs, but cannot reach its database: see DATABASE_URL."), doctor],
     },
     unauthenticated: {
-      title: "You are not signed in",
-      advice: "Please sign in again, then come back to this page.",
+      title: say("You are not signed in"),
+      advice: say("Please sign in again, then come back to this page."),
       mend: [
-        "The server refused this user's credentials (401), also after asking for new ones.",
-        "With tokens: window.chatAuth.getToken must be defined before the chat's first request.",
-        "With cookies: they must be allowed for this site.",
+        say("The server refused this user's credentials (401), also after asking for new ones."),
+        say("With tokens: window.chatAuth.getToken must be defined before the chat's first request."),
+        say("With cookies: they must be allowed for this site."),
       ],
     },
   };
@@ -78,11 +76,13 @@ export class Diagnostics {
   /**
    * @param {HTMLElement} panel
    * @param {HTMLScriptElement} script the tag that loads the element, watched by watch-script.js
+   * @param {Say} say
    */
-  constructor(panel, script) {
+  constructor(panel, script, say = voice("en")) {
     this.panel = panel;
     this.script = script;
-    this.problems = problems(location.host, script.src);
+    this.say = say;
+    this.problems = problems(location.host, script.src, say);
     /** @type {ProblemId | null} */
     this.shown = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -150,7 +150,7 @@ export class Diagnostics {
     if (this.shown === id) return;
     this.shown = id;
     this.onProblem(id);
-    this.panel.replaceChildren(...describe(this.problems[id]));
+    this.panel.replaceChildren(...describe(this.problems[id], this.say));
   }
 
   /** @param {ProblemId[]} ids */
@@ -181,24 +181,31 @@ function isLocal(host) {
   return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host);
 }
 
-/** @param {Problem} problem */
-function describe({ title, advice, mend, link }) {
-  const details = element("details", element("summary", "For whoever runs this site"));
+/**
+ * @param {Problem} problem
+ * @param {Say} say
+ */
+function describe({ title, advice, mend, link }, say) {
+  const details = element("details", element("summary", say("For whoever runs this site")));
   details.open = isLocal(location.host);
   details.append(element("ul", ...mend.map((step) => element("li", step))));
-  if (link) details.append(anchor(link));
-  return [element("h2", title), element("p", advice), retryButton(), details];
+  if (link) details.append(anchor(link, say("Open the domain allow-list")));
+  return [element("h2", title), element("p", advice), retryButton(say("Try again")), details];
 }
 
-function retryButton() {
-  const button = element("button", "Try again");
+/** @param {string} label */
+function retryButton(label) {
+  const button = element("button", label);
   button.addEventListener("click", () => location.reload());
   return button;
 }
 
-/** @param {string} href */
-function anchor(href) {
-  const link = element("a", "Open the domain allow-list");
+/**
+ * @param {string} href
+ * @param {string} label
+ */
+function anchor(href, label) {
+  const link = element("a", label);
   link.href = href;
   link.rel = "noreferrer";
   link.target = "_blank";

@@ -39,10 +39,27 @@ export function hostInterface(element, panel, ready, busy, tool, context) {
       await whenIdle();
       await element.setThreadId(null);
     },
-    async send(text, { tool, model, newThread } = {}) {
+    async send(text, { tool, model, newThread, reply } = {}) {
       await whenIdle();
       const toolChoice = tool ? { id: tool } : undefined;
-      await element.sendUserMessage({ text, toolChoice, model, newThread });
+      await element.sendUserMessage({ text, toolChoice, model, newThread, reply });
+    },
+    async compose({ tool, model, ...draft }) {
+      await whenIdle();
+      await element.setComposerValue({ ...draft, selectedToolId: tool, selectedModelId: model });
+      await element.focusComposer();
+    },
+    async act(action, itemId) {
+      await whenIdle();
+      await element.sendCustomAction(action, itemId);
+    },
+    async showHistory() {
+      await whenIdle();
+      await element.showHistory();
+    },
+    async hideHistory() {
+      await whenIdle();
+      await element.hideHistory();
     },
     setContext(facts) {
       context.page = facts && { ...facts };

@@ -1,5 +1,5 @@
 /** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
-/** @import { Fetch, PageConfig } from "../../types" */
+/** @import { ChatPageFunctions, Fetch, PageConfig } from "../../types" */
 
 import { chatLocale } from "./locale.js";
 
@@ -12,27 +12,41 @@ import { chatLocale } from "./locale.js";
  * @param {string | null} initialThread
  * @param {Fetch} fetch
  * @param {ChatKitOptions["onClientTool"]} onClientTool
+ * @param {ChatPageFunctions} [host] what the site around the chat brings
+ * @param {NonNullable<ChatKitOptions["widgets"]>["onAction"]} [onAction]
  * @returns {ChatKitOptions}
  */
-export function chatOptions(config, locale, theme, initialThread, fetch, onClientTool) {
+export function chatOptions(config, locale, theme, initialThread, fetch, onClientTool, host, onAction) {
+  const { element } = config;
   return {
     api: { ...config.api, ...config.extras.api, fetch },
     locale: chatLocale(locale),
     theme,
     frameTitle: config.title,
     initialThread,
-    header: { enabled: true, title: { enabled: true, text: config.title } },
-    history: { enabled: true, showDelete: true, showRename: true },
+    header: {
+      enabled: element.header,
+      title: { enabled: element.title, text: config.title },
+      ...host?.headerActions,
+    },
+    history: {
+      enabled: element.history,
+      showDelete: element.delete,
+      showRename: element.rename,
+    },
     startScreen: { greeting: config.greeting, prompts: config.prompts },
-    threadItemActions: { feedback: true, retry: true },
+    threadItemActions: { feedback: element.feedback, retry: element.retry },
     composer: {
       placeholder: config.placeholder,
       tools: config.tools,
       models: config.models,
       ...config.extras.composer,
     },
-    disclaimer: { text: config.disclaimer },
-    thread: { autoScroll: true },
+    disclaimer: { text: config.disclaimer, highContrast: element.disclaimerInHighContrast },
+    thread: { autoScroll: element.autoScroll },
+    ...(host?.entities && { entities: host.entities }),
+    ...(host?.commands && { commands: { enabled: true, ...host.commands } }),
+    widgets: { onAction },
     onClientTool,
   };
 }

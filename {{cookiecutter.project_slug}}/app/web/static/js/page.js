@@ -15,13 +15,14 @@ import { ThreadMemory } from "./memory.js";
 import { Notice } from "./notice.js";
 import { chatOptions } from "./options.js";
 import { refusalHandler, withRefusals } from "./refusals.js";
-import { Registry, answerFrom, runFrom } from "./registry.js";
+import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { RunObserver } from "./runs.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
 import { Telemetry } from "./telemetry.js";
+import { translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 
@@ -46,13 +47,15 @@ export class Page {
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
-    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"));
+    const say = voice(this.locale);
+    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), say);
     this.notice = new Notice(find("#notice"));
     this.schemeButton = new SchemeButton(find("#scheme"), root, storage, isDark);
   }
 
   start() {
     const { element, busy, tool, context } = this;
+    translatePage(document.documentElement, this.locale);
     window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
     this.run(this.diagnostics, this.notice, this.schemeButton);
     this.open().catch((error) => {
@@ -134,10 +137,13 @@ export class Page {
    */
   keepOptions(config, fetch) {
     const answer = answerFrom(clientTools(config, this.load));
+    const act = actionFrom(window);
     const applyOptions = () => {
       const theme = readTheme(getComputedStyle(document.documentElement));
       const { element, locale, memory } = this;
-      element.setOptions(chatOptions(config, locale, theme, memory.threadId, fetch, answer));
+      element.setOptions(
+        chatOptions(config, locale, theme, memory.threadId, fetch, answer, window.chatPage, act),
+      );
       document.documentElement.dataset.radius = theme.radius;
       document.documentElement.dataset.density = theme.density;
     };

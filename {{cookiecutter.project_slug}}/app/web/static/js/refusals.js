@@ -7,7 +7,7 @@
 
 import { parseObject } from "./requests.js";
 
-const REFUSED = new Set([409, 413, 429]);
+const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 
 /**
  * Tells `onRefusal` what the server does not do, and why. The element gets the response unread.
@@ -64,7 +64,7 @@ export function refusalHandler(notice, follower, memory, busy, element) {
  */
 async function readRefusal(response) {
   const error = parseObject(await response.text())?.error;
-  if (typeof error?.message !== "string") return null;
+  if (typeof error?.message !== "string" || error.code === "database_unavailable") return null;
   return {
     code: error.code,
     message: error.message,

@@ -1,3 +1,4 @@
+/** @import { ChatKitOptions } from "@openai/chatkit" */
 /** @import { NamedDetail, PageFunctions } from "../../types" */
 
 const SECONDS_TO_ANSWER = 10;
@@ -63,6 +64,24 @@ export function runFrom(registry, kind) {
       await run(data ?? {});
     } catch (error) {
       console.error(`${kind} ${name}`, error);
+    }
+  };
+}
+
+/**
+ * Carries out what a widget's button leaves to the page (`handler: "client"`); the host's to say.
+ *
+ * @param {Pick<Window, "chatPage">} host
+ * @returns {NonNullable<NonNullable<ChatKitOptions["widgets"]>["onAction"]>}
+ */
+export function actionFrom(host) {
+  return async (action, item) => {
+    const actions = host.chatPage?.actions ?? {};
+    try {
+      if (!Object.hasOwn(actions, action.type)) throw new Error(`this page has no ${action.type}`);
+      await actions[action.type](action.payload ?? {}, item.id);
+    } catch (error) {
+      console.error(`action ${action.type}`, error);
     }
   };
 }

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+import { TEXTS, languageOf, voice } from "../../../app/web/static/js/texts.js";
+
+const STATIC = new URL("../../../app/web/static/", import.meta.url);
+const html = readFileSync(new URL("index.html", STATIC), "utf8");
+
+/** What the page says, as the catalogue would name it. */
+function said() {
+  const modules = readdirSync(new URL("js/", STATIC)).filter((name) => name.endsWith(".js"));
+  const code = modules.map((name) => readFileSync(new URL(`js/${name}`, STATIC), "utf8")).join("");
+  const calls = code.matchAll(/\bsay\(\s*"((?:[^"\\]|\\.)*)"/g);
+  const marked = html.matchAll(/<(\w+)[^>]* data-text>(.*?)<\/\1>/gs);
+  const labels = html.matchAll(/aria-label="([^"]*)"/g);
+  return new Set([
+    ...Array.from(calls, ([, text]) => text),
+    ...Array.from(marked, ([, , text]) => text.replace(/<(\w+)[^>]*>.*?<\/\1>/g, "{}").trim()),
+    ...Array.from(labels, ([, label]) => label),
+  ]);
+}
+
+for (const [language, texts] of Object.entries(TEXTS)) {
+  test(`everything is said in ${language}, and nothing else`, () => {
+    assert.deepEqual(new Set(Object.keys(texts)), said());
+  });
+
+  test(`what is filled in, settings and names stay in ${language}`, () => {
+    const fixed = /\{\}|[A-Z]+_[A-Z_]+|window\.\S+|script-src|frame-src/g;
+    for (const [text, translated] of Object.entries(texts)) {
+      assert.ok(translated.trim(), text);
+      assert.deepEqual(translated.match(fixed)?.sort(), text.match(fixed)?.sort(), translated);
+    }
+  });
+
+  test(`without scripts the page says so in ${language}`, () => {
+    assert.match(html, new RegExp(`<p lang="${language}">[^<]*JavaScript`));
+  });
+}
+
+test("no text in index.html is left out", () => {
+  const marked = html.replace(/<(\w+)[^>]* data-text>.*?<\/\1>/gs, "");
+  const words = marked
+    .replace(/<(title|h1|noscript|script)\b.*?<\/\1>|<!--.*?-->|<[^>]*>/gs, " ")
+    .trim();
+  assert.equal(words, "×");
+});
+
+test("a text is filled in, in whichever language", () => {
+  assert.equal(voice("de-AT")("The browser could not load {}.", "a.js"), "Der Browser konnte a.js nicht laden.");
+  assert.equal(voice("pt-BR")("The browser could not load {}.", "a.js"), "The browser could not load a.js.");
+  assert.equal(voice("de")("A word of your own"), "A word of your own");
+});
+
+test("what a value says is not filled in again", () => {
+  assert.equal(voice("en")("{} loaded, but never defined {}.", "{}", "b"), "{} loaded, but never defined b.");
+});
+
+test("a language that the page does not speak is English", () => {
+  assert.deepEqual(["JA-jp", "xx", "constructor", ""].map(languageOf), ["ja", "en", "en", "en"]);
+});
