@@ -362,7 +362,7 @@ def test_people_sign_in_and_out_through_it(
     chat.say("hello")
     chat.button("Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in"))
-    page.wait_for_load_state()
+    page.close()
 
     other.stop()
     server.backend.start()
@@ -377,6 +377,9 @@ test_an_answer_goes_on_while_the_page_is_reloaded = (
 )
 test_an_answer_streams_with_its_workflow = plain.test_an_answer_streams_with_its_workflow
 test_only_a_named_site_can_frame_the_page = plain.test_only_a_named_site_can_frame_the_page
+test_page_chat_and_server_speak_the_browsers_language = (
+    plain.test_page_chat_and_server_speak_the_browsers_language
+)
 test_the_button_in_the_header_switches_both_and_is_remembered = (
     plain.test_the_button_in_the_header_switches_both_and_is_remembered
 )

@@ -29,8 +29,7 @@ async function forward(request: NextRequest): Promise<Response> {
     return new Response(body, { status, headers: withoutHops(headers) });
   } catch (error) {
     if (!request.signal.aborted) console.error(`${BACKEND_URL} does not answer:`, error);
-    const refusal = { code: "server_away", message: "The server does not answer." };
-    return Response.json({ error: refusal }, { status: 502 });
+    return new Response("The server does not answer.\n", { status: 502 });
   }
 }
 
