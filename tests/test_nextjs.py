@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import httpx
 import pytest
 import test_browser as plain
 from chromium import ChatPage, message
-from conftest import Bake, BakedProject, clean_environment, generate, lack
+from conftest import Bake, BakedProject, clean_environment, generate_with_our_environment, lack
 from image import arguments_of, command_of, read_stages
 from playwright.sync_api import expect
 from serving import START, Application, free_port
@@ -26,7 +25,7 @@ from serving import START, Application, free_port
 pytestmark = pytest.mark.slow
 
 # Visitors of the server of this module.
-browser, chat, visit, visitor = plain.browser, plain.chat, plain.visit, plain.visitor
+chat, visitor = plain.chat, plain.visitor
 
 SETTINGS = plain.SETTINGS | {
     "SECRET_KEY": "of these tests, and long enough to be believed",
@@ -48,17 +47,12 @@ class Site:
         return self.backend.log
 
 
-def bake_here(template: Path, folder: Path, *answers: str) -> BakedProject:
-    """A project in the environment of these tests: to set one of its own up would take a minute."""
-    project = generate(template, folder, *answers, CHATKIT_SETUP="skip")
-    (project.path / ".venv").symlink_to(sys.prefix)
-    return project
-
-
 @pytest.fixture(scope="session")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("nextjs")
-    project = bake_here(template, folder, "host_page=nextjs", "agent_tools=notes,page")
+    project = generate_with_our_environment(
+        template, folder, host_page="nextjs", agent_tools="notes,page"
+    )
 
     yield project
 
@@ -344,7 +338,9 @@ def test_people_sign_in_and_out_through_it(
 ) -> None:
     """With another application at the same address, whose users have passwords."""
     folder = tmp_path_factory.mktemp("password")
-    project = bake_here(template, folder, "auth_style=password", "table_prefix=other_")
+    project = generate_with_our_environment(
+        template, folder, auth_style="password", table_prefix="other_"
+    )
     environment = server.backend.environment
     migrate(project, environment)
     server.backend.stop()
