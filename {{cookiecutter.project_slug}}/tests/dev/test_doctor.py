@@ -66,6 +66,27 @@ def test_model_that_does_not_answer(answer: Callable[..., None]) -> None:
     assert doctor._model(WITH_KEY).state == "fail"
 
 
+def test_azure_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(url: str, *, headers: object, params: object, timeout: float) -> httpx.Response:
+        assert url == "https://name.openai.azure.com/openai/models"
+        assert headers == {"api-key": "sk-secret"}
+        assert params == {"api-version": "2025-04-01-preview"}
+        return httpx.Response(200, json={"data": []}, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", get)
+    azure = {
+        "openai_base_url": "https://name.openai.azure.com/",
+        "openai_api_version": "2025-04-01-preview",
+    }
+    finding = doctor._model(WITH_KEY.model_copy(update=azure))
+    assert finding == Finding("ok", "name.openai.azure.com takes the key; it lists no deployments")
+
+
+def test_a_model_beside_litellms_needs_a_key() -> None:
+    mixed = settings(models=("litellm/anthropic/claude-test", "large"), openai_api_key=None)
+    assert doctor._model_key(mixed) == Finding("fail", "no OPENAI_API_KEY, which large needs")
+
+
 def test_demo_model_asks_nobody(answer: Callable[..., None]) -> None:
     answer(error=AssertionError("nobody is to be asked"))
     assert doctor._model(settings()).state == "ok"
