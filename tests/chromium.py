@@ -227,7 +227,7 @@ class Visitor:
 
 
 @contextmanager
-def website(page: Callable[[str], str]) -> Iterator[int]:
+def website(page: Callable[[str], str], port: int = 0) -> Iterator[int]:
     """Somebody else's site, at every name that ends in .localhost: a page for each path; its port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -240,7 +240,7 @@ def website(page: Callable[[str], str]) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port

@@ -105,7 +105,8 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+        port: int = free.getsockname()[1]
+    return port
 
 
 def answers(url: str) -> bool:

@@ -9,19 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import ChatPage, Scheme, Visitor, message, violations
+from chromium import ChatPage, Scheme, Visitor, message, violations, website
 from conftest import BakedProject, generate
 from playwright.sync_api import Browser, Route, expect
-from serving import START, Application
+from serving import START, Application, free_port
 
 pytestmark = pytest.mark.slow
 
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 REMEMBER = "Remember that our launch is on Friday"
+SITE_PORT = free_port()  # of a site that may show the page in a frame
 # The demo model, as fast as a test wants it; `[demo:slow]` takes about three seconds to answer.
 SETTINGS = {
     "DEMO_DELAY_SECONDS": "0.006",
     "MODELS": "first-model,second-model",
+    "ALLOWED_ORIGINS": f"http://allowed.localhost:{SITE_PORT}",
 }
 
 Serve = Callable[..., Application]
@@ -239,6 +241,37 @@ def test_the_systems_scheme_switches_page_and_chat_together(chat: ChatPage) -> N
 
     expect(element).to_have_attribute("data-scheme", "dark")
     assert body.evaluate("body => getComputedStyle(body).backgroundColor") != light
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        ("options.headers = {}", "options.headers is unknown"),
+        ("options.header = { titel: {} }", "options.header.titel is unknown"),
+        ("delete options.api", "options.api is missing"),
+        ("delete options.api.domainKey", "options.api.domainKey is missing"),
+        ("delete options.startScreen", "options.startScreen is missing"),
+        ("options.theme.radius = 'square'", "square is not allowed"),
+    ],
+)
+def test_the_stand_in_refuses_options_that_the_element_does_not_have(
+    chat: ChatPage, spoil: str, complaint: str
+) -> None:
+    chat.open()
+
+    refusal = chat.page.evaluate(f"""() => {{
+        const element = document.querySelector("openai-chatkit");
+        const {{ api, theme, ...rest }} = element.options;
+        const options = {{ ...rest, api: {{ ...api }}, theme: {{ ...theme }} }};
+        {spoil};
+        try {{
+            element.setOptions(options);
+        }} catch (error) {{
+            return error.message;
+        }}
+    }}""")
+
+    assert complaint in refusal
 
 
 def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visitor) -> None:
@@ -462,6 +495,20 @@ def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str)
 
     assert chat.page.evaluate("window.broken") is None
     chat.expect_complaint("Content Security Policy")
+
+
+@pytest.mark.parametrize(("site", "headings"), [("allowed", ["My Chat App"]), ("other", [])])
+def test_only_a_named_site_can_frame_the_page(
+    chat: ChatPage, server: Application, site: str, headings: list[str]
+) -> None:
+    with website(lambda _path: f'<iframe src="{server.url}"></iframe>', SITE_PORT) as port:
+        chat.page.goto(f"http://{site}.localhost:{port}/")
+        frame = chat.page.frames[1]
+        frame.wait_for_load_state()
+
+    expect(frame.get_by_role("heading", name="My Chat App")).to_have_text(headings)
+    if not headings:
+        chat.expect_complaint("frame-ancestors")
 
 
 # --- When it cannot work ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import { EmbeddedPage } from "./embedded-page.js";
 import { hostOf, pageFunctions } from "./embedding.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
 
+const load = (/** @type {string} */ file) => import(`./${file}`);
 const root = document.documentElement;
 const host = hostOf(location, root.dataset.origins ?? "");
 
@@ -34,7 +35,7 @@ function begin(line, { locale, colorScheme, context, tool, hasTokens, functions 
   if (hasTokens) window.chatAuth = { getToken: (options) => line.call("getToken", options) };
   window.chatPage = pageFunctions(functions, line);
 
-  const page = new EmbeddedPage();
+  const page = new EmbeddedPage(load);
   page.start();
   window.chat?.setContext(context);
   window.chat?.selectTool(tool);
@@ -51,4 +52,4 @@ function begin(line, { locale, colorScheme, context, tool, hasTokens, functions 
 }
 
 if (host && parent !== window) connect(host);
-else new EmbeddedPage().start();
+else new EmbeddedPage(load).start();
