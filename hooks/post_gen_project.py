@@ -123,6 +123,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/agent/tools/email.py",
             "app/stores/emails.py",
             "migrations/versions/0006_emails.py",
+            "migrations/versions/0008_email_days.py",
             "tests/agent/tools/test_email.py",
             "tests/mail_server.py",
         ),
@@ -185,7 +186,14 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/auth/test_password.py",
             "tests/auth/test_users_command.py",
         ),
-        "proxy": ("app/auth/proxy.py", "tests/auth/test_proxy.py", *TOKEN_FILES, *ORIGIN_FILES),
+        "proxy": (
+            *TOKEN_FILES,
+            *ORIGIN_FILES,
+            "app/auth/load_balancer.py",
+            "app/auth/proxy.py",
+            "tests/auth/test_load_balancer.py",
+            "tests/auth/test_proxy.py",
+        ),
     },
     "dictation": {
         "yes": (

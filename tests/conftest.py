@@ -38,6 +38,18 @@ class ByProject(LoadScopeScheduling):  # type: ignore[misc]
         return scope + nodeid[nodeid.index("[") :] if "::TestRow::" in nodeid else scope
 
 
+# Whole projects take minutes: begun last, they would leave one worker alone with the last of them.
+FIRST = ("TestEverything", "TestRow", "TestDefault", "TestMinimal", "test_browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(nodeid: str) -> int:
+    return next((place for place, name in enumerate(FIRST) if name in nodeid), len(FIRST))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByProject:
     return ByProject(config, log)
 

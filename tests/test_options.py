@@ -37,7 +37,7 @@ TRACES = {
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
     "page": r"tools[./]page|import PAGE|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
-    "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|mail_server",
+    "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|email_days|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks",
     "password": r"pwdlib|argon|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",

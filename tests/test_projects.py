@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PRESETS, BakedProject, check, generate
-from every_project import WHOLE_SUITE, EveryProject
+from every_project import MOST_OF_SUITE, WHOLE_SUITE, EveryProject
 from image import command_of, copy_into_image, read_stages
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
@@ -60,7 +60,7 @@ def minimal(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         **environment,
     )
 
-    yield BakedProject(project.path, project.output, environment)
+    yield BakedProject(project.path, project.output, environment | MOST_OF_SUITE)
 
     project.run("python", "-m", "app", "db", "stop")
 
@@ -83,7 +83,7 @@ def everything(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         assert "Port 8000 is taken" in refused
 
     # All of them once; elsewhere a few hundred do.
-    yield replace(project, environment={"HOSTILE_REQUESTS": "10000"})
+    yield replace(project, environment=MOST_OF_SUITE | {"HOSTILE_REQUESTS": "10000"})
 
     project.run("python", "-m", "app", "db", "stop")
 

@@ -87,7 +87,9 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     theirs = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     groups = ours["dependency-groups"]
 
+    extras = theirs["project"]["optional-dependencies"].values()
     wanted = {*theirs["project"]["dependencies"], *theirs["dependency-groups"]["dev"]}
+    wanted.update(*extras)
 
     assert wanted <= {*groups["template"], *groups["dev"]}
     assert set(groups["template"]) <= wanted

@@ -12,6 +12,13 @@ T = TypeVar("T")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+# Before the name of a model that is had through LiteLLM.
+LITELLM = "litellm/"
+
+
+class UnusableSettings(ValueError):
+    """What the settings ask for cannot be had here; the message says how to mend it, in one line."""
+
 
 def _parts(value: object) -> object:
     if isinstance(value, str):
@@ -50,9 +57,11 @@ class Settings(EnvSettings):
 
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
+    openai_api_version: str | None = None
     openai_api: Literal["responses", "chat_completions"] = "responses"
     model: str = "{{ cookiecutter.model }}"
     models: CommaSeparated[str] = ()
+    title_model: str | None = None
     model_timeout_seconds: float = Field(default=120, gt=0)
     model_retries: int = Field(default=2, ge=0)
     tracing: bool = False
@@ -107,9 +116,27 @@ class Settings(EnvSettings):
         return self.models or (self.model,)
 
     @property
+    def named_models(self) -> tuple[str, ...]:
+        """All that may be asked anything."""
+        return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
+
+    @property
+    def litellm_models(self) -> tuple[str, ...]:
+        return tuple(filter(is_litellm, self.named_models))
+
+    @property
+    def openai_models(self) -> tuple[str, ...]:
+        """Those that OpenAI has, or whichever server is in its place."""
+        return tuple(name for name in self.named_models if not is_litellm(name))
+
+    @property
     def is_demo(self) -> bool:
-        """True when no key is set: the built-in demo model answers."""
-        return self.openai_api_key is None
+        """True when the built-in demo model answers: no key is set, and no model has its own."""
+        return self.openai_api_key is None and not any(map(is_litellm, self.offered_models))
+
+
+def is_litellm(model: str) -> bool:
+    return model.startswith(LITELLM)
 
 
 def asyncpg_url(url: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -30,6 +31,14 @@ from app.dev.paths import PROJECT_ROOT
 from app.dev.postgres import Postgres
 from app.main import create_app
 from tests.talk import Visitor
+
+# Who vouches for servers is read once: that takes longer than most requests.
+AUTHORITIES = ssl.create_default_context()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
 
 # The disk is not waited for: nothing has to outlive this server. (Tests of its death have others.)
 HASTY = ("fsync", "full_page_writes", "synchronous_commit")
@@ -174,7 +183,9 @@ async def visiting(
 ) -> AsyncIterator[Visitor]:
     user_id = user_id or f"test-{secrets.token_hex(8)}"
     [credentials] = await sample_credentials(settings, [user_id])
-    async with httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=credentials, timeout=30, verify=AUTHORITIES
+    ) as client:
         yield Visitor(client, user_id)
 
 

@@ -31,6 +31,11 @@ class Exchange:
     left: asyncio.Event = field(default_factory=asyncio.Event)  # the client hung up
 
     @property
+    def is_chat(self) -> bool:
+        """Chat completions, and not responses."""
+        return self.path.partition("?")[0].endswith("/chat/completions")
+
+    @property
     def results(self) -> list[str]:
         """What the model is told that its tools returned."""
         kind = "function_call_output"
@@ -136,17 +141,37 @@ async def silence(exchange: Exchange) -> None:
     await asyncio.sleep(FOREVER)
 
 
-def answer(text: str, *, then: Behaviour | None = None, pause: float = 0) -> Behaviour:
-    """Stream the text, word by word; `then` is how it goes wrong before its end."""
+def of_model(**behaviours: Behaviour) -> Behaviour:
+    """What is asked of several models at once, each by its name."""
+
+    async def behave(exchange: Exchange) -> None:
+        await behaviours[exchange.body["model"]](exchange)
+
+    return behave
+
+
+def answer(
+    text: str,
+    *,
+    then: Behaviour | None = None,
+    pause: float = 0,
+    after: asyncio.Event | None = None,
+) -> Behaviour:
+    """Stream the text, word by word; `then` is how it goes wrong before its end.
+
+    With `after`, the first word is all there is until that has happened.
+    """
 
     async def behave(exchange: Exchange) -> None:
         await exchange.begin()
-        script = _chat(text) if exchange.path.endswith("/chat/completions") else _response(text)
+        script = _chat(text, exchange) if exchange.is_chat else _response(text)
         beginning, words, end = script
         await exchange.stream(beginning)
         for word in words:
             await exchange.stream([word])
             await asyncio.sleep(pause)
+            if after is not None:
+                await after.wait()
         if then is None:
             await exchange.stream(end)
             await exchange.chunk("")
@@ -226,8 +251,7 @@ def call(*calls: tuple[str, str]) -> Behaviour:
             }
             for number, (name, arguments) in enumerate(calls)
         ]
-        is_chat = exchange.path.endswith("/chat/completions")
-        await exchange.stream(_chat_calls(items) if is_chat else _items(items))
+        await exchange.stream(_chat_calls(items) if exchange.is_chat else _items(items))
         await exchange.chunk("")
 
     return behave
@@ -294,9 +318,13 @@ def _completed(output: list[Event]) -> Event:
     }
 
 
-def _chat(text: str) -> Script:
+def _chat(text: str, exchange: Exchange) -> Script:
     beginning = iter([_chunk({"role": "assistant", "content": ""})])
-    return beginning, (_chunk({"content": w}) for w in _words(text)), iter([_chunk({}, "stop")])
+    end = [_chunk({}, "stop")]
+    if (exchange.body.get("stream_options") or {}).get("include_usage"):
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        end.append({**_chunk({}), "choices": [], "usage": usage})
+    return beginning, (_chunk({"content": w}) for w in _words(text)), iter(end)
 
 
 def _chat_calls(items: list[Event]) -> Iterator[Event]:

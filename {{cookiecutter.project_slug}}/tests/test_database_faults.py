@@ -29,7 +29,10 @@ from tests.chat.test_runs import ended, open_stream, status, stored_answer
 from tests.conftest import OneModel, serving, visiting
 from tests.talk import Visitor, message
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stops processes as POSIX does")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="stops processes as POSIX does"),
+    pytest.mark.long,
+]
 
 ORDER = ["user_message", "workflow", "assistant_message"]
 

@@ -19,7 +19,10 @@ from tests.chat.test_runs import ended, open_stream, status, stored_answer
 from tests.talk import Visitor
 from tests.workers import Worker, working
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+    pytest.mark.long,
+]
 
 # A round comes every 2.5 to 7.5 s, and when a worker starts.
 RECOVERY_SECONDS = 30

@@ -17,6 +17,8 @@ from tests.conftest import new_database
 from tests.invariant import Sent, violations
 from tests.soak import FAULTS, HABITS, make_plan, soak, summary
 
+pytestmark = pytest.mark.long
+
 USERS, THREADS, ITEMS = UserRow.__tablename__, ThreadRow.__tablename__, ItemRow.__tablename__
 RUNS = RunRow.__tablename__
 

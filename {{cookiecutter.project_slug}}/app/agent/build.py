@@ -17,7 +17,7 @@ from app.agent import tools
 from app.agent.context import TurnContext
 from app.agent.services import ToolServices
 from app.agent.tools.base import AgentTool
-from app.config import Settings
+from app.config import Settings, is_litellm
 
 INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="utf-8")
 NO_SERVICES = ToolServices(())
@@ -31,16 +31,17 @@ class Choice:
     tool: AgentTool | None = None
 
 
-def usable_tools(settings: Settings) -> tuple[AgentTool, ...]:
-    """The tools that work with the configured API; the page offers these and no others."""
-    if settings.is_demo or settings.openai_api == "responses":
+def usable_tools(settings: Settings, *models: str) -> tuple[AgentTool, ...]:
+    """The tools that work with one of these models, or of those on offer: the page has them all."""
+    models = models or settings.offered_models
+    if settings.is_demo or any(_has_responses(settings, model) for model in models):
         return tools.TOOLS
     return tuple(tool for tool in tools.TOOLS if not tool.responses_api_only)
 
 
 def usable_now(settings: Settings, choice: Choice) -> tuple[AgentTool, ...]:
     """The tools that the model is given."""
-    return (choice.tool,) if choice.tool else usable_tools(settings)
+    return (choice.tool,) if choice.tool else usable_tools(settings, choice.model)
 
 
 def build_converter(
@@ -67,10 +68,16 @@ def build_agent(
             # The chosen tool's functions are the only ones on offer, so any of them will do.
             tool_choice="required" if choice.tool and functions else None,
             response_include=list(include) or None,
+            # Servers of chat completions count tokens when they are asked to.
+            include_usage=True,
         ),
         tools=list(functions),
         tool_use_behavior=_wait_for_the_page,
     )
+
+
+def _has_responses(settings: Settings, model: str) -> bool:
+    return settings.openai_api == "responses" and not is_litellm(model)
 
 
 def _wait_for_the_page(

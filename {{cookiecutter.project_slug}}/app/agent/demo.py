@@ -11,6 +11,7 @@ to misbehave, each by a word in the message:
 import asyncio
 import json
 import re
+import string
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, cast
 from uuid import uuid4
@@ -39,6 +40,7 @@ from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from app.agent import tools as agent_tools
+from app.agent.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
 from app.agent.tools.base import AgentTool, DemoCall
 from app.chat.tokens import BYTES_PER_TOKEN, tokens_of
 
@@ -84,7 +86,10 @@ class DemoModel(Model):
             message = _message("")
             yield _added(message)
             yield _part_added(message)
-            reply = _reply(text, results, offered, model_settings)
+            if system_instructions == TITLE_INSTRUCTIONS:
+                reply = string.capwords(text)
+            else:
+                reply = _reply(text, results, offered, model_settings)
             for index, word in enumerate(_words(reply)):
                 if index == 3 and "[demo:break]" in text:
                     raise DemoFailure("asked for in the message")

@@ -42,6 +42,7 @@ class EmailSettings(EnvSettings):
     sender: str = ""
     recipient_domains: CommaSeparated[str] = ()
     timeout_seconds: float = Field(default=20, gt=0, le=60)
+    per_day: int = Field(default=50, ge=0)
 
     @field_validator("recipient_domains")
     @classmethod

@@ -1,36 +1,39 @@
-"""Where answers come from: OpenAI, a compatible server, or the demo model."""
+"""Where answers come from: OpenAI, a compatible server, LiteLLM's providers, or the demo model."""
 
 import asyncio
 from typing import Any
 
 from agents import Model, ModelTimeoutError, OpenAIProvider
-from openai import AsyncOpenAI, Timeout
+from openai import AsyncAzureOpenAI, AsyncOpenAI, Timeout
 
 from app.agent.demo import DemoModel
-from app.config import Settings
+from app.agent.litellm_models import LitellmModels
+from app.config import Settings, UnusableSettings, is_litellm
 
 CONNECT_SECONDS = 5.0
 
 
 class ModelSource:
-    """One client per process, made at start so that a turn does not pay for it."""
+    """One client per process, made at start so that a turn does not pay for it.
+
+    Raises `UnusableSettings` for a model that the settings name and nobody here can ask.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._demo = DemoModel(settings.demo_delay_seconds)
-        self._client: AsyncOpenAI | None = None
-        if settings.openai_api_key is not None:
-            self._client = PatientOpenAI(
-                settings.model_timeout_seconds,
-                api_key=settings.openai_api_key.get_secret_value(),
-                base_url=settings.openai_base_url,
-                max_retries=settings.model_retries,
-            )
+        self._client = openai_client(settings)
+        self._litellm = LitellmModels(settings) if settings.litellm_models else None
+        if self._client is not None:
             self._provider = OpenAIProvider(
                 openai_client=self._client,
                 use_responses=settings.openai_api == "responses",
             )
+        elif not settings.is_demo and settings.openai_models:
+            raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
 
     def get(self, name: str) -> Model:
+        if self._litellm is not None and is_litellm(name):
+            return self._litellm.get(name)
         return self._demo if self._client is None else self._provider.get_model(name)
 
     @property
@@ -41,6 +44,28 @@ class ModelSource:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+        if self._litellm is not None:
+            await self._litellm.close()
+
+
+def openai_client(settings: Settings) -> AsyncOpenAI | None:
+    """For OpenAI, a server like it, or Azure's API of the time before it was like it."""
+    if settings.openai_api_key is None:
+        return None
+    patience, url = settings.model_timeout_seconds, settings.openai_base_url
+    options: dict[str, Any] = {
+        "api_key": settings.openai_api_key.get_secret_value(),
+        "max_retries": settings.model_retries,
+    }
+    if settings.openai_api_version is None:
+        return PatientOpenAI(patience, base_url=url, **options)
+    if url is None or url.rstrip("/").endswith("/v1"):
+        raise UnusableSettings(
+            "OPENAI_API_VERSION is for Azure's dated API, at OPENAI_BASE_URL=https://NAME.openai."
+            "azure.com. The one that ends in /openai/v1 and OpenAI's own have no version."
+        )
+    version = settings.openai_api_version
+    return PatientAzureOpenAI(patience, azure_endpoint=url, api_version=version, **options)
 
 
 class PatientOpenAI(AsyncOpenAI):
@@ -61,3 +86,7 @@ class PatientOpenAI(AsyncOpenAI):
                 return await super().request(*args, **kwargs)
         except TimeoutError:
             raise ModelTimeoutError(self._patience) from None
+
+
+class PatientAzureOpenAI(PatientOpenAI, AsyncAzureOpenAI):
+    """The same, where a model's name is a deployment's and stands in the address."""

@@ -8,6 +8,7 @@ from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
+from app.auth.load_balancer import LoadBalancer
 from app.auth.tokens import TokenSettings, TokenVerifier, published_keys, user_named
 from app.config import CommaSeparated, EnvSettings, Settings
 from app.db import Database
@@ -19,12 +20,16 @@ logger = logging.getLogger(__name__)
 
 
 class ProxySettings(EnvSettings, TokenSettings):
-    """`header` carries a user's name or, once `jwks_url` is set, a token that the proxy signed."""
+    """`header` carries a user's name or, once `jwks_url` is set, a token that the proxy signed.
+
+    `signer` names the AWS load balancer that did; its keys are at addresses below `jwks_url`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="PROXY_")
 
     trusted_addresses: CommaSeparated[IPvAnyNetwork] = ()
     header: str = Field(default="X-Forwarded-User", pattern=f"^{HEADER_NAME}$")
+    signer: str | None = None
 
 
 class UntrustedProxy(Forbidden):
@@ -108,11 +113,15 @@ def _is_hearsay(host: str, port: int, request: Request) -> bool:
     return port == 0 or any(entry.strip().startswith(with_port) for entry in forwarded)
 
 
-def _verifier(settings: ProxySettings) -> TokenVerifier | None:
+def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
     if settings.jwks_url is None:
-        if settings.issuer or settings.audience:
-            raise ValueError("PROXY_ISSUER and PROXY_AUDIENCE say nothing without PROXY_JWKS_URL.")
+        if settings.issuer or settings.audience or settings.signer:
+            raise ValueError(
+                "PROXY_ISSUER, PROXY_AUDIENCE and PROXY_SIGNER say nothing without PROXY_JWKS_URL."
+            )
         return None
+    if settings.signer:
+        return LoadBalancer(settings.signer, str(settings.jwks_url), settings)
     if not settings.issuer or not settings.audience:
         # One provider's keys sign for many applications, and often for many customers.
         raise ValueError("With PROXY_JWKS_URL, set PROXY_ISSUER and PROXY_AUDIENCE too.")

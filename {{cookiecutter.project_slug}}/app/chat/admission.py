@@ -4,6 +4,7 @@ Once the stream has opened, the status is 200 and a refusal is only an event in 
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 from chatkit.types import (
@@ -29,6 +30,7 @@ from chatkit.types import (
 )
 
 from app.agent.build import usable_tools
+from app.agent.tools.base import AgentTool
 from app.attachments.base import Attachments
 from app.chat.actions import tool_of
 from app.chat.context import RequestContext
@@ -123,11 +125,16 @@ class Admission:
             raise
 
     def _check_options(self, options: InferenceOptions) -> None:
-        if options.model is not None and options.model not in self._settings.offered_models:
+        offered = self._settings.offered_models
+        model = options.model or offered[0]
+        if model not in offered:
             raise InvalidRequest("This model is not on offer.")
-        tool_ids = {tool.id for tool in usable_tools(self._settings)}
-        if options.tool_choice is not None and options.tool_choice.id not in tool_ids:
-            raise InvalidRequest("This tool is not on offer.")
+        wanted = options.tool_choice.id if options.tool_choice else None
+        if wanted is None or wanted in _ids(usable_tools(self._settings, model)):
+            return
+        if wanted in _ids(usable_tools(self._settings)):
+            raise InvalidRequest("This tool does not work with this model.")
+        raise InvalidRequest("This tool is not on offer.")
 
     def _run(
         self,
@@ -210,6 +217,10 @@ class Admission:
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, StructuredInputItem) or item.status != "pending":
             raise InvalidRequest("This question is not waiting for an answer.")
+
+
+def _ids(tools: Iterable[AgentTool]) -> set[str]:
+    return {tool.id for tool in tools}
 
 
 def _title(title: str) -> str:

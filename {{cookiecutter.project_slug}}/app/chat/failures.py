@@ -8,6 +8,8 @@ from app.agent.limits import TooManyToolCalls
 from app.errors import InvalidRequest
 from app.locales import ENGLISH, translate
 
+AWAY = "The model cannot be reached right now. Please try again in a moment."
+
 
 def friendly(error: Exception, locale: str = ENGLISH) -> BaseStreamError:
     """The error to end the stream with, in the user's language."""
@@ -30,8 +32,10 @@ def _explain(error: Exception) -> tuple[str, bool]:
             return "The model is busy right now. Please try again in a moment.", True
         case openai.APITimeoutError() | ModelTimeoutError():
             return "The model took too long to answer. Please try again.", True
-        case openai.APIConnectionError() | openai.InternalServerError():
-            return "The model cannot be reached right now. Please try again in a moment.", True
+        case openai.APIConnectionError():
+            return AWAY, True
+        case openai.APIStatusError(status_code=status) if status >= 500:
+            return AWAY, True
         case openai.APIStatusError():
             return "The model could not take this request.", False
         case openai.APIError() | ModelBehaviorError():

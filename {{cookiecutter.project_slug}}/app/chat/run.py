@@ -112,6 +112,10 @@ class Run:
         self.chunks.put_nowait(None)
         self.silent.set()
 
+    def add_tokens(self, asked: int, answered: int) -> None:
+        self.tokens_in += asked
+        self.tokens_out += answered
+
     def tell(self, chunk: bytes | None) -> None:
         if not self.left:
             self.chunks.put_nowait(chunk)

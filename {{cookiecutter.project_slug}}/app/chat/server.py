@@ -25,6 +25,7 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
+    ThreadUpdatedEvent,
     TranscriptionResult,
     UserMessageItem,
     WidgetItem,
@@ -38,6 +39,7 @@ from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
+from app.agent.titles import TitleWriter, shortened
 from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
@@ -55,14 +57,11 @@ from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
 from app.chat.words import Words
 from app.config import Settings
-from app.db import Database
+from app.db import Database, DatabaseAway
 from app.dictation.base import Dictation
 from app.errors import NotFound
 
 logger = logging.getLogger(__name__)
-
-LONGEST_TITLE = 50
-CUT_TITLE = 47
 
 
 class ChatServer(ChatKitServer[RequestContext]):
@@ -117,11 +116,18 @@ class ChatServer(ChatKitServer[RequestContext]):
             opened = open_workflow(turn)
             run.drafts[opened.item.id] = opened.item.model_copy(deep=True)
             yield opened
+        title = self._title(thread, input_user_message)
         try:
             async for event in self._answer(turn, run, input_user_message):
                 yield event
+                if title is not None and (text := title.take()):
+                    for update in await self._retitle(thread, text, context):
+                        yield update
         finally:
             turn.release()
+            if title is not None:
+                await title.stop()
+                run.add_tokens(*title.tokens)
 
     async def action(
         self,
@@ -206,6 +212,25 @@ class ChatServer(ChatKitServer[RequestContext]):
         if context.session_id and "session_id" not in thread.metadata:
             thread.metadata = {**thread.metadata, "session_id": context.session_id}
         thread.allowed_image_domains = list(self._settings.allowed_image_domains)
+
+    def _title(self, thread: ThreadMetadata, message: UserMessageItem | None) -> TitleWriter | None:
+        """Who writes a title, where the thread's is still what was cut from this message."""
+        name = self._settings.title_model
+        if name is None or message is None or thread.title != title_from(message):
+            return None
+        return TitleWriter(
+            self._models.get(name), _words_of(message), tracing=self._settings.tracing
+        )
+
+    async def _retitle(
+        self, thread: ThreadMetadata, title: str, context: RequestContext
+    ) -> list[ThreadStreamEvent]:
+        """(`thread` stays as it is: the SDK would save all of it, over what the user changed.)"""
+        try:
+            changed = await self._sql_store.retitle(thread, title, context)
+        except DatabaseAway:
+            return []
+        return [ThreadUpdatedEvent(thread=self._to_thread_response(t)) for t in changed]
 
     async def _answer(
         self, turn: TurnContext, run: Run, message: UserMessageItem | None
@@ -301,9 +326,10 @@ class ChatServer(ChatKitServer[RequestContext]):
         options = asked.inference_options if asked else None
         offered = self._settings.offered_models
         model = options.model if options and options.model in offered else None
+        model = model or offered[0]
         wanted = options.tool_choice.id if message and options and options.tool_choice else None
-        tool = next((t for t in usable_tools(self._settings) if t.id == wanted), None)
-        return Choice(model or offered[0], tool)
+        tool = next((t for t in usable_tools(self._settings, model) if t.id == wanted), None)
+        return Choice(model, tool)
 
     async def _remember(self, run: Run, event: ThreadStreamEvent) -> None:
         """Keep the unfinished items, as the SDK does for a cancelled stream."""
@@ -332,10 +358,12 @@ def _is_for_the_page(event: ThreadStreamEvent) -> bool:
 
 
 def title_from(message: UserMessageItem) -> str | None:
-    """The first message, cut to 47 characters and an ellipsis when it is longer than 50."""
-    text = " ".join("".join(part.text for part in message.content).split())
-    text = text or ", ".join(attachment.name for attachment in message.attachments)
-    return f"{text[:CUT_TITLE]}..." if len(text) > LONGEST_TITLE else text or None
+    return shortened(_words_of(message)) or None
+
+
+def _words_of(message: UserMessageItem) -> str:
+    text = "".join(part.text for part in message.content)
+    return text if text.strip() else ", ".join(file.name for file in message.attachments)
 
 
 def _sender(widget: WidgetItem | None) -> WidgetItem:
@@ -390,9 +418,11 @@ def _salvaged(
 
 
 def _count(run: Run, result: RunResultStreaming, history: list[TResponseInputItem]) -> None:
-    """Tokens as the API counted them. A call that was cut is not counted there: estimate it."""
+    """Tokens as the API counted them; what it did not count is estimated, such as a call cut off."""
     usage = result.context_wrapper.usage
-    run.tokens_in, run.tokens_out = usage.input_tokens, usage.output_tokens
+    run.add_tokens(usage.input_tokens, usage.output_tokens)
     if not run.complete:
-        run.tokens_in += tokens_of(history)
-        run.tokens_out += run.cut_tokens
+        run.add_tokens(tokens_of(history), run.cut_tokens)
+    elif not usage.total_tokens:
+        answered = [item.to_input_item() for item in result.new_items]
+        run.add_tokens(tokens_of(history), tokens_of(answered))

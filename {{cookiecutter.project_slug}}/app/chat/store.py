@@ -35,6 +35,7 @@ from sqlalchemy import (
     true,
     tuple_,
     union_all,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
@@ -104,6 +105,23 @@ class SqlStore(Store[RequestContext]):
         # In a run, the items that come after it are waited for, and with them what came before.
         statement = _SAVE_THREAD if context.run is None else _SAVE_THREAD_IN_RUN
         await self._write(context, statement, parameters)
+
+    async def retitle(
+        self, thread: ThreadMetadata, title: str, context: RequestContext
+    ) -> list[ThreadMetadata]:
+        """The thread under its new title; none if it is not called any more what it was."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
+            .values(
+                payload=func.jsonb_set(payload, ["title"], func.to_jsonb(title)),
+                updated_at=func.now(),
+            )
+            .returning(payload)
+        )
+        rows = await self._database.fetch(context.user_id, statement)
+        return [ThreadMetadata.model_validate(row.payload) for row in rows]
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext

@@ -13,9 +13,10 @@ import httpx
 from alembic.script import ScriptDirectory
 
 from app.agent import tools
+from app.agent.litellm_models import LitellmModels
 from app.agent.services import ToolRefusal, ToolService
 from app.commands import DOCTOR_CHECKS
-from app.config import Settings
+from app.config import Settings, UnusableSettings
 from app.db import TABLE_PREFIX
 from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
 from app.dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
@@ -43,6 +44,7 @@ def doctor(port: int) -> int:
         ("secret key", lambda: _secret_key(settings)),
         ("model key", lambda: _model_key(settings)),
         ("model", lambda: _model(settings)),
+        *((("LiteLLM", lambda: _litellm(settings)),) if settings.litellm_models else ()),
         *((module.NAME, module.check) for module in map(importlib.import_module, DOCTOR_CHECKS)),
         ("database", lambda: _database(settings)),
         ("migrations", lambda: _migrations(settings)),
@@ -85,16 +87,32 @@ def _secret_key(settings: Settings) -> Finding:
 def _model_key(settings: Settings) -> Finding:
     if settings.is_demo:
         return Finding("warn", "no OPENAI_API_KEY: the demo model answers. Put one into .env")
+    if settings.openai_api_key is None:
+        return _unkeyed(settings)
     return Finding("ok", "OPENAI_API_KEY is set")
 
 
+def _unkeyed(settings: Settings) -> Finding:
+    if settings.openai_models:
+        return Finding("fail", f"no OPENAI_API_KEY, which {settings.openai_models[0]} needs")
+    return Finding("ok", "no OPENAI_API_KEY is needed: LiteLLM's models have their own")
+
+
 def _model(settings: Settings) -> Finding:
-    if settings.openai_api_key is None:
+    if settings.is_demo:
         return Finding("ok", "the demo model is built in")
+    if settings.openai_api_key is None:
+        return _unkeyed(settings)
     url = (settings.openai_base_url or OPENAI_URL).rstrip("/")
-    headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
+    key = settings.openai_api_key.get_secret_value()
+    headers, version = {"Authorization": f"Bearer {key}"}, {}
+    if settings.openai_api_version is not None:
+        url, headers = f"{url}/openai", {"api-key": key}
+        version = {"api-version": settings.openai_api_version}
     try:
-        answer = httpx.get(f"{url}/models", headers=headers, timeout=TIMEOUT_SECONDS)
+        answer = httpx.get(
+            f"{url}/models", headers=headers, params=version, timeout=TIMEOUT_SECONDS
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Finding("fail", f"{url} does not answer ({error}). Check OPENAI_BASE_URL, network")
     if answer.status_code in {401, 403}:
@@ -105,14 +123,27 @@ def _model(settings: Settings) -> Finding:
 
 
 def _offered(settings: Settings, answer: httpx.Response) -> Finding:
+    if settings.openai_api_version is not None or answer.url.host.endswith(".azure.com"):
+        return Finding("ok", f"{answer.url.host} takes the key; it lists no deployments")
     try:
         known = {model["id"] for model in answer.json()["data"]}
     except (ValueError, KeyError, TypeError):
         return Finding("warn", "answers, but its list of models cannot be read")
-    missing = [model for model in settings.offered_models if model not in known]
+    missing = [model for model in settings.openai_models if model not in known]
     if missing:
         return Finding("warn", f"{', '.join(missing)} is not listed there. Check MODEL, MODELS")
-    return Finding("ok", f"{', '.join(settings.offered_models)} at {answer.url.host}")
+    return Finding("ok", f"{', '.join(settings.openai_models)} at {answer.url.host}")
+
+
+def _litellm(settings: Settings) -> Finding:
+    try:
+        litellm = LitellmModels(settings)
+    except UnusableSettings as error:
+        return Finding("fail", str(error))
+    for name in settings.litellm_models:
+        if missing := litellm.missing_keys(name):
+            return Finding("warn", f"{name} needs {', '.join(missing)}. Put it into .env")
+    return Finding("ok", ", ".join(settings.litellm_models))
 
 
 def _database(settings: Settings) -> Finding:

@@ -22,15 +22,16 @@ from app.main import create_app
 
 GRACEFUL_SECONDS = 5
 
+# Whatever models are set, the demo model proves the rest.
+DEMO = {"openai_api_key": None, "models": ("demo",), "demo_delay_seconds": 0.0}
+
 
 def main(ready_file: Path) -> None:
     """Serve on a free port; tell it, and how the given users sign in, in `ready_file`."""
     if not (line := sys.stdin.readline()):
         return
     order = json.loads(line)
-    settings = Settings(database_url=order["database_url"]).model_copy(
-        update={"openai_api_key": None, "openai_base_url": None, "demo_delay_seconds": 0.0}
-    )
+    settings = Settings(database_url=order["database_url"]).model_copy(update=DEMO)
     config = uvicorn.Config(
         create_app(settings), ws="none", timeout_graceful_shutdown=GRACEFUL_SECONDS
     )

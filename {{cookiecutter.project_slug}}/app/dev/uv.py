@@ -16,6 +16,8 @@ from app.dev.steps import Progress, StepFailed, run_command
 CONSTRAINTS = PROJECT_ROOT / "constraints.txt"
 LOCK = PROJECT_ROOT / "uv.lock"
 
+LITELLM = re.compile(r"(MODELS?|TITLE_MODEL)\s*=.*\blitellm/", re.IGNORECASE)
+
 OFFLINE = re.compile(
     r"dns error|error trying to connect|failed to fetch|tcp connect error|connection refused|"
     r"network is unreachable|temporary failure in name resolution|no matching distribution",
@@ -60,13 +62,21 @@ def make_lock(uv: Path, progress: Progress) -> str:
 def make_environment(uv: Path, progress: Progress) -> str:
     """Bring `.venv` to what `uv.lock` says, with the Python that runs this."""
     python = [] if python_of(VENV).exists() else ["--python", base_python()]
-    run_uv(uv, "sync", "--locked", *python, progress=progress)
+    run_uv(uv, "sync", "--locked", *python, *_extras(), progress=progress)
     version = run_command(
         [python_of(VENV), "-c", "import platform; print(platform.python_version())"],
         cwd=PROJECT_ROOT,
         progress=progress,
     )
     return f"Python {version[-1]}"
+
+
+def _extras() -> list[str]:
+    """What settings ask for beyond the project's own dependencies."""
+    env = PROJECT_ROOT / ".env"
+    written = env.read_text(encoding="utf-8").splitlines() if env.exists() else []
+    settings = [*written, *(f"{name}={value}" for name, value in os.environ.items())]
+    return ["--extra", "litellm"] if any(map(LITELLM.match, settings)) else []
 
 
 def _lock(uv: Path, *arguments: str, cwd: Path, progress: Progress) -> None:

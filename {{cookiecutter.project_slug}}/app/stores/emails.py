@@ -1,27 +1,32 @@
 """The emails that the assistant drafted, and what became of them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     DateTime,
+    ForeignKey,
     ForeignKeyConstraint,
     Integer,
     Text,
+    cast,
     func,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from app.chat.models import ThreadRow
+from app.chat.models import ThreadRow, UserRow
 from app.db import TABLE_PREFIX, Base, Database
 
 # What a user can still send: it has not left, or it is known or likely that it has not.
 WAITING = ("draft", "failed")
+
+TODAY = cast(func.timezone("UTC", func.now()), Date)
 
 
 class EmailRow(Base):
@@ -48,6 +53,22 @@ class EmailRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class EmailDayRow(Base):
+    """How many emails a user has sent on a day (UTC). It outlives the conversations they are from."""
+
+    __tablename__ = f"{TABLE_PREFIX}email_days"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    sent: Mapped[int] = mapped_column(Integer)
+
+
+class UsedUp(Exception):
+    """The user may send no more emails today."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +116,12 @@ class EmailStore:
             )
         return None
 
-    async def claim(self, email: Email) -> bool:
-        """True for one of all who want to send it in the state that they saw."""
+    async def claim(self, email: Email, per_day: int) -> bool:
+        """True for one of all who want to send it in the state that they saw.
+
+        It counts as one of `per_day`, 0 being no limit, until `settle` says that it has not been
+        sent. Raises `UsedUp`.
+        """
         statement = (
             update(EmailRow)
             .where(*self._is_as_seen(email))
@@ -104,7 +129,27 @@ class EmailStore:
         )
         # Tried once: who repeats a claim whose answer got lost would not know it for its own.
         async with self._database.transaction(self._user_id) as connection:
-            return (await connection.execute(statement)).rowcount > 0
+            if (await connection.execute(statement)).rowcount == 0:
+                return False
+            if (await connection.execute(self._count_one(per_day))).rowcount == 0:
+                raise UsedUp
+        return True
+
+    async def sent_today(self) -> int:
+        statement = select(EmailDayRow.sent).where(
+            EmailDayRow.user_id == self._user_id, EmailDayRow.day == TODAY
+        )
+        rows = await self._database.fetch(self._user_id, statement)
+        return rows[0].sent if rows else 0
+
+    def _count_one(self, per_day: int) -> Insert:
+        """The statement that counts one more, and touches no row where that would be too many."""
+        row = insert(EmailDayRow).values(user_id=self._user_id, day=TODAY, sent=1)
+        return row.on_conflict_do_update(
+            index_elements=[EmailDayRow.user_id, EmailDayRow.day],
+            set_={"sent": EmailDayRow.sent + 1},
+            where=(EmailDayRow.sent < per_day) if per_day else None,
+        )
 
     async def discard(self, email: Email) -> None:
         statement = (
@@ -114,9 +159,9 @@ class EmailStore:
         )
         await self._database.write(self._user_id, statement)
 
-    async def settle(self, email: Email, error: str | None) -> None:
+    async def settle(self, email: Email, error: str | None, *, maybe_sent: bool = True) -> None:
         """Write down how the sending ended that `claim` had begun on this email."""
-        statement = (
+        settled = (
             update(EmailRow)
             .where(
                 *self._is(email.thread_id, email.item_id),
@@ -124,7 +169,22 @@ class EmailStore:
                 EmailRow.attempts == email.attempts + 1,
             )
             .values(status="failed" if error else "sent", error=error, changed_at=func.now())
+            .returning(EmailRow.item_id)
+            .cte("settled")
         )
+        statement = select(settled.c.item_id)
+        if not maybe_sent:
+            uncounted = (
+                update(EmailDayRow)
+                .where(
+                    EmailDayRow.user_id == self._user_id,
+                    EmailDayRow.day == TODAY,
+                    EmailDayRow.sent > 0,
+                    select(settled.c.item_id).exists(),
+                )
+                .values(sent=EmailDayRow.sent - 1)
+            )
+            statement = statement.add_cte(uncounted.cte("uncounted"))
         await self._database.fetch(self._user_id, statement, patient=True)
 
     async def give_up(self, email: Email, seconds: float, error: str) -> None:

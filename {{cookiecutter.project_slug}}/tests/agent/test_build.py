@@ -1,13 +1,17 @@
 """Settings and choice become an agent."""
 
+from dataclasses import replace
+
 import pytest
 from agents.testing import ScriptedModel, assistant_message
+from pydantic import SecretStr
 
 from app.agent import tools
 from app.agent.build import Choice, build_agent
 from app.config import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
+from tests.talk import message
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +44,27 @@ async def test_the_offered_models_are_the_ones_that_can_be_picked(with_model: Sc
         },
     )
     assert refused.status_code == 422
+
+
+async def test_a_hosted_tool_is_for_the_models_that_have_it(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = replace(ECHO, id="hosted", responses_api_only=True)
+    monkeypatch.setattr(tools, "TOOLS", (ECHO, hosted))
+    monkeypatch.setattr("app.agent.models.LitellmModels", lambda _: None)
+    mixed = {"openai_api_key": SecretStr("sk-test"), "models": ("large", "litellm/a/b")}
+    model = ScriptedModel([[assistant_message("ok")]] * 2)
+    visitor = await with_model(model, **mixed)
+
+    config = (await visitor.client.get("/config.json")).json()
+    assert [tool["id"] for tool in config["tools"]] == ["echo", "hosted"]
+    assert (await visitor.say("hi", tool="hosted")).answer == "ok"
+    refused = await visitor.send("threads.create", input=message("hi", "hosted", "litellm/a/b"))
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == "This tool does not work with this model."
+    assert (await visitor.say("hi", model="litellm/a/b")).answer == "ok"
+    offered = [[tool.name for tool in call.tools] for call in model.calls]
+    assert offered == [["shout"], ["shout"]]
 
 
 def test_instructions_are_in_the_prompt(settings: Settings) -> None:

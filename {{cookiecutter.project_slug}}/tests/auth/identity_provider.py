@@ -79,6 +79,7 @@ class IdentityProvider(ThreadingHTTPServer):
         self.status = 200
         self.body = b""
         self.requests = 0
+        self.path = ""
         self.arrivals = threading.Semaphore(0)
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -101,6 +102,7 @@ class _JwksHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests += 1
+        self.server.path = self.path
         self.server.arrivals.release()
         self.server.may_answer.wait(5)
         self.send_response(self.server.status)

@@ -23,7 +23,7 @@ from app.dev.doctor_openid import check
 from app.main import create_app
 from app.stores.id_tokens import IdTokenRow
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
-from tests.conftest import serving
+from tests.conftest import AUTHORITIES, serving
 from tests.talk import Visitor
 
 CLIENT_ID = "chat"
@@ -86,7 +86,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=30, verify=AUTHORITIES) as http:
         yield Browser(http)
 
 

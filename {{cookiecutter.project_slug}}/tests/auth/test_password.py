@@ -21,7 +21,9 @@ from app.db import Database
 from app.dev.smoke import smoke
 from app.main import create_app
 from app.stores.accounts import AccountStore, user_id_of
-from tests.conftest import serving
+from tests.conftest import AUTHORITIES, serving
+
+pytestmark = pytest.mark.long
 
 PASSWORD = "correct horse staples"  # noqa: S105
 WRONG = "not this one either"
@@ -74,7 +76,9 @@ class Browser:
 
     async def is_signed_in(self, cookie: str | None = None) -> bool:
         """Whether the chat is open to this browser, or to another one with that cookie alone."""
-        async with httpx.AsyncClient(base_url=self.client.base_url, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=self.client.base_url, timeout=60, verify=AUTHORITIES
+        ) as client:
             cookie = cookie or self.client.cookies.get(COOKIE, "")
             request = {"type": "threads.list", "params": {}}
             headers = {"Cookie": f"{COOKIE}={cookie}"}
@@ -101,7 +105,7 @@ def problem(page: httpx.Response) -> str:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, verify=AUTHORITIES) as client:
         yield Browser(client)
 
 

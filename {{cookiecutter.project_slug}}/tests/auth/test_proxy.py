@@ -287,6 +287,7 @@ class TestSettings:
             ({"trusted_addresses": "0.0.0.0/0"}, "whole internet"),
             ({"trusted_addresses": "127.0.0.1, ::/0"}, "whole internet"),
             ({"issuer": ISSUER}, "say nothing without PROXY_JWKS_URL"),
+            ({"signer": "arn:aws:x"}, "say nothing without PROXY_JWKS_URL"),
             ({"audience": AUDIENCE}, "say nothing without PROXY_JWKS_URL"),
             ({"jwks_url": "https://id.example/"}, "set PROXY_ISSUER and PROXY_AUDIENCE"),
             ({"jwks_url": "https://id.example/", "issuer": ISSUER}, "set PROXY_ISSUER and"),

@@ -19,6 +19,8 @@ from app.main import create_app
 from tests.conftest import OneModel, serving, visiting
 from tests.talk import Visitor, is_text, message
 
+pytestmark = pytest.mark.long
+
 USERS = 20
 POOL_SIZE = 10
 OPENING_SECONDS = 180

@@ -22,6 +22,8 @@ from tests.chat.test_salvage import FailsBeforeItsFirstWord
 from tests.conftest import OneModel, Scripted, serving, visiting
 from tests.talk import Event, Visitor, is_text, message, streamed
 
+pytestmark = pytest.mark.long
+
 
 class Stream:
     """An answer that is being heard, and may be left in the middle."""

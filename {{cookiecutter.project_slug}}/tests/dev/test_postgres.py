@@ -30,6 +30,8 @@ from app.dev.postgres_programs import command_line, some_account
 if sys.platform == "win32":
     pytest.skip("sockets and signals as POSIX has them", allow_module_level=True)
 
+pytestmark = pytest.mark.long
+
 PROJECT = Path(__file__).resolve().parents[2]
 IS_ROOT = os.geteuid() == 0
 STRANGER = 48_999

@@ -17,7 +17,7 @@ from app.agent.mail import UNCERTAIN, EmailSettings, Mail, Undelivered, deliver,
 from app.agent.services import ToolRefusal
 from app.agent.tools.base import AgentTool, DemoCall, agent_function
 from app.locales import translate
-from app.stores.emails import WAITING, Email, EmailStore
+from app.stores.emails import WAITING, Email, EmailStore, UsedUp
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,11 @@ async def draft_email(
     email = Email(
         context.thread.id, context.generate_id("message"), recipients, subject.strip(), body
     )
-    await EmailStore(context.database, context.user_id).add(email)
-    obstacle = EmailSettings().problem(recipients)
+    emails, settings = EmailStore(context.database, context.user_id), EmailSettings()
+    await emails.add(email)
+    obstacle = settings.problem(recipients)
+    if settings.per_day and await emails.sent_today() >= settings.per_day:
+        obstacle = obstacle or _used_up(settings)
     shown = _card(email, context.request_context.locale, obstacle)
     context.show(shown.widget, shown.text, item_id=email.item_id)
     if obstacle:
@@ -100,8 +103,13 @@ async def send(press: WidgetAction) -> Shown:
     emails, email = await _pressed(press)
     if obstacle := settings.problem(email.recipients):
         return _card(await _latest(emails, email), press.locale, obstacle)
-    if await emails.claim(email):
-        await emails.settle(email, await _send(settings, email))
+    try:
+        is_ours = await emails.claim(email, settings.per_day)
+    except UsedUp:
+        return _card(await _latest(emails, email), press.locale, _used_up(settings))
+    if is_ours:
+        error = await _send(settings, email)
+        await emails.settle(email, error, maybe_sent=error in (None, UNCERTAIN))
         return _card(await _latest(emails, email), press.locale)
     return _card(await _settled(settings, emails, email), press.locale)
 
@@ -135,6 +143,13 @@ async def _send(settings: EmailSettings, email: Email) -> str | None:
         logger.exception("an email may not have been sent")
         return UNCERTAIN
     return None
+
+
+def _used_up(settings: EmailSettings) -> str:
+    return (
+        f"You have sent {settings.per_day} emails today, and may send no more. "
+        "It can be sent from midnight (UTC) on."
+    )
 
 
 async def _settled(settings: EmailSettings, emails: EmailStore, email: Email) -> Email:
@@ -242,6 +257,7 @@ EMAIL = AgentTool(
             "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set.": "Dieser Server hat keinen Mailserver: EMAIL_HOST und EMAIL_SENDER sind nicht gesetzt.",
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Dieser Server darf niemandem schreiben: EMAIL_RECIPIENT_DOMAINS ist leer.",
             "This server may not send to this address: {}": "Dieser Server darf nicht an diese Adresse senden: {}",
+            "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Sie haben heute {} E-Mails gesendet, mehr dürfen es nicht sein. Ab Mitternacht (UTC) kann sie gesendet werden.",
             "The mail server cannot be reached right now. Nothing was sent.": "Der Mailserver ist gerade nicht erreichbar. Es wurde nichts gesendet.",
             "There is no secure connection to the mail server. Nothing was sent.": "Es gibt keine sichere Verbindung zum Mailserver. Es wurde nichts gesendet.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "Der Mailserver hat es nicht bestätigt, sie kann also angekommen sein. Fragen Sie besser nach, bevor Sie noch einmal senden.",
@@ -270,6 +286,7 @@ EMAIL = AgentTool(
             "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set.": "Este servidor no tiene servidor de correo: faltan EMAIL_HOST y EMAIL_SENDER.",
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Este servidor no puede escribir a nadie: EMAIL_RECIPIENT_DOMAINS está vacío.",
             "This server may not send to this address: {}": "Este servidor no puede enviar a esta dirección: {}",
+            "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Hoy ha enviado {} correos y no puede enviar más. Podrá enviarse a partir de medianoche (UTC).",
             "The mail server cannot be reached right now. Nothing was sent.": "Ahora no se puede contactar con el servidor de correo. No se ha enviado nada.",
             "There is no secure connection to the mail server. Nothing was sent.": "No hay conexión segura con el servidor de correo. No se ha enviado nada.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "El servidor de correo no lo ha confirmado, así que puede haber llegado. Pregunte al destinatario antes de enviarlo otra vez.",
@@ -298,6 +315,7 @@ EMAIL = AgentTool(
             "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set.": "Ce serveur n’a pas de serveur de messagerie : EMAIL_HOST et EMAIL_SENDER ne sont pas définis.",
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Ce serveur ne peut écrire à personne : EMAIL_RECIPIENT_DOMAINS est vide.",
             "This server may not send to this address: {}": "Ce serveur ne peut pas écrire à cette adresse : {}",
+            "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Vous avez envoyé {} e-mails aujourd’hui et ne pouvez pas en envoyer plus. Il pourra partir à partir de minuit (UTC).",
             "The mail server cannot be reached right now. Nothing was sent.": "Le serveur de messagerie est injoignable pour l’instant. Rien n’a été envoyé.",
             "There is no secure connection to the mail server. Nothing was sent.": "Il n’y a pas de connexion sûre au serveur de messagerie. Rien n’a été envoyé.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "Le serveur de messagerie ne l’a pas confirmé : il est peut-être arrivé. Demandez au destinataire avant de le renvoyer.",
@@ -326,6 +344,7 @@ EMAIL = AgentTool(
             "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set.": "メールサーバーがありません。EMAIL_HOST と EMAIL_SENDER が設定されていません。",
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "どの宛先にも送信できません。EMAIL_RECIPIENT_DOMAINS が空です。",
             "This server may not send to this address: {}": "この宛先には送信できません: {}",
+            "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "今日はすでに{}通のメールを送信したため、これ以上は送信できません。午前0時（UTC）以降に送信できます。",
             "The mail server cannot be reached right now. Nothing was sent.": "現在メールサーバーに接続できません。何も送信されていません。",
             "There is no secure connection to the mail server. Nothing was sent.": "メールサーバーへの安全な接続がありません。何も送信されていません。",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "メールサーバーの確認が取れませんでした。届いている可能性があるため、再送する前に相手に確認してください。",

@@ -21,7 +21,7 @@ from app.agent.tools import email as email_tool
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
-from app.stores.emails import EmailRow
+from app.stores.emails import EmailDayRow, EmailRow
 from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.mail_server import PASSWORD, MailServer, mail_server, trust
@@ -182,6 +182,77 @@ async def test_pressed_on_two_workers_it_is_sent_once(settings: Settings, mail: 
 
     assert len(mail.delivered) == 1
     assert (draft.state, tab.state) == ("Sent", "Sent")
+
+
+async def test_so_many_a_day_on_however_many_workers(
+    settings: Settings, mail: MailServer, configured: pytest.MonkeyPatch, database: Database
+) -> None:
+    configured.setenv("EMAIL_PER_DAY", "2")
+    async with (
+        serving(create_app(settings)) as one,
+        serving(create_app(settings)) as two,
+        visiting(one, settings) as here,
+        visiting(two, settings, user_id=here.user_id) as there,
+        visiting(one, settings) as somebody_else,
+    ):
+        drafts = [await drafted(visitor) for visitor in (here, there) * 2]
+        await asyncio.gather(*(draft.press() for draft in drafts))
+
+        assert len(mail.delivered) == 2
+        assert sorted(draft.state for draft in drafts) == ["Draft", "Draft", "Sent", "Sent"]
+        refused = next(draft for draft in drafts if draft.state == "Draft")
+        assert refused.texts[-1].startswith("You have sent 2 emails today, and may send no more.")
+        assert refused.buttons == ["Send", "Discard"]
+
+        await refused.press()
+        assert len(mail.delivered) == 2
+        other = await drafted(somebody_else)
+        await other.press()
+        assert other.state == "Sent"
+
+        # Who deletes what they sent, has sent it all the same; tomorrow is another day.
+        for draft in drafts:
+            if draft.state == "Sent":
+                await here.send("threads.delete", thread_id=draft.thread_id)
+        await refused.press()
+        assert refused.state == "Draft"
+        yesterday = update(EmailDayRow).where(EmailDayRow.user_id == here.user_id)
+        await database.write(here.user_id, yesterday.values(day=EmailDayRow.day - 1))
+        await refused.press()
+        assert refused.state == "Sent"
+
+
+async def test_what_was_not_sent_does_not_count(
+    visitor: Visitor, mail: MailServer, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("EMAIL_PER_DAY", "1")
+    draft = await drafted(visitor)
+    configured.setenv("EMAIL_PORT", "9")
+    for _ in range(2):
+        await draft.press()
+        assert draft.texts[-1] == UNREACHABLE
+    configured.setenv("EMAIL_PORT", str(mail.port))
+    await draft.press()
+    assert draft.state == "Sent"
+
+
+async def test_the_model_is_told_that_no_more_can_be_sent(
+    with_server: WithServer, mail: MailServer, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("EMAIL_PER_DAY", "1")
+    visitor, model = await with_server()
+    draft = call(("draft_email", json.dumps(DRAFT)))
+    model.does(draft, answer("Read it."), draft, answer("Not today."))
+    first = await visitor.say("write")
+    [card] = first.done("widget")
+    await Draft(visitor, first.thread_id, card).press()
+
+    second = await visitor.say("write again", first.thread_id)
+
+    assert "You have sent 1 emails today" in model.exchanges[-1].results[-1]
+    [card] = second.done("widget")
+    assert "You have sent 1 emails today" in str(card)
+    assert len(mail.delivered) == 1
 
 
 async def test_a_press_that_streams_sends_too_and_a_stop_does_not_halve_it(

@@ -1,0 +1,30 @@
+"""Models through LiteLLM, an extra: these tests' environment has it, a project's own has not."""
+
+import subprocess
+import sys
+
+from conftest import Bake, clean_environment
+
+
+def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:schemathesis",
+            "tests/agent/test_litellm_models.py",
+        ],
+        cwd=bake().path,
+        env=clean_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout

@@ -1,0 +1,33 @@
+"""Emails that users sent, day by day."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.db import TABLE_PREFIX
+
+revision: str = "0008"
+down_revision: str | None = "{{ cookiecutter.__revisions.split(',0008')[0][-4:] }}"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+EMAIL_DAYS = f"{TABLE_PREFIX}email_days"
+
+
+def upgrade() -> None:
+    op.create_table(
+        EMAIL_DAYS,
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("sent", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "day", name=f"{EMAIL_DAYS}_pkey"),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            [f"{TABLE_PREFIX}users.id"],
+            name=f"{EMAIL_DAYS}_user_id_fkey",
+            ondelete="CASCADE",
+        ),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table(EMAIL_DAYS)

@@ -1,0 +1,241 @@
+"""Other providers through LiteLLM: Anthropic's protocol, over real HTTP.
+
+LiteLLM is an extra: without it, what is left to test is that somebody says so.
+"""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from app.agent import litellm_models
+from app.agent.models import ModelSource
+from app.chat.models import RunRow
+from app.config import EnvSettings, Settings, UnusableSettings
+from app.db import Database
+from app.dev import doctor
+from app.dev.paths import PROJECT_ROOT
+from app.main import create_app
+from tests.conftest import serving, visiting
+from tests.model_server import (
+    CANARY,
+    Behaviour,
+    Exchange,
+    ModelServer,
+    answer,
+    cut,
+    model_server,
+    refuse,
+    silence,
+)
+from tests.talk import Turn, Visitor, message
+
+CLAUDE = "litellm/anthropic/claude-test"
+
+installed = pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra")
+
+
+def says(text: str, *, then: Behaviour | None = None) -> Behaviour:
+    """Stream as Anthropic does; `then` is how it goes wrong before its end."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        usage = {"input_tokens": 70, "output_tokens": 1}
+        started = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-test"}
+        block = {"type": "text", "text": ""}
+        delta = {"type": "text_delta", "text": text}
+        await exchange.stream(
+            [
+                {"type": "message_start", "message": {**started, "content": [], "usage": usage}},
+                {"type": "content_block_start", "index": 0, "content_block": block},
+                {"type": "content_block_delta", "index": 0, "delta": delta},
+            ]
+        )
+        if then is not None:
+            await then(exchange)
+            return
+        end = {"stop_reason": "end_turn", "stop_sequence": None}
+        await exchange.stream(
+            [
+                {"type": "content_block_stop", "index": 0},
+                {"type": "message_delta", "delta": end, "usage": {"output_tokens": 30}},
+                {"type": "message_stop"},
+            ]
+        )
+        await exchange.chunk("")
+
+    return behave
+
+
+@pytest.fixture(scope="module")
+async def anthropic(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ModelServer]:
+    """Anthropic's address and key are in `.env`, as a person would write them."""
+    env = tmp_path_factory.mktemp("litellm") / ".env"
+    async with model_server() as (server, url):
+        base = url.removesuffix("/v1")
+        env.write_text(f"ANTHROPIC_API_KEY={CANARY}\nANTHROPIC_API_BASE={base}\n")
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE", *litellm_models.QUIET):
+                patch.setenv(name, "")
+                patch.delenv(name)
+            patch.setitem(EnvSettings.model_config, "env_file", env)
+            yield server
+
+
+@pytest.fixture(scope="module")
+async def both(
+    settings: Settings, anthropic: ModelServer
+) -> AsyncIterator[tuple[Visitor, ModelServer, ModelServer]]:
+    """A picker with a model of OpenAI's and one of Anthropic's, and the servers of both."""
+    async with AsyncExitStack() as stack:
+        openai, url = await stack.enter_async_context(model_server())
+        changed = settings.model_copy(
+            update={
+                "openai_api_key": SecretStr("sk-openai"),
+                "openai_base_url": url,
+                "models": ("gpt-test", CLAUDE),
+                "model_timeout_seconds": 2.0,
+            }
+        )
+        app = await stack.enter_async_context(serving(create_app(changed)))
+        yield await stack.enter_async_context(visiting(app, changed)), openai, anthropic
+
+
+Both = tuple[Visitor, ModelServer, ModelServer]
+
+
+@installed
+async def test_either_model_of_a_mixed_picker_answers(both: Both, database: Database) -> None:
+    visitor, openai, anthropic = both
+    openai.does(answer("From one."))
+    anthropic.does(says("From the other."))
+    config = (await visitor.client.get("/config.json")).json()
+    assert [model["id"] for model in config["models"]] == ["gpt-test", CLAUDE]
+    assert not config["demo"]
+
+    first = await visitor.say("hello")
+    assert first.answer == "From one."
+    second = await visitor.say("and you?", first.thread_id, model=CLAUDE)
+    assert second.answer == "From the other."
+
+    [asked] = anthropic.exchanges
+    assert asked.path == "/v1/messages"
+    assert asked.headers["x-api-key"] == CANARY
+    assert asked.body["model"] == "claude-test"
+    assert "From one." in str(asked.body["messages"])
+    owner = visitor.user_id
+    used = select(RunRow.tokens_in, RunRow.tokens_out).where(
+        RunRow.user_id == owner, RunRow.model == CLAUDE
+    )
+    assert [tuple(row) for row in await database.fetch(owner, used)] == [(70, 30)]
+
+
+async def refused(both: Both, **options: str) -> str:
+    visitor, _, _ = both
+    response = await visitor.send("threads.create", input=message("hello", **options))
+    assert response.status_code == 422
+    text: str = response.json()["error"]["message"]
+    return text
+
+
+@installed
+async def test_a_model_that_is_not_on_offer_is_refused(both: Both) -> None:
+    assert await refused(both, model="litellm/anthropic/other") == "This model is not on offer."
+    assert await refused(both, model="anthropic/claude-test") == "This model is not on offer."
+
+
+@installed
+@pytest.mark.parametrize("status", [429, 500, 529])
+async def test_a_refusal_that_passes_is_not_seen(both: Both, status: int) -> None:
+    visitor, _, anthropic = both
+    anthropic.does(refuse(status, retry_after_ms="10"), says("Here I am."))
+    before = len(anthropic.exchanges)
+    turn = await visitor.say("hello", model=CLAUDE)
+    assert turn.answer == "Here I am."
+    assert len(anthropic.exchanges) - before == 2
+
+
+def told(turn: Turn) -> str:
+    assert CANARY not in str(turn.events)
+    assert turn.error is not None
+    return str(turn.error["message"])
+
+
+@installed
+@pytest.mark.parametrize(
+    ("behaviours", "words"),
+    [
+        ([refuse(401)], "refused this server's credentials"),
+        ([refuse(400)], "could not take this request"),
+        ([refuse(503, retry_after_ms="10")] * 3, "cannot be reached right now"),
+        ([refuse(429, Retry_After="60")], "took too long"),
+        ([silence], "took too long"),
+        ([says("Half", then=silence)], "took too long"),
+    ],
+    ids=["key", "request", "away", "asks for a minute", "silent", "silent in the middle"],
+)
+async def test_what_goes_wrong_is_told_in_words_for_the_user(
+    both: Both, behaviours: list[Behaviour], words: str
+) -> None:
+    visitor, _, anthropic = both
+    anthropic.does(*behaviours)
+    assert words in told(await visitor.say("hello", model=CLAUDE))
+
+
+@installed
+async def test_the_text_before_a_break_is_kept(both: Both) -> None:
+    visitor, _, anthropic = both
+    anthropic.does(says("So far.", then=cut))
+    turn = await visitor.say("hello", model=CLAUDE)
+    assert turn.answer == "So far."
+    told(turn)
+
+
+@installed
+def test_the_doctor_names_the_key_that_is_missing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setitem(EnvSettings.model_config, "env_file", None)
+    only = settings.model_copy(update={"model": CLAUDE})
+    finding = doctor._litellm(only)
+    assert finding.state == "warn"
+    assert "ANTHROPIC_API_KEY" in finding.text
+    assert doctor._model(only).state == doctor._model_key(only).state == "ok"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "set")
+    assert doctor._litellm(only).state == "ok"
+
+
+@pytest.fixture
+def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litellm_models, "find_spec", lambda _: None)
+
+
+@pytest.mark.usefixtures("_not_installed")
+def test_without_the_extra_one_line_says_what_to_do(settings: Settings) -> None:
+    only = settings.model_copy(update={"model": CLAUDE})
+    with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python -m app setup") as error:
+        ModelSource(only)
+    assert "\n" not in str(error.value)
+    finding = doctor._litellm(only)
+    assert (finding.state, finding.text) == ("fail", str(error.value))
+
+
+def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
+    mixed = settings.model_copy(update={"models": (CLAUDE, "gpt-test")})
+    assert not mixed.is_demo
+    with pytest.raises(UnusableSettings, match="gpt-test needs OPENAI_API_KEY"):
+        ModelSource(mixed)
+
+
+def test_nobody_imports_it_who_does_not_need_it() -> None:
+    code = "import sys, app.agent.models; print('litellm' in sys.modules)"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
