@@ -176,7 +176,7 @@ class KnowledgeStore:
         return {"headings": headings, "search": headings.op("||")(of_text)}
 
 
-def best_passages(query: ColumnElement[Any], limit: int) -> Select[Any]:
+def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str, str, str, str]:
     """The statement for the passages that match, the best first.
 
     Only `CANDIDATES` of them are ranked. What has the words in its title or heading would win

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import literal_column, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, literal_column, text
 from sqlalchemy.exc import DBAPIError
 
 from app.agent.tools.knowledge import KNOWLEDGE
@@ -109,9 +108,9 @@ async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
     store: KnowledgeStore, database: Database, candidates: int
 ) -> None:
     await put_many(store)
-    query = literal_column("'parcel'::tsquery")
+    query: ColumnElement[Any] = literal_column("'parcel'::tsquery")
     statement = knowledge.best_passages(query, 5).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+        database.engine.sync_engine, compile_kwargs={"literal_binds": True}
     )
     async with database.transaction(PROJECT) as connection:
         explained = await connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
