@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 from conftest import lack
 from playwright.sync_api import (
@@ -29,7 +29,12 @@ CDN = "https://cdn.platform.openai.com/deployments/chatkit/"
 STANDIN = Path(__file__).parent / "browser" / "standin.js"
 FRAME = "<!doctype html><script>parent.postMessage('ready', '*')</script>"
 OTHER_ORIGINS = re.compile(r"^https?://(?!127\.0\.0\.1[:/]|[\w.]*localhost[:/])")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",
+)
 
 # Heard on the way down, where events that do not bubble pass too.
 RECORD = """
@@ -44,6 +49,7 @@ for (const name of ["ready", "error", "effect", "deeplink", "response.start", "r
 """
 
 Json = dict[str, Any]
+Scheme = Literal["light", "dark"]
 
 
 @contextmanager
@@ -245,3 +251,14 @@ def website(html: str) -> Iterator[int]:
 def message(text: str) -> Json:
     content = [{"type": "input_text", "text": text}]
     return {"content": content, "attachments": [], "inference_options": {}}
+
+
+def violations(chat: ChatPage, axe: str) -> list[str]:
+    """What axe-core finds on the page, the element apart: what is in there is not ours."""
+    chat.page.evaluate(axe)
+    found = chat.page.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
+    return [
+        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]

@@ -6,14 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from chromium import Visitor
+    from playwright.sync_api import Browser
+    from serving import Application
 
 REPO = Path(__file__).resolve().parent.parent
 TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
@@ -154,6 +159,14 @@ def generate(template: Path, folder: Path, *arguments: str, **environment: str) 
     return BakedProject(path, done.stdout)
 
 
+def generate_with_our_environment(template: Path, folder: Path, **answers: str) -> BakedProject:
+    """A project whose `.venv` is that of these tests, which has what any of them needs."""
+    given = [f"{question}={answer}" for question, answer in answers.items()]
+    project = generate(template, folder, *given, CHATKIT_SETUP="skip")
+    (project.path / ".venv").symlink_to(Path(sys.prefix))
+    return project
+
+
 def copy_template(target: Path) -> None:
     target.mkdir(parents=True)
     shutil.copy(REPO / "cookiecutter.json", target)
@@ -208,15 +221,15 @@ def lack(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def npm_install(name: str) -> Path:
+def npm_install(name: str, owner: str | None = None) -> Path:
     """Copy `tests/<name>/` to `build/` and install its package.json there.
 
-    A folder belongs to one module of tests: modules run side by side.
+    A folder belongs to one module of tests, its owner: modules run side by side.
     """
     npm = shutil.which("npm")
     if npm is None:
         lack(f"npm is not installed, and tests/{name} needs packages of its registry")
-    folder = REPO / "build" / name
+    folder = REPO / "build" / (owner or name)
     shutil.copytree(REPO / "tests" / name, folder, dirs_exist_ok=True)
     command = [npm, "install", "--no-package-lock", "--ignore-scripts", "--prefer-offline"]
     subprocess.run(
@@ -234,3 +247,39 @@ def hook(name: str) -> ModuleType:
     unrendered = "{{ cookiecutter | tojson }}"
     exec(compile(source.replace(unrendered, "{}"), name, "exec"), module.__dict__)  # noqa: S102
     return module
+
+
+# --- For tests in a browser (`chromium.py` imports this file) -------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    from chromium import launched
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: "Browser") -> Iterator["Callable[..., Visitor]"]:
+    """Somebody new at an application. Whatever their console complained of fails the test."""
+    from chromium import Visitor
+
+    visitors: list[Visitor] = []
+
+    def visit(application: "Application", locale: str = "en-US") -> Visitor:
+        context = browser.new_context(base_url=application.url, locale=locale)
+        visitors.append(Visitor(context))
+        return visitors[-1]
+
+    yield visit
+
+    for visitor in visitors:
+        visitor.context.close()
+    assert [line for visitor in visitors for line in visitor.complaints()] == []
+
+
+@pytest.fixture(scope="module")
+def axe(request: pytest.FixtureRequest) -> str:
+    folder = npm_install("browser", owner=request.module.__name__)
+    return (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8")

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chromium import Visitor, launched
-from conftest import REPO, copy_template, generate
+from conftest import (
+    REPO,
+    BakedProject,
+    copy_template,
+    generate,
+    generate_with_our_environment,
+)
 from playwright.sync_api import Browser, expect
 from serving import START, Application
 
@@ -38,6 +44,19 @@ def not_ready(visitor: Visitor) -> None:
     expect(chat.problem).to_be_visible()
 
 
+def sign_in(visitor: Visitor) -> None:
+    visitor.tab().page.goto("/sign-in")
+
+
+def refused(visitor: Visitor) -> None:
+    page = visitor.tab().page
+    page.goto("/sign-up")
+    page.get_by_label("E-mail or user name").fill("ada@example.com")
+    page.get_by_label("Password").fill("12345678")
+    page.get_by_role("button", name="Create the account").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, launched() as browser:
@@ -52,8 +71,22 @@ def main() -> None:
             take("script-blocked", blocked, browser, server)
             take("frame-not-ready-dark", not_ready, browser, server, dark=True)
             server.stop()
+            take_accounts(Path(folder), url, browser)
         finally:
             project.run("python", "-m", "app", "db", "stop")
+
+
+def take_accounts(folder: Path, url: str, browser: Browser) -> None:
+    project = generate_with_our_environment(
+        folder / "template", folder / "accounts", auth_style="password", table_prefix="accounts_"
+    )
+    environment = {"DATABASE_URL": url, "SECRET_KEY": "of one picture, and thirty-two long"}
+    BakedProject(project.path, environment=environment).run("python", "-m", "app", "migrate")
+    server = Application(project, environment, folder)
+    server.start()
+    take("sign-in", sign_in, browser, server)
+    take("sign-up-dark", refused, browser, server, dark=True)
+    server.stop()
 
 
 def take(

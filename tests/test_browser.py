@@ -7,11 +7,10 @@ that cannot prove.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from chromium import ChatPage, Visitor, launched, message, website
-from conftest import BakedProject, generate, npm_install
+from chromium import ChatPage, Scheme, Visitor, message, violations, website
+from conftest import BakedProject, generate
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application
 
@@ -28,13 +27,6 @@ SETTINGS = {
 
 Serve = Callable[..., Application]
 Visit = Callable[..., Visitor]
-Scheme = Literal["light", "dark"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -71,23 +63,6 @@ def serve(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> It
 def server(serve: Serve) -> Application:
     """The one that tests share."""
     return serve()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """Somebody new at an application. Whatever their console complained of fails the test."""
-    visitors = []
-
-    def visit(application: Application, locale: str = "en-US") -> Visitor:
-        context = browser.new_context(base_url=application.url, locale=locale)
-        visitors.append(Visitor(context))
-        return visitors[-1]
-
-    yield visit
-
-    for visitor in visitors:
-        visitor.context.close()
-    assert [line for visitor in visitors for line in visitor.complaints()] == []
 
 
 @pytest.fixture
@@ -586,11 +561,6 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
 # --- For everybody ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def axe() -> str:
-    return (npm_install("browser") / "node_modules/axe-core/axe.min.js").read_text("utf-8")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 380])
 def test_the_page_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, width: int) -> None:
@@ -643,14 +613,3 @@ def test_the_keyboard_reaches_everything_in_order(chat: ChatPage) -> None:
     chat.page.keyboard.press("Shift+Tab")
     chat.page.keyboard.press("Enter")
     expect(chat.button("Dark colours")).to_have_attribute("aria-pressed", "true")
-
-
-def violations(chat: ChatPage, axe: str) -> list[str]:
-    """What axe-core finds on the page, the element apart: what is in there is not ours."""
-    chat.page.evaluate(axe)
-    found = chat.page.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
-    return [
-        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]

@@ -29,6 +29,9 @@ from app.db import Database
 from app.locales import language_of, translate
 from app.stores.id_tokens import IdTokenStore
 
+SITE = "{{ cookiecutter.__project_name }}"
+COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
+
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
 SIGN_OUT = "/sign-out"
@@ -186,6 +189,8 @@ def _page(
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
     html = PAGE.format(
         language=language_of(locale),
+        color_scheme=COLOR_SCHEME,
+        site=escape(SITE),
         title=escape(say(title)),
         text=escape(say(text)),
         sign_in_path=SIGN_IN,
@@ -196,17 +201,21 @@ def _page(
 
 
 PAGE = """<!doctype html>
-<html lang="{language}">
+<html lang="{language}" data-color-scheme="{color_scheme}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     {refresh}
-    <title>{title}</title>
+    <title>{title} · {site}</title>
     <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="/static/theme.css">
     <link rel="stylesheet" href="/static/page.css">
   </head>
   <body>
+    <header class="masthead">
+      <img src="/static/icon.svg" alt="">
+      <h1>{site}</h1>
+    </header>
     <main>
       <section id="problem">
         <h2>{title}</h2>

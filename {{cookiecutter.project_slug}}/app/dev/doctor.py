@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -15,9 +16,10 @@ from alembic.script import ScriptDirectory
 from app.agent import tools
 from app.agent.litellm_models import LitellmModels
 from app.agent.services import ToolRefusal, ToolService
+from app.auth import STYLES
 from app.commands import DOCTOR_CHECKS
 from app.config import Settings, UnusableSettings
-from app.db import TABLE_PREFIX
+from app.db import TABLE_PREFIX, Database
 from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
 from app.dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
 from app.dev.postgres import Postgres
@@ -27,6 +29,25 @@ from app.migrations import alembic_config
 TIMEOUT_SECONDS = 10
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_DOMAIN_KEY = "local-dev"
+ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist"
+
+# What the page says too, where it cannot work: static/js/diagnostics.js, whose `{}` are names.
+ALLOW_CDN = "Allow {} in content blockers, proxies and firewalls."
+OTHER_FILE = "A proxy may have answered with another file."
+ADD_HOST = "Add {} to the domain allow-list of your OpenAI organization."
+SET_KEY = "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server."
+IS_SERVER_UP = "Check that the server runs, and that a proxy in front of it finds it."
+NO_DATABASE = "The server runs, but cannot reach its database: see DATABASE_URL."
+
+# Which check finds what the page calls by these names.
+PROBLEMS = {
+    "scriptBlocked": "ChatKit script",
+    "notDefined": "ChatKit script",
+    "notReady": "domain key",
+    "backendDown": "server",
+    "databaseDown": "database",
+    "unauthenticated": "sign-in",
+}
 
 
 @dataclass(frozen=True)
@@ -48,9 +69,10 @@ def doctor(port: int) -> int:
         *((module.NAME, module.check) for module in map(importlib.import_module, DOCTOR_CHECKS)),
         ("database", lambda: _database(settings)),
         ("migrations", lambda: _migrations(settings)),
+        ("sign-in", lambda: _sign_in(settings)),
         ("domain key", lambda: _domain_key(settings)),
         ("ChatKit script", lambda: _script(settings)),
-        ("port", lambda: _port(port)),
+        ("server", lambda: _server(port)),
         *((tool.label, partial(_service, tool.service)) for tool in tools.TOOLS if tool.service),
     )
     findings = [_report(name, check) for name, check in checks]
@@ -176,8 +198,8 @@ def _domain_key(settings: Settings) -> Finding:
     if settings.chatkit_domain_key == DEFAULT_DOMAIN_KEY:
         return Finding(
             "warn",
-            "the default, good on localhost alone. For a real host, add the host to the domain"
-            " allow-list of your OpenAI organisation and set CHATKIT_DOMAIN_KEY",
+            "the default, good on localhost alone. "
+            f"{ADD_HOST.format('a real host')} {SET_KEY} See {ALLOW_LIST}",
         )
     return Finding("ok", "CHATKIT_DOMAIN_KEY is set")
 
@@ -187,15 +209,44 @@ def _script(settings: Settings) -> Finding:
     try:
         answer = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Finding("warn", f"{url} does not answer ({error}): browsers here show no chat")
+        allow = ALLOW_CDN.format(urlsplit(url).hostname)
+        return Finding(
+            "warn", f"{url} does not answer ({error}): browsers here show no chat. {allow}"
+        )
     if answer.status_code != 200:
         return Finding("warn", f"{url} answers {answer.status_code}: browsers show no chat")
+    if "javascript" not in answer.headers.get("content-type", ""):
+        return Finding("warn", f"{url} is no script: browsers show no chat. {OTHER_FILE}")
     return Finding("ok", url)
 
 
-def _port(port: int) -> Finding:
-    problem = port_problem("127.0.0.1", port)
-    return Finding("warn", problem) if problem else Finding("ok", f"{port} is free")
+def _sign_in(settings: Settings) -> Finding:
+    """Whether the style finds the settings that it needs. Nobody is signed in for it."""
+    url = settings.database_url or "postgresql+asyncpg://nobody@127.0.0.1/none"
+    try:
+        style = STYLES[0](settings, Database.from_settings(settings, url))
+    except ValueError as error:
+        return Finding("fail", " ".join(str(error).split()))
+    return Finding("ok", style.name)
+
+
+def _server(port: int) -> Finding:
+    url = f"http://127.0.0.1:{port}"
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
+        error = answer.json().get("error", {})
+    except httpx.ConnectError:
+        problem = port_problem("127.0.0.1", port)
+        text = f"none at {url}. To start it: python -m app dev. Elsewhere: {IS_SERVER_UP}"
+        return Finding("warn", problem) if problem else Finding("ok", text)
+    except (httpx.HTTPError, ValueError, AttributeError):
+        problem = port_problem("127.0.0.1", port) or "it is none of ours"
+        return Finding("warn", f"what answers at {url} is no chat application. {problem}")
+    if answer.status_code == 200:
+        return Finding("ok", f"at {url}")
+    if error.get("code") == "database_unavailable":
+        return Finding("fail", NO_DATABASE)
+    return Finding("fail", f"at {url}: {error.get('message') or answer.status_code}")
 
 
 def _service(build: Callable[[], ToolService]) -> Finding:

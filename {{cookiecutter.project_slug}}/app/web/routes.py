@@ -19,7 +19,7 @@ from starlette.types import Scope
 from app.agent.build import usable_tools
 from app.agent.tools.base import AgentTool
 from app.auth.base import Authenticator, SignInPages, User
-from app.config import Settings
+from app.config import LITELLM, Settings
 from app.errors import Unauthenticated
 from app.locales import language_of, translate
 
@@ -212,7 +212,9 @@ def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoic
 def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     if len(offered) == 1:
         return ()
-    return tuple(ModelChoice(id=m, label=m, default=m == offered[0]) for m in offered)
+    return tuple(
+        ModelChoice(id=m, label=m.removeprefix(LITELLM), default=m == offered[0]) for m in offered
+    )
 
 
 def merged(*options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

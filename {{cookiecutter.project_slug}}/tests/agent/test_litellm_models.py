@@ -99,11 +99,18 @@ async def both(
                 "openai_api_key": SecretStr("sk-openai"),
                 "openai_base_url": url,
                 "models": ("gpt-test", CLAUDE),
-                "model_timeout_seconds": 2.0,
             }
         )
         app = await stack.enter_async_context(serving(create_app(changed)))
         yield await stack.enter_async_context(visiting(app, changed)), openai, anthropic
+
+
+@pytest.fixture(scope="module")
+async def impatient(settings: Settings, anthropic: ModelServer) -> AsyncIterator[Visitor]:
+    """With Anthropic's model alone, which has a second to say something."""
+    changed = settings.model_copy(update={"model": CLAUDE, "model_timeout_seconds": 1.0})
+    async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
+        yield visitor
 
 
 Both = tuple[Visitor, ModelServer, ModelServer]
@@ -116,6 +123,7 @@ async def test_either_model_of_a_mixed_picker_answers(both: Both, database: Data
     anthropic.does(says("From the other."))
     config = (await visitor.client.get("/config.json")).json()
     assert [model["id"] for model in config["models"]] == ["gpt-test", CLAUDE]
+    assert config["models"][1]["label"] == "anthropic/claude-test"
     assert not config["demo"]
 
     first = await visitor.say("hello")
@@ -173,11 +181,8 @@ def told(turn: Turn) -> str:
         ([refuse(401)], "refused this server's credentials"),
         ([refuse(400)], "could not take this request"),
         ([refuse(503, retry_after_ms="10")] * 3, "cannot be reached right now"),
-        ([refuse(429, Retry_After="60")], "took too long"),
-        ([silence], "took too long"),
-        ([says("Half", then=silence)], "took too long"),
     ],
-    ids=["key", "request", "away", "asks for a minute", "silent", "silent in the middle"],
+    ids=["key", "request", "away"],
 )
 async def test_what_goes_wrong_is_told_in_words_for_the_user(
     both: Both, behaviours: list[Behaviour], words: str
@@ -185,6 +190,19 @@ async def test_what_goes_wrong_is_told_in_words_for_the_user(
     visitor, _, anthropic = both
     anthropic.does(*behaviours)
     assert words in told(await visitor.say("hello", model=CLAUDE))
+
+
+@installed
+@pytest.mark.parametrize(
+    "behaviour",
+    [refuse(429, Retry_After="60"), silence, says("Half", then=silence)],
+    ids=["asks for a minute", "silent", "silent in the middle"],
+)
+async def test_nobody_waits_longer_than_the_settings_say(
+    impatient: Visitor, anthropic: ModelServer, behaviour: Behaviour
+) -> None:
+    anthropic.does(behaviour)
+    assert "took too long" in told(await impatient.say("hello"))
 
 
 @installed
@@ -233,6 +251,7 @@ def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
         ModelSource(mixed)
 
 
+@installed
 def test_nobody_imports_it_who_does_not_need_it() -> None:
     code = "import sys, app.agent.models; print('litellm' in sys.modules)"
     done = subprocess.run(  # noqa: S603

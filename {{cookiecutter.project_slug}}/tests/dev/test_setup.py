@@ -66,6 +66,26 @@ def test_failed_command_shows_its_last_lines() -> None:
     assert "5" not in lines
 
 
+@pytest.mark.parametrize(
+    ("setting", "extras"),
+    [
+        ("MODEL=litellm/anthropic/claude-test", ["--extra", "litellm"]),
+        ("MODELS = gpt-test, litellm/anthropic/claude-test", ["--extra", "litellm"]),
+        ("TITLE_MODEL=litellm/mistral/small", ["--extra", "litellm"]),
+        ("# MODEL=litellm/anthropic/claude-test", []),
+        ("MODEL=gpt-test", []),
+        ("OPENAI_BASE_URL=http://localhost/litellm/v1", []),
+    ],
+)
+def test_what_models_need_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, extras: list[str]
+) -> None:
+    monkeypatch.setattr(uv, "PROJECT_ROOT", tmp_path)
+    assert uv._extras() == []
+    (tmp_path / ".env").write_text(f"SECRET_KEY=x\n{setting}\n", encoding="utf-8")
+    assert uv._extras() == extras
+
+
 def test_missing_program_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="cannot be started"):
         run_command([tmp_path / "nothing"], cwd=PROJECT_ROOT, progress=QUIET)
