@@ -22,7 +22,7 @@ SMOKE_CHECKS: tuple[str, ...] = (
     # {% endif %}
 )
 
-SMOKE_SIGN_INS: tuple[str, ...] = (
+SMOKE_USERS: tuple[str, ...] = (
     # Each has `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
     # {% if cookiecutter.auth_style == "password" %}
     "app.dev.smoke_sign_in",

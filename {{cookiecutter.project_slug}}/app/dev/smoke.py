@@ -19,7 +19,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from app.commands import SMOKE_CHECKS, SMOKE_SIGN_INS
+from app.commands import SMOKE_CHECKS, SMOKE_USERS
 from app.config import Settings
 from app.db import EVERYBODY_SETTING, TABLE_PREFIX
 from app.dev.database import libpq_url, running_database
@@ -375,7 +375,7 @@ def _deployed(url: str, users: list[Credentials]) -> Target:
     if visit.cookies and not users:
         # A style that needs no sign-in gives a cookie to everybody who opens the page.
         users = [_visit(url), _visit(url)]
-    for name in SMOKE_SIGN_INS:
+    for name in SMOKE_USERS:
         users = users or importlib.import_module(name).sign_in(url)
     tools = [tool["id"] for tool in config["tools"]]
     prompts = [prompt["prompt"] for prompt in config["prompts"]]
@@ -397,7 +397,7 @@ def _visit(url: str) -> Credentials:
 
 def _two(users: list[Credentials]) -> tuple[Credentials, Credentials]:
     if len(users) != 2:
-        ways = [importlib.import_module(name).HOW for name in SMOKE_SIGN_INS]
+        ways = [importlib.import_module(name).HOW for name in SMOKE_USERS]
         ways += ["--token ONE --token TWO (or SMOKE_TOKENS=ONE,TWO)"]
         ways += ["--cookie NAME=VALUE --cookie NAME=VALUE"]
         raise SmokeFailure(f"two users' credentials are needed: {', or '.join(ways)}")
