@@ -48,7 +48,7 @@ class LitellmModels:
             load_dotenv(str(env_file))
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
-        self._litellm = cast("Any", import_module("litellm"))
+        self._litellm = cast(Any, import_module("litellm"))
         self._litellm.suppress_debug_info = True  # it would print advice in the midst of a log
         self._patience = settings.model_timeout_seconds
         self._retries = settings.model_retries

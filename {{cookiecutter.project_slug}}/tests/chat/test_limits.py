@@ -68,10 +68,12 @@ async def test_so_many_turns_a_minute(
 
 
 async def test_so_many_answers_at_once(with_model: Scripted, database: Database) -> None:
-    visitor = await with_model(Watched(), running_answers_per_user=1)
+    model = Watched()
+    visitor = await with_model(model, running_answers_per_user=1)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
+        model.hurry()
         before = await rows_of(database, visitor.user_id)
         assert assert_refused(await ask(visitor), 429, "too_many_answers") > 0
         assert await rows_of(database, visitor.user_id) == before
@@ -80,10 +82,12 @@ async def test_so_many_answers_at_once(with_model: Scripted, database: Database)
 
 
 async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
-    visitor = await with_model(Watched(), answers_per_process=1)
+    model = Watched()
+    visitor = await with_model(model, answers_per_process=1)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
+        model.hurry()
         assert assert_refused(await ask(visitor), 429, "server_busy") > 0
         await stream.rest()
     assert (await ask(visitor)).status_code == 200

@@ -92,10 +92,12 @@ async def two_workers(settings: Settings) -> AsyncIterator[tuple[Visitor, Visito
 async def test_a_second_message_during_an_answer_is_refused(
     with_model: Scripted, database: Database
 ) -> None:
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
+        model.hurry()
         refused = await visitor.send(
             "threads.add_user_message", thread_id=stream.thread_id, input=message("and?")
         )
@@ -170,7 +172,7 @@ async def test_the_next_message_need_not_wait_for_a_stop(
         stream = await open_stream(stack, visitor)
         await stream.words(2)
     await asyncio.sleep(0.1)
-    model._delay = 0
+    model.hurry()
     turn = await visitor.say("something else", stream.thread_id)
 
     assert turn.answer
