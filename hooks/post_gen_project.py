@@ -202,6 +202,29 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/dictation/test_speech.py",
         ),
     },
+    "host_page": {
+        "nextjs": (
+            "app/dev/doctor_nextjs.py",
+            "app/dev/nextjs.py",
+            "nextjs/.gitignore",
+            "nextjs/.npmrc",
+            "nextjs/Dockerfile",
+            "nextjs/Dockerfile.dockerignore",
+            "nextjs/app/[...path]/route.ts",
+            "nextjs/app/chat.tsx",
+            "nextjs/app/layout.tsx",
+            "nextjs/app/page.tsx",
+            "nextjs/backend.ts",
+            "nextjs/next.config.ts",
+            "nextjs/openai-chatkit.d.ts",
+            "nextjs/package-lock.json",
+            "nextjs/package.json",
+            "nextjs/proxy.ts",
+            "nextjs/security.ts",
+            "nextjs/tsconfig.json",
+            "tests/dev/test_nextjs.py",
+        ),
+    },
     "license": {
         "MIT": ("LICENSE",),
         "Apache-2.0": ("LICENSE",),
@@ -215,6 +238,8 @@ def main() -> None:
     if is_rendered_for_comparison(project):
         return
     init_repository(project)
+    if ANSWERS["host_page"] == "nextjs" and shutil.which("node") is None:
+        print("The Next.js page needs Node.js, which is not here; all the rest works without it.")
     setup = os.environ.get("CHATKIT_SETUP", ANSWERS["setup"])
     if setup == "skip":
         print(f"Written to {printable(project)}. To set it up: {how_to_set_up(project)}")
@@ -239,6 +264,7 @@ def files_not_chosen(answers: dict[str, Any]) -> set[str]:
         "attachments": {answers["attachments"]},
         "auth_style": {answers["auth_style"]},
         "dictation": {answers["dictation"]},
+        "host_page": {answers["host_page"]},
         "license": {answers["license"]},
     }
     kept, all_files = set(), set()

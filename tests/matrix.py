@@ -6,7 +6,7 @@ which each single value stands. A tool is a question of its own: in or out.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def rows() -> dict[str, Row]:
     given = {name: _read(file) for name, file in PRESETS.items()} | {"default": {}}
     named = {name: _row(answers) for name, answers in given.items()}
     missing = _pairs(parameters()) - _met(named.values())
-    for row in _covering():
+    for row in itertools.chain(_covering(), _completing(named, missing)):
         if gained := missing & _met([row]):
             missing -= gained
             named[f"row{len(named) - len(given) + 1:02}"] = row
@@ -119,6 +119,16 @@ def _covering() -> Iterable[Row]:
 
     for combination in AllPairs(list(values), filter_func=allowed):
         yield dict(zip(names, combination, strict=True))
+
+
+def _completing(named: Mapping[str, Row], missing: set[frozenset[Value]]) -> Iterator[Row]:
+    """For each pair that is still missing, the first row that can have it in place of its own.
+
+    Where pairs are forbidden, AllPairs may overlook others.
+    """
+    while missing:
+        pair = dict(min(missing, key=sorted))
+        yield next(row | pair for row in [*named.values()] if is_allowed(row | pair))
 
 
 def _values(of: Mapping[str, Iterable[str]]) -> Iterable[Value]:

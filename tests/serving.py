@@ -95,13 +95,18 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
         project.path, environment=project.environment | {"DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
     )
     [credentials] = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = ["uvicorn", "app.main:create_app", "--factory", "--port", port]
+    port = free_port()
+    command = ["uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
     with served(placed, [*command, "--no-access-log"]):
         assert answers(f"http://127.0.0.1:{port}/readyz")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=credentials) as client:
             yield client
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def answers(url: str) -> bool:

@@ -242,6 +242,37 @@ def test_the_systems_scheme_switches_page_and_chat_together(chat: ChatPage) -> N
     assert body.evaluate("body => getComputedStyle(body).backgroundColor") != light
 
 
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        ("options.headers = {}", "options.headers is unknown"),
+        ("options.header = { titel: {} }", "options.header.titel is unknown"),
+        ("delete options.api", "options.api is missing"),
+        ("delete options.api.domainKey", "options.api.domainKey is missing"),
+        ("delete options.startScreen", "options.startScreen is missing"),
+        ("options.theme.radius = 'square'", "square is not allowed"),
+    ],
+)
+def test_the_stand_in_refuses_options_that_the_element_does_not_have(
+    chat: ChatPage, spoil: str, complaint: str
+) -> None:
+    chat.open()
+
+    refusal = chat.page.evaluate(f"""() => {{
+        const element = document.querySelector("openai-chatkit");
+        const {{ api, theme, ...rest }} = element.options;
+        const options = {{ ...rest, api: {{ ...api }}, theme: {{ ...theme }} }};
+        {spoil};
+        try {{
+            element.setOptions(options);
+        }} catch (error) {{
+            return error.message;
+        }}
+    }}""")
+
+    assert complaint in refusal
+
+
 def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visitor) -> None:
     chat = visitor.tab().open()
     element = chat.page.locator("openai-chatkit")

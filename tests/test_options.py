@@ -46,6 +46,7 @@ TRACES = {
     "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
+    "nextjs": r"(?i:next\.?js)|NEXT_TELEMETRY|next/|BACKEND_URL|(?i:\breact\b)|:3000\b",
     "yes": r"DICTATION_|\bSpeech\b|import av\b|\"av\"",
     "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
@@ -69,9 +70,12 @@ WITHOUT = {
     "local": {"attachments": "none"},
     "s3": {"attachments": "local"},
     "yes": {"dictation": "no"},
+    "nextjs": {"host_page": "plain"},
 }
 # The answer that leaves nothing behind.
 NOTHING = {"none", "no"}
+# Questions whose options are no module of the application's.
+WITHOUT_MODULE = {"host_page", "license"}
 
 PRINT_NAMES = """
 import importlib, json, pkgutil
@@ -94,6 +98,7 @@ def test_the_table_knows_every_option_of_the_questions() -> None:
     assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
     assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
+    assert set(FILES["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
@@ -127,7 +132,7 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
 
 @pytest.mark.parametrize(
     ("question", "option"),
-    [row for row in OPTIONS if row[0] != "license" and row[1] not in NOTHING],
+    [row for row in OPTIONS if row[0] not in WITHOUT_MODULE and row[1] not in NOTHING],
 )
 def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option: str) -> None:
     folder = {"agent_tools": "agent/tools", "auth_style": "auth"}.get(question, question)

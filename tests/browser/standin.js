@@ -160,6 +160,8 @@
     /** @param {ChatKitOptions} options */
     setOptions(options) {
       checkOptions(options, "options");
+      const missing = Object.keys(this.options ?? {}).find((name) => !(name in options));
+      if (missing) throw new TypeError(`options.${missing} is missing: nothing is merged`);
       const isFirst = this.options === null;
       this.options = options;
       this.modelId ??= options.composer?.models?.find((model) => model.default)?.id;

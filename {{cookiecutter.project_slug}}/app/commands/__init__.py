@@ -34,4 +34,14 @@ DOCTOR_CHECKS: tuple[str, ...] = (
     # {% if cookiecutter.auth_style == "oidc" %}
     "app.dev.doctor_openid",
     # {% endif %}
+    # {% if cookiecutter.host_page == "nextjs" %}
+    "app.dev.doctor_nextjs",
+    # {% endif %}
+)
+
+COMPANIONS: tuple[str, ...] = (
+    # Each has `beside(host, port)`, a context in which something runs beside `python -m app dev`.
+    # {% if cookiecutter.host_page == "nextjs" %}
+    "app.dev.nextjs",
+    # {% endif %}
 )

@@ -1,11 +1,14 @@
 """`python -m app dev`: the application with reload, on a database that is ready."""
 
 import errno
+import importlib
 import os
 import socket
+from contextlib import ExitStack
 
 import uvicorn
 
+from app.commands import COMPANIONS
 from app.config import Settings
 from app.dev.database import running_database
 from app.dev.migrate import upgrade
@@ -23,11 +26,13 @@ def serve(host: str, port: int) -> int:
         return 1
     settings = Settings()
     os.environ.setdefault("SHUTDOWN_SECONDS", SHUTDOWN_SECONDS)
-    with running_database(settings) as url:
+    with running_database(settings) as url, ExitStack() as stack:
         upgrade(url)
         if settings.is_demo:
             print("No OPENAI_API_KEY: the built-in demo model answers.")
-        print(f"The chat is at http://{_shown(host)}:{port} (Ctrl-C ends it)", flush=True)
+        print(f"The chat is at {address(host, port)} (Ctrl-C ends it)", flush=True)
+        for name in COMPANIONS:
+            stack.enter_context(importlib.import_module(name).beside(host, port))
         uvicorn.run(
             "app.main:create_app",
             factory=True,
@@ -52,10 +57,21 @@ def port_problem(host: str, port: int) -> str | None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return f"Cannot listen on {host}:{port}: {error.strerror or error}."
-        free = next((p for p in range(port + 1, port + 100) if _is_free(host, p)), None)
+        free = free_port(host, port + 1)
         hint = f" Port {free} is free: python -m app dev --port {free}" if free else ""
         return f"Port {port} is taken by another program.{hint}"
     return None
+
+
+def free_port(host: str, first: int) -> int | None:
+    """The first free one of a hundred."""
+    return next((port for port in range(first, first + 100) if _is_free(host, port)), None)
+
+
+def address(host: str, port: int) -> str:
+    """What to type into a browser on this machine."""
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 — shown, not bound
+    return f"http://{shown}:{port}"
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -76,7 +92,3 @@ def _listen(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
         probe.listen(1)
-
-
-def _shown(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 — shown, not bound

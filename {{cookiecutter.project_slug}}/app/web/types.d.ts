@@ -70,6 +70,9 @@ export type Fetch = typeof globalThis.fetch;
 /** Posts nothing but the URL itself, and outlives the page. */
 export type Beacon = (url: string) => void;
 
+/** Imports a module of the page's that has one function, by its path. */
+export type LoadModule = (file: string) => Promise<{ default: PageFunctions[string] }>;
+
 /** Lives as long as the page does. */
 export interface PagePart {
   start?(): void;

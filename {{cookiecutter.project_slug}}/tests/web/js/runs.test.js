@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as task } from "node:timers/promises";
 import { RunObserver } from "../../../app/web/static/js/runs.js";
 
 const API = "https://chat.test/chatkit";
@@ -45,11 +46,20 @@ test("a page that goes away leaves the answer that streams", async () => {
   assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
 });
 
+test("an answer that ends because the page goes away is left all the same", async () => {
+  const { fire, runs, seen, send } = page();
+  await send();
+  runs.end();
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
+});
+
 test("there is nothing to leave without an answer, after it, or where it was refused", async () => {
   const { fire, runs, seen, send } = page();
   fire("pagehide");
   await send();
   runs.end();
+  await task();
   fire("pagehide");
   assert.deepEqual(seen.beacons, []);
 

@@ -85,7 +85,8 @@ export class Diagnostics {
     this.problems = problems(location.host, script.src, say);
     /** @type {ProblemId | null} */
     this.shown = null;
-    this.timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     /** @type {(problem: ProblemId) => void} */
     this.onProblem = () => {};
   }

@@ -1,5 +1,5 @@
 /** @import { Api } from "./api.js" */
-/** @import { Fetch, PageConfig, PageContext, PagePart } from "../../types" */
+/** @import { Fetch, LoadModule, PageConfig, PageContext, PagePart } from "../../types" */
 
 import { showAccount, signInAddress } from "./account.js";
 import { Address } from "./address.js";
@@ -39,9 +39,11 @@ export class Page {
 
   isStopped = false;
 
-  constructor() {
+  /** @param {LoadModule} load imports a module of this folder that came with a tool */
+  constructor(load) {
     const root = document.documentElement;
     const storage = openStorage("localStorage");
+    this.load = load;
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
@@ -120,7 +122,7 @@ export class Page {
       runs,
       follower,
       telemetry,
-      runEffect: runFrom(effects(config), "effect"),
+      runEffect: runFrom(effects(config, this.load), "effect"),
       runDeeplink: runFrom(deeplinks(), "deeplink"),
     });
     diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
@@ -134,7 +136,7 @@ export class Page {
    * @param {Fetch} fetch
    */
   keepOptions(config, fetch) {
-    const answer = answerFrom(clientTools(config));
+    const answer = answerFrom(clientTools(config, this.load));
     const act = actionFrom(window);
     const applyOptions = () => {
       const theme = readTheme(getComputedStyle(document.documentElement));
@@ -182,16 +184,22 @@ function ready(element) {
   return new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
 }
 
-/** @param {PageConfig} config */
-function clientTools(config) {
-  const load = (/** @type {string} */ name) => import(`./client-tools/${name}.js`);
-  return new Registry(config.clientTools, () => window.chatPage?.clientTools, load);
+/**
+ * @param {PageConfig} config
+ * @param {LoadModule} load
+ */
+function clientTools(config, load) {
+  const own = () => window.chatPage?.clientTools;
+  return new Registry(config.clientTools, own, (name) => load(`client-tools/${name}.js`));
 }
 
-/** @param {PageConfig} config */
-function effects(config) {
-  const load = (/** @type {string} */ name) => import(`./effects/${name}.js`);
-  return new Registry(config.effects, () => window.chatPage?.effects, load);
+/**
+ * @param {PageConfig} config
+ * @param {LoadModule} load
+ */
+function effects(config, load) {
+  const own = () => window.chatPage?.effects;
+  return new Registry(config.effects, own, (name) => load(`effects/${name}.js`));
 }
 
 /** Links in answers: what they do is the host's to say. */

@@ -8,6 +8,14 @@ export class RunObserver {
   /** @type {Set<string>} */
   streaming = new Set();
 
+  /**
+   * Those that ended a moment ago. When a page goes, its requests fail first; whoever else listens
+   * to `pagehide` before us gives the element the time to say that its answer has ended.
+   *
+   * @type {Set<string>}
+   */
+  ended = new Set();
+
   isLeaving = false;
 
   /**
@@ -54,9 +62,11 @@ export class RunObserver {
     signal?.addEventListener("abort", () => this.cut(run), { once: true });
   }
 
-  /** To be called when the answer has ended: there is nothing left to stop or leave. */
+  /** To be called when the answer has ended: there is nothing left to stop, nor soon to leave. */
   end() {
+    for (const run of this.streaming) this.ended.add(run);
     this.streaming.clear();
+    setTimeout(() => this.ended.clear()); // (nothing else runs in between while the page goes)
   }
 
   /** @param {string} run */
@@ -68,7 +78,7 @@ export class RunObserver {
 
   pageHides = () => {
     this.isLeaving = true;
-    for (const run of this.streaming) this.beacon(this.urlOf(run, "leave"));
+    for (const run of [...this.streaming, ...this.ended]) this.beacon(this.urlOf(run, "leave"));
   };
 
   // A page can come back, as it was, from the browser's back-forward cache.

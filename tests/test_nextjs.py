@@ -1,0 +1,392 @@
+"""The Next.js page of a generated project: its types, its build, its image, and in a browser the
+same checks that the plain page stands.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from types import MappingProxyType
+
+import httpx
+import pytest
+import test_browser as plain
+from chromium import ChatPage, message
+from conftest import Bake, BakedProject, clean_environment, generate_with_our_environment, lack
+from image import arguments_of, command_of, read_stages
+from playwright.sync_api import expect
+from serving import START, Application, free_port
+
+pytestmark = pytest.mark.slow
+
+# Visitors of the server of this module.
+chat, visitor = plain.chat, plain.visitor
+
+SETTINGS = plain.SETTINGS | {
+    "SECRET_KEY": "of these tests, and long enough to be believed",
+    "DEMO_DELAY_SECONDS": "0.012",
+}
+# What the application answers with a second of words between the first and the last.
+SLOW = message("hello [demo:slow]")
+
+
+@dataclass
+class Site:
+    """The Next.js server, and the application behind it."""
+
+    url: str
+    backend: Application
+
+    @property
+    def log(self) -> str:
+        return self.backend.log
+
+
+@pytest.fixture(scope="session")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
+    folder = tmp_path_factory.mktemp("nextjs")
+    project = generate_with_our_environment(
+        template, folder, host_page="nextjs", agent_tools="notes,page"
+    )
+
+    yield project
+
+    project.run("python", "-m", "app", "db", "stop")
+
+
+@pytest.fixture(scope="session")
+def installed(project: BakedProject) -> BakedProject:
+    """With the packages that package-lock.json names."""
+    npm(project, "ci", "--ignore-scripts", "--prefer-offline")
+    return project
+
+
+@pytest.fixture(scope="session")
+def database_url(project: BakedProject) -> str:
+    return project.run("python", "-c", START).splitlines()[-1]
+
+
+@pytest.fixture(scope="session")
+def backend(
+    project: BakedProject, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Application:
+    environment = SETTINGS | {"DATABASE_URL": database_url}
+    migrate(project, environment)
+    return Application(project, environment, tmp_path_factory.mktemp("log"), port=free_port())
+
+
+def migrate(project: BakedProject, environment: dict[str, str]) -> None:
+    BakedProject(project.path, environment=environment).run("python", "-m", "app", "migrate")
+
+
+@pytest.fixture(scope="session")
+def image(installed: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Dockerfile makes of it, made without Docker."""
+    build, final = read_stages(installed.text("nextjs/Dockerfile"))
+    *settings, _npm, _run, script = arguments_of(build, "RUN")[-1].split()
+    environment = dict(setting.split("=") for setting in settings)
+    npm(installed, "run", script, environment=environment)
+    folder = tmp_path_factory.mktemp("image")
+    for copied in arguments_of(final, "COPY"):
+        _stage, source, target = copied.split()
+        made = installed.path / source.removeprefix("/srv/")
+        shutil.copytree(made, folder / target, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def frontend(installed: BakedProject, image: Path, backend: Application) -> Iterator[Site]:
+    """The image's own command. The application is not there yet."""
+    command = command_of(read_stages(installed.text("nextjs/Dockerfile"))[1], "CMD")
+    port = free_port()
+    place = {
+        "BACKEND_URL": f"http://127.0.0.1:{backend.port}",
+        "HOSTNAME": "127.0.0.1",
+        "PORT": str(port),
+        "NEXT_TELEMETRY_DISABLED": "1",
+    }
+    process = subprocess.Popen(
+        command, cwd=image, env=clean_environment() | place, stdin=subprocess.DEVNULL
+    )
+    site = Site(f"http://127.0.0.1:{port}", backend)
+    wait_until_it_answers(site.url)
+
+    yield site
+
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(frontend: Site) -> Iterator[Site]:
+    frontend.backend.start()
+    yield frontend
+    frontend.backend.stop()
+
+
+def npm(
+    project: BakedProject,
+    *arguments: str,
+    check: bool = True,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    program = shutil.which("npm")
+    if program is None:
+        lack("npm is not installed, and Next.js comes from its registry")
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=project.path / "nextjs",
+        env=clean_environment() | dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def wait_until_it_answers(url: str) -> None:
+    for _ in range(600):
+        try:
+            httpx.get(url, timeout=10)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{url} does not answer")
+
+
+# --- The project ------------------------------------------------------------------------------
+
+
+def test_versions_are_pinned_and_no_registry_is_named(project: BakedProject) -> None:
+    package = json.loads(project.text("nextjs/package.json"))
+    lock = json.loads(project.text("nextjs/package-lock.json"))
+    pins = package["dependencies"] | package["devDependencies"]
+
+    assert [name for name, version in pins.items() if not re.fullmatch(r"[\d.]+", version)] == []
+    assert lock["packages"][""]["dependencies"] == package["dependencies"]
+    fetched = [entry for name, entry in lock["packages"].items() if name]
+    assert all("integrity" in entry and "resolved" not in entry for entry in fetched)
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "complaint"),
+    [
+        ("nextjs/app/chat.tsx", "", "", ""),
+        ("nextjs/app/chat.tsx", "page.stop()", "page.end()", "Property 'end' does not exist"),
+        (
+            "app/web/static/js/page.js",
+            "busy.whenIdle()",
+            "busy.whenIdler()",
+            "'whenIdler' does not",
+        ),
+    ],
+)
+def test_it_type_checks_with_the_pages_modules(
+    installed: BakedProject, file: str, right: str, wrong: str, complaint: str
+) -> None:
+    source = installed.text(file)
+    assert right in source
+    try:
+        (installed.path / file).write_text(source.replace(right, wrong), encoding="utf-8")
+        said = npm(installed, "run", "check", check=False)
+    finally:
+        (installed.path / file).write_text(source, encoding="utf-8")
+
+    assert complaint in said
+    assert ("error TS" in said) is bool(complaint), said
+
+
+def test_a_build_changes_nothing_that_is_committed(
+    image: Path, installed: BakedProject, bake: Bake
+) -> None:
+    untouched = bake(host_page="nextjs", agent_tools="notes,page").files()
+
+    assert {name: installed.text(name) for name in untouched} == untouched
+
+
+def test_before_the_application_is_there_the_page_says_so(frontend: Site) -> None:
+    response = httpx.get(frontend.url)
+
+    assert response.status_code == 503
+    assert "The server does not answer" in response.text
+    assert "python -m app doctor" in response.text
+
+
+# --- The page ---------------------------------------------------------------------------------
+
+
+class Body(HTMLParser):
+    """What stands in a page's body, whoever wrote it: scripts and React's marks apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[object] = []
+        self._is_inside = self._is_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._is_script = tag == "script"
+        empty = tag == "div" and attrs == [("hidden", "")]
+        if self._is_inside and not self._is_script and not empty:
+            self.found.append((tag, sorted((name, value or "") for name, value in attrs)))
+        self._is_inside = self._is_inside or tag == "body"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_inside and not self._is_script and (words := data.split()):
+            self.found.append(" ".join(words))
+
+
+def joined(found: list[object]) -> list[object]:
+    """Texts in one, where a comment stood between them."""
+    result: list[object] = []
+    for part in found:
+        if isinstance(part, str) and result and isinstance(result[-1], str):
+            result[-1] = f"{result[-1]} {part}"
+        else:
+            result.append(part)
+    return result
+
+
+def test_it_is_the_plain_page(server: Site) -> None:
+    theirs, ours = (
+        joined(Body(httpx.get(url).text).found) for url in (server.backend.url, server.url)
+    )
+
+    assert theirs
+    assert ours == theirs
+
+
+def test_the_security_headers_are_the_applications_and_a_nonce(server: Site) -> None:
+    page, again = httpx.get(server.url), httpx.get(server.url)
+    application = httpx.get(server.backend.url).headers
+    policy = page.headers["content-security-policy"]
+    [nonce] = re.findall(r"'nonce-([\w+/=-]{20,})' ", policy)
+
+    assert policy.replace(f"'nonce-{nonce}' ", "") == application["content-security-policy"]
+    assert nonce not in again.headers["content-security-policy"]
+    scripts = re.findall(r"<script\b[^>]*>", page.text)
+    assert [tag for tag in scripts if " src=" not in tag and f'nonce="{nonce}"' not in tag] == []
+    for name in ("permissions-policy", "referrer-policy", "x-content-type-options"):
+        assert page.headers[name] == application[name]
+    assert "x-powered-by" not in page.headers
+    [file] = re.findall(r'src="(/_next/static/[^"]+)"', page.text)[:1]
+    assert httpx.get(server.url + file).headers["x-content-type-options"] == "nosniff"
+
+
+def test_words_pass_as_they_are_said(server: Site) -> None:
+    request = {"type": "threads.create", "params": {"input": SLOW}}
+    arrivals = []
+    with httpx.Client(base_url=server.url, headers={"Origin": server.url}) as visitor:
+        visitor.get("/config.json")
+        with visitor.stream("POST", "/chatkit", json=request) as response:
+            assert response.status_code == 200
+            assert "content-encoding" not in response.headers
+            arrivals = [time.monotonic() for _ in response.iter_raw()]
+
+    assert len(arrivals) > 10
+    assert arrivals[-1] - arrivals[0] > 1
+
+
+def test_a_page_of_another_site_is_refused_behind_it_too(server: Site) -> None:
+    with httpx.Client(base_url=server.url) as visitor:
+        visitor.get("/config.json")
+        request = {"type": "threads.list", "params": {}}
+        ours = visitor.post("/chatkit", json=request, headers={"Origin": server.url})
+        other = visitor.post("/chatkit", json=request, headers={"Origin": "http://other.test"})
+
+    assert ours.status_code == 200
+    assert other.status_code == 403
+
+
+def test_a_tools_own_modules_come_from_the_application(chat: ChatPage) -> None:
+    chat.open().say("What am I looking at?")
+
+    expect(chat.answers).to_contain_text("My Chat App")
+
+
+def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) -> None:
+    chat.open()
+    server.backend.stop()
+
+    chat.send("hello?")
+    expect(chat.problem).to_contain_text("The server does not answer")
+    chat.expect_complaint("502")
+
+    server.backend.start()
+    chat.say("hello!")
+    expect(chat.problem).to_be_empty()
+
+
+def test_people_sign_in_and_out_through_it(
+    server: Site,
+    template: Path,
+    database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    visit: plain.Visit,
+) -> None:
+    """With another application at the same address, whose users have passwords."""
+    folder = tmp_path_factory.mktemp("password")
+    project = generate_with_our_environment(
+        template, folder, auth_style="password", table_prefix="other_"
+    )
+    environment = server.backend.environment
+    migrate(project, environment)
+    server.backend.stop()
+    other = Application(project, environment, folder, port=server.backend.port)
+    other.start()
+
+    page = visit(server).tab().page
+    page.goto("/")
+    expect(page).to_have_url("/sign-in?next=%2F")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("E-mail or user name").fill("ada@example.com")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Create the account").click()
+    chat = ChatPage(page).when_ready()
+    chat.say("hello")
+    chat.button("Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in"))
+    page.close()
+
+    other.stop()
+    server.backend.start()
+
+
+# --- What the plain page stands ---------------------------------------------------------------
+
+test_a_session_is_a_tab_and_survives_reloads = plain.test_a_session_is_a_tab_and_survives_reloads
+test_a_stopped_answer_keeps_what_was_said = plain.test_a_stopped_answer_keeps_what_was_said
+test_an_answer_goes_on_while_the_page_is_reloaded = (
+    plain.test_an_answer_goes_on_while_the_page_is_reloaded
+)
+test_an_answer_streams_with_its_workflow = plain.test_an_answer_streams_with_its_workflow
+test_only_a_named_site_can_frame_the_page = plain.test_only_a_named_site_can_frame_the_page
+test_page_chat_and_server_speak_the_browsers_language = (
+    plain.test_page_chat_and_server_speak_the_browsers_language
+)
+test_the_button_in_the_header_switches_both_and_is_remembered = (
+    plain.test_the_button_in_the_header_switches_both_and_is_remembered
+)
+test_the_first_visit = plain.test_the_first_visit
+test_the_history_names_renames_opens_and_deletes = (
+    plain.test_the_history_names_renames_opens_and_deletes
+)
+test_the_script_is_blocked = plain.test_the_script_is_blocked
+test_the_site_around_it_drives_the_chat = plain.test_the_site_around_it_drives_the_chat
+test_the_systems_scheme_switches_page_and_chat_together = (
+    plain.test_the_systems_scheme_switches_page_and_chat_together
+)
+test_the_url_names_the_thread = plain.test_the_url_names_the_thread
+test_what_the_page_did_not_bring_does_not_run = plain.test_what_the_page_did_not_bring_does_not_run

@@ -1,0 +1,72 @@
+"use client";
+
+import Script from "next/script";
+import { useEffect } from "react";
+import { Page } from "../../app/web/static/js/page.js";
+
+interface ChatProps {
+  title: string;
+  scriptUrl: string;
+}
+
+// What tools bring along for the page comes from the backend, and with its next start.
+const load = (file: string) => import(/* turbopackIgnore: true */ `/static/js/${file}`);
+
+/**
+ * The plain page's markup (app/web/static/index.html) and its modules, which drive the element.
+ * React puts it there once; what changes in it afterwards is the modules' doing.
+ */
+export function Chat({ title, scriptUrl }: ChatProps) {
+  useEffect(() => {
+    const page = new Page(load);
+    page.start();
+    return () => page.stop();
+  }, []);
+
+  return (
+    <>
+      <Script id="chatkit-script" src={scriptUrl} />
+      <header className="masthead">
+        <img src="/static/icon.svg" alt="" />
+        <h1>{title}</h1>
+        <form id="account" method="post" hidden>
+          <a />
+          <input type="hidden" name="form_token" />
+          <button data-text="">Sign out</button>
+        </form>
+        <button id="scheme" type="button" aria-label="Dark colours" aria-pressed="false" />
+      </header>
+      <aside id="demo" className="banner" aria-label="About this demo" hidden>
+        <strong data-text="">Demo</strong>{" "}
+        <span data-text="">
+          A built-in model answers, not a real one. Set <code>OPENAI_API_KEY</code>
+          {" in "}
+          <code>.env</code> and restart to change that.
+        </span>
+      </aside>
+      <main>
+        <section id="problem" role="alert" />
+        <div id="notice">
+          <p role="status" />
+          <span role="timer" />
+          <button type="button" aria-label="Dismiss">
+            ×
+          </button>
+        </div>
+        <div className="chat">
+          <p className="loading" data-text="">
+            Opening the chat…
+          </p>
+          <openai-chatkit />
+        </div>
+        <noscript>
+          <p lang="en">This chat needs JavaScript. Please allow it for this site.</p>
+          <p lang="de">Dieser Chat braucht JavaScript. Bitte erlauben Sie es für diese Seite.</p>
+          <p lang="es">Este chat necesita JavaScript. Permítalo para este sitio.</p>
+          <p lang="fr">Ce chat a besoin de JavaScript. Veuillez l’autoriser pour ce site.</p>
+          <p lang="ja">このチャットには JavaScript が必要です。このサイトで許可してください。</p>
+        </noscript>
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,19 @@
+import path from "node:path";
+import type { NextConfig } from "next";
+
+// The page's modules are the plain page's own, in app/web/static/js.
+const project = path.dirname(import.meta.dirname);
+
+export default {
+  turbopack: { root: project },
+  outputFileTracingRoot: project,
+  output: process.env.STANDALONE ? "standalone" : undefined, // for the image, see Dockerfile
+  // A compressed stream holds words back until there are enough of them. What stands in front may
+  // compress the rest.
+  compress: false,
+  poweredByHeader: false,
+  async headers() {
+    const noSniff = { key: "X-Content-Type-Options", value: "nosniff" };
+    return [{ source: "/_next/:path*", headers: [noSniff] }];
+  },
+} satisfies NextConfig;
