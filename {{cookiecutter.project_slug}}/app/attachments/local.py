@@ -74,7 +74,7 @@ class LocalFiles:
 
     def _put(self, key: str, content: BinaryIO) -> None:
         """Written beside and then moved, so that half a file is never taken for one."""
-        unfinished = self._path(f"{INCOMING}/{uuid4().hex}")
+        finished, unfinished = self._path(key), self._path(f"{INCOMING}/{uuid4().hex}")
         with _told():
             unfinished.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -82,8 +82,8 @@ class LocalFiles:
                     shutil.copyfileobj(content, target)
                     target.flush()
                     os.fsync(target.fileno())
-                self._path(key).parent.mkdir(exist_ok=True)
-                unfinished.replace(self._path(key))
+                finished.parent.mkdir(exist_ok=True)
+                unfinished.replace(finished)
             except OSError:
                 unfinished.unlink(missing_ok=True)
                 raise

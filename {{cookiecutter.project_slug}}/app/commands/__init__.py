@@ -22,6 +22,13 @@ SMOKE_CHECKS: tuple[str, ...] = (
     # {% endif %}
 )
 
+SMOKE_USERS: tuple[str, ...] = (
+    # Each has `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
+    # {% if cookiecutter.auth_style == "password" %}
+    "app.dev.smoke_sign_in",
+    # {% endif %}
+)
+
 DOCTOR_CHECKS: tuple[str, ...] = (
     # Each has `NAME` and `check()`, which returns a `Finding`.
     # {% if cookiecutter.auth_style == "oidc" %}

@@ -9,7 +9,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -19,7 +19,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from app.commands import SMOKE_CHECKS
+from app.commands import SMOKE_CHECKS, SMOKE_USERS
 from app.config import Settings
 from app.db import EVERYBODY_SETTING, TABLE_PREFIX
 from app.dev.database import libpq_url, running_database
@@ -93,16 +93,16 @@ def prove(
     with _users(database_url) as user_ids:
         # With credentials from outside there is nobody to make them for.
         sampled = [] if users else user_ids
-        checks = Checks(_target(first.start(database_url, sampled), users), report)
-        checks.before_chat()
-        checks.of_options(database_url)
-        checks.chat()
-        checks.after_chat()
-        first.stop()
-        checks.use(_target(second.start(database_url, sampled), users))
-        checks.still_there("after a restart the conversation is still there")
-        checks.delete()
-        second.stop()
+        with closing(Checks(_target(first.start(database_url, sampled), users), report)) as checks:
+            checks.before_chat()
+            checks.of_options(database_url)
+            checks.chat()
+            checks.after_chat()
+            first.stop()
+            checks.use(_target(second.start(database_url, sampled), users))
+            checks.still_there("after a restart the conversation is still there")
+            checks.delete()
+            second.stop()
     return checks.passed
 
 
@@ -112,14 +112,14 @@ def _smoke_local(users: list[Credentials]) -> int:
 
 
 def _smoke_deployed(url: str, users: list[Credentials]) -> int:
-    checks = Checks(_deployed(url.rstrip("/"), users), _print)
-    checks.before_chat()
-    checks.chat()
-    try:
-        checks.after_chat()
-        checks.still_there("the conversation is still there")
-    finally:
-        checks.delete()
+    with closing(Checks(_deployed(url.rstrip("/"), users), _print)) as checks:
+        checks.before_chat()
+        checks.chat()
+        try:
+            checks.after_chat()
+            checks.still_there("the conversation is still there")
+        finally:
+            checks.delete()
     print("note  the restart was left out: this server is not ours to stop")
     return checks.passed
 
@@ -135,14 +135,15 @@ class Checks:
         self.passed = 0
         self._report = report
         self._thread_id = ""
-        self.use(target)
+        self._target, self._client = target, _client(target)
 
     def use(self, target: Target) -> None:
         """Go on with this instance; what was said to another one is not forgotten."""
-        self._target = target
-        self._client = httpx.Client(base_url=target.url, timeout=REQUEST_SECONDS)
-        # Who asks is said with each request; a cookie that came with the page is not kept.
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.close()
+        self._target, self._client = target, _client(target)
+
+    def close(self) -> None:
+        self._client.close()
 
     def before_chat(self) -> None:
         self._check("the application is ready", self._ready)
@@ -331,6 +332,13 @@ def _update_label(update: Json) -> str | None:
     return None
 
 
+def _client(target: Target) -> httpx.Client:
+    client = httpx.Client(base_url=target.url, timeout=REQUEST_SECONDS)
+    # Who asks is said with each request; a cookie that came with the page is not kept.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
 def _request(kind: str, /, **params: object) -> Json:
     return {"type": kind, "params": params}
 
@@ -367,6 +375,8 @@ def _deployed(url: str, users: list[Credentials]) -> Target:
     if visit.cookies and not users:
         # A style that needs no sign-in gives a cookie to everybody who opens the page.
         users = [_visit(url), _visit(url)]
+    for name in SMOKE_USERS:
+        users = users or importlib.import_module(name).sign_in(url)
     tools = [tool["id"] for tool in config["tools"]]
     prompts = [prompt["prompt"] for prompt in config["prompts"]]
     return Target(
@@ -387,10 +397,10 @@ def _visit(url: str) -> Credentials:
 
 def _two(users: list[Credentials]) -> tuple[Credentials, Credentials]:
     if len(users) != 2:
-        raise SmokeFailure(
-            "two users' credentials are needed: --token ONE --token TWO (or SMOKE_TOKENS=ONE,TWO),"
-            " or --cookie NAME=VALUE --cookie NAME=VALUE"
-        )
+        ways = [importlib.import_module(name).HOW for name in SMOKE_USERS]
+        ways += ["--token ONE --token TWO (or SMOKE_TOKENS=ONE,TWO)"]
+        ways += ["--cookie NAME=VALUE --cookie NAME=VALUE"]
+        raise SmokeFailure(f"two users' credentials are needed: {', or '.join(ways)}")
     return users[0], users[1]
 
 

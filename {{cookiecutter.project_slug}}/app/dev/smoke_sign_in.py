@@ -1,6 +1,7 @@
-"""The smoke test's visitor who signs in with a name and a password, through the real form."""
+"""The smoke test's visitors who sign in with a name and a password, through the real form."""
 
 import asyncio
+import os
 import re
 import secrets
 
@@ -14,6 +15,8 @@ from app.dev.smoke_process import SmokeFailure
 from app.stores.accounts import AccountStore, user_id_of
 
 NAME = "a visitor signs in through the form, and out"
+USERS = "SMOKE_USERS"
+HOW = f"{USERS}=NAME:PASSWORD,NAME:PASSWORD in the environment"
 TIMEOUT_SECONDS = 60
 
 _FORM_TOKEN = re.compile(r'name="form_token" type="hidden" value="([0-9a-f]+)"')
@@ -27,6 +30,20 @@ def check(url: str, database_url: str) -> None:
             _visit(client, name, password)
     finally:
         asyncio.run(_delete(database_url, name))
+
+
+def sign_in(url: str) -> list[dict[str, str]]:
+    """The request headers of the users in `SMOKE_USERS`; none when it is not set."""
+    return [_signed_in(url, user) for user in os.environ.get(USERS, "").split(",") if user]
+
+
+def _signed_in(url: str, user: str) -> dict[str, str]:
+    name, _, password = user.partition(":")
+    with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
+        fields = {"name": name, "password": password, "form_token": _form_token(client)}
+        answer = client.post("/sign-in", data=fields)
+        _expect(answer.status_code == 303, f"{name} cannot sign in: {answer.status_code}")
+        return {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
 
 
 def _visit(client: httpx.Client, name: str, password: str) -> None:

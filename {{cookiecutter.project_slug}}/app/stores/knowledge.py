@@ -19,17 +19,21 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Select,
     Text,
     UniqueConstraint,
     cast,
     delete,
     func,
     insert,
+    literal,
     literal_column,
     select,
+    true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY, TSVECTOR
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
 from app.chat.models import UserRow
@@ -42,6 +46,11 @@ from app.knowledge.passages import Passage
 TITLE, HEADING, BODY = "A", "B", "C"
 # A passage that repeats a word because it is long is no better: divide by 1 + log(length).
 NORMALIZATION = 1
+
+# A word that everybody uses is in most passages, and ranking takes microseconds for each. So many
+# are ranked, from either index, shared out among the words that may stand for one another.
+CANDIDATES = 3_000
+MAX_WORDS = 8
 
 
 class KnowledgeSettings(EnvSettings):
@@ -70,6 +79,7 @@ class PassageRow(Base):
         ForeignKeyConstraint(
             ["user_id", "document_id"], [DocumentRow.user_id, DocumentRow.id], ondelete="CASCADE"
         ),
+        Index(None, "headings", postgresql_using="gin"),
         Index(None, "search", postgresql_using="gin"),
     )
 
@@ -78,6 +88,8 @@ class PassageRow(Base):
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     heading: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
+    # The words of title and heading, and these together with those of the text.
+    headings: Mapped[Any] = mapped_column(TSVECTOR)
     search: Mapped[Any] = mapped_column(TSVECTOR)
 
 
@@ -116,8 +128,8 @@ class KnowledgeStore:
             for number, passage in enumerate(passages, 1):
                 row = {"heading": passage.heading, "text": passage.text}
                 key = {"user_id": PROJECT, "document_id": document_id, "number": number}
-                search = self._vector(title, passage)
-                await connection.execute(insert(PassageRow).values(**key, **row, search=search))
+                words = self._words(title, passage)
+                await connection.execute(insert(PassageRow).values(**key, **row, **words))
 
     async def remove(self, source: str) -> bool:
         """True when there was such a document."""
@@ -151,34 +163,83 @@ class KnowledgeStore:
         return await self._find(some, limit)
 
     async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
-        rank = func.ts_rank(PassageRow.search, query, NORMALIZATION)
-        statement = (
-            select(
-                PassageRow.document_id,
-                PassageRow.number,
-                DocumentRow.source,
-                DocumentRow.title,
-                PassageRow.heading,
-                PassageRow.text,
-            )
-            .join(DocumentRow, _same_document())
-            .where(
-                PassageRow.user_id == PROJECT,
-                DocumentRow.user_id == PROJECT,
-                PassageRow.search.bool_op("@@")(query),
-            )
-            .order_by(rank.desc(), PassageRow.document_id, PassageRow.number)
-            .limit(limit)
-        )
+        statement = best_passages(query, limit)
         return [Found(**row._mapping) for row in await self._database.fetch(PROJECT, statement)]
 
-    def _vector(self, title: str, passage: Passage) -> ColumnElement[Any]:
+    def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
         parts = ((title, TITLE), (passage.heading, HEADING), (passage.text, BODY))
-        vectors = [
+        of_title, of_heading, of_text = [
             func.setweight(func.to_tsvector(self._language, text), literal_column(f"'{weight}'"))
             for text, weight in parts
         ]
-        return vectors[0].op("||")(vectors[1]).op("||")(vectors[2])
+        headings = of_title.op("||")(of_heading)
+        return {"headings": headings, "search": headings.op("||")(of_text)}
+
+
+def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str, str, str, str]:
+    """The statement for the passages that match, the best first.
+
+    Only `CANDIDATES` of them are ranked. What has the words in its title or heading would win
+    anyway and is looked at first; and each alternative of a query has a share, so that a rare
+    word is not lost among the passages that have a common one.
+    """
+    alternatives = (
+        func.regexp_split_to_table(cast(query, Text), r" \| ")
+        .table_valued("text")
+        .render_derived(name="alternative")
+    )
+    wanted = (
+        select(cast(alternatives.c.text, TSQUERY).label("query"))
+        # (T is for what says only which words must not be there: no index helps with that.)
+        .where(func.querytree(cast(alternatives.c.text, TSQUERY)) != "T")
+        .limit(MAX_WORDS)
+        .cte("wanted")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    share = select(literal(CANDIDATES) // func.count()).select_from(wanted).scalar_subquery()
+
+    def some_with(
+        words: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]
+    ) -> Select[Any]:
+        rank = func.ts_rank(PassageRow.search, query, NORMALIZATION).label("rank")
+        return (
+            select(PassageRow.document_id, PassageRow.number, rank)
+            .where(PassageRow.user_id == PROJECT, words.bool_op("@@")(wanted.c.query), *conditions)
+            .correlate(wanted)
+            .limit(share)
+        )
+
+    candidates = union_all(  # (What a heading lacks may stand in its text, and must not if the question says so.)
+        some_with(PassageRow.headings, PassageRow.search.bool_op("@@")(wanted.c.query)),
+        some_with(PassageRow.search),
+    ).lateral("candidate")
+    rank = func.max(candidates.c.rank).label("rank")
+    key = (candidates.c.document_id, candidates.c.number)
+    best = (
+        select(*key, rank)
+        .select_from(wanted.join(candidates, true()))
+        .group_by(*key)
+        .order_by(rank.desc(), *key)
+        .limit(limit)
+        .cte("best")
+    )
+    return (
+        select(
+            PassageRow.document_id,
+            PassageRow.number,
+            DocumentRow.source,
+            DocumentRow.title,
+            PassageRow.heading,
+            PassageRow.text,
+        )
+        .join(DocumentRow, _same_document())
+        .join(
+            best,
+            (PassageRow.document_id == best.c.document_id) & (PassageRow.number == best.c.number),
+        )
+        .where(PassageRow.user_id == PROJECT, DocumentRow.user_id == PROJECT)
+        .order_by(best.c.rank.desc(), PassageRow.document_id, PassageRow.number)
+    )
 
 
 def _delete(source: str) -> Any:

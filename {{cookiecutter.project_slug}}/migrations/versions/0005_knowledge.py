@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("heading", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("headings", TSVECTOR(), nullable=False),
         sa.Column("search", TSVECTOR(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "document_id", "number", name=f"{PASSAGES}_pkey"),
         sa.ForeignKeyConstraint(
@@ -53,6 +54,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
+    op.create_index(f"{PASSAGES}_headings_idx", PASSAGES, ["headings"], postgresql_using="gin")
     op.create_index(f"{PASSAGES}_search_idx", PASSAGES, ["search"], postgresql_using="gin")
 
 

@@ -6,6 +6,7 @@ import sys
 
 import uvicorn
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,7 +39,7 @@ async def hang() -> str:
 
 @server.tool()
 def fail() -> str:
-    raise ValueError("no such order")
+    raise ToolError("no such order " * 1_000)
 
 
 @server.tool()

@@ -84,8 +84,20 @@ async def test_columns_have_a_limit(analytics: Analytics) -> None:
 async def test_a_query_that_takes_too_long_is_stopped(reader_url: str) -> None:
     async with analytics_at(reader_url, analytics_timeout_seconds=0.2) as analytics:
         with pytest.raises(ToolRefusal, match=r"stopped after 0.2 seconds"):
-            await analytics.query(SLOW)
+            await asyncio.wait_for(analytics.query(SLOW), 20)
         assert (await analytics.query("SELECT 1")).rows == [["1"]]
+
+
+async def test_nobody_is_waited_for_who_locks_a_table(
+    analytics: Analytics, shop_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.2)
+    connection = await asyncpg.connect(**connect_options(shop_url))
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(ToolRefusal, match="lock timeout"):
+            await analytics.query("SELECT * FROM orders")
+    await connection.close()
 
 
 SLOW = "SELECT count(*) FROM generate_series(1, 1000000000) AS a(x), generate_series(1, 9) AS b(y)"

@@ -5,9 +5,10 @@ the role does (`test_database.py` tries those without a guard).
 """
 
 import pytest
+from sqlglot import exp
 
 from app.agent.services import ToolRefusal
-from app.analytics import database
+from app.analytics import database, guard
 from app.analytics.database import Analytics
 from app.analytics.guard import FUNCTIONS, MAX_SQL_CHARS, Refused, readable
 
@@ -143,6 +144,21 @@ ATTACKS = {
 def test_an_attack_is_refused(sql: str) -> None:
     with pytest.raises(Refused, match=ATTACKS[sql]):
         readable(sql)
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (exp.Delete(), "it would write"),
+        (exp.Create(), "it would change the schema"),
+        (exp.Command(), "only SELECT is possible"),
+        (exp.SessionParameter(), "session parameters"),
+    ],
+)
+def test_what_no_text_leads_to_is_refused_all_the_same(node: exp.Expr, reason: str) -> None:
+    """Other walls stand before these; the parser's next version may lead around them."""
+    with pytest.raises(Refused, match=reason):
+        guard._check(node)
 
 
 @pytest.mark.parametrize("sql", [sql for sql in ATTACKS if len(sql) < 1_000])

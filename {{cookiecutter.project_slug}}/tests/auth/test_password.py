@@ -13,10 +13,12 @@ from html import unescape
 import httpx
 import pytest
 
+from app.auth.accounts import Hasher
 from app.auth.sessions import COOKIE
 from app.chat.users import ensure_user
 from app.config import Settings
 from app.db import Database
+from app.dev.smoke import smoke
 from app.main import create_app
 from app.stores.accounts import AccountStore, user_id_of
 from tests.conftest import AUTHORITIES, serving
@@ -550,3 +552,35 @@ class TestDisabled:
         # The name is free again; nothing of before comes back with it.
         await browser.sign_up(name)
         assert await browser.is_signed_in()
+
+
+class TestSmoke:
+    """`python -m app smoke --url`, where accounts are made by the operator alone."""
+
+    @pytest.fixture
+    async def closed(self, settings: Settings) -> AsyncIterator[str]:
+        async with configured(settings, SIGN_UP="closed") as browser:
+            yield str(browser.client.base_url)
+
+    @staticmethod
+    async def smoke(url: str, *users: str) -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SMOKE_USERS", ",".join(users))
+            return await asyncio.to_thread(smoke, url, [])
+
+    async def test_two_accounts_prove_it_through_the_form(
+        self, closed: str, database: Database, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        names = [new_name(), new_name()]
+        for one in names:
+            await AccountStore(database).add(one, await Hasher().hash(PASSWORD))
+        assert await self.smoke(closed, *(f"{one}:{PASSWORD}" for one in names)) == 0
+        assert "ok    a second user gets 404 and an empty list" in capsys.readouterr().out
+
+    async def test_it_says_what_it_needs_and_who_cannot_sign_in(
+        self, closed: str, capsys: pytest.CaptureFixture[str], name: str
+    ) -> None:
+        assert await self.smoke(closed) == 1
+        assert "SMOKE_USERS=NAME:PASSWORD,NAME:PASSWORD" in capsys.readouterr().out
+        assert await self.smoke(closed, f"{name}:{PASSWORD}", f"{name}:{PASSWORD}") == 1
+        assert f"FAILED: {name} cannot sign in: 401" in capsys.readouterr().out

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from app.agent import tools
-from app.agent.tools.base import MAX_OUTPUT_CHARS, TIMEOUT_SECONDS, AgentTool, agent_function
+from app.agent.tools.base import (
+    MAX_OUTPUT_CHARS,
+    TIMEOUT_SECONDS,
+    AgentTool,
+    agent_function,
+    remote_function,
+)
 from tests.agent.conftest import WithServer
 from tests.model_server import CANARY, ModelServer, answer, call
 from tests.talk import Turn, Visitor
@@ -97,7 +103,11 @@ def test_a_tool_has_so_much_time_and_no_more() -> None:
         """Take as long as it may."""
         return ""
 
-    assert linger.timeout_seconds == TIMEOUT_SECONDS
+    async def answer(_arguments: dict[str, Any]) -> str:
+        return ""
+
+    remote = remote_function("linger", "Take as long as it may.", {"type": "object"}, answer)
+    assert [linger.timeout_seconds, remote.timeout_seconds] == [TIMEOUT_SECONDS] * 2
 
 
 GO_ON = "Go on without its result and say so."

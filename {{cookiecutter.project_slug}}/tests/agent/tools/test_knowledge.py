@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import ColumnElement, literal_column, text
 from sqlalchemy.exc import DBAPIError
 
 from app.agent.tools.knowledge import KNOWLEDGE
 from app.config import Settings
 from app.db import PROJECT, Database
 from app.knowledge.passages import Passage
+from app.stores import knowledge
 from app.stores.knowledge import KnowledgeStore
 from tests.conftest import visiting
+from tests.plans import Plan, nodes
 from tests.talk import Visitor
 
 
@@ -85,6 +88,49 @@ async def replace_again_and_again(store: KnowledgeStore) -> None:
     passages = [Passage("", "One about returns."), Passage("", "Another.")]
     for _ in range(20):
         await store.put("docs/returns.md", "Returns", passages)
+
+
+@pytest.fixture
+def candidates(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(knowledge, "CANDIDATES", 20)
+    return 20
+
+
+async def put_many(store: KnowledgeStore) -> None:
+    """A word in each of 200 passages, then a rare one in one of them, and a title at the very end."""
+    texts = [f"Parcel number {number}, like all the others." for number in range(200)]
+    texts[150] += " With a giraffe."
+    await store.put("many.md", "Many", [Passage("", text) for text in texts])
+    await store.put("last.md", "Parcel", [Passage("", "Nothing about it in here at all.")])
+
+
+async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
+    store: KnowledgeStore, database: Database, candidates: int
+) -> None:
+    await put_many(store)
+    query: ColumnElement[Any] = literal_column("'parcel'::tsquery")
+    statement = knowledge.best_passages(query, 5).compile(
+        database.engine.sync_engine, compile_kwargs={"literal_binds": True}
+    )
+    async with database.transaction(PROJECT) as connection:
+        explained = await connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
+        plan: Plan = explained.scalar_one()[0]["Plan"]
+
+    [ranked] = [node for node in nodes(plan) if node["Node Type"] == "Append"]
+    scans = [node for node in nodes(ranked) if "Relation Name" in node]
+    assert [node["Actual Rows"] for node in scans] == [1, candidates]
+
+
+@pytest.mark.usefixtures("candidates")
+async def test_what_counts_most_is_among_those_that_are_ranked(store: KnowledgeStore) -> None:
+    await put_many(store)
+    assert (await sources(store, "parcel"))[0] == ("last.md", 1)
+    assert ("many.md", 151) in await sources(store, "a parcel, a giraffe and a zebra")
+    assert ("many.md", 151) in await sources(store, "others OR giraffe")
+
+
+async def test_what_must_not_be_there_is_no_question(store: KnowledgeStore) -> None:
+    assert await sources(store, "-parcel") == []
 
 
 def parts(turn: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -12,11 +12,22 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from mcp.types import Tool as RemoteTool
 from pydantic import ValidationError
 
 from app.agent import mcp_servers
 from app.agent.build import INSTRUCTIONS
-from app.agent.mcp_servers import MAX_NAME, McpServers, McpSettings, function_name
+from app.agent.mcp_servers import (
+    MAX_ERROR_CHARS,
+    MAX_NAME,
+    MAX_SCHEMA_CHARS,
+    MAX_TOOLS,
+    Connection,
+    McpServers,
+    McpSettings,
+    RemoteServer,
+    function_name,
+)
 from app.agent.services import ToolRefusal
 from app.config import PROJECT_ROOT
 from app.dev import doctor
@@ -92,7 +103,10 @@ GONE = "The tool failed: the server shop does not answer. Go on without it and s
 
 async def test_its_tools_answer(connected: McpServers) -> None:
     assert await called(connected, "add", a=1, b=2) == "The sum is 3"
-    assert (await called(connected, "fail")).startswith("The tool failed: the server shop says:")
+    failed = await called(connected, "fail")
+    assert failed.startswith("The tool failed: the server shop says:")
+    assert "no such order" in failed
+    assert len(failed) < 2 * MAX_ERROR_CHARS
     assert "shop: 6 tools" in await connected.check()
 
 
@@ -129,6 +143,39 @@ async def test_one_that_is_away_at_the_start_comes_later(remote: Remote) -> None
             await servers.check()
         remote.start()
         await until(servers, tools=6)
+
+
+async def test_one_that_takes_a_connection_and_says_nothing_is_away(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "0.5")
+    async with (
+        await asyncio.start_server(say_nothing, "127.0.0.1", remote.port),
+        started() as servers,
+        asyncio.timeout(20),
+    ):
+        with pytest.raises(ToolRefusal, match="does not answer: shop"):
+            await servers.check()
+
+
+def test_one_brings_so_many_tools_and_none_that_fills_the_request() -> None:
+    def offered(name: str, schema: dict[str, Any]) -> RemoteTool:
+        return RemoteTool.model_validate({"name": name, "inputSchema": schema})
+
+    server = RemoteServer.model_validate({"url": "http://shop.test"})
+    connection = Connection("shop", server, timeout_seconds=1)
+    session: Any = None
+    large = offered("large", {"type": "object", "description": "x" * MAX_SCHEMA_CHARS})
+    small = [offered(f"small{number}", {"type": "object"}) for number in range(MAX_TOOLS + 10)]
+
+    names = [tool.name for tool in connection._functions(session, [large, *small])]
+
+    assert len(names) == MAX_TOOLS - 1
+    assert names[0] == "mcp__shop__small0"
 
 
 async def test_without_its_token_it_gives_nothing(
