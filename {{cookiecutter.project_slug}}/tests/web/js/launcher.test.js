@@ -76,13 +76,13 @@ test("where it would cover the page it does not open by itself", () => {
 
 test("a message waits for the frame, and opens it", async () => {
   const { launcher, shown } = launched();
-  const sent = launcher.send("hello", { tool: "notes" });
+  const sent = launcher.send("hello", { tool: "weather" });
   assert.equal(shown.isOpen, true);
   const send = mock.fn();
   const line = frame(launcher, shown.inside, { send });
   await line.call("hasStarted");
   await sent;
-  assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "notes" }]);
+  assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "weather" }]);
 });
 
 test("the frame is told what it needs, and hands over tokens and calls", async () => {
