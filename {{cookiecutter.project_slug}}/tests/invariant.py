@@ -179,7 +179,8 @@ _MESSAGES = f"""
 """
 
 # Each message of a user, what stands between it and the next, and how the runs about it ended.
-# A run began behind the message that it retries, and in front of one that it brought along.
+# A run began behind the message that it retries, and in front of one that it brought along. A
+# retry that began behind the answer, too, has not got to another, and left this one as it was.
 _TURNS = f"""
     WITH message AS ({_MESSAGES})
     SELECT message.*, under.answers, under.marked, under.types, run.status, run.failed
@@ -190,6 +191,7 @@ _TURNS = f"""
                 array_agg(payload -> 'content' -> 0 ->> 'text' ORDER BY seq)
                 FILTER (WHERE type = 'assistant_message'), CAST(ARRAY[] AS text[])
             ) AS answers,
+            max(seq) FILTER (WHERE type = 'assistant_message') AS answered_at,
             coalesce(bool_or(type IN ('task', 'sdk_hidden_context')), false) AS marked,
             string_agg(type, ', ' ORDER BY seq) AS types
         FROM {ITEMS} AS item
@@ -203,7 +205,8 @@ _TURNS = f"""
         FROM {RUNS} AS run
         WHERE (run.user_id, run.thread_id) = (message.user_id, message.thread_id)
         AND CASE WHEN request = '{RETRY}'
-            THEN start_seq >= message.seq AND start_seq < message.until
+            THEN start_seq >= message.seq
+                AND start_seq < least(message.until, coalesce(under.answered_at, message.until))
             ELSE start_seq >= message.before AND start_seq < message.seq END
     ) AS run
     ORDER BY message.user_id, message.thread_id, message.seq

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
+from app.chat.recovery import RETRY
 from app.config import Settings
 from app.db import EVERYBODY, Database
 from app.dev.migrate import upgrade
@@ -216,6 +217,23 @@ async def test_each_violation_is_seen(
     await execute(quiet, *statements)
 
     assert {violation.kind for violation in await violations(quiet, ledger)} == {kind}
+
+
+@pytest.mark.parametrize(
+    ("began", "kinds"), [(60, set()), (50, {"an answer is neither complete nor marked"})]
+)
+async def test_a_retry_that_was_cut_is_judged_by_whether_it_had_begun_to_answer(
+    quiet: Database, began: int, kinds: set[str]
+) -> None:
+    ledger = [ANSWERED[0], Sent("u", "and?", None, "t", acknowledged=True)]
+    await execute(
+        quiet,
+        f"INSERT INTO {RUNS} (user_id, id, thread_id, status, request, model, slot, start_seq,"
+        f" worker, started_at, ended_at) SELECT user_id, 'r3', thread_id, 'interrupted', '{RETRY}',"
+        f" model, slot, {began}, worker, now() + interval '1 s', now() FROM {RUNS} WHERE id = 'r2'",
+    )
+
+    assert {violation.kind for violation in await violations(quiet, ledger)} == kinds
 
 
 async def test_two_items_in_one_place_are_seen(quiet: Database) -> None:

@@ -57,8 +57,8 @@ class Run:
         self.retry: Retry | None = None
 
         self.status: Status = "running"
-        self._has_begun = request not in WITH_MESSAGE
-        self.has_spoken = False
+        self.brings_thread = request == "threads.create"
+        self.has_begun = request not in WITH_MESSAGE
         self.complete = False
         self.answered = False
         self._cut_tokens = 0
@@ -88,7 +88,7 @@ class Run:
 
     def begin(self) -> None:
         """The message is stored. Raises `CancelledError` if the run has been cut before that."""
-        self._has_begun = True
+        self.has_begun = True
         if not self.is_running:
             raise asyncio.CancelledError
 
@@ -101,7 +101,7 @@ class Run:
         if self.is_running:
             self.status = status
             assert self.task is not None
-            if self._has_begun:
+            if self.has_begun:
                 self.task.cancel()
 
     def leave(self) -> None:

@@ -130,9 +130,9 @@ class Runs:
         try:
             async for chunk in source:
                 run.tell(chunk)
-                if not run.has_spoken:
-                    # To the listener, before the work for the next one begins.
-                    run.has_spoken = True
+                if not run.has_begun:
+                    # To the listener, before the work for the next one begins. (Until the run has
+                    # begun, nothing cancels it here, where the source would not know.)
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
             if run.status == "interrupted":

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Executable,
     Row,
     Select,
+    Text,
     bindparam,
     delete,
     func,
@@ -63,17 +64,26 @@ _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
 
-def _save_thread() -> Insert:
-    row = insert(ThreadRow).values(
-        user_id=bindparam("owner"), id=bindparam("thread"), payload=bindparam("saved")
-    )
+_OWNER = bindparam("owner", type_=Text)
+_THREAD = bindparam("thread", type_=Text)
+_PAYLOAD = bindparam("saved", type_=JSONB)
+
+
+def _create_thread() -> Insert:
+    row = insert(ThreadRow).values(user_id=_OWNER, id=_THREAD, payload=_PAYLOAD)
     return row.on_conflict_do_update(
         index_elements=[ThreadRow.user_id, ThreadRow.id],
         set_={"payload": row.excluded.payload, "updated_at": func.now()},
     )
 
 
-_SAVE_THREAD = _save_thread()
+_CREATE_THREAD = _create_thread().returning(ThreadRow.id, WITHOUT_WAITING)
+_SAVE_THREAD = (
+    update(ThreadRow)
+    .where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
+    .values(payload=_PAYLOAD, updated_at=func.now())
+    .returning(ThreadRow.id)
+)
 _SAVE_THREAD_IN_RUN = _SAVE_THREAD.returning(WITHOUT_WAITING)
 
 
@@ -99,12 +109,23 @@ class SqlStore(Store[RequestContext]):
         return ThreadMetadata.model_validate(payload)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        # On a new thread the SDK hands over a Thread, whose items have no business in here.
-        payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
-        parameters = {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
+        """Raises `NotFound` when the thread is gone. It does not come back by being saved.
+
+        The SDK also saves the thread that a run brings along; the first time, that is new.
+        """
+        run = context.run
+        if run is not None and run.brings_thread:
+            await self.create_thread(thread, context)
+            run.brings_thread = False
+            return
         # In a run, the items that come after it are waited for, and with them what came before.
-        statement = _SAVE_THREAD if context.run is None else _SAVE_THREAD_IN_RUN
-        await self._write(context, statement, parameters)
+        statement = _SAVE_THREAD if run is None else _SAVE_THREAD_IN_RUN
+        if not await self._write(context, statement, _saved(thread, context)):
+            raise NotFound(f"There is no thread {thread.id}.")
+
+    async def create_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """It is safe with the first item in it."""
+        await self._write(context, _CREATE_THREAD, _saved(thread, context))
 
     async def retitle(
         self, thread: ThreadMetadata, title: str, context: RequestContext
@@ -338,6 +359,12 @@ class SqlStore(Store[RequestContext]):
             if context.run is not None:
                 context.run.is_torn = True
             raise
+
+
+def _saved(thread: ThreadMetadata, context: RequestContext) -> dict[str, Any]:
+    # On a new thread the SDK hands over a Thread, whose items have no business in here.
+    payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
+    return {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
 
 
 Conditions = tuple[ColumnElement[bool], ...]

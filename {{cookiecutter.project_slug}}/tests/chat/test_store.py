@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +19,7 @@ from sqlalchemy import select, text, update
 
 from app.chat.context import RequestContext
 from app.chat.models import ItemRow, ThreadRow
+from app.chat.run import Run
 from app.chat.store import SqlStore
 from app.chat.users import ensure_user
 from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
@@ -35,7 +37,7 @@ async def store(database: Database) -> SqlStore:
     store = SqlStore(database)
     for owner in (OWNER, FOREIGNER):
         await store.delete_thread(THREAD.id, owner)
-    await store.save_thread(THREAD, OWNER)
+    await store.create_thread(THREAD, OWNER)
     return store
 
 
@@ -78,6 +80,7 @@ STOLEN = THREAD.model_copy(update={"title": "stolen"})
 # Every method, called by somebody to whom nothing of it belongs.
 AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "add_thread_item": lambda store: store.add_thread_item(THREAD.id, hidden("mine"), FOREIGNER),
+    "create_thread": lambda store: store.create_thread(STOLEN, FOREIGNER),
     "delete_attachment": lambda store: store.delete_attachment("atc_mine", FOREIGNER),
     "delete_thread": lambda store: store.delete_thread(THREAD.id, FOREIGNER),
     "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", FOREIGNER),
@@ -97,7 +100,7 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "save_thread": lambda store: store.save_thread(STOLEN, FOREIGNER),
 }
 # With rows of the same ids that they own.
-UNREMARKABLE = {"save_thread", "save_attachment"}
+UNREMARKABLE = {"create_thread", "save_attachment"}
 # With an empty page.
 EMPTY = {"load_threads"}
 # Without a word: there was nothing to delete.
@@ -193,7 +196,7 @@ async def test_every_name_in_the_database_has_the_prefix(database: Database) -> 
 
 async def test_an_item_is_found_in_its_own_thread_only(store: SqlStore) -> None:
     other = THREAD.model_copy(update={"id": "thr_other"})
-    await store.save_thread(other, OWNER)
+    await store.create_thread(other, OWNER)
     await store.add_thread_item(THREAD.id, hidden("here"), OWNER)
 
     await store.delete_thread_item(other.id, "here", OWNER)
@@ -209,7 +212,7 @@ async def test_an_item_is_found_in_its_own_thread_only(store: SqlStore) -> None:
 
 async def test_a_cursor_of_somebody_else_leads_nowhere(store: SqlStore) -> None:
     theirs = THREAD.model_copy(update={"id": "thr_theirs"})
-    await store.save_thread(theirs, FOREIGNER)
+    await store.create_thread(theirs, FOREIGNER)
     await store.add_thread_item(theirs.id, hidden("first"), FOREIGNER)
     await store.add_thread_item(THREAD.id, hidden("second"), OWNER)
 
@@ -223,7 +226,7 @@ async def test_threads_of_the_same_moment_are_all_listed_once(
     store: SqlStore, database: Database
 ) -> None:
     for number in range(4):
-        await store.save_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), FOREIGNER)
+        await store.create_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), FOREIGNER)
     async with database.transaction(EVERYBODY) as connection:
         await connection.execute(
             update(ThreadRow)
@@ -258,6 +261,21 @@ async def test_a_second_write_replaces_the_first(store: SqlStore) -> None:
     assert isinstance(item, HiddenContextItem)
     assert item.content == "new"
     assert (await store.load_thread(THREAD.id, OWNER)).title == "New"
+
+
+async def test_a_thread_that_was_deleted_does_not_come_back_by_being_saved(
+    store: SqlStore,
+) -> None:
+    run = Run("run_1", OWNER.user_id, THREAD.id, request="threads.create", model="m")
+    context = replace(OWNER, run=run)
+    await store.save_thread(THREAD, context)
+    await store.delete_thread(THREAD.id, OWNER)
+
+    for late in (context, OWNER):
+        with pytest.raises(NotFoundError):
+            await store.save_thread(THREAD.model_copy(update={"title": "late"}), late)
+    with pytest.raises(NotFoundError):
+        await store.load_thread(THREAD.id, OWNER)
 
 
 async def test_nul_is_dropped_wherever_it_stands(store: SqlStore) -> None:
