@@ -91,6 +91,9 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
         THREAD.id, None, 10, "asc", FOREIGNER
     ),
     "load_threads": lambda store: store.load_threads(10, None, "desc", FOREIGNER),
+    "retitle": lambda store: store.retitle(
+        THREAD.model_copy(update={"title": CANARY}), "stolen", FOREIGNER
+    ),
     "retry_range": lambda store: store.retry_range(THREAD.id, "mine", FOREIGNER),
     "save_attachment": lambda store: store.save_attachment(
         ATTACHMENT.model_copy(update={"name": "stolen"}), FOREIGNER
@@ -101,8 +104,8 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
 }
 # With rows of the same ids that they own.
 UNREMARKABLE = {"create_thread", "save_attachment"}
-# With an empty page.
-EMPTY = {"load_threads"}
+# With an empty page, or no thread.
+EMPTY = {"load_threads", "retitle"}
 # Without a word: there was nothing to delete.
 SILENT = {"delete_thread", "delete_thread_item", "delete_attachment"}
 
