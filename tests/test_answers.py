@@ -221,6 +221,6 @@ def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
 
     # (A migration of an option names the one before it, which depends on the answers.)
     assert all(holding.pop(name) == 1 for name in migrations)
-    # The pages of accounts have a title; what a text may do to Python is tried above.
-    assert holding.pop("app/auth/account_pages.py") == 2
+    # The pages of signing in have a title; what a text may do to Python is tried above.
+    assert holding.pop("app/auth/forms.py") == 2
     assert holding == {"app/config.py": 1, "app/db.py": 1}

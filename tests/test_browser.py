@@ -183,14 +183,14 @@ def test_a_stopped_answer_keeps_what_was_said(chat: ChatPage) -> None:
 
 def test_an_answer_goes_on_while_the_page_is_reloaded(chat: ChatPage) -> None:
     chat.open()
-    chat.send("hello [demo:slow]")
+    chat.send("hello [demo:slow]" + " and so on" * 5)  # long enough for a page that is slow to load
     expect(chat.answers).to_contain_text("You said")
 
     chat.reload()
 
     expect(chat.answers).to_contain_text("You said")
     expect(chat.answers).not_to_contain_text("Remember that our launch")
-    expect(chat.answers).to_contain_text("Remember that our launch is on Friday")
+    expect(chat.answers).to_contain_text("Remember that our launch is on Friday", timeout=60_000)
     expect(chat.answers).to_have_count(1)
 
 

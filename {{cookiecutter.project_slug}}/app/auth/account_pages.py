@@ -11,16 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.auth import account_texts, form_texts
 from app.auth.accounts import NAME_LENGTH, PASSWORD_LENGTH, Accounts, SignUpClosed
-from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
+from app.auth.forms import COLOR_SCHEME, PAGE_HEADERS, SITE, FormTokens, read_form, return_path
 from app.auth.frames import frame_routes
 from app.auth.sessions import COOKIE, Sessions
 from app.config import Settings
 from app.db import DatabaseAway
 from app.errors import AppError, Unauthenticated, Unavailable
 from app.locales import joined, language_of, translate
-
-SITE = "{{ cookiecutter.__project_name }}"
-COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 
 SIGN_IN, SIGN_UP, SIGN_OUT, ACCOUNT = "/sign-in", "/sign-up", "/sign-out", "/account"
 

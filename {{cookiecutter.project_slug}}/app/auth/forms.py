@@ -13,6 +13,10 @@ from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.errors import AppError, InvalidRequest, RequestTooLarge
 
+# What the pages of signing in say and look like.
+SITE = "{{ cookiecutter.__project_name }}"
+COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
+
 FORM_COOKIE = f"{TABLE_PREFIX}form"
 MAX_FORM_BYTES = 20_000
 MAX_FIELDS = 20

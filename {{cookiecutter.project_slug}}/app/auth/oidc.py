@@ -9,7 +9,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
-from app.auth.forms import PAGE_HEADERS, FormTokens, read_form, return_path
+from app.auth.forms import (
+    COLOR_SCHEME,
+    PAGE_HEADERS,
+    SITE,
+    FormTokens,
+    read_form,
+    return_path,
+)
 from app.auth.frames import frame_routes
 from app.auth.oidc_texts import TRANSLATIONS
 from app.auth.openid import (
@@ -29,9 +36,6 @@ from app.config import Settings
 from app.db import Database
 from app.locales import language_of, translate
 from app.stores.id_tokens import IdTokenStore
-
-SITE = "{{ cookiecutter.__project_name }}"
-COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
