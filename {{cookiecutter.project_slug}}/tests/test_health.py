@@ -27,7 +27,7 @@ async def test_the_garbage_collector_does_not_look_through_what_was_imported(
     settings: Settings,
 ) -> None:
     async with serving(create_app(settings)):
-        assert gc.get_freeze_count() > len(gc.get_objects())
+        assert gc.get_freeze_count() > 100_000
 
 
 async def test_not_ready_without_a_database(settings: Settings) -> None:

@@ -244,6 +244,7 @@ def test_without_the_extra_one_line_says_what_to_do(settings: Settings) -> None:
     assert (finding.state, finding.text) == ("fail", str(error.value))
 
 
+@installed
 def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
     mixed = settings.model_copy(update={"models": (CLAUDE, "gpt-test")})
     assert not mixed.is_demo
