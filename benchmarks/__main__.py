@@ -85,7 +85,7 @@ async def _run(url: str, arguments: argparse.Namespace) -> list[Result]:
 def _write(results: list[Result]) -> None:
     machine = {
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
     }
     document = {"machine": machine, "results": [result.as_json() for result in results]}
