@@ -298,7 +298,7 @@ class Person:
                 async with self._client.stream("POST", url, json=body, headers=headers) as response:
                     if response.status_code == 200:
                         outcome = await self._follow(turn, sent, response)
-                        if sent.acknowledged or is_retry or outcome == "hung up":
+                        if sent.acknowledged or is_retry or outcome in ("hung up", "deleted"):
                             return outcome
                     else:
                         await response.aread()
