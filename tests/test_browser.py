@@ -335,6 +335,8 @@ def test_a_thread_of_somebody_else_is_dropped_from_the_url(
 
 def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
     chat.page.goto("/")
+    # Next.js mounts the chat at some time after the page has loaded.
+    chat.page.wait_for_function("window.chat")
     chat.page.evaluate("window.chat.send('hello', { tool: 'notes' })")
     chat.when_ready()
     expect(chat.workflows).to_contain_text("Reading your notes")
