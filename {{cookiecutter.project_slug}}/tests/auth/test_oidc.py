@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
-from joserfc.jwk import RSAKey
+from joserfc import jwt
+from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
 from app.auth.oidc import OidcAuth
@@ -297,6 +298,14 @@ class TestRefused:
         for sign in (unsigned, tampered):
             provider.sign = sign
             await assert_refused(browser, await browser.sign_in())
+
+    async def test_an_id_token_by_a_secret_that_everybody_can_read(
+        self, browser: Browser, provider: OpenIdProvider
+    ) -> None:
+        provider.discovery = {"id_token_signing_alg_values_supported": ["HS256", "RS256"]}
+        provider.secret = secret = OctKey.generate_key(256, {"kid": "k2"})
+        provider.sign = lambda claims: jwt.encode({"alg": "HS256", "kid": "k2"}, claims, secret)
+        await assert_refused(browser, await browser.sign_in())
 
     async def test_a_session_that_is_made_up_or_tampered(self, browser: Browser) -> None:
         await browser.sign_in()
