@@ -43,6 +43,7 @@ class OpenIdProvider(ThreadingHTTPServer):
         self.secret: OctKey | None = None
         self.discovery: dict[str, Any] = {}
         self.is_down = False
+        self.seconds = 0.0  # until it answers
         self.token_requests: list[dict[str, str]] = []
         self.id_tokens: list[str] = []
 
@@ -85,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(self.server.seconds)
         if self.server.is_down:
             self.send_error(502)
             return

@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
+from app.auth import openid
 from app.auth.oidc import OidcAuth
 from app.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from app.auth.sessions import COOKIE
@@ -340,6 +341,14 @@ class TestProviderAway:
             assert (await inside.http.post("/chatkit", json=body)).status_code == 200
             provider.is_down = False
             assert (await outside.sign_in("eve")).status_code == 303
+
+    async def test_one_that_takes_too_long_is_away(
+        self, provider: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(openid, "PROVIDER_SECONDS", 0.3)
+        async with serving(create_app(settings)) as url, browsing(url) as browser:
+            provider.seconds = 3
+            assert (await browser.http.get("/sign-in")).status_code == 503
 
     @pytest.mark.parametrize(
         "discovery", [{"issuer": None}, {"jwks_uri": None}, {"token_endpoint": None}], ids=str
