@@ -1,6 +1,5 @@
 """Direct uploads into a folder."""
 
-import asyncio
 import io
 import os
 import shutil
@@ -62,22 +61,15 @@ async def test_what_is_no_upload(application: Application, request_: dict[str, o
 async def test_too_large_without_saying_so(attaching: Attaching) -> None:
     """It is not read to its end, which does not come."""
     application = await attaching(attachment_max_bytes="1000")
-    credentials = dict(application.visitor.client.headers) | {
-        "Content-Type": "multipart/form-data; boundary=b",
-        "Transfer-Encoding": "chunked",
-    }
-    host, _, port = application.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = "".join(f"{name}: {value}\r\n" for name, value in credentials.items())
-    writer.write(f"POST /attachments HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode())
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-    for chunk in (form, *[b"x" * 10_000] * 10):
-        writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
 
-    status = await asyncio.wait_for(reader.readline(), 20)
+    status = await application.visitor.post_without_end(
+        "/attachments",
+        {"Content-Type": "multipart/form-data; boundary=b", "Transfer-Encoding": "chunked"},
+        [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (form, *[b"x" * 10_000] * 10)],
+    )
 
-    writer.close()
-    assert status.startswith(b"HTTP/1.1 413 ")
+    assert status == 413
     assert await application.keys() == set()
 
 

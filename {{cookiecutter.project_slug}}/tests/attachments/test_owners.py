@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import PNG
-from tests.model_server import model_server, silence
+from tests.model_server import Exchange, model_server, silence
 
 
 async def test_nobody_elses_file_can_be_sent(application: Application) -> None:
@@ -86,11 +86,15 @@ async def test_files_go_with_a_conversation_that_is_being_answered(attaching: At
         application = await attaching(openai_api_key=SecretStr("key"), openai_base_url=url)
         visitor = application.visitor
         attachment = await attach(visitor)
-        model.does(silence)
+        asked = asyncio.Event()
+
+        async def think(exchange: Exchange) -> None:
+            asked.set()
+            await silence(exchange)
+
+        model.does(think)
         answering = asyncio.create_task(send(visitor, attachment["id"]))
-        async with asyncio.timeout(30):
-            while not model.exchanges:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(asked.wait(), 30)
         [thread] = (await visitor.send("threads.list")).json()["data"]
 
         await visitor.send("threads.delete", thread_id=thread["id"])

@@ -32,10 +32,9 @@ async def test_it_sweeps_by_itself(attaching: Attaching, monkeypatch: pytest.Mon
     monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     await attach(application.visitor)
-    assert await application.keys()
 
     async with asyncio.timeout(30):
-        while await application.keys():
+        while await application.keys():  # noqa: ASYNC110 (an event would be of the test alone)
             await asyncio.sleep(0.05)
 
 

@@ -21,10 +21,9 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def draws(result: bytes, after: asyncio.Event | None = None) -> Behaviour:
-    """Stream what the Responses API does when it makes a picture.
-
-    With `after`, half of it is all there is until that has happened.
+def draws(result: bytes, half: Behaviour | None = None) -> Behaviour:
+    """Stream what the Responses API does when it makes a picture; `half` is what happens when
+    half of it is there.
     """
 
     async def behave(exchange: Exchange) -> None:
@@ -49,8 +48,8 @@ def draws(result: bytes, after: asyncio.Event | None = None) -> Behaviour:
         added = {"type": "response.output_item.added", "output_index": 0, "item": call}
         await exchange.begin()
         await exchange.stream([added, partial])
-        if after is not None:
-            await after.wait()
+        if half is not None:
+            await half(exchange)
         await exchange.stream(
             [
                 {"type": "response.output_item.done", "output_index": 0, "item": done},
@@ -139,17 +138,13 @@ async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(
         key = {"openai_api_key": SecretStr("key"), "openai_base_url": url}
         application = await attaching(**key, attachment_orphan_hours=str(0.1 / 3600))
         visitor = application.visitor
-        deleted = asyncio.Event()
-        model.does(draws(PNG, after=deleted))
-        drawing = asyncio.create_task(visitor.say("Draw a red dot", tool="image"))
-        async with asyncio.timeout(30):
-            while not model.exchanges:
-                await asyncio.sleep(0.01)
-        [thread] = (await visitor.send("threads.list")).json()["data"]
 
-        await visitor.send("threads.delete", thread_id=thread["id"])
-        deleted.set()
-        await drawing
+        async def delete(_exchange: Exchange) -> None:
+            [thread] = (await visitor.send("threads.list")).json()["data"]
+            await visitor.send("threads.delete", thread_id=thread["id"])
+
+        model.does(draws(PNG, half=delete))
+        await visitor.say("Draw a red dot", tool="image")
 
         async with asyncio.timeout(30):
             while await application.keys():
