@@ -117,7 +117,9 @@ class Visitor:
         writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode())
         writer.writelines(body)
         try:
-            _http, status, *_ = (await asyncio.wait_for(reader.readline(), patience_seconds)).split()
+            _http, status, *_ = (
+                await asyncio.wait_for(reader.readline(), patience_seconds)
+            ).split()
         finally:
             writer.close()
         return int(status)

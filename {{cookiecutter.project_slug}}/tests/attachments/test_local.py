@@ -16,6 +16,8 @@ from app.attachments.local import LocalFiles
 from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
 from tests.attachments.samples import PNG, TEXT
 
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
 
 async def test_the_page_uploads_straight_to_the_application(application: Application) -> None:
     extras = (await application.visitor.client.get("/config.json")).json()["extras"]
@@ -65,12 +67,27 @@ async def test_too_large_without_saying_so(attaching: Attaching) -> None:
 
     status = await application.visitor.post_without_end(
         "/attachments",
-        {"Content-Type": "multipart/form-data; boundary=b", "Transfer-Encoding": "chunked"},
+        FORM | {"Transfer-Encoding": "chunked"},
         [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (form, *[b"x" * 10_000] * 10)],
     )
 
     assert status == 413
     assert await application.keys() == set()
+
+
+async def test_what_says_that_it_is_too_large_is_not_waited_for(attaching: Attaching) -> None:
+    application = await attaching(attachment_max_bytes="1000")
+
+    declared = FORM | {"Content-Length": "100000"}
+    assert await application.visitor.post_without_end("/attachments", declared) == 413
+
+
+async def test_where_there_is_no_room_no_file_is_waited_for(attaching: Attaching) -> None:
+    application = await attaching(attachment_user_bytes=str(len(TEXT)))
+    await attach(application.visitor)
+
+    declared = FORM | {"Content-Length": "100"}
+    assert await application.visitor.post_without_end("/attachments", declared) == 413
 
 
 async def test_a_folder_that_cannot_be_written_to(attaching: Attaching, tmp_path: Path) -> None:
