@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.chat import recovery, run_store
 from app.chat.models import ItemRow
 from app.config import Settings
-from app.db import Database
+from app.db import Database, DatabaseAway
 from app.dev.credentials import sample_credentials
 from app.dev.migrate import upgrade
 from app.dev.postgres import Postgres, PostgresError
@@ -199,23 +199,52 @@ async def test_an_application_may_start_before_its_database(
         assert (await visitor.say("hello")).answer
 
 
+@contextmanager
+def paused(postgres: Postgres) -> Iterator[None]:
+    processes = [*children_of(postgres), postmaster_of(postgres)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(processes):
+            os.kill(pid, signal.SIGCONT)
+
+
 async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
     async with AsyncExitStack() as stack:
         visitor, database = await stack.enter_async_context(chatting(own))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
-        processes = [*children_of(postgres), postmaster_of(postgres)]
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-        rest = asyncio.create_task(stream.rest())
-        await asyncio.sleep(3)
-        for pid in reversed(processes):
-            os.kill(pid, signal.SIGCONT)
+        with paused(postgres):
+            rest = asyncio.create_task(stream.rest())
+            await asyncio.sleep(3)
         events = await rest
 
         assert events[-1]["type"] == "thread.item.done"
         assert await status(database, visitor, stream.run_id) == "done"
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
+
+
+@pytest.mark.usefixtures("soon", "no_checkpoints")
+async def test_after_a_pause_nobody_is_dead_who_could_not_write(
+    own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SLOW_SECONDS", 0.5)
+    other = create_app(own)
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(own, Pensive()))
+        stack.push_async_callback(other.state.database.dispose)
+        await other.state.recovery.close_abandoned()  # (it is connected)
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        with paused(postgres):
+            look = asyncio.create_task(other.state.recovery.close_abandoned())
+            await asyncio.sleep(run_store.STALE_SECONDS + 0.5)
+        with pytest.raises(DatabaseAway):
+            await look
+
+        assert await status(database, visitor, stream.run_id) == "running"
 
 
 @pytest.fixture

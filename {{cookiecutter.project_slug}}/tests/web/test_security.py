@@ -47,6 +47,13 @@ async def test_every_response_has_them(visitor: Visitor, method: str, path: str)
     assert "x-frame-options" not in response.headers
 
 
+async def test_the_page_offers_dictation_where_somebody_listens(visitor: Visitor) -> None:
+    extras = (await visitor.client.get("/config.json")).json()["extras"]
+
+    is_offered = "dictation" in extras.get("composer", {})
+    assert is_offered is dictation.KINDS[0].listens
+
+
 async def test_a_stream_has_them(visitor: Visitor) -> None:
     body = {"content": [{"type": "input_text", "text": "hi"}], "attachments": []}
     response = await visitor.send("threads.create", input={**body, "inference_options": {}})
