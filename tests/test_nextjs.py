@@ -357,6 +357,61 @@ def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) 
     expect(chat.problem).to_be_empty()
 
 
+# --- While it is developed ----------------------------------------------------------------------
+
+BESIDE = """
+import sys
+from app.dev.nextjs import beside
+with beside("0.0.0.0", int(sys.argv[1])):
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def in_development(installed: BakedProject, server: Site, tmp_path: Path) -> Iterator[Site]:
+    """As `python -m app dev --host 0.0.0.0` starts it beside the application."""
+    log = tmp_path / "dev.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [installed.path / ".venv/bin/python", "-c", BESIDE, str(server.backend.port)],
+            cwd=installed.path,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+    for _ in range(600):
+        if found := re.search(r"The Next.js page is at (\S+)", log.read_text("utf-8")):
+            break
+        time.sleep(0.1)
+    assert found, log.read_text("utf-8")
+    wait_until_it_answers(found[1])
+
+    yield Site(found[1], server.backend)
+
+    process.communicate()
+
+
+def test_an_edit_shows_at_once_and_the_chat_goes_on(
+    installed: BakedProject, in_development: Site, visit: plain.Visit
+) -> None:
+    """Nothing that Next adds for that is against the policy, or the console would say so."""
+    chat = visit(in_development).tab()
+    chat.page.set_default_navigation_timeout(60_000)  # it is compiled now
+    chat.open().say("hello")
+    source = installed.text("nextjs/app/chat.tsx")
+    try:
+        edited = source.replace("<h1>{title}</h1>", "<h1>{title}, edited</h1>")
+        (installed.path / "nextjs/app/chat.tsx").write_text(edited, encoding="utf-8")
+        expect(chat.page.get_by_role("heading", level=1)).to_have_text("My Chat App, edited")
+    finally:
+        (installed.path / "nextjs/app/chat.tsx").write_text(source, encoding="utf-8")
+
+    expect(chat.messages).to_have_text(["hello"])
+    chat.when_ready().say("and again")
+    expect(chat.answers).to_have_count(2)
+
+
 # --- With other answers -------------------------------------------------------------------------
 
 
