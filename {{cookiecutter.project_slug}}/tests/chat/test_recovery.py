@@ -114,7 +114,8 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
     monkeypatch.setattr(runs_module, "LONGEST_ROUND_SECONDS", 60)
     app, other = served
     async with AsyncExitStack() as stack:
-        paused = create_app(settings, OneModel(settings, Watched()))
+        model = Watched()
+        paused = create_app(settings, OneModel(settings, model))
         url = await stack.enter_async_context(serving(paused))
         visitor = await stack.enter_async_context(visiting(url, settings, user_id=other.user_id))
         stream = await open_stream(stack, visitor)
@@ -124,6 +125,7 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
         await app.state.recovery.close_abandoned()
         assert await status(database, other, stream.run_id) == "interrupted"
         turn = await other.say("and?", stream.thread_id)
+        model.hurry()
         events = await stream.rest()
 
     assert turn.answer
