@@ -51,6 +51,7 @@ SESSION_FILES = (
     "tests/auth/test_forms.py",
     "tests/auth/test_frames.py",
     "tests/auth/test_sessions.py",
+    "tests/web/js/signed-in.test.js",
 )
 # Of those in which cookies, which a browser adds by itself, say who is asking.
 ORIGIN_FILES = ("app/auth/same_origin.py", "tests/auth/test_same_origin.py")

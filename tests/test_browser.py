@@ -537,11 +537,11 @@ def test_the_script_loads_and_never_defines_the_element(visitor: Visitor, chat: 
     expect(chat.problem).to_contain_text("The chat could not start")
 
 
-def test_the_frame_is_never_ready(visitor: Visitor, chat: ChatPage) -> None:
+def test_the_frame_is_never_ready(visitor: Visitor, chat: ChatPage, server: Application) -> None:
     visitor.cdn.frame = "<!doctype html>"
     chat.page.clock.install()
 
-    chat.page.goto("/")
+    chat.page.goto(server.url.replace("127.0.0.1", "chat.localhost"))
     expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
     chat.page.clock.fast_forward(11_000)
 

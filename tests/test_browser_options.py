@@ -34,6 +34,7 @@ SETTINGS = {"DEMO_DELAY_SECONDS": "0.002", "SECRET_KEY": SECRET, "SIGN_INS_PER_A
 
 Visit = Callable[..., Visitor]
 Make = Callable[..., Application]
+AddressOf = Callable[[Application], str]
 
 
 class Mails:
@@ -49,7 +50,15 @@ class Mails:
 
 
 @pytest.fixture(scope="module")
-def make(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+def address_of() -> AddressOf:
+    """What people open to get to an application: itself."""
+    return lambda application: application.url
+
+
+@pytest.fixture(scope="module")
+def make(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, address_of: AddressOf
+) -> Iterator[Make]:
     """A server of a project with these answers, on the database that all of them share."""
     servers: list[Application] = []
     urls: list[str] = []
@@ -66,6 +75,7 @@ def make(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
         BakedProject(project.path, environment=environment).run("python", "-m", "app", "migrate")
         servers.append(Application(project, environment, folder))
         servers[-1].start()
+        servers[-1].url = address_of(servers[-1])
         return servers[-1]
 
     yield make
@@ -119,7 +129,7 @@ def somebody(everything: Application) -> dict[str, Any]:
 
 
 @pytest.fixture
-def chat(visit: Visit, everything: Application, somebody: dict[str, Any]) -> ChatPage:
+def member(visit: Visit, everything: Application, somebody: dict[str, Any]) -> ChatPage:
     visitor = visit(everything)
     visitor.context.add_cookies(somebody["cookies"])
     return visitor.tab().open()
@@ -191,14 +201,14 @@ def test_the_pages_of_accounts_speak_the_browsers_language(
 
 
 def test_a_session_that_ends_while_the_chat_is_open(
-    chat: ChatPage, visit: Visit, everything: Application
+    member: ChatPage, visit: Visit, everything: Application
 ) -> None:
-    chat.page.context.clear_cookies()
+    member.page.context.clear_cookies()
 
-    chat.send("who am I?")
+    member.send("who am I?")
 
-    expect(chat.problem).to_contain_text("You are not signed in")
-    chat.expect_complaint("401")
+    expect(member.problem).to_contain_text("You are not signed in")
+    member.expect_complaint("401")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -239,95 +249,95 @@ def has_loaded(image: Locator) -> bool:
     return loaded
 
 
-def test_a_picture_is_attached_shown_and_still_there_after_a_reload(chat: ChatPage) -> None:
-    attach(chat, "page.png", "image/png", picture())
-    preview = chat.page.get_by_role("img", name="page.png")
+def test_a_picture_is_attached_shown_and_still_there_after_a_reload(member: ChatPage) -> None:
+    attach(member, "page.png", "image/png", picture())
+    preview = member.page.get_by_role("img", name="page.png")
     expect(preview).to_be_visible()
     assert has_loaded(preview)
 
-    chat.say("what is this?")
+    member.say("what is this?")
 
-    expect(chat.messages).to_contain_text(["page.png"])
-    chat.reload()
-    assert has_loaded(chat.messages.get_by_role("img", name="page.png"))
+    expect(member.messages).to_contain_text(["page.png"])
+    member.reload()
+    assert has_loaded(member.messages.get_by_role("img", name="page.png"))
 
 
-def test_a_file_that_is_not_what_it_says_is_refused_in_words(chat: ChatPage) -> None:
-    attach(chat, "harmless.png", "image/png", b"MZ\x90\x00\x03" + bytes(200))
+def test_a_file_that_is_not_what_it_says_is_refused_in_words(member: ChatPage) -> None:
+    attach(member, "harmless.png", "image/png", b"MZ\x90\x00\x03" + bytes(200))
 
-    expect(chat.notice).to_contain_text("Files of this kind are not taken. Possible are: .png")
-    chat.expect_complaint("415")
-    expect(chat.page.get_by_role("img", name="harmless.png")).to_have_count(0)
+    expect(member.notice).to_contain_text("Files of this kind are not taken. Possible are: .png")
+    member.expect_complaint("415")
+    expect(member.page.get_by_role("img", name="harmless.png")).to_have_count(0)
 
 
 # --- Tools that show something, and the page's own --------------------------------------------------
 
 
-def test_a_chart_is_drawn_and_stays(chat: ChatPage) -> None:
-    chat.say("Draw a line chart of Mon 3, Tue 5, Wed 4")
+def test_a_chart_is_drawn_and_stays(member: ChatPage) -> None:
+    member.say("Draw a line chart of Mon 3, Tue 5, Wed 4")
 
-    chart = chat.page.locator("[data-component=Chart]")
+    chart = member.page.locator("[data-component=Chart]")
     expect(chart).to_contain_text("Tue")
-    chat.reload()
+    member.reload()
     expect(chart).to_contain_text("Tue")
 
 
-def test_an_email_is_sent_by_one_press(chat: ChatPage, mails: Mails) -> None:
-    chat.say("Draft an email to grace@example.com: We launch on Friday")
-    card = chat.page.locator("[data-component=Card]")
+def test_an_email_is_sent_by_one_press(member: ChatPage, mails: Mails) -> None:
+    member.say("Draft an email to grace@example.com: We launch on Friday")
+    card = member.page.locator("[data-component=Card]")
     expect(card).to_contain_text("To grace@example.com")
     assert mails.arrived == []
 
-    with chat.answered("threads.sync_custom_action"):
+    with member.answered("threads.sync_custom_action"):
         card.get_by_role("button", name="Send").click()
 
     expect(card).to_contain_text("Sent")
     expect(card.get_by_role("button")).to_have_count(0)
     [mail] = mails.arrived
     assert (mail["To"], mail["Subject"]) == ("grace@example.com", "A demo")
-    chat.reload()
+    member.reload()
     expect(card).to_contain_text("Sent")
 
 
-def test_the_assistant_sees_the_page_and_turns_it_dark(chat: ChatPage) -> None:
-    with chat.heard_next("thread.change"):
+def test_the_assistant_sees_the_page_and_turns_it_dark(member: ChatPage) -> None:
+    with member.heard_next("thread.change"):
         # Writing in the composer, which really is another document, would end the selection.
-        chat.page.evaluate("""
+        member.page.evaluate("""
             getSelection().selectAllChildren(document.querySelector("h1"));
             window.chat.send("what am I looking at?");
         """)
-    expect(chat.answers.last).to_contain_text("My Chat App")
-    [result] = chat.sent("threads.add_client_tool_output")
+    expect(member.answers.last).to_contain_text("My Chat App")
+    [result] = member.sent("threads.add_client_tool_output")
     assert result["params"]["result"]["selection"] == "My Chat App"
 
-    chat.say("turn the page dark")
+    member.say("turn the page dark")
 
-    expect(chat.page.locator("html")).to_have_css("color-scheme", "dark")
-    expect(chat.page.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
+    expect(member.page.locator("html")).to_have_css("color-scheme", "dark")
+    expect(member.page.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
 
 
-def test_a_dictation_is_recorded_and_its_refusal_told(chat: ChatPage) -> None:
-    chat.page.context.grant_permissions(["microphone"])
+def test_a_dictation_is_recorded_and_its_refusal_told(member: ChatPage) -> None:
+    member.page.context.grant_permissions(["microphone"])
 
-    with chat.answered("input.transcribe", 422):
-        chat.button("Dictate").click()
+    with member.answered("input.transcribe", 422):
+        member.button("Dictate").click()
 
-    expect(chat.notice).to_have_text(
+    expect(member.notice).to_have_text(
         "The demo model does not listen: dictation needs OPENAI_API_KEY."
     )
-    chat.expect_complaint("422")
+    member.expect_complaint("422")
 
 
-def test_the_site_composes_acts_and_opens_the_history(chat: ChatPage) -> None:
-    chat.page.evaluate("window.chat.compose({ text: 'Dear all', tool: 'chart' })")
-    expect(chat.composer).to_have_value("Dear all")
-    expect(chat.composer).to_be_focused()
-    expect(chat.page.get_by_label("Tool", exact=True)).to_have_value("chart")
+def test_the_site_composes_acts_and_opens_the_history(member: ChatPage) -> None:
+    member.page.evaluate("window.chat.compose({ text: 'Dear all', tool: 'chart' })")
+    expect(member.composer).to_have_value("Dear all")
+    expect(member.composer).to_be_focused()
+    expect(member.page.get_by_label("Tool", exact=True)).to_have_value("chart")
 
-    chat.page.evaluate("window.chat.showHistory()")
-    expect(chat.page.get_by_role("list", name="History")).to_be_visible()
-    chat.page.evaluate("window.chat.hideHistory()")
-    expect(chat.composer).to_be_visible()
+    member.page.evaluate("window.chat.showHistory()")
+    expect(member.page.get_by_role("list", name="History")).to_be_visible()
+    member.page.evaluate("window.chat.hideHistory()")
+    expect(member.composer).to_be_visible()
 
 
 # --- An OpenID provider, and files in a bucket -----------------------------------------------------

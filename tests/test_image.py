@@ -4,6 +4,10 @@
 """
 
 import re
+import subprocess
+import tomllib
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +38,33 @@ def test_a_deploy_does_not_cut_the_answers_that_are_streaming(project: BakedProj
     command = command_of(image, "CMD")
     seconds = command[command.index("--timeout-graceful-shutdown") + 1]
     assert int(seconds) >= 10
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])
+@pytest.mark.parametrize("extra", ["", "litellm"])
+def test_an_extra_comes_into_the_image_by_a_build_argument(
+    project: BakedProject, tmp_path: Path, lock: str, extra: str
+) -> None:
+    build, _ = read_stages(project.text("Dockerfile"))
+    [install] = [text for text in arguments_of(build, "RUN") if "uv sync" in text]
+    (tmp_path / lock).touch()
+    # uv says here what it would have been told.
+    script = f'uv() {{ echo "uv $*"; }}; {install}'
+    told = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        env={"EXTRA": extra},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    ).stdout.splitlines()
+
+    assert arguments_of(build, "ARG") == ["EXTRA="]
+    assert compose(project)["services"]["app"]["build"]["args"] == {"EXTRA": "${EXTRA:-}"}
+    extras = tomllib.loads(project.text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert extra in {"", *extras}
+    assert told[-1].endswith(f" --extra {extra}") == bool(extra)
+    assert ("--extra" in told[-1]) == bool(extra)
 
 
 def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
@@ -98,6 +129,18 @@ def test_compose_keeps_its_data_and_opens_nothing_to_the_network(project: BakedP
 
     assert mounted == set(parsed["volumes"])
     assert ports == ["127.0.0.1:8000:8000"]
+
+
+def test_compose_believes_its_other_containers_and_no_address_of_the_internet(
+    project: BakedProject,
+) -> None:
+    setting = compose(project)["services"]["app"]["environment"]["FORWARDED_ALLOW_IPS"]
+    [default] = re.findall(r"^\$\{FORWARDED_ALLOW_IPS:-(.+)\}$", setting)
+    networks = [ip_network(network) for network in default.split(",")]
+
+    assert all(network.is_private for network in networks)
+    for address in ("172.18.0.4", "192.168.16.4"):
+        assert any(ip_address(address) in network for network in networks)
 
 
 def compose(project: BakedProject) -> dict[str, Any]:

@@ -31,6 +31,17 @@ window.asked = [];
 window.chatAuth = { getToken: ({ refresh }) => { asked.push(refresh); return TOKEN; } };
 """
 
+# What a site brings to its chat; `window.done` says what was called, and with what.
+BRINGS = """
+window.done = [];
+window.chatPage = {
+  headerActions: { leftAction: { icon: "home", onClick: () => done.push("home") } },
+  actions: { pick: (payload, itemId) => done.push([payload, itemId]) },
+  entities: { showComposerMenu: true, onTagSearch: async (query) => [{ id: "1", title: query }] },
+  commands: { onSelect: async ({ id }) => { done.push(id); } },
+};
+"""
+
 Visit = Callable[..., ShopPage]
 
 
@@ -93,7 +104,7 @@ def test_nothing_heavy_is_loaded_before_it_is_opened(page: ShopPage) -> None:
         "launcher-styles.js",
         "line.js",
         "locale.js",
-        "registry.js",
+        "remote.js",
         "storage.js",
         "theme.js",
     }
@@ -276,6 +287,21 @@ def test_tools_that_look_at_the_page_look_at_the_one_around_it(page: ShopPage) -
 
     expect(page.answers.last).to_contain_text("A shop")
     expect(page.answers.last).to_contain_text("shop.localhost")
+
+
+def test_what_the_site_brings_is_there_in_the_frame(visit: Visit, anonymous: Application) -> None:
+    page = visit(anonymous, script=BRINGS).open()
+
+    page.inside.get_by_role("button", name="home").click()
+    found = page.frame.evaluate("""async () => {
+        const { entities, commands, widgets } = document.querySelector("openai-chatkit").options;
+        await widgets.onAction({ type: "pick", payload: { n: 1 } }, { id: "item" });
+        await commands.onSelect({ id: "discount" });
+        return [commands.enabled, entities.showComposerMenu, await entities.onTagSearch("oak")];
+    }""")
+
+    assert found == [True, True, [{"id": "1", "title": "oak"}]]
+    assert page.tab.page.evaluate("window.done") == ["home", [{"n": 1}, "item"], "discount"]
 
 
 def test_on_a_site_that_is_not_named_it_stays_away(

@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 import test_browser as plain
+import test_browser_options as options
 from chromium import ChatPage, message
 from conftest import Bake, BakedProject, clean_environment, generate_with_our_environment, lack
 from image import arguments_of, command_of, read_stages
@@ -26,6 +29,11 @@ pytestmark = pytest.mark.slow
 
 # Visitors of the server of this module.
 chat, visitor = plain.chat, plain.visitor
+
+# Projects with other answers, whose applications get a Next.js server before them, see `address_of`.
+make, mails, provider, store = options.make, options.mails, options.provider, options.store
+everything, somebody, member = options.everything, options.somebody, options.member
+at_provider, at_home, with_tokens = options.at_provider, options.at_home, options.with_tokens
 
 SETTINGS = plain.SETTINGS | {
     "SECRET_KEY": "of these tests, and long enough to be believed",
@@ -101,22 +109,42 @@ def image(installed: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def frontend(installed: BakedProject, image: Path, backend: Application) -> Iterator[Site]:
-    """The image's own command. The application is not there yet."""
-    command = command_of(read_stages(installed.text("nextjs/Dockerfile"))[1], "CMD")
+    """The application is not there yet."""
+    with next_server(installed, image, backend.port) as url:
+        yield Site(url, backend)
+
+
+@pytest.fixture(scope="module")
+def address_of(installed: BakedProject, image: Path) -> Iterator[options.AddressOf]:
+    """What people open to get to an application: a Next.js server before it. Its answers are none
+    that the build depends on.
+    """
+    with ExitStack() as servers:
+        yield lambda application: servers.enter_context(
+            next_server(installed, image, application.port)
+        )
+
+
+@contextmanager
+def next_server(project: BakedProject, image: Path, backend_port: int) -> Iterator[str]:
+    """The image's own command, beside an application on this machine."""
     port = free_port()
     place = {
-        "BACKEND_URL": f"http://127.0.0.1:{backend.port}",
+        "BACKEND_URL": f"http://127.0.0.1:{backend_port}",
         "HOSTNAME": "127.0.0.1",
         "PORT": str(port),
         "NEXT_TELEMETRY_DISABLED": "1",
     }
     process = subprocess.Popen(
-        command, cwd=image, env=clean_environment() | place, stdin=subprocess.DEVNULL
+        command_of(read_stages(project.text("nextjs/Dockerfile"))[1], "CMD"),
+        cwd=image,
+        env=clean_environment() | place,
+        stdin=subprocess.DEVNULL,
     )
-    site = Site(f"http://127.0.0.1:{port}", backend)
-    wait_until_it_answers(site.url)
+    url = f"http://127.0.0.1:{port}"
+    wait_until_it_answers(url)
 
-    yield site
+    yield url
 
     process.terminate()
     process.wait()
@@ -329,39 +357,155 @@ def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) 
     expect(chat.problem).to_be_empty()
 
 
-def test_people_sign_in_and_out_through_it(
-    server: Site,
-    template: Path,
-    database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    visit: plain.Visit,
+# --- While it is developed ----------------------------------------------------------------------
+
+BESIDE = """
+import sys
+from app.dev.nextjs import beside
+with beside("0.0.0.0", int(sys.argv[1])):
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def in_development(installed: BakedProject, server: Site, tmp_path: Path) -> Iterator[Site]:
+    """As `python -m app dev --host 0.0.0.0` starts it beside the application."""
+    log = tmp_path / "dev.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [installed.path / ".venv/bin/python", "-c", BESIDE, str(server.backend.port)],
+            cwd=installed.path,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+    for _ in range(600):
+        if found := re.search(r"The Next.js page is at (\S+)", log.read_text("utf-8")):
+            break
+        time.sleep(0.1)
+    assert found, log.read_text("utf-8")
+    wait_until_it_answers(found[1])
+
+    yield Site(found[1], server.backend)
+
+    process.communicate()
+
+
+def test_an_edit_shows_at_once_and_the_chat_goes_on(
+    installed: BakedProject, in_development: Site, visit: plain.Visit
 ) -> None:
-    """With another application at the same address, whose users have passwords."""
-    folder = tmp_path_factory.mktemp("password")
-    project = generate_with_our_environment(
-        template, folder, auth_style="password", table_prefix="other_"
+    """Nothing that Next adds for that is against the policy, or the console would say so."""
+    chat = visit(in_development).tab()
+    chat.page.set_default_navigation_timeout(60_000)  # it is compiled now
+    chat.open().say("hello")
+    source = installed.text("nextjs/app/chat.tsx")
+    try:
+        edited = source.replace("<h1>{title}</h1>", "<h1>{title}, edited</h1>")
+        (installed.path / "nextjs/app/chat.tsx").write_text(edited, encoding="utf-8")
+        expect(chat.page.get_by_role("heading", level=1)).to_have_text("My Chat App, edited")
+    finally:
+        (installed.path / "nextjs/app/chat.tsx").write_text(source, encoding="utf-8")
+
+    expect(chat.messages).to_have_text(["hello"])
+    chat.when_ready().say("and again")
+    expect(chat.answers).to_have_count(2)
+
+
+# --- With other answers -------------------------------------------------------------------------
+
+
+def test_the_proxy_says_who_it_is(make: options.Make, visit: plain.Visit) -> None:
+    application = make(
+        {"auth_style": "proxy", "agent_tools": "notes"},
+        PROXY_TRUSTED_ADDRESSES="127.0.0.1",
+        UVICORN_PROXY_HEADERS="false",  # as its Dockerfile says
     )
-    environment = server.backend.environment
-    migrate(project, environment)
-    server.backend.stop()
-    other = Application(project, environment, folder, port=server.backend.port)
-    other.start()
+    nobody = visit(application).tab()
+    nobody.page.goto("/")
+    expect(nobody.problem).to_contain_text("You are not signed in")
 
-    page = visit(server).tab().page
-    page.goto("/")
-    expect(page).to_have_url("/sign-in?next=%2F")
-    page.get_by_role("link", name="Create an account").click()
-    page.get_by_label("E-mail or user name").fill("ada@example.com")
-    page.get_by_label("Password").fill("correct horse battery")
-    page.get_by_role("button", name="Create the account").click()
-    chat = ChatPage(page).when_ready()
-    chat.say("hello")
-    chat.button("Sign out").click()
-    expect(page).to_have_url(re.compile("/sign-in"))
-    page.close()
+    chat = visit(application).tab()
+    chat.page.route(
+        f"{application.url}/**",
+        lambda route: route.continue_(headers=route.request.headers | {"X-Forwarded-User": "ada"}),
+    )
+    chat.open().say("hello")
 
-    other.stop()
-    server.backend.start()
+    expect(chat.answers).to_have_count(1)
+
+
+@pytest.mark.parametrize("asked_for", ["https://chat.example.com", "http://localhost:3000"])
+def test_people_come_back_from_the_provider_to_where_they_were(
+    at_provider: Application, asked_for: str
+) -> None:
+    scheme, _, host = asked_for.partition("://")
+    headers = {"Host": host, "X-Forwarded-Proto": scheme}
+
+    answer = httpx.get(f"{at_provider.url}/sign-in", headers=headers)
+
+    [callback] = parse_qs(urlsplit(answer.headers["location"]).query)["redirect_uri"]
+    assert callback == f"{asked_for}/sign-in/callback"
+
+
+@pytest.mark.parametrize(("scheme", "is_secure"), [("http", False), ("https", True)])
+def test_cookies_are_secure_where_tls_ends_in_front(
+    everything: Application, scheme: str, is_secure: bool
+) -> None:
+    answer = httpx.get(f"{everything.url}/sign-in", headers={"X-Forwarded-Proto": scheme})
+
+    assert ("Secure" in answer.headers["set-cookie"]) is is_secure
+
+
+def test_a_limit_for_an_address_is_that_of_the_visitors(
+    everything: Application, address_of: options.AddressOf, tmp_path: Path
+) -> None:
+    """Whatever stands in front names it; the application believes the Next.js server."""
+    environment = everything.environment | {"SIGN_INS_PER_ADDRESS": "1"}
+    strict = Application(everything.project, environment, tmp_path)
+    strict.start()
+    url = address_of(strict)
+
+    answers = [sign_in_wrongly(url, f"203.0.113.{number}") for number in (7, 7, 8)]
+
+    strict.stop()
+    assert answers == [401, 429, 401]
+
+
+def sign_in_wrongly(url: str, address: str) -> int:
+    headers = {"X-Forwarded-For": address, "Host": "chat.example.com"}
+    with httpx.Client(base_url=url, headers=headers) as visitor:
+        page = visitor.get("/sign-in")
+        [token] = re.findall(r'name="form_token" type="hidden" value="(\w+)"', page.text)
+        return visitor.post(
+            "/sign-in",
+            data={"name": address, "password": "something else", "form_token": token},
+            headers={"Cookie": page.headers["set-cookie"].partition(";")[0]},
+        ).status_code
+
+
+test_a_dictation_is_recorded_and_its_refusal_told = (
+    options.test_a_dictation_is_recorded_and_its_refusal_told
+)
+test_a_file_goes_straight_to_the_bucket = options.test_a_file_goes_straight_to_the_bucket
+test_a_file_that_is_not_what_it_says_is_refused_in_words = (
+    options.test_a_file_that_is_not_what_it_says_is_refused_in_words
+)
+test_a_picture_is_attached_shown_and_still_there_after_a_reload = (
+    options.test_a_picture_is_attached_shown_and_still_there_after_a_reload
+)
+test_a_site_where_nobody_is_signed_in = options.test_a_site_where_nobody_is_signed_in
+test_a_token_that_has_expired_is_renewed_once = (
+    options.test_a_token_that_has_expired_is_renewed_once
+)
+test_an_account_from_its_beginning_to_another_password = (
+    options.test_an_account_from_its_beginning_to_another_password
+)
+test_the_assistant_sees_the_page_and_turns_it_dark = (
+    options.test_the_assistant_sees_the_page_and_turns_it_dark
+)
+test_the_provider_signs_in_and_out = options.test_the_provider_signs_in_and_out
+test_the_sites_token_signs_in = options.test_the_sites_token_signs_in
 
 
 # --- What the plain page stands ---------------------------------------------------------------

@@ -10,11 +10,12 @@ from math import ceil
 from typing import Any
 
 from chatkit.store import NotFoundError as ChatKitNotFoundError
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.db import DatabaseAway
 from app.locales import Translations, translate
@@ -164,6 +165,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(DatabaseAway, _database_away)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -207,6 +209,11 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
     return await _app_error(request, DatabaseUnavailable(str(error)))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """To nobody: who sent the request has left in the middle of it, which is no fault of ours."""
+    return Response(status_code=400)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,8 +1,14 @@
+import { networkInterfaces } from "node:os";
 import path from "node:path";
 import type { NextConfig } from "next";
 
 // The page's modules are the plain page's own, in app/web/static/js.
 const project = path.dirname(import.meta.dirname);
+
+/** With `--host 0.0.0.0` Next knows none by which this machine is opened, and would refuse them. */
+function ownAddresses() {
+  return Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []);
+}
 
 export default {
   turbopack: { root: project },
@@ -11,6 +17,7 @@ export default {
   // A compressed stream holds words back until there are enough of them. What stands in front may
   // compress the rest.
   compress: false,
+  allowedDevOrigins: process.env.NODE_ENV === "development" ? ownAddresses() : undefined,
   poweredByHeader: false,
   async headers() {
     const noSniff = { key: "X-Content-Type-Options", value: "nosniff" };

@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent.models import ModelSource
+from app.chat import runs
 from app.config import EnvSettings, Settings
 from app.db import Database
 from app.dev.credentials import sample_credentials
@@ -166,6 +167,13 @@ async def with_model(settings: Settings) -> AsyncIterator[Scripted]:
             return await stack.enter_async_context(visiting(url, changed))
 
         yield start
+
+
+@pytest.fixture
+def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that comes before a test is over."""
+    monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 60)
+    monkeypatch.setattr(runs, "LONGEST_ROUND_SECONDS", 60)
 
 
 class OneModel(ModelSource):

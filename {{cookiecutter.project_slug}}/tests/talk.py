@@ -1,7 +1,8 @@
 """How the tests talk to the application: over HTTP, in ChatKit's protocol."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,28 @@ class Visitor:
         async with self.client.stream("POST", "/chatkit", json=body) as response:
             async for event in streamed(response):
                 yield event
+
+    async def post_without_end(
+        self,
+        path: str,
+        headers: dict[str, str],
+        body: Iterable[bytes] = (),
+        patience_seconds: float = 20,
+    ) -> int:
+        """The status that comes although the body has not. Raises TimeoutError without one."""
+        url = self.client.base_url
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        lines = dict(self.client.headers) | {"Host": url.host} | headers
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode())
+        writer.writelines(body)
+        try:
+            _http, status, *_ = (
+                await asyncio.wait_for(reader.readline(), patience_seconds)
+            ).split()
+        finally:
+            writer.close()
+        return int(status)
 
 
 def message(text: str, tool: str | None = None, model: str | None = None) -> dict[str, Any]:

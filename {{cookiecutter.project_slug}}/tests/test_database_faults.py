@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
+from app import db
 from app.chat import recovery, run_store
 from app.chat.models import ItemRow
 from app.config import Settings
-from app.db import Database
+from app.db import Database, DatabaseAway
 from app.dev.credentials import sample_credentials
 from app.dev.migrate import upgrade
 from app.dev.postgres import Postgres, PostgresError
@@ -204,26 +205,70 @@ async def test_an_application_may_start_before_its_database(
         assert (await visitor.say("hello")).answer
 
 
+@contextmanager
+def paused(postgres: Postgres) -> Iterator[None]:
+    processes = [*children_of(postgres), postmaster_of(postgres)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(processes):
+            os.kill(pid, signal.SIGCONT)
+
+
 async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
     model = Watched()
     async with AsyncExitStack() as stack:
         visitor, database = await stack.enter_async_context(chatting(own, model))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
-        processes = [*children_of(postgres), postmaster_of(postgres)]
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-        rest = asyncio.create_task(stream.rest())
-        await asyncio.sleep(2)
-        model.hurry()
-        await asyncio.sleep(1)
-        for pid in reversed(processes):
-            os.kill(pid, signal.SIGCONT)
+        with paused(postgres):
+            rest = asyncio.create_task(stream.rest())
+            await asyncio.sleep(2)
+            model.hurry()
+            await asyncio.sleep(1)
         events = await rest
 
         assert events[-1]["type"] == "thread.item.done"
         assert await status(database, visitor, stream.run_id) == "done"
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
+
+
+async def test_a_database_that_hangs_is_not_waited_for_long(
+    own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "STATEMENT_SECONDS", 1)
+    monkeypatch.setattr(db, "CONNECT_SECONDS", 1)
+    async with chatting(own, Watched()) as (visitor, _):
+        assert (await visitor.send("threads.list")).status_code == 200
+        with paused(postgres):
+            refused = await visitor.send("threads.list")
+
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await visitor.send("threads.list")).status_code == 200
+
+
+@pytest.mark.usefixtures("soon", "no_checkpoints")
+async def test_after_a_pause_nobody_is_dead_who_could_not_write(
+    own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SLOW_SECONDS", 0.5)
+    other = create_app(own)
+    async with AsyncExitStack() as stack:
+        visitor, database = await stack.enter_async_context(chatting(own, Pensive()))
+        stack.push_async_callback(other.state.database.dispose)
+        await other.state.recovery.close_abandoned()  # (it is connected)
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        with paused(postgres):
+            look = asyncio.create_task(other.state.recovery.close_abandoned())
+            await asyncio.sleep(run_store.STALE_SECONDS + 0.5)
+        with pytest.raises(DatabaseAway):
+            await look
+
+        assert await status(database, visitor, stream.run_id) == "running"
 
 
 @pytest.fixture

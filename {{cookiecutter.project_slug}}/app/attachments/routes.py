@@ -14,11 +14,11 @@ from app.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
-# Whatever a file claims to be, it is no page of this site: it runs nothing and is never guessed at.
+# Whatever a file claims to be, it is no page of this site: it runs nothing. (That browsers do not
+# guess at its type, every response of the application says.)
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",  # the widget's frame is another site
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -64,7 +64,6 @@ class Run:
         self._cut_tokens = 0
         self.left = False
         self.unheard = False
-        self.given_up = False
         self.is_torn = False
         self.tokens_in = 0
         self.tokens_out = 0

@@ -200,7 +200,6 @@ class Runs:
                 return
         if not rows:
             logger.warning("run %s was given up by another worker", run.id)
-            run.given_up = True
             run.cut("interrupted")
         elif rows[0].wish is not None:
             self.grant(run.user_id, run.id, rows[0].wish)

@@ -183,12 +183,11 @@ class ChatServer(ChatKitServer[RequestContext]):
         pending_items = list(pending.values())
         await run.finish_drafts()
         shown = [item for item in pending_items if isinstance(item, WidgetItem)]
-        if run.given_up:
-            return  # whoever closed it has left the notice, and the thread may have gone on
         if run.retry and not run.answered and not shown and not any(map(has_text, pending_items)):
             # The new answer had not begun: the old one stays.
             return
-        with suppress(NotFound):  # the thread was deleted meanwhile
+        # (The thread was deleted meanwhile, or another worker has closed the run and left a notice.)
+        with suppress(NotFound):
             for item in pending_items:
                 if isinstance(item, WorkflowItem):
                     await self.store.add_thread_item(thread.id, close_workflow(item).item, context)

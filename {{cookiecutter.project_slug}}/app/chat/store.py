@@ -227,7 +227,6 @@ class SqlStore(Store[RequestContext]):
         except IntegrityError:
             raise NotFound(f"There is no thread {thread_id}.") from None
         if run is not None and not rows:
-            run.given_up = True
             raise NotFound("This answer was closed by another worker, who thought it dead.")
 
     def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:

@@ -5,8 +5,10 @@ import re
 import secrets
 from pathlib import Path
 
-SECRETS = ("SECRET_KEY", "JWT_SECRET")
-
+# What the example says above a setting that is to be a secret of this project's own.
+_MADE = re.compile(
+    r"^# Setup makes one(?:, unless (?P<rival>[A-Z0-9_]+) is set)?\.\n(?P<name>[A-Z0-9_]+)=$", re.M
+)
 _SETTING = re.compile(r"^(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
 
@@ -19,22 +21,25 @@ def write_env_file(env: Path, example: Path) -> list[str]:
     """
     template = example.read_text(encoding="utf-8")
     if not env.exists():
-        text, gained = _with_secrets(template)
+        text, gained = _with_secrets(template, template)
         _write_private(env, text)
         return gained
     current = env.read_text(encoding="utf-8")
     missing = [line for line in template.splitlines() if _is_missing(line, current)]
-    text, gained = _with_secrets("".join(f"{line}\n" for line in [*current.splitlines(), *missing]))
+    complete = "".join(f"{line}\n" for line in [*current.splitlines(), *missing])
+    text, gained = _with_secrets(complete, template)
     gained += [name for line in missing if (name := line.partition("=")[0]) not in gained]
     if gained:
         _write_private(env, text)
     return gained
 
 
-def _with_secrets(text: str) -> tuple[str, list[str]]:
-    wanted = set(SECRETS)
-    if _has_value(text, "JWT_JWKS_URL"):
-        wanted.discard("JWT_SECRET")  # tokens are checked with one or with the other
+def _with_secrets(text: str, template: str) -> tuple[str, list[str]]:
+    wanted = {
+        made["name"]
+        for made in _MADE.finditer(template)
+        if made["rival"] is None or not _has_value(text, made["rival"])
+    }
     gained: list[str] = []
     lines: list[str] = []
     for line in text.splitlines():

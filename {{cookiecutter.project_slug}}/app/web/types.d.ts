@@ -229,8 +229,8 @@ export interface Greeting {
   tool: string | null;
   /** Whether it can be asked for tokens. */
   hasTokens: boolean;
-  /** The names of its functions. */
-  functions: Record<"clientTools" | "effects" | "deeplinks", string[]>;
+  /** What it has of `ChatPageFunctions`, as an outline: see remote.js. */
+  page: unknown;
 }
 
 /** What the launcher offers to the page that it is on. */

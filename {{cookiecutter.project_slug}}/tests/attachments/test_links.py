@@ -1,13 +1,16 @@
 """Addresses that show a picture to a frame without cookies, for a while, and do no harm."""
 
 import asyncio
+import hashlib
 import time
 from typing import Any
 
 import httpx
 import pytest
+from itsdangerous import URLSafeSerializer
 
 from app.attachments.files import key_of
+from app.config import Settings
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT
 
@@ -70,16 +73,22 @@ async def test_a_link_expires_and_a_new_look_gives_a_new_one(attaching: Attachin
     assert (await fetch(await preview(application, thread_id))).status_code == 200
 
 
-async def test_a_link_cannot_be_made_up(application: Application) -> None:
+async def test_a_link_cannot_be_made_up(application: Application, settings: Settings) -> None:
     thread_id, attachment = await picture(application)
     url = await preview(application, thread_id)
     base, _, token = url.rpartition("/")
     middle = len(token) // 2
     swapped = "A" if token[middle] != "A" else "B"
     tampered = token[:middle] + swapped + token[middle + 1 :]
+    payload = URLSafeSerializer("").loads_unsafe(token)[1]
+    sha256 = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    by_another_key = URLSafeSerializer("x" * 32, "attachment-link", signer_kwargs=sha256)
+    for_another_purpose = URLSafeSerializer(settings.signing_keys, signer_kwargs=sha256)
 
     for made_up in (
         tampered,
+        by_another_key.dumps(payload),
+        for_another_purpose.dumps(payload),
         token[:-1],
         "x",
         attachment["id"],

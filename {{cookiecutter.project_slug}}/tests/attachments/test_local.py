@@ -1,6 +1,5 @@
 """Direct uploads into a folder."""
 
-import asyncio
 import io
 import os
 import shutil
@@ -16,6 +15,8 @@ from app.attachments.files import FileGone
 from app.attachments.local import LocalFiles
 from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
 from tests.attachments.samples import PNG, TEXT
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
 async def test_the_page_uploads_straight_to_the_application(application: Application) -> None:
@@ -62,23 +63,31 @@ async def test_what_is_no_upload(application: Application, request_: dict[str, o
 async def test_too_large_without_saying_so(attaching: Attaching) -> None:
     """It is not read to its end, which does not come."""
     application = await attaching(attachment_max_bytes="1000")
-    credentials = dict(application.visitor.client.headers) | {
-        "Content-Type": "multipart/form-data; boundary=b",
-        "Transfer-Encoding": "chunked",
-    }
-    host, _, port = application.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = "".join(f"{name}: {value}\r\n" for name, value in credentials.items())
-    writer.write(f"POST /attachments HTTP/1.1\r\nHost: {host}\r\n{head}\r\n".encode())
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-    for chunk in (form, *[b"x" * 10_000] * 10):
-        writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
 
-    status = await asyncio.wait_for(reader.readline(), 20)
+    status = await application.visitor.post_without_end(
+        "/attachments",
+        FORM | {"Transfer-Encoding": "chunked"},
+        [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (form, *[b"x" * 10_000] * 10)],
+    )
 
-    writer.close()
-    assert status.startswith(b"HTTP/1.1 413 ")
+    assert status == 413
     assert await application.keys() == set()
+
+
+async def test_what_says_that_it_is_too_large_is_not_waited_for(attaching: Attaching) -> None:
+    application = await attaching(attachment_max_bytes="1000")
+
+    declared = FORM | {"Content-Length": "100000"}
+    assert await application.visitor.post_without_end("/attachments", declared) == 413
+
+
+async def test_where_there_is_no_room_no_file_is_waited_for(attaching: Attaching) -> None:
+    application = await attaching(attachment_user_bytes=str(len(TEXT)))
+    await attach(application.visitor)
+
+    declared = FORM | {"Content-Length": "100"}
+    assert await application.visitor.post_without_end("/attachments", declared) == 413
 
 
 async def test_a_folder_that_cannot_be_written_to(attaching: Attaching, tmp_path: Path) -> None:

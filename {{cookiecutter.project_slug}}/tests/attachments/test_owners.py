@@ -1,9 +1,13 @@
 """A file is its owner's, and goes with its conversation."""
 
-import httpx
+import asyncio
 
-from tests.attachments.conftest import Application, attach, say_with, send
+import httpx
+from pydantic import SecretStr
+
+from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import PNG
+from tests.model_server import Exchange, model_server, silence
 
 
 async def test_nobody_elses_file_can_be_sent(application: Application) -> None:
@@ -75,6 +79,30 @@ async def test_files_go_with_their_conversation(application: Application) -> Non
     [left] = await application.keys()
     assert left.endswith(second["id"])
     assert other.done("user_message")[0]["attachments"][0]["id"] == second["id"]
+
+
+async def test_files_go_with_a_conversation_that_is_being_answered(attaching: Attaching) -> None:
+    async with model_server() as (model, url):
+        application = await attaching(openai_api_key=SecretStr("key"), openai_base_url=url)
+        visitor = application.visitor
+        attachment = await attach(visitor)
+        asked = asyncio.Event()
+
+        async def think(exchange: Exchange) -> None:
+            asked.set()
+            await silence(exchange)
+
+        model.does(think)
+        answering = asyncio.create_task(send(visitor, attachment["id"]))
+        await asyncio.wait_for(asked.wait(), 30)
+        [thread] = (await visitor.send("threads.list")).json()["data"]
+
+        await visitor.send("threads.delete", thread_id=thread["id"])
+
+        assert await application.keys() == set()
+        answering.cancel()
+        await asyncio.wait({answering})
+        assert (await visitor.send("threads.list")).json()["data"] == []
 
 
 async def test_nobody_elses_conversation_loses_its_files(application: Application) -> None:

@@ -4,9 +4,11 @@ import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from app.attachments import reading
 from app.attachments.types import DOCX
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import EVERY, PDF, PNG, TEXT
@@ -117,6 +119,21 @@ async def test_what_there_is_no_room_for_is_named(attaching: Attaching, server: 
     told = [message["content"] for message in model.exchanges[1].body["input"]]
     assert told[0][1] == {"type": "input_text", "text": "[attached: old.png, image/png]"}
     assert told[-1][1]["type"] == "input_image"
+
+
+async def test_a_request_carries_so_many_bytes_of_files_and_no_more(
+    attaching: Attaching, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", len(PNG))
+    model, settings = server
+    application = await attaching(**settings)
+    names = ("one.png", "two.png")
+    files = [await attach(application.visitor, PNG, name, "image/png") for name in names]
+
+    await say_with(application.visitor, *(file["id"] for file in files))
+
+    _, *parts = model.exchanges[0].body["input"][0]["content"]
+    assert [part["type"] for part in parts] == ["input_image", "input_text"]
 
 
 async def test_what_no_model_reads_is_named(attaching: Attaching, server: Server) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import io
 
+import pytest
+
+from app.attachments import sweeper
 from app.attachments.files import INCOMING, key_of
 from app.chat.ids import new_id
 from app.db import Database
@@ -23,6 +26,16 @@ async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
 
     assert await application.keys() == {key_of(application.visitor.user_id, sent["id"])}
     assert (await send(application.visitor, unsent["id"])).status_code == 404
+
+
+async def test_it_sweeps_by_itself(attaching: Attaching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    await attach(application.visitor)
+
+    async with asyncio.timeout(30):
+        while await application.keys():  # noqa: ASYNC110 (an event would be of the test alone)
+            await asyncio.sleep(0.05)
 
 
 async def test_what_has_no_row_goes(attaching: Attaching) -> None:

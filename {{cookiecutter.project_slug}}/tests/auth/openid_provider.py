@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 START_SECONDS = 30
 
@@ -25,7 +25,8 @@ Claims = dict[str, Any]
 class OpenIdProvider(ThreadingHTTPServer):
     """Everything goes through here to the provider process, which takes its address for its own.
 
-    `bend` changes the claims of an ID token before it is signed anew; `sign` changes how.
+    `bend` changes the claims of an ID token before it is signed anew; `sign` changes how, and
+    `secret` is published among the keys.
     """
 
     daemon_threads = True
@@ -39,8 +40,10 @@ class OpenIdProvider(ThreadingHTTPServer):
     def reset(self) -> None:
         self.bend: Callable[[Claims], Claims] = lambda claims: claims
         self.sign: Callable[[Claims], str] = self.signed
+        self.secret: OctKey | None = None
         self.discovery: dict[str, Any] = {}
         self.is_down = False
+        self.seconds = 0.0  # until it answers
         self.token_requests: list[dict[str, str]] = []
         self.id_tokens: list[str] = []
 
@@ -58,7 +61,10 @@ class OpenIdProvider(ThreadingHTTPServer):
     def bent(self, path: str, body: bytes) -> bytes:
         """The provider's answer, with what we have a hand in."""
         if path == "/jwks":
-            return json.dumps(KeySet([self.key]).as_dict(private=False)).encode()
+            keys = [self.key.as_dict(private=False)]
+            if self.secret is not None:
+                keys.append(self.secret.as_dict(private=True))
+            return json.dumps({"keys": keys}).encode()
         answer = json.loads(body)
         if path == "/oauth2/token" and "id_token" in answer:
             payload = answer["id_token"].split(".")[1]
@@ -80,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(self.server.seconds)
         if self.server.is_down:
             self.send_error(502)
             return

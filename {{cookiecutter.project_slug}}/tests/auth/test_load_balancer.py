@@ -10,6 +10,7 @@ import httpx
 import jwt
 import pytest
 
+from app.auth import load_balancer
 from tests.auth.identity_provider import (
     IdentityProvider,
     SigningKey,
@@ -36,19 +37,24 @@ def keys() -> Iterator[IdentityProvider]:
 def key(keys: IdentityProvider) -> SigningKey:
     key = ec_key(KEY_ID)
     keys.status, keys.body, keys.requests = 200, key.public_pem(), 0
+    keys.may_answer.set()
     return key
 
 
 @pytest.fixture
 async def client(proxy: Serve, keys: IdentityProvider) -> AsyncIterator[Client]:
-    async with proxy(
+    async with behind_balancer(proxy, keys) as client:
+        yield client
+
+
+def behind_balancer(proxy: Serve, keys: IdentityProvider) -> Client:
+    return proxy(
         PROXY_TRUSTED_ADDRESSES=LOOPBACK,
         PROXY_HEADER=HEADER,
         PROXY_JWKS_URL=keys.url,
         PROXY_SIGNER=ARN,
         PROXY_AUDIENCE="chat-client",
-    ) as client:
-        yield client
+    )
 
 
 def padded(part: bytes) -> str:
@@ -152,6 +158,15 @@ async def test_while_its_key_cannot_be_had_sign_in_is_unavailable(
 ) -> None:
     keys.status, keys.body = status, body or keys.body
     assert code(await ask(client, signed(key))) == (503, "unavailable")
+
+
+async def test_a_key_that_takes_too_long_cannot_be_had(
+    proxy: Serve, key: SigningKey, keys: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_balancer, "JWKS_TIMEOUT_SECONDS", 0.3)
+    keys.may_answer.clear()
+    async with behind_balancer(proxy, keys) as client:
+        assert code(await ask(client, signed(key))) == (503, "unavailable")
 
 
 async def test_made_up_key_ids_cause_no_storm(

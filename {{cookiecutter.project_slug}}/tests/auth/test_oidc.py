@@ -9,9 +9,11 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
-from joserfc.jwk import RSAKey
+from joserfc import jwt
+from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
+from app.auth import openid
 from app.auth.oidc import OidcAuth
 from app.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from app.auth.sessions import COOKIE
@@ -298,6 +300,14 @@ class TestRefused:
             provider.sign = sign
             await assert_refused(browser, await browser.sign_in())
 
+    async def test_an_id_token_by_a_secret_that_everybody_can_read(
+        self, browser: Browser, provider: OpenIdProvider
+    ) -> None:
+        provider.discovery = {"id_token_signing_alg_values_supported": ["HS256", "RS256"]}
+        provider.secret = secret = OctKey.generate_key(256, {"kid": "k2"})
+        provider.sign = lambda claims: jwt.encode({"alg": "HS256", "kid": "k2"}, claims, secret)
+        await assert_refused(browser, await browser.sign_in())
+
     async def test_a_session_that_is_made_up_or_tampered(self, browser: Browser) -> None:
         await browser.sign_in()
         good = browser.http.cookies[COOKIE]
@@ -331,6 +341,14 @@ class TestProviderAway:
             assert (await inside.http.post("/chatkit", json=body)).status_code == 200
             provider.is_down = False
             assert (await outside.sign_in("eve")).status_code == 303
+
+    async def test_one_that_takes_too_long_is_away(
+        self, provider: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(openid, "PROVIDER_SECONDS", 0.3)
+        async with serving(create_app(settings)) as url, browsing(url) as browser:
+            provider.seconds = 3
+            assert (await browser.http.get("/sign-in")).status_code == 503
 
     @pytest.mark.parametrize(
         "discovery", [{"issuer": None}, {"jwks_uri": None}, {"token_endpoint": None}], ids=str

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
+from app.auth import tokens
 from app.auth.tokens import TokenSettings, TokenVerifier, published_keys
 from app.errors import install_error_handlers
 from tests.auth.identity_provider import (
@@ -270,6 +271,16 @@ async def test_with_no_keys_at_all_sign_in_is_unavailable_until_the_provider_is_
     provider.publish(key.public_jwk())
     await asyncio.sleep(0.5)
     assert (await me(verifier, key.sign())).status_code == 200
+
+
+async def test_a_provider_that_takes_too_long_is_an_outage_too(
+    make_verifier: MakeVerifier, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "JWKS_TIMEOUT_SECONDS", 0.3)
+    key = ec_key("k1")
+    provider.publish(key.public_jwk())
+    provider.may_answer.clear()
+    assert (await me(make_verifier(jwks_url=provider.url), key.sign())).status_code == 503
 
 
 async def test_a_provider_that_nobody_answers_for_is_an_outage_too(

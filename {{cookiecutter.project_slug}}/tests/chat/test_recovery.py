@@ -7,7 +7,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.chat import runs as runs_module
 from app.chat.claim import MINUTE
 from app.chat.ids import new_id, new_run_id
 from app.chat.models import ItemRow, RunRow
@@ -103,15 +102,32 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     await app.state.run_store.end(runs[0])
 
 
+@pytest.mark.usefixtures("no_checkpoints")
+async def test_a_worker_that_is_slow_does_not_take_itself_for_dead(
+    settings: Settings, database: Database
+) -> None:
+    model = Watched()
+    app = create_app(settings, OneModel(settings, model))
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serving(app))
+        visitor = await stack.enter_async_context(visiting(url, settings))
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        await die(database, app.state.runs._live[visitor.user_id, stream.run_id])
+
+        await app.state.recovery.close_abandoned()
+
+        assert await status(database, visitor, stream.run_id) == "running"
+        model.hurry()
+        await stream.rest()
+    assert await status(database, visitor, stream.run_id) == "done"
+
+
+@pytest.mark.usefixtures("no_checkpoints")
 async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
-    served: tuple[FastAPI, Visitor],
-    settings: Settings,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    served: tuple[FastAPI, Visitor], settings: Settings, database: Database
 ) -> None:
     """A machine that was paused, or cut off from the database, while the others went on."""
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 60)
-    monkeypatch.setattr(runs_module, "LONGEST_ROUND_SECONDS", 60)
     app, other = served
     async with AsyncExitStack() as stack:
         model = Watched()
@@ -120,8 +136,7 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
         visitor = await stack.enter_async_context(visiting(url, settings, user_id=other.user_id))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
-        [(_, run_id)] = paused.state.runs._live
-        await die(database, paused.state.runs._live[other.user_id, run_id])
+        await die(database, paused.state.runs._live[other.user_id, stream.run_id])
         await app.state.recovery.close_abandoned()
         assert await status(database, other, stream.run_id) == "interrupted"
         turn = await other.say("and?", stream.thread_id)

@@ -1,5 +1,7 @@
 """Every request that is refused, with its status, before a stream opens."""
 
+import logging
+from contextlib import suppress
 from typing import Any
 
 import chatkit.server
@@ -71,6 +73,27 @@ async def test_what_is_too_large_and_does_not_say_so(visitor: Visitor) -> None:
 
     response = await visitor.client.post("/chatkit", content=chunks())
     assert_refused(response, 413, "request_too_large")
+
+
+async def test_what_is_too_large_is_not_read_to_its_end(visitor: Visitor) -> None:
+    """Nor to its beginning, when it says so."""
+    declared = {"Content-Length": str(10**12)}
+    assert await visitor.post_without_end("/chatkit", declared) == 413
+
+    chunks = [b"%x\r\n%s\r\n" % (100_000, b" " * 100_000)] * 11
+    chunked = {"Transfer-Encoding": "chunked"}
+    assert await visitor.post_without_end("/chatkit", chunked, chunks) == 413
+
+
+async def test_who_leaves_in_the_middle_of_a_request_is_no_error(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    with suppress(TimeoutError):
+        declared = {"Content-Length": "1000"}
+        await visitor.post_without_end("/chatkit", declared, [b"{"], patience_seconds=0.2)
+    await visitor.say("hello")
+
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,7 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
     assert whole.count("You said") == 1
 
 
+@pytest.mark.usefixtures("no_checkpoints")
 @pytest.mark.parametrize("wish", ["stop", "leave"])
 async def test_a_wish_reaches_the_worker_that_has_the_run(
     two_workers: tuple[Visitor, Visitor, Watched], database: Database, wish: str

@@ -22,7 +22,10 @@ def env(tmp_path: Path) -> Path:
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     path = tmp_path / ".env.example"
-    path.write_text("# Why.\nOPENAI_API_KEY=\nSECRET_KEY=\n# LOG_LEVEL=INFO\n", encoding="utf-8")
+    path.write_text(
+        "# Why.\nOPENAI_API_KEY=\n# Setup makes one.\nSECRET_KEY=\n# LOG_LEVEL=INFO\n",
+        encoding="utf-8",
+    )
     return path
 
 
@@ -62,10 +65,22 @@ def test_fills_a_copied_example(env: Path, example: Path) -> None:
     assert write_env_file(env, example) == ["SECRET_KEY"]
 
 
-def test_no_shared_secret_beside_published_keys(env: Path, example: Path) -> None:
-    env.write_text("JWT_JWKS_URL=https://id.example/keys\nJWT_SECRET=\n", encoding="utf-8")
+@pytest.mark.parametrize(("keys", "is_made"), [("", True), ("https://id.example/keys", False)])
+def test_no_secret_beside_what_stands_for_it(
+    env: Path, example: Path, keys: str, is_made: bool
+) -> None:
+    example.write_text(
+        "# Setup makes one, unless KEYS_URL is set.\nSHARED_SECRET=\n", encoding="utf-8"
+    )
+    env.write_text(f"KEYS_URL={keys}\nSHARED_SECRET=\n", encoding="utf-8")
     write_env_file(env, example)
-    assert values(env)["JWT_SECRET"] == ""
+    assert bool(values(env)["SHARED_SECRET"]) is is_made
+
+
+def test_the_secrets_of_this_project_are_made(env: Path) -> None:
+    made = write_env_file(env, EXAMPLE)
+    assert "SECRET_KEY" in made
+    assert [name for name, value in values(env).items() if "SECRET" in name and not value] == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")

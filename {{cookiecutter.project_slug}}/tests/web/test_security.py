@@ -47,6 +47,13 @@ async def test_every_response_has_them(visitor: Visitor, method: str, path: str)
     assert "x-frame-options" not in response.headers
 
 
+async def test_the_page_offers_dictation_where_somebody_listens(visitor: Visitor) -> None:
+    extras = (await visitor.client.get("/config.json")).json()["extras"]
+
+    is_offered = "dictation" in extras.get("composer", {})
+    assert is_offered is dictation.KINDS[0].listens
+
+
 async def test_a_stream_has_them(visitor: Visitor) -> None:
     body = {"content": [{"type": "input_text", "text": "hi"}], "attachments": []}
     response = await visitor.send("threads.create", input={**body, "inference_options": {}})
@@ -55,14 +62,28 @@ async def test_a_stream_has_them(visitor: Visitor) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_scripts_come_from_here_and_the_cdn_alone() -> None:
-    allowed = policy()
+def test_what_is_not_from_here_is_the_cdns_script_and_frame_alone() -> None:
+    assert policy() == {
+        "default-src": {"'none'"},
+        "script-src": {"'self'", CDN},
+        "frame-src": {CDN},
+        "connect-src": {"'self'"},
+        "style-src": {"'self'", "'unsafe-inline'"},
+        "img-src": {"'self'", "data:", "blob:"},
+        "font-src": {"'self'"},
+        "manifest-src": {"'self'"},
+        "base-uri": {"'none'"},
+        "form-action": {"'self'"},
+        "frame-ancestors": {"'self'"},
+    }
 
-    assert allowed["default-src"] == {"'none'"}
-    assert allowed["script-src"] == {"'self'", CDN}
-    assert allowed["frame-src"] == {CDN}
-    assert allowed["connect-src"] == {"'self'"}
-    assert allowed["base-uri"] == {"'none'"}
+
+def test_no_page_uses_what_it_does_not_need() -> None:
+    headers = security_headers(settings())
+
+    assert headers["Permissions-Policy"] == (
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+    )
 
 
 def test_another_script_url_is_allowed_instead_of_the_cdn() -> None:

@@ -1,5 +1,6 @@
 """Pictures: OpenAI makes them, we stream them and keep them."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -20,8 +21,10 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def draws(result: bytes) -> Behaviour:
-    """Stream what the Responses API does when it makes a picture."""
+def draws(result: bytes, half: Behaviour | None = None) -> Behaviour:
+    """Stream what the Responses API does when it makes a picture; `half` is what happens when
+    half of it is there.
+    """
 
     async def behave(exchange: Exchange) -> None:
         call = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -42,11 +45,13 @@ def draws(result: bytes) -> Behaviour:
             "partial_image_index": 1,
             "sequence_number": 1,
         }
+        added = {"type": "response.output_item.added", "output_index": 0, "item": call}
         await exchange.begin()
+        await exchange.stream([added, partial])
+        if half is not None:
+            await half(exchange)
         await exchange.stream(
             [
-                {"type": "response.output_item.added", "output_index": 0, "item": call},
-                partial,
                 {"type": "response.output_item.done", "output_index": 0, "item": done},
                 {"type": "response.output_item.added", "output_index": 1, "item": message},
                 {"type": "response.output_item.done", "output_index": 1, "item": message},
@@ -124,6 +129,28 @@ async def test_it_goes_with_its_conversation(attaching: Attaching) -> None:
     await application.visitor.send("threads.delete", thread_id=turn.thread_id)
 
     assert await application.keys() == set()
+
+
+async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(
+    attaching: Attaching,
+) -> None:
+    async with model_server() as (model, url):
+        key = {"openai_api_key": SecretStr("key"), "openai_base_url": url}
+        application = await attaching(**key, attachment_orphan_hours=str(0.1 / 3600))
+        visitor = application.visitor
+
+        async def delete(_exchange: Exchange) -> None:
+            [thread] = (await visitor.send("threads.list")).json()["data"]
+            await visitor.send("threads.delete", thread_id=thread["id"])
+
+        model.does(draws(PNG, half=delete))
+        await visitor.say("Draw a red dot", tool="image")
+
+        async with asyncio.timeout(30):
+            while await application.keys():
+                await application.attachments.sweeper.sweep()
+                await asyncio.sleep(0.1)
+        assert (await visitor.send("threads.list")).json()["data"] == []
 
 
 async def test_one_that_cannot_be_kept_says_so(attaching: Attaching) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostOf, pageFunctions } from "../../../app/web/static/js/embedding.js";
+import { hostOf } from "../../../app/web/static/js/embedding.js";
 
 const HOME = "https://chat.example.com";
 const ORIGINS = "https://www.example.com http://intranet:8080";
@@ -33,20 +33,4 @@ for (const named of [
 test("without origins only its own site is spoken to", () => {
   assert.equal(host("https://www.example.com", ""), null);
   assert.equal(host(" ", ""), null);
-});
-
-test("functions of the page around are called over the line", async () => {
-  const calls = [];
-  const line = { call: async (...args) => calls.push(args) };
-  const names = { clientTools: ["look"], effects: ["blink"], deeplinks: [] };
-  const { clientTools, effects, deeplinks } = pageFunctions(names, line);
-
-  await clientTools.look({ at: "cart" });
-  await effects.blink({});
-
-  assert.deepEqual(calls, [
-    ["call", "clientTools", "look", { at: "cart" }],
-    ["call", "effects", "blink", {}],
-  ]);
-  assert.deepEqual(deeplinks, {});
 });

@@ -42,11 +42,11 @@ function launched({ storage = memoryStore(), shown = view(), clientTools = [] } 
 }
 
 /** The page in the frame, as embedded.js has it. */
-function frame(launcher, source, offered = {}, origin = HOME) {
+function frame(launcher, source, offered = {}, origin = HOME, data = FRAME_IS_HERE) {
   const { port1, port2 } = new MessageChannel();
   const line = new Line(port1, offered);
   lines.push(line);
-  launcher.heard({ data: FRAME_IS_HERE, origin, source, ports: [port2] });
+  launcher.heard({ data, origin, source, ports: [port2] });
   return line;
 }
 
@@ -87,7 +87,12 @@ test("a message waits for the frame, and opens it", async () => {
 
 test("the frame is told what it needs, and hands over tokens and calls", async () => {
   globalThis.window.chatAuth = { getToken: async ({ refresh }) => `token ${refresh}` };
-  globalThis.window.chatPage = { clientTools: { look: ({ at }) => ({ seen: at }) }, effects: { blink() {} } };
+  globalThis.window.chatPage = {
+    clientTools: { look: ({ at }) => ({ seen: at }) },
+    actions: { pick: (payload, itemId) => [payload, itemId] },
+    headerActions: { leftAction: { icon: "home", onClick() {} } },
+    entities: { showComposerMenu: true, onTagSearch: async (query) => [{ id: "1", title: query }] },
+  };
   const { launcher, shown } = launched({ clientTools: ["read"] });
   await launcher.setContext({ order: "7" });
   launcher.open();
@@ -99,11 +104,20 @@ test("the frame is told what it needs, and hands over tokens and calls", async (
     context: { order: "7" },
     tool: null,
     hasTokens: true,
-    functions: { clientTools: ["read", "look"], effects: ["blink"], deeplinks: [] },
+    page: {
+      clientTools: {
+        read: { function: ["clientTools", "read"] },
+        look: { function: ["clientTools", "look"] },
+      },
+      actions: { pick: { function: ["actions", "pick"] } },
+      headerActions: { leftAction: { icon: "home", onClick: { function: ["headerActions", "leftAction", "onClick"] } } },
+      entities: { showComposerMenu: true, onTagSearch: { function: ["entities", "onTagSearch"] } },
+    },
   });
   assert.equal(await line.call("getToken", { refresh: true }), "token true");
-  assert.deepEqual(await line.call("call", "clientTools", "look", { at: "cart" }), { seen: "cart" });
-  await assert.rejects(line.call("call", "effects", "read", {}), /no read/);
+  assert.deepEqual(await line.call("call", ["clientTools", "look"], [{ at: "cart" }]), { seen: "cart" });
+  assert.deepEqual(await line.call("call", ["actions", "pick"], [{ n: 1 }, "item"]), [{ n: 1 }, "item"]);
+  await assert.rejects(line.call("call", ["effects", "read"], [{}]), /no effects/);
 });
 
 test("the open thread is opened again, until there is none", async () => {
@@ -125,7 +139,9 @@ test("nobody else is listened to", async () => {
     frame(launcher, shown.inside, offered, "https://evil.example"),
     frame(launcher, shown.inside, offered, "null"),
     frame(launcher, {}, offered),
+    frame(launcher, shown.inside, offered, HOME, "another's word"),
   ];
+  launcher.heard({ data: FRAME_IS_HERE, origin: HOME, source: shown.inside, ports: [] });
   for (const line of strangers) line.call("hasStarted").catch(() => {});
   const sent = launcher.send("a secret");
   const line = frame(launcher, shown.inside, { send: mock.fn() });

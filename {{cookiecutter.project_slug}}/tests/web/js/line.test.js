@@ -27,6 +27,11 @@ test("what fails there is rejected here", async () => {
   await assert.rejects(near.call("fail"), /^Error: no$/);
 });
 
+test("what cannot be copied is an error, and nobody waits for it", async () => {
+  const [near] = connected({}, { look: () => ({ at: () => {} }) });
+  await assert.rejects(near.call("look"), /could not be cloned/);
+});
+
 test("nothing is called that is not offered", async () => {
   const [near] = connected({}, {});
   await assert.rejects(near.call("toString"), /no toString here/);

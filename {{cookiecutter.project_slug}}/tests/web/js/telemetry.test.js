@@ -49,6 +49,13 @@ test("nothing that anybody wrote is reported", async () => {
   );
 });
 
+test("of many ids five are reported, which is what the server takes", async () => {
+  const { telemetry, sent, later } = page();
+  telemetry.report("log", "submit", Object.fromEntries(Array.from("abcdefg", (name) => [`${name}_id`, name])));
+  await later();
+  assert.equal(Object.keys(sent[0][1].ids).length, 5);
+});
+
 test("a storm of errors is cut off", async () => {
   const { telemetry, sent, later } = page();
   for (let index = 0; index < 1000; index += 1) telemetry.report("error", "Error");

@@ -37,18 +37,7 @@ export function problems(host, scriptUrl, say = voice("en")) {
         say("The browser's console names the error. A proxy may have answered with another file."),
       ],
     },
-    notReady: {
-      title: say("The chat did not open"),
-      advice: isLocal(host)
-        ? say("A content blocker, a firewall or one of this page's own headers may stop its frame.")
-        : say("Most often, {} has not been allowed to show it.", host),
-      mend: [
-        say("Add {} to the domain allow-list of your OpenAI organization.", host),
-        say("Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works."),
-        say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
-      ],
-      link: ALLOW_LIST,
-    },
+    notReady: isLocal(host) ? notReadyHere(host, cdn, say) : notReadyThere(host, cdn, say),
     backendDown: {
       title: say("The server does not answer"),
       advice: say("Your conversations are safe. Please try again in a moment."),
@@ -68,6 +57,49 @@ export function problems(host, scriptUrl, say = voice("en")) {
         say("With cookies: they must be allowed for this site."),
       ],
     },
+  };
+}
+
+/**
+ * On a real host, the key is what is missing nearly always.
+ *
+ * @param {string} host
+ * @param {string} cdn
+ * @param {Say} say
+ * @returns {Problem}
+ */
+function notReadyThere(host, cdn, say) {
+  return {
+    title: say("The chat did not open"),
+    advice: say("Most often, {} has not been allowed to show it.", host),
+    mend: [
+      say("Add {} to the domain allow-list of your OpenAI organization.", host),
+      say("Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server."),
+      say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
+    ],
+    link: ALLOW_LIST,
+  };
+}
+
+/**
+ * On localhost OpenAI asks for no key. Whether it knows this machine by its address too, it does
+ * not say.
+ *
+ * @param {string} host
+ * @param {string} cdn
+ * @param {Say} say
+ * @returns {Problem}
+ */
+function notReadyHere(host, cdn, say) {
+  const name = host.replace(/^(127\.0\.0\.1|\[::1\])/, "localhost");
+  return {
+    title: say("The chat did not open"),
+    advice: say("A content blocker, a firewall or one of this page's own headers may stop its frame."),
+    mend: [
+      say("Allow {} in content blockers, proxies and firewalls.", cdn),
+      say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
+      ...(name === host ? [] : [say("Open this page as {}: there OpenAI asks for no domain key.", name)]),
+    ],
   };
 }
 

@@ -3,8 +3,9 @@
 /** @import { Greeting } from "../../types" */
 
 import { EmbeddedPage } from "./embedded-page.js";
-import { hostOf, pageFunctions } from "./embedding.js";
+import { hostOf } from "./embedding.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
+import { remoteOf } from "./remote.js";
 
 const load = (/** @type {string} */ file) => import(`./${file}`);
 const root = document.documentElement;
@@ -28,21 +29,21 @@ async function connect(host) {
  * @param {Line} line
  * @param {Greeting} greeting
  */
-function begin(line, { locale, colorScheme, context, tool, hasTokens, functions }) {
+function begin(line, { locale, colorScheme, context, tool, hasTokens, page }) {
   delete root.dataset.locale;
   root.lang = locale;
   root.dataset.colorScheme = colorScheme;
   if (hasTokens) window.chatAuth = { getToken: (options) => line.call("getToken", options) };
-  window.chatPage = pageFunctions(functions, line);
+  window.chatPage = remoteOf(page, line);
 
-  const page = new EmbeddedPage(load);
-  page.start();
+  const embedded = new EmbeddedPage(load);
+  embedded.start();
   window.chat?.setContext(context);
   window.chat?.selectTool(tool);
   for (const name of ["response.start", "response.end"]) {
-    page.element.addEventListener(`chatkit.${name}`, () => line.call("announce", name));
+    embedded.element.addEventListener(`chatkit.${name}`, () => line.call("announce", name));
   }
-  page.element.addEventListener("chatkit.thread.change", (/** @type {CustomEvent} */ { detail }) => {
+  embedded.element.addEventListener("chatkit.thread.change", (/** @type {CustomEvent} */ { detail }) => {
     line.call("remember", detail.threadId);
   });
   document.addEventListener("keydown", ({ key, isComposing }) => {

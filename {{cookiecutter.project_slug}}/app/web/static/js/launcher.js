@@ -1,9 +1,9 @@
-/** @import { ChatLauncher, Greeting, LauncherConfig, PageFunctions, SendOptions } from "../../types" */
+/** @import { ChatLauncher, ChatPageFunctions, Greeting, LauncherConfig, SendOptions } from "../../types" */
 
 import { LauncherView } from "./launcher-view.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
 import { pageLocale } from "./locale.js";
-import { Registry } from "./registry.js";
+import { callAt, outlineOf } from "./remote.js";
 import { openStorage } from "./storage.js";
 
 // A tab remembers by itself: whoever comes back another day is not met by an open chat.
@@ -175,7 +175,7 @@ export class Launcher {
         announce("ready");
       },
       getToken: (options) => window.chatAuth?.getToken(options) ?? null,
-      call: (kind, name, data) => this.callPage(kind, name, data),
+      call: (place, args) => callAt(this.page(), place, args),
       remember: (threadId) => this.remember(threadId),
       announce,
       close: () => this.close(),
@@ -184,39 +184,30 @@ export class Launcher {
 
   /** @returns {Greeting} */
   greeting() {
-    const { clientTools, effects, deeplinks } = window.chatPage ?? {};
     return {
       locale: this.locale,
       colorScheme: this.config.colorScheme,
       context: this.context,
       tool: this.tool,
       hasTokens: window.chatAuth !== undefined,
-      functions: {
-        clientTools: [...new Set([...this.config.clientTools, ...names(clientTools)])],
-        effects: names(effects),
-        deeplinks: names(deeplinks),
-      },
+      page: outlineOf(this.page()),
     };
   }
 
   /**
-   * What the backend calls by name is here, around the frame: the visitor's page.
+   * What the chat gets from its host is here, around the frame: the visitor's page.
    *
-   * @param {"clientTools" | "effects" | "deeplinks"} kind
-   * @param {string} name
-   * @param {Record<string, unknown>} data
+   * @returns {ChatPageFunctions}
    */
-  async callPage(kind, name, data) {
-    const modules = kind === "clientTools" ? this.config.clientTools : [];
-    const load = (/** @type {string} */ module) => import(`./client-tools/${module}.js`);
-    const run = await new Registry(modules, () => window.chatPage?.[kind], load).get(name);
-    return run(data);
+  page() {
+    const modules = this.config.clientTools.map((name) => [
+      name,
+      async (/** @type {Record<string, unknown>} */ params) =>
+        (await import(`./client-tools/${name}.js`)).default(params),
+    ]);
+    const own = window.chatPage;
+    return { ...own, clientTools: { ...Object.fromEntries(modules), ...own?.clientTools } };
   }
-}
-
-/** @param {PageFunctions} [functions] */
-function names(functions) {
-  return Object.keys(functions ?? {});
 }
 
 /**

@@ -56,14 +56,23 @@ export class Line {
 
   /** @param {Message} message */
   async take({ id, name, args = [], value, error }) {
-    if (name !== undefined) {
-      this.port.postMessage({ id, ...(await this.answer(name, args)) });
-      return;
-    }
+    if (name !== undefined) return this.reply(id, await this.answer(name, args));
     const call = this.waiting.get(id);
     this.waiting.delete(id);
     if (error === undefined) call?.resolve(value);
     else call?.reject(new Error(error));
+  }
+
+  /**
+   * @param {number} id
+   * @param {Partial<Message>} answer
+   */
+  reply(id, answer) {
+    try {
+      this.port.postMessage({ id, ...answer });
+    } catch (error) {
+      this.port.postMessage({ id, error: String(error) }); // what cannot be copied: an element, say
+    }
   }
 
   /**

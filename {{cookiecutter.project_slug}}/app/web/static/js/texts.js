@@ -36,10 +36,12 @@ export const TEXTS = {
     "Most often, {} has not been allowed to show it.": "Meistens darf {} ihn noch nicht anzeigen.",
     "Add {} to the domain allow-list of your OpenAI organization.":
       "Nehmen Sie {} in die Liste der erlaubten Domains Ihrer OpenAI-Organisation auf.",
-    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.":
-      "Setzen Sie CHATKIT_DOMAIN_KEY auf den dort gezeigten Schlüssel und starten Sie den Server neu. Auf localhost geht jeder Wert.",
+    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server.":
+      "Setzen Sie CHATKIT_DOMAIN_KEY auf den dort gezeigten Schlüssel und starten Sie den Server neu.",
     "Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.":
       "Erlauben Sie Rahmen von {} (frame-src), und senden Sie kein Cross-Origin-Embedder-Policy: require-corp.",
+    "Open this page as {}: there OpenAI asks for no domain key.":
+      "Öffnen Sie diese Seite als {}: dort verlangt OpenAI keinen Domain-Schlüssel.",
     "The server does not answer": "Der Server antwortet nicht",
     "Your conversations are safe. Please try again in a moment.":
       "Ihre Unterhaltungen sind sicher. Bitte versuchen Sie es gleich noch einmal.",
@@ -96,10 +98,12 @@ export const TEXTS = {
       "Lo más frecuente es que {} no tenga permiso para mostrarlo.",
     "Add {} to the domain allow-list of your OpenAI organization.":
       "Añada {} a la lista de dominios permitidos de su organización de OpenAI.",
-    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.":
-      "Ponga en CHATKIT_DOMAIN_KEY la clave que se muestra allí y reinicie el servidor. En localhost vale cualquier valor.",
+    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server.":
+      "Ponga en CHATKIT_DOMAIN_KEY la clave que se muestra allí y reinicie el servidor.",
     "Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.":
       "Permita marcos de {} (frame-src) y no envíe Cross-Origin-Embedder-Policy: require-corp.",
+    "Open this page as {}: there OpenAI asks for no domain key.":
+      "Abra esta página como {}: allí OpenAI no pide ninguna clave de dominio.",
     "The server does not answer": "El servidor no responde",
     "Your conversations are safe. Please try again in a moment.":
       "Sus conversaciones están a salvo. Inténtelo de nuevo en un momento.",
@@ -156,10 +160,12 @@ export const TEXTS = {
       "Le plus souvent, {} n’est pas autorisé à l’afficher.",
     "Add {} to the domain allow-list of your OpenAI organization.":
       "Ajoutez {} à la liste des domaines autorisés de votre organisation OpenAI.",
-    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.":
-      "Donnez à CHATKIT_DOMAIN_KEY la clé qui y est affichée et redémarrez le serveur. Sur localhost, toute valeur convient.",
+    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server.":
+      "Donnez à CHATKIT_DOMAIN_KEY la clé qui y est affichée et redémarrez le serveur.",
     "Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.":
       "Autorisez les cadres de {} (frame-src) et n’envoyez pas Cross-Origin-Embedder-Policy: require-corp.",
+    "Open this page as {}: there OpenAI asks for no domain key.":
+      "Ouvrez cette page à l’adresse {} : OpenAI n’y demande pas de clé de domaine.",
     "The server does not answer": "Le serveur ne répond pas",
     "Your conversations are safe. Please try again in a moment.":
       "Vos conversations sont en sécurité. Veuillez réessayer dans un moment.",
@@ -214,10 +220,12 @@ export const TEXTS = {
     "Most often, {} has not been allowed to show it.": "多くの場合、{}に表示の許可がありません。",
     "Add {} to the domain allow-list of your OpenAI organization.":
       "OpenAI の組織のドメイン許可リストに{}を追加してください。",
-    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server. On localhost any value works.":
-      "CHATKIT_DOMAIN_KEY にそこに表示されるキーを設定し、サーバーを再起動してください。localhost ではどの値でも動きます。",
+    "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server.":
+      "CHATKIT_DOMAIN_KEY にそこに表示されるキーを設定し、サーバーを再起動してください。",
     "Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.":
       "{}のフレームを許可し (frame-src)、Cross-Origin-Embedder-Policy: require-corp を送らないでください。",
+    "Open this page as {}: there OpenAI asks for no domain key.":
+      "このページを{}で開いてください。そこでは OpenAI はドメインキーを求めません。",
     "The server does not answer": "サーバーが応答しません",
     "Your conversations are safe. Please try again in a moment.": "会話は保存されています。少し待ってからもう一度お試しください。",
     "Check that the server runs, and that a proxy in front of it finds it.":
