@@ -7,7 +7,7 @@ from typing import Any
 
 from app.request_id import current_request_id
 
-# These log whole requests, and with them what people said, at INFO and below.
+# These can be told to log whole requests, and with them what people said, at INFO and below.
 QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "openai.agents")
 
 

@@ -16,6 +16,7 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
+from app import db
 from app.chat import recovery, run_store
 from app.chat.models import ItemRow
 from app.config import Settings
@@ -224,6 +225,21 @@ async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
         assert events[-1]["type"] == "thread.item.done"
         assert await status(database, visitor, stream.run_id) == "done"
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
+
+
+async def test_a_database_that_hangs_is_not_waited_for_long(
+    own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "STATEMENT_SECONDS", 1)
+    monkeypatch.setattr(db, "CONNECT_SECONDS", 1)
+    async with chatting(own) as (visitor, _):
+        assert (await visitor.send("threads.list")).status_code == 200
+        with paused(postgres):
+            refused = await visitor.send("threads.list")
+
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await visitor.send("threads.list")).status_code == 200
 
 
 @pytest.mark.usefixtures("soon", "no_checkpoints")

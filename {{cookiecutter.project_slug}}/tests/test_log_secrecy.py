@@ -9,12 +9,15 @@ import openai
 import pytest
 from agents import Model
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
+from sqlalchemy import Date, cast, literal, select
+from sqlalchemy.exc import DBAPIError
 
 from app.agent import tools
 from app.agent.demo import DemoModel
 from app.agent.tools.base import AgentTool, agent_function
 from app.chat.store import SqlStore
 from app.config import Settings
+from app.db import EVERYBODY, Database
 from app.logs import DiscreetRecord
 from app.main import create_app
 from tests.conftest import Scripted, serving, visiting
@@ -162,9 +165,22 @@ async def test_a_database_that_quotes_the_row(
     assert CANARY not in log.text
 
 
-async def test_the_key_of_the_model(
-    settings: Settings, log: Everything, capfd: pytest.CaptureFixture[str]
+async def test_a_database_that_refuses_a_value(database: Database) -> None:
+    with pytest.raises(DBAPIError) as refused:
+        await database.fetch(EVERYBODY, select(cast(literal(CANARY), Date)))
+
+    # (PostgreSQL's own message may quote the value; what SQLAlchemy adds to it must not.)
+    assert CANARY not in str(refused.value).replace(str(refused.value.orig), "")
+
+
+async def test_what_a_model_is_sent(
+    settings: Settings,
+    log: Everything,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """Nor where OPENAI_AGENTS_DONT_LOG_MODEL_DATA=0 asks for it."""
+    monkeypatch.setattr("agents._debug.DONT_LOG_MODEL_DATA", False)
     changed = settings.model_copy(
         update={
             "openai_api_key": type(settings.secret_key)(CANARY),
@@ -173,7 +189,7 @@ async def test_the_key_of_the_model(
         }
     )
     async with serving(create_app(changed)) as url, visiting(url, changed) as visitor:
-        turn = await visitor.say("hello")
+        turn = await visitor.say(f"Tell me about {CANARY}")
 
     assert turn.error is not None
     written = log.text + capfd.readouterr().err
