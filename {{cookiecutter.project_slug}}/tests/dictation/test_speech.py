@@ -150,6 +150,15 @@ async def test_what_is_no_speech(listening: Listening, audio: bytes, mime_type: 
     assert listener.heard == []
 
 
+async def test_a_kind_that_no_page_records(listening: Listening) -> None:
+    visitor, listener = await listening()
+
+    response = await dictate(visitor, recording(1), "audio/wav")
+
+    assert refusal(response) == (422, "invalid_request")
+    assert listener.heard == []
+
+
 async def test_what_is_no_base64(listening: Listening) -> None:
     visitor, _ = await listening()
     params: Any = {"audio_base64": "abcde", "mime_type": "audio/webm"}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from tests.attachments.conftest import Application, Attaching, attaching
+from tests.attachments.conftest import Application, Attaching, attaching, send
 from tests.attachments.samples import PNG, png
 from tests.model_server import Behaviour, Exchange, ModelServer, _completed, model_server
 from tests.talk import Turn
@@ -129,6 +129,22 @@ async def test_it_goes_with_its_conversation(attaching: Attaching) -> None:
     await application.visitor.send("threads.delete", thread_id=turn.thread_id)
 
     assert await application.keys() == set()
+
+
+async def test_it_is_nobodys_to_attach_or_to_take_back(attaching: Attaching) -> None:
+    application, turn, _ = await drawn(attaching)
+    visitor = application.visitor
+    [picture] = turn.done("generated_image")
+    token = picture["image"]["url"].rpartition("/")[2]
+    made = application.attachments.links.open(token).key.partition("/")[2]
+
+    for response in (
+        await send(visitor, made),
+        await send(visitor, made, thread_id=turn.thread_id),
+        await visitor.send("attachments.delete", attachment_id=made),
+    ):
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
+    assert await fetch(picture["image"]["url"]) == PNG
 
 
 async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(

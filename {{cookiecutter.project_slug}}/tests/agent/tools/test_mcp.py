@@ -67,6 +67,8 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     monkeypatch.setenv("MCP_SERVERS", json.dumps({"shop": server}))
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "5")
     monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 0.5)
+    # What is lost is noticed at once, and not only when it is looked at again.
+    monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 3_600)
     yield remote
     remote.stop()
 
