@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ for (const name of ["ready", "error", "effect", "deeplink", "response.start", "r
   }, true);
 }
 """
+
+# How long anything may take that is waited for.
+SECONDS = 15
 
 Json = dict[str, Any]
 Scheme = Literal["light", "dark"]
@@ -99,9 +103,11 @@ class ChatPage:
             self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def expect_complaint(self, pattern: str) -> None:
-        """The console has said this, as it should; anything else fails the test at its end."""
-        found = [line for line in self.complaints if re.search(pattern, line)]
-        assert found, f"{pattern!r} not in {self.complaints}"
+        """The console says this, as it should; anything else fails the test at its end."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := [line for line in self.complaints if re.search(pattern, line)]):
+            assert time.monotonic() < deadline, f"{pattern!r} not in {self.complaints}"
+            self.page.wait_for_timeout(50)
         self.complaints = [line for line in self.complaints if line not in found]
 
     def open(self, path: str = "/") -> "ChatPage":
@@ -211,8 +217,8 @@ class Visitor:
     tabs: list[ChatPage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        expect.set_options(timeout=15_000)
-        self.context.set_default_timeout(15_000)
+        expect.set_options(timeout=SECONDS * 1000)
+        self.context.set_default_timeout(SECONDS * 1000)
         self.context.add_init_script(RECORD)
         # Nothing leaves this machine: what is not the CDN's fails, and the console says so.
         self.context.route(OTHER_ORIGINS, self.cdn.answer)

@@ -448,9 +448,10 @@ def test_a_thread_that_is_gone_is_forgotten(visitor: Visitor) -> None:
     chat.say("hello again")
 
 
-def test_a_limit_is_told_with_the_time_until_it_ends(chat: ChatPage) -> None:
-    chat.open()
-    for _ in range(20):
+def test_a_limit_is_told_with_the_time_until_it_ends(serve: Serve, visit: Visit) -> None:
+    server = serve(TURNS_PER_MINUTE="2")
+    chat = visit(server).tab().open()
+    for _ in range(2):
         chat.post("threads.create", input=message("hi"))
 
     with chat.answered("threads.create", 429):
@@ -461,6 +462,7 @@ def test_a_limit_is_told_with_the_time_until_it_ends(chat: ChatPage) -> None:
     chat.expect_complaint("429")
     chat.button("Dismiss").click()
     expect(chat.notice).to_be_empty()
+    server.stop()
 
 
 def test_a_message_that_is_too_long_is_refused_in_words(chat: ChatPage) -> None:
@@ -546,6 +548,7 @@ def test_the_frame_is_never_ready(visitor: Visitor, chat: ChatPage, server: Appl
     chat.page.clock.fast_forward(11_000)
 
     expect(chat.problem).to_contain_text("The chat did not open")
+    chat.problem.get_by_text("For whoever runs this site").click()
     link = chat.problem.get_by_role("link", name="Open the domain allow-list")
     expect(link).to_have_attribute("href", re.compile(r"^https://platform\.openai\.com/settings/"))
 
@@ -564,6 +567,16 @@ def test_the_server_goes_away_and_comes_back(serve: Serve, visit: Visit) -> None
     chat.say("hello!")
     expect(chat.problem).to_be_empty()
     server.stop()
+
+
+def test_the_server_is_gone_before_the_page_has_its_settings(chat: ChatPage) -> None:
+    chat.page.route("**/config.json", lambda route: route.abort())
+
+    chat.page.goto("/")
+
+    expect(chat.problem).to_contain_text("The server does not answer")
+    chat.expect_complaint("config.json")
+    chat.expect_complaint("Failed to fetch")
 
 
 def test_a_browser_that_keeps_no_cookie(visitor: Visitor, chat: ChatPage) -> None:

@@ -407,6 +407,7 @@ def test_an_edit_shows_at_once_and_the_chat_goes_on(
     finally:
         (installed.path / "nextjs/app/chat.tsx").write_text(source, encoding="utf-8")
 
+    expect(chat.page.get_by_role("heading", level=1)).to_have_text("My Chat App")
     expect(chat.messages).to_have_text(["hello"])
     chat.when_ready().say("and again")
     expect(chat.answers).to_have_count(2)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { problems } from "../../../app/web/static/js/diagnostics.js";
+import { beforeEach, mock, test } from "node:test";
+import { Diagnostics, problems } from "../../../app/web/static/js/diagnostics.js";
 
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 
@@ -33,3 +33,112 @@ for (const host of ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"]) {
     assert.equal(mend.join().includes("Open this page as localhost:8000: there"), !isThere);
   });
 }
+
+let define;
+
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  globalThis.location = { host: "chat.example.com" };
+  globalThis.document = {
+    body: { dataset: {} },
+    createElement: () => ({ append() {}, addEventListener() {} }),
+  };
+  let isDefined = false;
+  const defined = new Promise((resolve) => {
+    define = () => {
+      isDefined = true;
+      resolve();
+      return defined;
+    };
+  });
+  globalThis.customElements = { get: () => isDefined || undefined, whenDefined: () => defined };
+});
+
+/** A page that watches its script, of which is known what watch-script.js wrote on it. */
+function watching(outcome) {
+  const script = Object.assign(new EventTarget(), { src: SCRIPT, dataset: { outcome } });
+  const panel = { replaceChildren() {} };
+  const diagnostics = new Diagnostics(panel, script);
+  diagnostics.start();
+  return { diagnostics, script };
+}
+
+/** After this time, what is shown is this. */
+function shows(diagnostics, seconds, problem) {
+  mock.timers.tick(seconds * 1000 - 1);
+  assert.equal(diagnostics.shown, null);
+  mock.timers.tick(1);
+  assert.equal(diagnostics.shown, problem);
+}
+
+test("a script that fails is told of, also when it failed before", () => {
+  const { diagnostics, script } = watching();
+  script.dispatchEvent(new Event("error"));
+  assert.equal(diagnostics.shown, "scriptBlocked");
+  assert.equal(watching("error").diagnostics.shown, "scriptBlocked");
+});
+
+test("a script that does not come is told of, until it does", async () => {
+  const { diagnostics } = watching();
+  shows(diagnostics, 15, "scriptBlocked");
+  await define();
+  assert.equal(diagnostics.shown, null);
+});
+
+test("a script that defines nothing is told of, also when it came before", () => {
+  const { diagnostics, script } = watching();
+  script.dispatchEvent(new Event("load"));
+  shows(diagnostics, 5, "notDefined");
+  shows(watching("load").diagnostics, 5, "notDefined");
+});
+
+test("a script that does what it should is not told of", async () => {
+  const { diagnostics, script } = watching();
+  await define();
+  script.dispatchEvent(new Event("load"));
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+});
+
+test("a frame that is not ready in time is told of, until it is", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsStarting();
+  shows(diagnostics, 10, "notReady");
+  diagnostics.frameIsReady();
+  assert.equal(diagnostics.shown, null);
+  assert.equal(document.body.dataset.chat, "ready");
+  diagnostics.frameIsStarting();
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+});
+
+test("a domain that is refused is told of, whenever that is, and no other error", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsReady();
+  diagnostics.frameFailed(new Error("the stream broke"));
+  assert.equal(diagnostics.shown, null);
+  diagnostics.frameFailed(new Error("Domain verification failed"));
+  assert.equal(diagnostics.shown, "notReady");
+  assert.equal(document.body.dataset.chat, undefined);
+});
+
+for (const problem of ["backendDown", "databaseDown", "unauthenticated"]) {
+  test(`${problem} is told of until the backend answers, and reported once`, () => {
+    const { diagnostics } = watching();
+    diagnostics.onProblem = mock.fn();
+    diagnostics.backendAnswered(problem);
+    diagnostics.backendAnswered(problem);
+    assert.equal(diagnostics.shown, problem);
+    assert.deepEqual(diagnostics.onProblem.mock.calls.map((call) => call.arguments), [[problem]]);
+    diagnostics.backendAnswered(null);
+    assert.equal(diagnostics.shown, null);
+  });
+}
+
+test("a backend that answers makes no blank frame good", () => {
+  const { diagnostics } = watching();
+  diagnostics.show("notReady");
+  diagnostics.backendAnswered(null);
+  assert.equal(diagnostics.shown, "notReady");
+});
