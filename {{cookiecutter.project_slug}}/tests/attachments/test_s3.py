@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from tests.attachments import s3
@@ -55,6 +56,19 @@ async def test_browsers_may_know_the_store_by_another_address(attaching: Attachi
 
     assert isinstance(descriptor, dict)
     assert descriptor["url"].startswith("https://files.example.com/")
+
+
+async def test_what_is_not_taken_cannot_be_announced(attaching: Attaching) -> None:
+    application = await attaching(attachment_max_bytes="1000")
+
+    for size, mime_type, code in (
+        (1, "application/zip", "unsupported_file"),
+        (1_001, "image/png", "file_too_large"),
+        (0, "image/png", "invalid_request"),
+    ):
+        params: Any = {"name": "a", "size": size, "mime_type": mime_type}
+        response = await application.visitor.send("attachments.create", **params)
+        assert response.json()["error"]["code"] == code
 
 
 async def test_what_was_not_uploaded_cannot_be_sent(application: Application) -> None:
@@ -110,6 +124,20 @@ async def test_the_address_for_uploads_is_given_out_once(application: Applicatio
     items = await application.visitor.items(turn.thread_id)
     told = [*turn.done("user_message")[0]["attachments"], *items[0]["attachments"]]
     assert all("upload_descriptor" not in a for a in told)
+
+
+async def test_an_address_at_the_store_lasts_no_longer_than_ours(attaching: Attaching) -> None:
+    application = await attaching(attachment_link_seconds="60")
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    turn = await say_with(application.visitor, attachment["id"])
+    [message, *_] = await application.visitor.items(turn.thread_id)
+
+    async with httpx.AsyncClient() as browser:
+        response = await browser.get(message["attachments"][0]["preview_url"])
+
+    query = parse_qs(urlsplit(response.headers["location"]).query)
+    assert 0 < int(query["X-Amz-Expires"][0]) <= 121
+    assert query["response-content-type"] == ["image/png"]
 
 
 async def test_a_store_that_is_away(attaching: Attaching) -> None:
