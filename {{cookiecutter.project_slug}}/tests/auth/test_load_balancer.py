@@ -47,13 +47,14 @@ async def client(proxy: Serve, keys: IdentityProvider) -> AsyncIterator[Client]:
         yield client
 
 
-def behind_balancer(proxy: Serve, keys: IdentityProvider) -> Client:
+def behind_balancer(proxy: Serve, keys: IdentityProvider, issuer: str = "") -> Client:
     return proxy(
         PROXY_TRUSTED_ADDRESSES=LOOPBACK,
         PROXY_HEADER=HEADER,
         PROXY_JWKS_URL=keys.url,
         PROXY_SIGNER=ARN,
         PROXY_AUDIENCE="chat-client",
+        PROXY_ISSUER=issuer,
     )
 
 
@@ -158,6 +159,15 @@ async def test_while_its_key_cannot_be_had_sign_in_is_unavailable(
 ) -> None:
     keys.status, keys.body = status, body or keys.body
     assert code(await ask(client, signed(key))) == (503, "unavailable")
+
+
+async def test_its_issuer_counts_where_one_is_set(
+    proxy: Serve, key: SigningKey, keys: IdentityProvider
+) -> None:
+    async with behind_balancer(proxy, keys, issuer="https://id.example.com") as client:
+        assert (await ask(client, signed(key))).status_code == 200
+        for issuer in ("https://evil.example.com", None):
+            assert code(await ask(client, signed(key, iss=issuer))) == NOBODY
 
 
 async def test_a_key_that_takes_too_long_cannot_be_had(
