@@ -61,22 +61,23 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def chatting(
-    settings: Settings, model: Model | None = None
-) -> AsyncIterator[tuple[Visitor, Database]]:
-    app = create_app(settings, OneModel(settings, model or Watched()))
+async def chatting(settings: Settings, model: Model) -> AsyncIterator[tuple[Visitor, Database]]:
+    app = create_app(settings, OneModel(settings, model))
     async with serving(app) as url, visiting(url, settings) as visitor:
         yield visitor, app.state.database
 
 
 async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -> None:
+    model = Watched()
     async with AsyncExitStack() as stack:
-        visitor, database = await stack.enter_async_context(chatting(own))
+        visitor, database = await stack.enter_async_context(chatting(own, model))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
         await asyncio.to_thread(postgres.stop)
         rest = asyncio.create_task(stream.rest())
-        await asyncio.sleep(3)
+        await asyncio.sleep(2)
+        model.hurry()
+        await asyncio.sleep(1)
         await asyncio.to_thread(postgres.start)
         events = await rest
 
@@ -96,11 +97,13 @@ async def test_who_waits_in_vain_is_told_and_can_go_on_later(
     own: Settings, postgres: Postgres
 ) -> None:
     impatient = own.model_copy(update={"database_patience_seconds": 0.5})
+    model = Watched()
     async with AsyncExitStack() as stack:
-        visitor, database = await stack.enter_async_context(chatting(impatient))
+        visitor, database = await stack.enter_async_context(chatting(impatient, model))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
         await asyncio.to_thread(postgres.stop)
+        model.hurry()
         events = await asyncio.wait_for(stream.rest(), 20)
         refused = await visitor.send("threads.list")
         await asyncio.to_thread(postgres.start)
@@ -177,10 +180,11 @@ async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
 async def test_an_application_may_start_before_its_database(
     own: Settings, postgres: Postgres
 ) -> None:
+    model = Watched()
     [credentials] = await sample_credentials(own, ["early"])
     await asyncio.to_thread(postgres.stop)
     async with (
-        serving(create_app(own, OneModel(own, Watched()))) as url,
+        serving(create_app(own, OneModel(own, model))) as url,
         httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client,
     ):
         visitor = Visitor(client, "early")
@@ -195,6 +199,7 @@ async def test_an_application_may_start_before_its_database(
             assert int(response.headers["retry-after"]) > 0
         assert time.monotonic() - began < 3
         await asyncio.to_thread(postgres.start)
+        model.hurry()
 
         assert (await visitor.client.get("/readyz")).status_code == 200
         assert (await visitor.say("hello")).answer
@@ -213,13 +218,16 @@ def paused(postgres: Postgres) -> Iterator[None]:
 
 
 async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
+    model = Watched()
     async with AsyncExitStack() as stack:
-        visitor, database = await stack.enter_async_context(chatting(own))
+        visitor, database = await stack.enter_async_context(chatting(own, model))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
         with paused(postgres):
             rest = asyncio.create_task(stream.rest())
-            await asyncio.sleep(3)
+            await asyncio.sleep(2)
+            model.hurry()
+            await asyncio.sleep(1)
         events = await rest
 
         assert events[-1]["type"] == "thread.item.done"
@@ -232,7 +240,7 @@ async def test_a_database_that_hangs_is_not_waited_for_long(
 ) -> None:
     monkeypatch.setattr(db, "STATEMENT_SECONDS", 1)
     monkeypatch.setattr(db, "CONNECT_SECONDS", 1)
-    async with chatting(own) as (visitor, _):
+    async with chatting(own, Watched()) as (visitor, _):
         assert (await visitor.send("threads.list")).status_code == 200
         with paused(postgres):
             refused = await visitor.send("threads.list")
@@ -283,7 +291,9 @@ async def test_a_full_disk_is_told_and_survived(settings: Settings, small_disk: 
         url = await asyncio.to_thread(postgres.start)
         await asyncio.to_thread(upgrade, url)
         changes = {"database_url": url, "database_patience_seconds": 1, "message_chars": 900_000}
-        async with chatting(settings.model_copy(update=changes)) as (visitor, _):
+        model = Watched()
+        model.hurry()
+        async with chatting(settings.model_copy(update=changes), model) as (visitor, _):
             ballast = small_disk / "ballast"
             fill(ballast)
             responses = []

@@ -118,7 +118,7 @@ async def test_a_turn(
 async def test_an_answer_that_is_stopped_or_left(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], wish: str
 ) -> None:
-    visitor = await with_model(DemoModel(0.02), log_level="DEBUG")
+    visitor = await with_model(DemoModel(0.002), log_level="DEBUG")
     turn = await visitor.say("hello")
     run_id = await interrupted(visitor, turn.thread_id, wish, f"{CANARY} " * 50)
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, Unique
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
+from app.agent.demo import SLOWNESS
 from app.chat.models import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
 from app.config import Settings
 from app.db import PROJECT, Base
@@ -28,6 +29,10 @@ from tests.plans import Recorder, connecting, explain, named_in
 from tests.talk import Visitor, is_text, message, streamed
 
 PARTITIONS = 4
+
+# Between the words of an answer that takes some seconds, so that it is checkpointed, stopped and
+# left in the middle.
+SLOW_SECONDS = 0.015
 
 # Statements that look after the rows of everybody, and why they have to.
 OF_EVERYBODY = {"heartbeat_at <": "a worker that died cannot say whose answers it was writing"}
@@ -90,8 +95,7 @@ async def test_every_statement_touches_one_partition(
 ) -> None:
     monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, ECHO))
     settings = settings.model_copy(
-        # An answer of some seconds, so that it is checkpointed, stopped and left in the middle.
-        update={"database_url": partitioned_url, "demo_delay_seconds": 0.02}
+        update={"database_url": partitioned_url, "demo_delay_seconds": SLOW_SECONDS / SLOWNESS}
     )
     app, recorder = create_app(settings), Recorder()
     recorder.listen(app)
@@ -152,7 +156,7 @@ async def interrupted(
     visitor: Visitor, thread_id: str, wish: str, text: str = "words " * 100
 ) -> str:
     """Begin an answer, wish that in the middle of it, and wait until the thread is free."""
-    params = {"thread_id": thread_id, "input": message(text)}
+    params = {"thread_id": thread_id, "input": message(f"[demo:slow] {text}")}
     body = {"type": "threads.add_user_message", "params": params}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
         run_id = str(response.headers["x-run-id"])

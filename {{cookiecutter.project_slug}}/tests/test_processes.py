@@ -62,6 +62,7 @@ async def test_what_a_killed_worker_had_said_is_kept_and_marked(
             await stream.rest()
         await worker.wait()
         await let_time_pass(database, visitor, stream.run_id)
+        worker.change(demo_delay_seconds=0)
         await worker.start()
         blocked = await visitor.send("threads.list")
         assert blocked.status_code == 200

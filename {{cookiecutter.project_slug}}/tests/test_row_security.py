@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
+from app.agent.demo import SLOWNESS
 from app.chat.models import RunRow, ThreadRow, UserRow
 from app.config import Settings
 from app.db import EVERYBODY, Database
@@ -27,7 +28,7 @@ from app.migrations import alembic_config
 from app.tables import owned_tables
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
-from tests.test_partitions import use_everything
+from tests.test_partitions import SLOW_SECONDS, use_everything
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ async def test_the_chat_works_behind_the_wall(
     walled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, ECHO))
-    patient = walled.model_copy(update={"demo_delay_seconds": 0.02})
+    patient = walled.model_copy(update={"demo_delay_seconds": SLOW_SECONDS / SLOWNESS})
     async with serving(create_app(patient)) as url, visiting(url, patient) as visitor:
         await use_everything(visitor)
 

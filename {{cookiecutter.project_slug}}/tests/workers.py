@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
+import uvicorn._subprocess
 from fastapi import FastAPI
 
 from app import main
@@ -39,7 +41,11 @@ def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None)
     os.chdir(PROJECT_ROOT)
     os.environ.clear()
     os.environ.update(environment)
-    sys.stdin = os.fdopen(0)  # (multiprocessing's is a file that uvicorn's own children lack)
+    # (multiprocessing's is a file that uvicorn's own children lack)
+    sys.stdin = os.fdopen(0, closefd=False)
+    # The children of `--workers` are forks as well, and need not import the SDKs either.
+    children: Any = uvicorn._subprocess
+    children.spawn = multiprocessing.get_context("fork")
     if log is not None:
         said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(said, 1)
@@ -59,8 +65,13 @@ class Worker:
             self._port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         self._arguments: Sequence[str] = arguments
-        self._environment = {name.upper(): str(value) for name, value in changes.items()}
+        self._environment: dict[str, str] = {}
+        self.change(**changes)
         self._process: BaseProcess | None = None
+
+    def change(self, **changes: object) -> None:
+        """Settings for when it is started again."""
+        self._environment |= {name.upper(): str(value) for name, value in changes.items()}
 
     async def start(self) -> None:
         """Start it, again if it has been killed, and wait until it is alive."""

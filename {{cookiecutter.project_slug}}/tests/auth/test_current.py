@@ -14,7 +14,7 @@ from app.auth.base import User
 from app.auth.current import CurrentUser
 from app.chat.models import UserRow
 from app.config import Settings
-from app.db import EVERYBODY, Database
+from app.db import EVERYBODY, PROJECT, Database
 from app.errors import Unauthenticated, install_error_handlers
 from app.main import create_app
 from tests.conftest import serving
@@ -138,6 +138,11 @@ async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
     assert response.status_code == 401
     assert response.json()["error"] == {"code": "unauthenticated", "message": "nobody"}
     assert statements == []
+
+
+async def test_nobody_is_the_project_itself(client: AsyncClient) -> None:
+    assert (await client.get("/me", headers={"X-User": PROJECT})).status_code == 401
+    assert (await client.get("/me", headers={"X-User": f"{PROJECT}x"})).status_code == 200
 
 
 async def test_no_connection_is_held_while_an_answer_streams(

@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
 from app.auth import openid
-from app.auth.oidc import OidcAuth
+from app.auth.oidc import ATTEMPT_SECONDS, OidcAuth
 from app.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from app.auth.sessions import COOKIE
 from app.commands import DOCTOR_CHECKS
@@ -119,6 +119,8 @@ class TestSigningIn:
         assert response.status_code == 303
         assert response.headers["location"] == "/"
         assert await browser.user() is not None
+        # What the attempt was known by is of no more use to anybody.
+        assert [name for name in browser.http.cookies if "sign_in" in name] == []
         config = (await browser.http.get("/config.json")).json()
         assert config["account"]["name"] == "ada"
         body = {"type": "threads.list", "params": {}}
@@ -169,6 +171,14 @@ class TestSigningIn:
         again = dict(parse_qsl(urlsplit(await browser.begin()).query))
         for name in ("state", "nonce", "code_challenge"):
             assert again[name] != asked[name]
+
+    async def test_an_attempt_is_this_browsers_alone_and_not_for_long(
+        self, browser: Browser
+    ) -> None:
+        cookie = (await browser.http.get("/sign-in")).headers["set-cookie"]
+        assert f"; Max-Age={ATTEMPT_SECONDS};" in cookie
+        assert "; HttpOnly;" in cookie
+        assert "; SameSite=lax" in cookie
 
     async def test_two_tabs_may_sign_in_at_once(self, browser: Browser) -> None:
         addresses = [await browser.begin(f"?next=/{tab}") for tab in ("one", "two")]
@@ -380,6 +390,7 @@ class TestSigningOut:
         # A page that goes on by itself: browsers let no form's answer redirect to another site.
         assert response.status_code == 200
         [on_to] = re.findall(r'http-equiv="refresh" content="0; url=([^"]+)"', response.text)
+        assert "&amp;" in on_to  # in a page it is text
         address = urlsplit(unescape(on_to))
         assert on_to.startswith(f"{provider.url}/oauth2/end_session?")
         assert dict(parse_qsl(address.query)) == {

@@ -5,13 +5,15 @@ import re
 import secrets
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 
 import httpx
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth.accounts import Hasher
 from app.auth.sessions import COOKIE
@@ -109,6 +111,24 @@ async def browsing(url: str) -> AsyncIterator[Browser]:
         yield Browser(client)
 
 
+HEAVY = PasswordHash.recommended
+LIGHT = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024),))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _light_hashes() -> Iterator[None]:
+    """What a hash costs is for those who guess; here it would be most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PasswordHash, "recommended", lambda: LIGHT)
+        yield
+
+
+@pytest.fixture(scope="module")
+async def base_url(settings: Settings, _light_hashes: None) -> AsyncIterator[str]:
+    async with serving(create_app(settings)) as url:
+        yield url
+
+
 @pytest.fixture
 async def browser(base_url: str) -> AsyncIterator[Browser]:
     async with browsing(base_url) as browser:
@@ -189,8 +209,9 @@ class TestSignIn:
         assert {status for status, _, _ in answers} == {401}
 
     async def test_an_unknown_name_takes_as_long_as_a_wrong_password(
-        self, settings: Settings, name: str
+        self, settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(PasswordHash, "recommended", HEAVY)
         async with configured(settings, SIGN_INS_PER_ACCOUNT="1000") as browser:
             await browser.sign_up(name)
             await browser.sign_out()

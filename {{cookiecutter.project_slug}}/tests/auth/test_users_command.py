@@ -11,7 +11,7 @@ import pytest
 
 from app import __main__ as cli
 from app.auth.accounts import Accounts
-from app.auth.sessions import Sessions
+from app.auth.sessions import Sessions, Ticket
 from app.db import Database
 from app.stores.accounts import user_id_of
 
@@ -113,34 +113,42 @@ def test_the_list_says_who_there_is(users: Users, name: str) -> None:
     assert line.split()[1] == "disabled"
 
 
-def test_disabling_signs_out_and_enabling_lets_in_again(
-    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
-) -> None:
-    async def has_session(database: Database) -> bool:
+def begin_session(url: str, name: str) -> Ticket:
+    return with_database(url, lambda database: Accounts(database).sign_in(name, PASSWORD, ADDRESS))
+
+
+def has_session(url: str, ticket: Ticket) -> bool:
+    async def find(database: Database) -> bool:
         session = await Sessions(database).store.find(ticket.user_id, ticket.session_id)
         return session is not None
 
+    return with_database(url, find)
+
+
+def test_disabling_signs_out_and_enabling_lets_in_again(
+    users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
     users("add", name, "--stdin")
-    ticket = with_database(
-        database_url, lambda database: Accounts(database).sign_in(name, PASSWORD, ADDRESS)
-    )
-    assert with_database(database_url, has_session)
+    ticket = begin_session(database_url, name)
+    assert has_session(database_url, ticket)
     assert users("disable", name.upper())[0] == 0
-    assert not with_database(database_url, has_session)
+    assert not has_session(database_url, ticket)
     assert not sign_in(database_url, name, PASSWORD)
     assert users("enable", name)[0] == 0
     assert sign_in(database_url, name, PASSWORD)
 
 
-def test_a_forgotten_password_is_replaced(
+def test_a_forgotten_password_is_replaced_and_signs_out(
     users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
 ) -> None:
     users("add", name, "--generate")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
     assert users("reset", name, "--stdin")[0] == 0
-    assert sign_in(database_url, name, PASSWORD)
+    ticket = begin_session(database_url, name)
+    assert has_session(database_url, ticket)
     said = users("reset", name, "--generate")[1]
+    assert not has_session(database_url, ticket)
     assert not sign_in(database_url, name, PASSWORD)
     assert sign_in(database_url, name, said.split()[1])
 

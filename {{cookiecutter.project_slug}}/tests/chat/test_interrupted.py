@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import httpx
@@ -16,27 +16,39 @@ from tests.talk import Visitor, is_text, message
 
 
 class Watched(DemoModel):
-    """The demo model, which tells what it was asked, and whether it was stopped in mid-answer."""
+    """The demo model, which tells what it was asked, and whether it was stopped in mid-answer.
+
+    It pauses before an answer and after each word, until it is told to hurry.
+    """
 
     def __init__(self) -> None:
-        super().__init__(0.05)
+        super().__init__(0)
+        self.pause_seconds = 0.05  # of the answers that are yet to begin
         self.heard: list[Any] = []
         self.stopped = asyncio.Event()
+        self._hurried = asyncio.Event()
 
     def hurry(self) -> None:
-        """Give the answers that are yet to begin without pauses."""
-        self._delay = 0
+        """End all pauses, also that of the answer that is being given."""
+        self._hurried.set()
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         self.heard.append(args[1] if len(args) > 1 else kwargs["input"])
-        finished = False
+        seconds, finished = self.pause_seconds, False
         try:
+            await self._pause(seconds)
             async for event in super().stream_response(*args, **kwargs):
                 yield event
+                if event.type == "response.output_text.delta":
+                    await self._pause(seconds)
             finished = True
         finally:
             if not finished:
                 self.stopped.set()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurried.wait(), seconds)
 
 
 async def leave_after(visitor: Visitor, words: int, type_: str, **params: Any) -> tuple[str, str]:
@@ -77,7 +89,7 @@ async def test_stop_keeps_what_was_said_and_shown(with_model: Scripted) -> None:
 
 async def test_stop_before_the_answer_keeps_the_workflow(with_model: Scripted) -> None:
     model = Watched()
-    model._delay = 5
+    model.pause_seconds = 5
     visitor = await with_model(model)
     thread_id, _ = await leave_after(visitor, 0, "threads.create", input=message("hello"))
 
@@ -173,8 +185,9 @@ async def test_a_retry_stopped_before_it_began_leaves_the_old_answer(
 ) -> None:
     model = Watched()
     visitor = await with_model(model)
+    model.pause_seconds = 0
     turn = await visitor.say("hello")
-    model._delay = 5
+    model.pause_seconds = 5
     await leave_after(
         visitor,
         0,
@@ -193,6 +206,7 @@ async def test_the_next_turn_knows_that_it_was_stopped(with_model: Scripted) -> 
     visitor = await with_model(model)
     thread_id, _ = await leave_after(visitor, 3, "threads.create", input=message("hello"))
     await eventually(visitor, thread_id, "assistant_message")
+    model.hurry()
     await visitor.say("and now?", thread_id)
 
     assert "cancelled the stream" in str(model.heard[1])

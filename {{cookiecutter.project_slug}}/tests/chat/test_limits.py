@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -73,10 +74,10 @@ async def test_so_many_answers_at_once(with_model: Scripted, database: Database)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
-        model.hurry()
         before = await rows_of(database, visitor.user_id)
         assert assert_refused(await ask(visitor), 429, "too_many_answers") > 0
         assert await rows_of(database, visitor.user_id) == before
+        model.hurry()
         await stream.rest()
     assert (await ask(visitor)).status_code == 200
 
@@ -87,8 +88,8 @@ async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
-        model.hurry()
         assert assert_refused(await ask(visitor), 429, "server_busy") > 0
+        model.hurry()
         await stream.rest()
     assert (await ask(visitor)).status_code == 200
 
@@ -139,19 +140,24 @@ async def test_ten_at_once_on_two_workers(
 ) -> None:
     headers, code, allowed = RACES[race]
     changed = settings.model_copy(update={"running_answers_per_user": 3})
+    model = Watched()
     async with AsyncExitStack() as stack:
         visitors: list[Visitor] = []
         for _ in range(2):
-            app = create_app(changed, OneModel(changed, Watched()))
+            app = create_app(changed, OneModel(changed, model))
             url = await stack.enter_async_context(serving(app))
             known = visitors[0].user_id if visitors else None
             visitors.append(await stack.enter_async_context(visiting(url, changed, user_id=known)))
-        responses = await asyncio.gather(
-            *(
+        requests = [
+            asyncio.create_task(
                 visitors[n % 2].send("threads.create", headers=headers, input=message("hello"))
-                for n in range(10)
             )
-        )
+            for n in range(10)
+        ]
+        for refused in islice(asyncio.as_completed(requests), 10 - allowed):
+            await refused
+        model.hurry()
+        responses = await asyncio.gather(*requests)
 
     outcomes = Counter(
         "answered" if r.status_code == 200 else r.json()["error"]["code"] for r in responses

@@ -106,7 +106,8 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
 async def test_a_worker_that_is_slow_does_not_take_itself_for_dead(
     settings: Settings, database: Database
 ) -> None:
-    app = create_app(settings, OneModel(settings, Watched()))
+    model = Watched()
+    app = create_app(settings, OneModel(settings, model))
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(app))
         visitor = await stack.enter_async_context(visiting(url, settings))
@@ -117,6 +118,7 @@ async def test_a_worker_that_is_slow_does_not_take_itself_for_dead(
         await app.state.recovery.close_abandoned()
 
         assert await status(database, visitor, stream.run_id) == "running"
+        model.hurry()
         await stream.rest()
     assert await status(database, visitor, stream.run_id) == "done"
 
@@ -128,7 +130,8 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
     """A machine that was paused, or cut off from the database, while the others went on."""
     app, other = served
     async with AsyncExitStack() as stack:
-        paused = create_app(settings, OneModel(settings, Watched()))
+        model = Watched()
+        paused = create_app(settings, OneModel(settings, model))
         url = await stack.enter_async_context(serving(paused))
         visitor = await stack.enter_async_context(visiting(url, settings, user_id=other.user_id))
         stream = await open_stream(stack, visitor)
@@ -137,6 +140,7 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
         await app.state.recovery.close_abandoned()
         assert await status(database, other, stream.run_id) == "interrupted"
         turn = await other.say("and?", stream.thread_id)
+        model.hurry()
         events = await stream.rest()
 
     assert turn.answer

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.agent.demo import DemoModel
 from app.chat import runs as runs_module
 from app.chat.models import ItemRow, RunRow, ThreadRow
+from app.chat.runs import LEAVE_SECONDS
 from app.chat.signals import Signals
 from app.config import Settings
 from app.db import Database
@@ -69,6 +70,12 @@ async def ended(database: Database, visitor: Visitor, run_id: str, seconds: floa
     raise AssertionError("the run goes on and on")
 
 
+async def outlast_silence(model: Watched) -> None:
+    """Let it go on for as long as an answer may whose listener has gone without a word."""
+    await asyncio.sleep(1.5 * LEAVE_SECONDS)
+    model.hurry()
+
+
 async def stored_answer(visitor: Visitor, thread_id: str) -> str:
     items = await visitor.items(thread_id)
     return "".join(i["content"][0]["text"] for i in items if i["type"] == "assistant_message")
@@ -97,7 +104,6 @@ async def test_a_second_message_during_an_answer_is_refused(
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(1)
-        model.hurry()
         refused = await visitor.send(
             "threads.add_user_message", thread_id=stream.thread_id, input=message("and?")
         )
@@ -106,6 +112,7 @@ async def test_a_second_message_during_an_answer_is_refused(
             thread_id=stream.thread_id,
             item_id=(await visitor.items(stream.thread_id))[0]["id"],
         )
+        model.hurry()
         elsewhere = await visitor.say("another conversation")
         await stream.rest()
 
@@ -118,12 +125,14 @@ async def test_a_second_message_during_an_answer_is_refused(
 
 
 async def test_a_request_that_is_sent_again_is_not_answered_twice(with_model: Scripted) -> None:
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
     key = {"Idempotency-Key": "the-same"}
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor, **key)
         await stream.words(1)
         during = await visitor.send("threads.create", headers=key, input=message("hello"))
+        model.hurry()
         await stream.rest()
     after = await visitor.send("threads.create", headers=key, input=message("hello"))
 
@@ -172,7 +181,7 @@ async def test_the_next_message_need_not_wait_for_a_stop(
         stream = await open_stream(stack, visitor)
         await stream.words(2)
     await asyncio.sleep(0.1)
-    model.hurry()
+    model.pause_seconds = 0
     turn = await visitor.say("something else", stream.thread_id)
 
     assert turn.answer
@@ -188,7 +197,8 @@ async def test_who_leaves_finds_the_whole_answer(
     with_model: Scripted, database: Database, said_at: str
 ) -> None:
     """The beacon may overtake the end of the connection, or come after it."""
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(2)
@@ -200,6 +210,7 @@ async def test_who_leaves_finds_the_whole_answer(
 
     running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
     assert running.json() == {"run": {"id": stream.run_id, "status": "running"}}
+    await outlast_silence(model)
     assert await ended(database, visitor, stream.run_id, 15) == "done"
     running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
     assert running.json() == {"run": None}
@@ -209,11 +220,13 @@ async def test_who_leaves_finds_the_whole_answer(
 async def test_the_setting_lets_an_answer_finish_whose_connection_broke(
     with_model: Scripted, database: Database
 ) -> None:
-    visitor = await with_model(Watched(), on_disconnect="finish")
+    model = Watched()
+    visitor = await with_model(model, on_disconnect="finish")
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(2)
 
+    await outlast_silence(model)
     assert await ended(database, visitor, stream.run_id, 15) == "done"
     assert "does not think" in await stored_answer(visitor, stream.thread_id)
 
@@ -222,7 +235,8 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.2)
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(10)
@@ -232,6 +246,7 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
             stored = stored or await stored_answer(visitor, stream.thread_id)
         assert stored
         kinds = [item["type"] for item in await visitor.items(stream.thread_id)]
+        model.hurry()
         await stream.rest()
 
     assert kinds == ["user_message", "workflow", "assistant_message"]
@@ -257,6 +272,8 @@ async def test_a_wish_reaches_the_worker_that_has_the_run(
         else:
             await asyncio.sleep(0.3)
 
+    if wish == "leave":
+        await outlast_silence(model)
     expected = {"stop": "stopped", "leave": "done"}[wish]
     assert await ended(database, here, stream.run_id, 15) == expected
 
@@ -286,7 +303,8 @@ async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
 async def test_nobody_has_wishes_about_another_users_run(
     with_model: Scripted, stranger: Visitor, database: Database, wish: str
 ) -> None:
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(2)
@@ -294,6 +312,7 @@ async def test_nobody_has_wishes_about_another_users_run(
         assert refused.status_code == 404
         asked = await stranger.client.get(f"/chatkit/threads/{stream.thread_id}/run")
         assert asked.status_code == 404
+        model.hurry()
         await stream.rest()
 
     assert await status(database, visitor, stream.run_id) == "done"
@@ -369,8 +388,11 @@ async def held(database: Database, statement: Executable) -> AsyncIterator[Async
 async def test_a_stop_waits_for_the_message_to_be_stored_and_is_marked(
     with_model: Scripted, database: Database
 ) -> None:
-    visitor = await with_model(Watched())
+    model = Watched()
+    visitor = await with_model(model)
+    model.pause_seconds = 0
     thread_id = (await visitor.say("hello")).thread_id
+    model.pause_seconds = 0.05
     lock = select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update()
     body = {
         "type": "threads.add_user_message",
@@ -443,7 +465,7 @@ async def test_a_failure_that_nobody_is_there_to_hear_leaves_a_notice(
     with_model: Scripted, database: Database
 ) -> None:
     model = Watched()
-    model._delay = 0.15
+    model.pause_seconds = 0.15
     visitor = await with_model(model)
     body = {"type": "threads.create", "params": {"input": message("hello [demo:break]")}}
     async with AsyncExitStack() as stack:

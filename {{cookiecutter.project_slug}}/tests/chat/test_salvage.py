@@ -62,13 +62,15 @@ async def test_what_a_guardrail_took_back_is_not_stored(
     @input_guardrail
     async def refuse(*_args: Any) -> GuardrailFunctionOutput:
         await asyncio.sleep(0.3)
+        model.hurry()
         return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
 
     def guarded(*args: Any) -> Agent[TurnContext]:
         return build_agent(*args).clone(input_guardrails=[refuse])
 
     monkeypatch.setattr(server, "build_agent", guarded)
-    visitor = await with_model(DemoModel(0.05))
+    model = Watched()
+    visitor = await with_model(model)
 
     turn = await visitor.say("hello")
 
@@ -87,9 +89,9 @@ async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scri
                 thread_id = event["thread"]["id"]
             task = event.get("update", {}).get("task", {})
             if (task.get("title"), task.get("status_indicator")) == ("Shouting", "complete"):
-                model._delay = 5
+                model.pause_seconds = 5
                 break
-    model._delay = 0
+    model.pause_seconds = 0
     await visitor.say("next", thread_id)
 
     assert "HI!" in str(model.heard[-1])
