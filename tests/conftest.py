@@ -1,5 +1,6 @@
 """Bakes projects. `bake(auth_style="jwt")` answers a `BakedProject` that tests ask questions."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -7,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,20 +42,34 @@ class ByProject(LoadScopeScheduling):  # type: ignore[misc]
     """A class of tests is one worker's, and so is a row of the matrix: it is set up once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return scope + nodeid[nodeid.index("[") :] if "::TestRow::" in nodeid else scope
+        return scope_of(nodeid)
 
 
-# Whole projects take minutes: begun last, they would leave one worker alone with the last of them.
-FIRST = ("TestEverything", "TestRow", "TestDefault", "TestMinimal", "test_browser")
+def scope_of(nodeid: str) -> str:
+    scope = nodeid.rpartition("::")[0]
+    return scope + nodeid[nodeid.index("[") :] if "::TestRow::" in nodeid else scope
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: at any time, somebody waits for a browser or a server."""
+    return (os.cpu_count() or 1) + 1
+
+
+# What takes minutes begins first, or one worker would be left alone with the last of it. Projects
+# keep the processors busy and the others mostly wait, so they take turns.
+PROJECTS = ("::TestEverything", "::TestRow", "::TestDefault", "::TestMinimal")
+WAITING = ("test_browser", "test_nextjs", "test_openai_api", "test_launcher")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _place(item.nodeid))
-
-
-def _place(nodeid: str) -> int:
-    return next((place for place, name in enumerate(FIRST) if name in nodeid), len(FIRST))
+    scopes = list(dict.fromkeys(scope_of(item.nodeid) for item in items))
+    projects, waiting = (
+        [scope for name in names for scope in scopes if name in scope]
+        for names in (PROJECTS, WAITING)
+    )
+    turns = [scope for pair in zip_longest(projects, waiting) for scope in pair if scope]
+    places = {scope: place for place, scope in enumerate(turns)}
+    items.sort(key=lambda item: places.get(scope_of(item.nodeid), len(places)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByProject:
@@ -212,6 +229,16 @@ def check(*command: str, cwd: Path, **environment: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def cache_of_types() -> Iterator[Path]:
+    """What mypy has learnt of the libraries, for one process at a time: it does not share."""
+    cache = REPO / ".mypy_cache" / "projects"
+    cache.mkdir(parents=True, exist_ok=True)
+    with cache.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield cache
 
 
 def lack(reason: str) -> NoReturn:

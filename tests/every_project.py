@@ -1,11 +1,10 @@
 """What each generated project has to stand, whatever was answered."""
 
 import ast
-import os
 from pathlib import Path
 
 from conformance import check_conformance, check_doors
-from conftest import REPO, BakedProject
+from conftest import BakedProject, cache_of_types
 from serving import visited
 
 GIT_STATUS = """
@@ -47,9 +46,8 @@ class EveryProject:
         project.run("ruff", "format", "--check", ".")
 
     def test_it_is_typed(self, project: BakedProject) -> None:
-        # (A cache of its own for each process of ours: mypy does not share one.)
-        cache = REPO / ".mypy_cache" / os.environ.get("PYTEST_XDIST_WORKER", "projects")
-        project.run("mypy", "--cache-dir", str(cache))
+        with cache_of_types() as cache:
+            project.run("mypy", "--cache-dir", str(cache))
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         # Half of its time is waiting: two of them keep a processor busy.

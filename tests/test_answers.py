@@ -9,6 +9,9 @@ import pytest
 import yaml
 from agents.models import get_default_model
 from conftest import PRESETS, QUESTIONS, TEMPLATE, Bake, BakeFailed, generate, hook
+from cookiecutter.exceptions import FailedHookException
+from cookiecutter.main import cookiecutter
+from matrix import ASIDE, as_answers, first_rows
 
 CHOICES = {
     question: values
@@ -22,23 +25,20 @@ TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'e
 
 
 @pytest.mark.parametrize(
-    ("question", "value"),
+    "answers",
     [
-        *((question, value) for question, values in CHOICES.items() for value in values),
-        *(("agent_tools", value) for value in ("all", "none", *QUESTIONS["_tools"])),
+        *(pytest.param(as_answers(row), id=name) for name, row in first_rows().items()),
+        *({question: value} for question in ASIDE for value in CHOICES[question]),
+        {"agent_tools": "all"},
     ],
+    ids=str,
 )
-def test_every_value_of_every_question_renders(bake: Bake, question: str, value: str) -> None:
-    project = bake(**{question: value}, **needed_by(value))
+def test_every_value_of_every_question_renders(bake: Bake, answers: dict[str, str]) -> None:
+    """Every single one stands in one of the first rows, or is aside."""
+    project = bake(**answers)
 
     assert project.has("app/main.py")
     assert project.output.startswith("Written to ")
-
-
-def needed_by(tool: str) -> dict[str, str]:
-    """The answers that a tool cannot do without."""
-    question, without = NEEDS.get(tool, ("", ""))
-    return {question: next(v for v in CHOICES[question] if v != without)} if question else {}
 
 
 @pytest.mark.parametrize("tool", NEEDS)
@@ -155,14 +155,27 @@ REFUSED = {
     [(question, answer) for question, answers in REFUSED.items() for answer in answers],
 )
 def test_a_bad_answer_is_refused_by_name_and_nothing_is_written(
-    template: Path, tmp_path: Path, question: str, answer: str
+    template: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+    answer: str,
 ) -> None:
-    with pytest.raises(BakeFailed) as refused:
-        generate(template, tmp_path / "out", f"{question}={answer}")
+    monkeypatch.setenv("CHATKIT_SETUP", "skip")
+    with pytest.raises(FailedHookException):
+        cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context={question: answer},
+            output_dir=str(tmp_path),
+            default_config=True,
+        )
 
-    [line] = [text for text in refused.value.output.splitlines() if text.startswith(question)]
+    said = "".join(capfd.readouterr())
+    [line] = [text for text in said.splitlines() if text.startswith(question)]
     assert "cannot be used. Allowed: " in line
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_bad_answers_are_named_at_once(bake: Bake) -> None:

@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
-from conftest import REPO, TEMPLATE, check
+from conftest import TEMPLATE, cache_of_types, check
 
 
 def test_the_template_is_typed(template: Path, tmp_path: Path) -> None:
     unrendered = shutil.copytree(template / TEMPLATE.name, tmp_path / "unrendered")
 
-    check("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "template"), cwd=unrendered)
+    with cache_of_types() as cache:
+        check("mypy", "--cache-dir", str(cache), cwd=unrendered)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
@@ -37,14 +38,15 @@ class Reports(BaseModel):
 class Allowance:
     """How many reports a user may send to this process in a minute."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
+        self._clock = clock
         self._minute = 0
         self._used: dict[str, int] = {}
 
     def take(self, user_id: str, count: int) -> None:
         """Raises `TooManyReports`."""
-        minute, seconds = divmod(time.monotonic(), MINUTE)
+        minute, seconds = divmod(self._clock(), MINUTE)
         if minute != self._minute:
             self._minute, self._used = int(minute), {}
         used = self._used.get(user_id, 0) + count

@@ -1,5 +1,6 @@
 """Signing in from a frame: what the window gives it, and what that is good for."""
 
+import hmac
 import time
 from collections.abc import AsyncIterator
 
@@ -35,7 +36,9 @@ async def frame(embeddable: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def code_of(window: Visitor) -> str:
-    code: str = (await window.client.post("/sign-in/frame/code")).json()["code"]
+    response = await window.client.post("/sign-in/frame/code")
+    assert response.headers["cache-control"] == "no-store"
+    code: str = response.json()["code"]
     return code
 
 
@@ -117,6 +120,14 @@ def test_a_code_is_signed() -> None:
         ours.read(f"{other}.{signature}")
     with pytest.raises(Unauthenticated):
         FrameCodes(Settings(secret_key=NEW_KEY)).read(f"{text}.{signature}")
+
+
+def test_what_the_same_key_signed_for_something_else_is_no_code() -> None:
+    settings = Settings(secret_key=KEY)
+    text, _, _ = FrameCodes(settings).code(ADA).partition(".")
+    signature = hmac.new(settings.signing_keys[-1].encode(), text.encode(), "sha256").hexdigest()
+    with pytest.raises(Unauthenticated):
+        FrameCodes(settings).read(f"{text}.{signature}")
 
 
 def test_a_key_that_was_replaced_still_counts() -> None:

@@ -5,7 +5,9 @@ import httpx
 import pytest
 
 from app.config import Settings
+from app.errors import TooManyReports
 from app.main import create_app
+from app.web.telemetry import Allowance
 from tests.conftest import serving, visiting
 from tests.talk import Visitor
 
@@ -77,4 +79,17 @@ async def test_a_page_that_reports_too_much_is_told_to_stop(settings: Settings) 
         refused = await visitor.client.post("/telemetry", json=reports("C", "D"))
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        assert (await other.client.post("/telemetry", json=reports("A"))).status_code == 204
+        assert (await other.client.post("/telemetry", json=reports("A", "B"))).status_code == 204
+
+
+def test_each_minute_a_page_may_report_anew() -> None:
+    now = 119.0
+    allowance = Allowance(1, clock=lambda: now)
+    allowance.take("ada", 1)
+    with pytest.raises(TooManyReports) as refused:
+        allowance.take("ada", 1)
+    assert refused.value.headers["Retry-After"] == "1"
+
+    now = 120.0
+
+    allowance.take("ada", 1)
