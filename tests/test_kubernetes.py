@@ -1,5 +1,6 @@
 """The Kubernetes manifests: what they say is valid, and is what the image and the application do."""
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from conftest import Bake, BakedProject
 from image import arguments_of, command_of, read_stages
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 FOLDER = "deploy/kubernetes"
 KUBERNETES = "1.33"
@@ -167,6 +169,22 @@ def test_settings_are_those_that_the_application_knows(project: BakedProject) ->
     known = set(re.findall(r"^(?:# )?([A-Z_]+)=", project.text(".env.example"), re.MULTILINE))
 
     assert set(settings(project)) - known == {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
+
+
+def test_no_visitor_makes_up_an_address_for_itself(project: BakedProject) -> None:
+    seen: list[Any] = []
+
+    async def application(scope: Any, *_: Any) -> None:
+        seen.append(scope["client"][0])
+
+    server = ProxyHeadersMiddleware(application, settings(project)["FORWARDED_ALLOW_IPS"])
+    # What the visitor sent, what the load balancer saw, and the load balancer itself.
+    said = (b"x-forwarded-for", b"1.2.3.4, 203.0.113.9, 10.0.0.2")
+    for pod in ("10.42.0.7", "fd00:10:244::5", "198.51.100.1"):
+        scope: Any = {"type": "http", "scheme": "http", "client": (pod, 1), "headers": [said]}
+        asyncio.run(server(scope, None, None))  # type: ignore[arg-type]
+
+    assert seen == ["203.0.113.9", "203.0.113.9", "198.51.100.1"]
 
 
 def settings(project: BakedProject) -> dict[str, str]:
