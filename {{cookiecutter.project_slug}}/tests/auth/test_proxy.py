@@ -318,6 +318,6 @@ def test_uvicorn_still_marks_an_address_that_a_header_claims() -> None:
     """What the control rests on: port 0, unless the header gives one."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-    assert uvicorn.Config(lambda: None).proxy_headers
+    assert uvicorn.Config(lambda: None, log_config=None).proxy_headers
     trusted = ProxyHeadersMiddleware(None, "*").trusted_hosts  # type: ignore[arg-type]
     assert trusted.get_trusted_client_address("10.0.0.1, 10.0.0.2") == ("10.0.0.1", 0)
