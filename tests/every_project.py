@@ -11,10 +11,15 @@ GIT_STATUS = """
 import subprocess
 subprocess.run(["git", "status", "--porcelain"], check=True)
 """
-# With the tests that its owner leaves out on most days; and without those of the embedded database,
-# which is the same whatever was answered.
+# With the tests that its owner leaves out on most days.
 WHOLE_SUITE = {"PYTEST_ADDOPTS": "-m ''"}
-MOST_OF_SUITE = {"PYTEST_ADDOPTS": "--ignore=tests/dev/test_postgres.py"}
+# Without those of what is the same whatever was answered: servers and processes that are killed,
+# paused and restarted, and whose answers and wishes meet each other.
+SAME_EVERYWHERE = (
+    *("tests/dev/test_postgres.py", "tests/test_database_faults.py", "tests/test_processes.py"),
+    *("tests/chat/test_runs.py", "tests/chat/test_recovery.py"),
+)
+MOST_OF_SUITE = {"PYTEST_ADDOPTS": " ".join(f"--ignore={file}" for file in SAME_EVERYWHERE)}
 
 
 class EveryProject:
