@@ -28,8 +28,9 @@ TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
 QUESTIONS: dict[str, Any] = json.loads((REPO / "cookiecutter.json").read_text(encoding="utf-8"))
 PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))}
 
-# Without caches, so that what a test looks at is what was written. (Bytecode is kept all the same:
-# each of a project's many processes would compile the SDKs anew, which takes longer than its work.)
+# Without caches, so that what a test looks at is what was written. (Bytecode is kept all the same,
+# whatever this machine says: each of a project's many processes would compile the SDKs anew, which
+# takes longer than its work.)
 QUIET = {"RUFF_NO_CACHE": "true"}
 MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
 
@@ -199,6 +200,7 @@ def clean_environment() -> dict[str, str]:
         "DATABASE_URL",
         "OPENAI_",
         "PYTEST_",
+        "PYTHON",
         "VIRTUAL_ENV",
         "JWT_",
         "OIDC_",

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Each time; somebody waits for it.
 CONNECT_SECONDS = 5
-READ_SECONDS = 30
+READ_SECONDS = 10
+ATTEMPTS = 3
 SPOOL_BYTES = 1_000_000
 DELETE_AT_ONCE = 1_000  # the most that S3 takes
 MISSING = {"404", "NoSuchKey"}
@@ -253,6 +255,7 @@ class S3Files:
                     config=AioConfig(
                         connect_timeout=CONNECT_SECONDS,
                         read_timeout=READ_SECONDS,
+                        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                         signature_version="s3v4",
                         s3={"addressing_style": "path" if settings.path_style else "auto"},
                         # Others than Amazon know no newer checksums.

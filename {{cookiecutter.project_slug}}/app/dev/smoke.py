@@ -28,6 +28,9 @@ from app.dev.smoke_process import Server, SmokeFailure, two_servers
 REQUEST_SECONDS = 120
 MESSAGE = "Hello. This is the smoke test, with a message of more than fifty characters."
 NEW_TITLE = "Renamed by the smoke test"
+# What a tool that asks the page gets to know, and how often it may ask.
+NO_PAGE = {"title": "The smoke test, which has no page"}
+PAGE_QUESTIONS = 5
 
 Json = dict[str, Any]
 Report = Callable[[str], None]
@@ -206,7 +209,7 @@ class Checks:
             "attachments": [],
             "inference_options": options,
         }
-        events = list(self._stream(_request("threads.create", input=message)))
+        events = self._turn(_request("threads.create", input=message))
         check_order(events, must_call_tool=self._target.must_call_tool)
         self._thread_id = events[0]["thread"]["id"]
         answer = events[[_label(event) for event in events].index(ANSWER_DONE)]["item"]
@@ -219,8 +222,9 @@ class Checks:
 
     def _items(self) -> None:
         items = self._ask("items.list", thread_id=self._thread_id, order="asc")["data"]
-        # (A tool may have shown something between them.)
-        kinds = [item["type"] for item in items if item["type"] != "widget"]
+        # (A tool may have shown something between them, or asked the page.)
+        shown = ("widget", "client_tool_call")
+        kinds = [item["type"] for item in items if item["type"] not in shown]
         _expect(kinds == ["user_message", "workflow", "assistant_message"], f"items: {kinds}")
 
     def _strangers(self) -> None:
@@ -264,6 +268,17 @@ class Checks:
     def _post(self, request: Json, *, user: int = 0) -> httpx.Response:
         return self._client.post("/chatkit", json=request, headers=self._target.users[user])
 
+    def _turn(self, request: Json) -> list[Json]:
+        """The events of a whole turn. One that asks the page goes on with what the page says."""
+        events = list(self._stream(request))
+        for _ in range(PAGE_QUESTIONS):
+            if not (events and _asks_page(events[-1])):
+                break
+            thread_id = events[-1]["item"]["thread_id"]
+            said = {"thread_id": thread_id, "result": NO_PAGE}
+            events += self._stream(_request("threads.add_client_tool_output", **said))
+        return events
+
     def _stream(self, request: Json) -> Iterator[Json]:
         headers = self._target.users[0]
         with self._client.stream("POST", "/chatkit", json=request, headers=headers) as response:
@@ -283,6 +298,13 @@ def check_order(events: list[Json], *, must_call_tool: bool) -> None:
     expected = [step for step in ORDER if step not in TOOL_CALL or called or must_call_tool]
     _expect(seen == expected, f"expected {', '.join(expected)}; got {', '.join(seen) or 'nothing'}")
     _expect(labels[-1] == ANSWER_DONE, f"the stream ended with: {labels[-1]}")
+
+
+def _asks_page(event: Json) -> bool:
+    match event:
+        case {"type": "thread.item.done", "item": {"type": "client_tool_call"}}:
+            return True
+    return False
 
 
 def _label(event: Json) -> str | None:

@@ -1,5 +1,8 @@
 """Uploads in two phases: announced to the application, and sent to the store."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,6 +12,18 @@ import pytest
 from tests.attachments import s3
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT, png
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """Takes requests and answers none."""
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # ends when the client hangs up
+        writer.close()
+
+    async with await asyncio.start_server(read, "127.0.0.1") as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def announce(application: Application, size: int = len(PNG)) -> dict[str, object]:
@@ -153,6 +168,20 @@ async def test_a_store_that_is_away(attaching: Attaching) -> None:
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
     assert attachment["id"]
+
+
+async def test_a_store_that_never_answers(
+    attaching: Attaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.attachments.s3.READ_SECONDS", 0.2)
+    async with silent_server() as url:
+        silent = await attaching(s3_endpoint_url=url)
+        announced = await announce(silent)
+
+        async with asyncio.timeout(20):
+            response = await send(silent.visitor, str(announced["id"]))
+
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
 
 
 async def test_without_a_bucket_nothing_is_offered(attaching: Attaching) -> None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import text
 
 from app.attachments import sweeper
 from app.attachments.files import INCOMING, key_of
 from app.chat.ids import new_id
+from app.chat.models import AttachmentRow
 from app.db import Database
 from app.stores.attachments import AttachmentRows
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
@@ -33,9 +37,24 @@ async def test_it_sweeps_by_itself(attaching: Attaching, monkeypatch: pytest.Mon
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     await attach(application.visitor)
 
-    async with asyncio.timeout(30):
-        while await application.keys():  # noqa: ASYNC110 (an event would be of the test alone)
-            await asyncio.sleep(0.05)
+    await until_all_are_swept(application)
+
+
+async def test_a_round_that_fails_is_not_the_last(
+    attaching: Attaching,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    async with without_its_table(database):
+        async with asyncio.timeout(30):
+            while "files could not be swept" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
+                await asyncio.sleep(0.05)
+    await attach(application.visitor)
+
+    await until_all_are_swept(application)
 
 
 async def test_what_has_no_row_goes(attaching: Attaching) -> None:
@@ -72,3 +91,19 @@ async def test_one_process_at_a_time(application: Application, database: Databas
         assert await application.attachments.sweeper.sweep() is None
 
     assert await application.attachments.sweeper.sweep() == 0
+
+
+async def until_all_are_swept(application: Application) -> None:
+    async with asyncio.timeout(30):
+        while await application.keys():  # noqa: ASYNC110 (an event would be of the test alone)
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def without_its_table(database: Database) -> AsyncIterator[None]:
+    table = AttachmentRow.__tablename__
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE {table} RENAME TO {table}_away"))
+    yield
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE {table}_away RENAME TO {table}"))

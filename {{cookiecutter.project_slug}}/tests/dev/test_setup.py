@@ -57,7 +57,7 @@ def test_first_failure_ends_it() -> None:
 
 
 def test_failed_command_shows_its_last_lines() -> None:
-    code = "import sys; [print(n) for n in range(100)]; sys.exit('why')"
+    code = "import sys; [print(n, flush=True) for n in range(100)]; sys.exit('why')"
     with pytest.raises(StepFailed) as failure:
         run_command([sys.executable, "-c", code], cwd=PROJECT_ROOT, progress=QUIET)
     lines = str(failure.value).splitlines()

@@ -1,8 +1,13 @@
 """The page around the chat. What its own modules do is tested in JavaScript."""
 
+import asyncio
 import json
+from contextlib import closing
 
 from app.agent.tools.page import PAGE
+from app.config import Settings
+from app.dev.credentials import sample_credentials
+from app.dev.smoke import Checks, Target
 from app.web.routes import WEB_ROOT
 from tests.agent.conftest import WithServer
 from tests.model_server import answer, call
@@ -69,3 +74,16 @@ async def test_the_page_has_a_module_for_each_of_them(visitor: Visitor) -> None:
     for folder, names in (("client-tools", PAGE.client_tools), ("effects", PAGE.effects)):
         for name in names:
             assert (WEB_ROOT / "static/js" / folder / f"{name}.js").is_file()
+
+
+async def test_the_smoke_test_says_what_a_page_would(base_url: str, settings: Settings) -> None:
+    one, other = await sample_credentials(settings, ["smoke-one", "smoke-other"])
+    target = Target(base_url, (one, other), PAGE.id, PAGE.prompt, must_call_tool=True)
+    passed: list[str] = []
+
+    with closing(Checks(target, passed.append)) as checks:
+        await asyncio.to_thread(checks.chat)
+        await asyncio.to_thread(checks.after_chat)
+        await asyncio.to_thread(checks.delete)
+
+    assert "ok    a new chat streams in the specified order" in passed
