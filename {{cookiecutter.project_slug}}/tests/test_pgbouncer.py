@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -131,7 +131,7 @@ async def test_many_turns_share_a_few_servers(
 
         async with asyncio.TaskGroup() as group:
             conversations = [group.create_task(converse(visitor)) for visitor in visitors]
-            servers = group.create_task(busiest(pooled))
+            servers = group.create_task(busiest(pooled, conversations))
 
         for visitor, conversation in zip(visitors, conversations, strict=True):
             items = await visitor.items(conversation.result())
@@ -160,8 +160,8 @@ async def converse(visitor: Visitor) -> str:
     return first.thread_id
 
 
-async def busiest(pooled: Settings) -> int:
-    """The most servers that PgBouncer has at work, looked at for a second."""
+async def busiest(pooled: Settings, conversations: Sequence[asyncio.Task[str]]) -> int:
+    """The most servers that PgBouncer has at work until all of them have ended."""
     assert pooled.database_direct_url is not None
     database = Database(pooled.database_direct_url)
     statement = text(
@@ -169,7 +169,7 @@ async def busiest(pooled: Settings) -> int:
         " AND pid <> pg_backend_pid() AND query NOT LIKE 'LISTEN%' AND backend_type LIKE 'client%'"
     )
     most = 0
-    for _ in range(50):
+    while not all(conversation.done() for conversation in conversations):
         [[count]] = await database.fetch(EVERYBODY, statement)
         most = max(most, count)
         await asyncio.sleep(0.02)

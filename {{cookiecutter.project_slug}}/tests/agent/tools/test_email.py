@@ -481,6 +481,20 @@ async def test_only_allowed_domains_are_written_to(
     assert len(mail.delivered) == 1
 
 
+async def test_an_address_may_have_its_domain_in_capitals(
+    with_server: WithServer, mail: MailServer, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("EMAIL_RECIPIENT_DOMAINS", "example.com")
+    visitor, model = await with_server()
+    email = json.dumps(DRAFT | {"to": ["ada@Example.COM"]})
+    model.does(call(("draft_email", email)), answer("Here it is."))
+    turn = await visitor.say("write to Ada")
+
+    await Draft(visitor, turn.thread_id, turn.done("widget")[0]).press()
+
+    assert [envelope.rcpt_tos for envelope, _ in mail.delivered] == [["ada@Example.COM"]]
+
+
 async def test_without_a_mail_server_there_is_still_a_draft(visitor: Visitor) -> None:
     draft = await drafted(visitor)
 
