@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kubernetes_validate
@@ -182,7 +183,9 @@ def test_no_visitor_makes_up_an_address_for_itself(project: BakedProject) -> Non
     said = (b"x-forwarded-for", b"1.2.3.4, 203.0.113.9, 10.0.0.2")
     for pod in ("10.42.0.7", "fd00:10:244::5", "198.51.100.1"):
         scope: Any = {"type": "http", "scheme": "http", "client": (pod, 1), "headers": [said]}
-        asyncio.run(server(scope, None, None))  # type: ignore[arg-type]
+        # (In a thread of its own: in this one, a browser's loop may be running.)
+        with ThreadPoolExecutor() as thread:
+            thread.submit(asyncio.run, server(scope, None, None)).result()  # type: ignore[arg-type]
 
     assert seen == ["203.0.113.9", "203.0.113.9", "198.51.100.1"]
 
