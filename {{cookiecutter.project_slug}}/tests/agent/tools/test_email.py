@@ -15,13 +15,13 @@ from chatkit.widgets import Card, StrictWidgetRoot
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, update
 
-from app.agent.mail import INSECURE, UNCERTAIN, UNREACHABLE, EmailSettings, Mail
+from app.agent.mail import INSECURE, UNCERTAIN, UNREACHABLE, EmailSettings, Mail, is_address
 from app.agent.services import ToolRefusal
 from app.agent.tools import email as email_tool
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
-from app.stores.emails import EmailDayRow, EmailRow
+from app.stores.emails import EmailDayRow, EmailRow, EmailStore
 from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.mail_server import PASSWORD, MailServer, mail_server, trust
@@ -493,6 +493,26 @@ async def test_an_address_may_have_its_domain_in_capitals(
     await Draft(visitor, turn.thread_id, turn.done("widget")[0]).press()
 
     assert [envelope.rcpt_tos for envelope, _ in mail.delivered] == [["ada@Example.COM"]]
+
+
+@pytest.mark.parametrize("address", ["ada..b@example.com", f"ada@{'long.' * 50}com"])
+def test_no_mail_server_would_take_such_an_address(address: str) -> None:
+    assert not is_address(address)
+
+
+async def test_nobody_else_reaches_it_through_the_store(
+    visitor: Visitor, stranger: Visitor, database: Database
+) -> None:
+    draft = await drafted(visitor)
+    mine = EmailStore(database, visitor.user_id)
+    theirs = EmailStore(database, stranger.user_id)
+    email = await mine.of_card(draft.thread_id, draft.item_id)
+    assert email is not None
+
+    assert await theirs.of_card(draft.thread_id, draft.item_id) is None
+    assert not await theirs.claim(email, per_day=0)
+    await theirs.discard(email)
+    assert await mine.of_card(draft.thread_id, draft.item_id) == email
 
 
 async def test_without_a_mail_server_there_is_still_a_draft(visitor: Visitor) -> None:
