@@ -223,8 +223,8 @@ class Checks:
     def _items(self) -> None:
         items = self._ask("items.list", thread_id=self._thread_id, order="asc")["data"]
         # (A tool may have shown something between them, or asked the page.)
-        shown = ("widget", "client_tool_call")
-        kinds = [item["type"] for item in items if item["type"] not in shown]
+        between = ("widget", "client_tool_call")
+        kinds = [item["type"] for item in items if item["type"] not in between]
         _expect(kinds == ["user_message", "workflow", "assistant_message"], f"items: {kinds}")
 
     def _strangers(self) -> None:

@@ -15,15 +15,17 @@ from tests.attachments.samples import HTML, PNG, TEXT, png
 
 
 @asynccontextmanager
-async def silent_server() -> AsyncIterator[str]:
-    """Takes requests and answers none."""
+async def silent_server() -> AsyncIterator[tuple[str, list[None]]]:
+    """Takes requests and answers none: its URL, and an entry for each that came."""
+    came: list[None] = []
 
     async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(None)
         await reader.read()  # ends when the client hangs up
         writer.close()
 
     async with await asyncio.start_server(read, "127.0.0.1") as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
 
 
 async def announce(application: Application, size: int = len(PNG)) -> dict[str, object]:
@@ -174,7 +176,7 @@ async def test_a_store_that_never_answers(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.attachments.s3.READ_SECONDS", 0.2)
-    async with silent_server() as url:
+    async with silent_server() as (url, came):
         silent = await attaching(s3_endpoint_url=url)
         announced = await announce(silent)
 
@@ -182,6 +184,8 @@ async def test_a_store_that_never_answers(
             response = await send(silent.visitor, str(announced["id"]))
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
+    # To copy it, and to delete what came of it.
+    assert len(came) == 2 * 3
 
 
 async def test_without_a_bucket_nothing_is_offered(attaching: Attaching) -> None:

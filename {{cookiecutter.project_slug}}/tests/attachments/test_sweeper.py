@@ -104,6 +104,8 @@ async def without_its_table(database: Database) -> AsyncIterator[None]:
     table = AttachmentRow.__tablename__
     async with database.engine.begin() as connection:
         await connection.execute(text(f"ALTER TABLE {table} RENAME TO {table}_away"))
-    yield
-    async with database.engine.begin() as connection:
-        await connection.execute(text(f"ALTER TABLE {table}_away RENAME TO {table}"))
+    try:
+        yield
+    finally:
+        async with database.engine.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE {table}_away RENAME TO {table}"))
