@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import pytest
 from conformance import check_conformance, check_doors
 from conftest import BakedProject, cache_of_types
 from serving import visited
@@ -13,13 +14,26 @@ subprocess.run(["git", "status", "--porcelain"], check=True)
 """
 # With the tests that its owner leaves out on most days.
 WHOLE_SUITE = {"PYTEST_ADDOPTS": "-m ''"}
-# Without those of what is the same whatever was answered: servers and processes that are killed,
-# paused and restarted, and whose answers and wishes meet each other.
+# Without those of what is the same whatever was answered, and takes long: servers and processes
+# that are killed, paused and restarted, answers that are cut, and what models and loads there are.
 SAME_EVERYWHERE = (
     *("tests/dev/test_postgres.py", "tests/test_database_faults.py", "tests/test_processes.py"),
-    *("tests/chat/test_runs.py", "tests/chat/test_recovery.py"),
+    *("tests/test_pgbouncer.py", "tests/test_soak.py", "tests/test_flat_history.py"),
+    *("tests/agent/test_faults.py", "tests/agent/test_titles.py", "tests/agent/tools/test_base.py"),
+    *("tests/agent/test_litellm_models.py", "tests/agent/test_openai_servers.py"),
+    *("tests/chat/test_runs.py", "tests/chat/test_recovery.py", "tests/chat/test_interrupted.py"),
+    *("tests/chat/test_salvage.py", "tests/chat/test_open_streams.py"),
 )
 MOST_OF_SUITE = {"PYTEST_ADDOPTS": " ".join(f"--ignore={file}" for file in SAME_EVERYWHERE)}
+
+
+def is_matrix(config: pytest.Config) -> bool:
+    return bool(config.getoption("matrix"))
+
+
+def suite_beside_default(config: pytest.Config) -> dict[str, str]:
+    """What a project's suite is run with, where the default project's runs whole beside it."""
+    return {} if is_matrix(config) else MOST_OF_SUITE
 
 
 class EveryProject:
@@ -28,14 +42,6 @@ class EveryProject:
     def test_setup_proves_the_project(self, project: BakedProject) -> None:
         assert "smoke test … ok" in project.output
         assert "Done." in project.output
-
-    def test_setup_again_finds_its_work_done(self, project: BakedProject) -> None:
-        secrets, lock = project.text(".env"), project.text("uv.lock")
-
-        said = project.run("python", "-m", "app", "setup")
-
-        assert "smoke test … ok" in said
-        assert (project.text(".env"), project.text("uv.lock")) == (secrets, lock)
 
     def test_what_must_not_be_committed_is_ignored(self, project: BakedProject) -> None:
         untracked = project.run("python", "-c", GIT_STATUS).splitlines()

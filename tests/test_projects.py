@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from conftest import PRESETS, BakedProject, check, generate
-from every_project import MOST_OF_SUITE, WHOLE_SUITE, EveryProject
+from every_project import (
+    SAME_EVERYWHERE,
+    WHOLE_SUITE,
+    EveryProject,
+    is_matrix,
+    suite_beside_default,
+)
 from image import command_of, copy_into_image, read_stages
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
@@ -47,7 +53,9 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def minimal(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
+def minimal(
+    pytestconfig: pytest.Config, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BakedProject]:
     """In a path with spaces and letters beyond ASCII, on a machine without uv."""
     folder = tmp_path_factory.mktemp("minimal")
     environment = without_uv(folder / "bin")
@@ -60,13 +68,15 @@ def minimal(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         **environment,
     )
 
-    yield BakedProject(project.path, project.output, environment | MOST_OF_SUITE)
+    yield replace(project, environment=environment | suite_beside_default(pytestconfig))
 
     project.run("python", "-m", "app", "db", "stop")
 
 
 @pytest.fixture(scope="session")
-def everything(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
+def everything(
+    pytestconfig: pytest.Config, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BakedProject]:
     """While another program has the port."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,16 +92,30 @@ def everything(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         refused = project.run("python", "-m", "app", "dev", check=False)
         assert "Port 8000 is taken" in refused
 
-    # All of them once; elsewhere a few hundred do.
-    yield replace(project, environment=MOST_OF_SUITE | {"HOSTILE_REQUESTS": "10000"})
+    # (Elsewhere a few hundred do.)
+    hostile = {"HOSTILE_REQUESTS": "10000" if is_matrix(pytestconfig) else "2000"}
+    yield replace(project, environment=suite_beside_default(pytestconfig) | hostile)
 
     project.run("python", "-m", "app", "db", "stop")
 
 
-class TestDefault(EveryProject):
+class ProjectSetUpTwice(EveryProject):
+    def test_setup_again_finds_its_work_done(self, project: BakedProject) -> None:
+        secrets, lock = project.text(".env"), project.text("uv.lock")
+
+        said = project.run("python", "-m", "app", "setup")
+
+        assert "smoke test … ok" in said
+        assert (project.text(".env"), project.text("uv.lock")) == (secrets, lock)
+
+
+class TestDefault(ProjectSetUpTwice):
     @pytest.fixture
     def project(self, default: BakedProject) -> BakedProject:
         return default
+
+    def test_it_has_the_tests_that_no_answer_changes(self, default: BakedProject) -> None:
+        assert [file for file in SAME_EVERYWHERE if not default.has(file)] == []
 
     def test_the_image_migrates_a_database_and_serves(
         self, default: BakedProject, tmp_path: Path
@@ -151,7 +175,7 @@ class TestDefault(EveryProject):
         default.run("alembic", "check")
 
 
-class TestMinimal(EveryProject):
+class TestMinimal(ProjectSetUpTwice):
     @pytest.fixture
     def project(self, minimal: BakedProject) -> BakedProject:
         return minimal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BakedProject, generate
-from every_project import MOST_OF_SUITE, EveryProject
+from every_project import EveryProject, is_matrix, suite_beside_default
 from matrix import as_answers, first_rows, rows
 
 pytestmark = pytest.mark.slow
@@ -24,10 +24,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("row", names, indirect=True, ids=names, scope="session")
 
 
-def is_matrix(config: pytest.Config) -> bool:
-    return bool(config.getoption("matrix"))
-
-
 @pytest.fixture(scope="session")
 def row(
     request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
@@ -38,7 +34,7 @@ def row(
     folder = tmp_path_factory.mktemp(request.param)
     project = generate(template, folder, *answers, CHATKIT_SETUP="strict")
 
-    yield project if is_matrix(request.config) else replace(project, environment=MOST_OF_SUITE)
+    yield replace(project, environment=suite_beside_default(request.config))
 
     project.run("python", "-m", "app", "db", "stop")
 

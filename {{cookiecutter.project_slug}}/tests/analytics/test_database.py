@@ -59,11 +59,15 @@ async def test_the_role_decides_what_is_read(analytics: Analytics, sql: str) -> 
     assert "salaries" not in str(await analytics.tables(""))
 
 
+# Only as far as somebody reads on.
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT x FROM n"
+
+
 async def test_rows_end_at_the_limit(reader_url: str) -> None:
     async with analytics_at(reader_url, analytics_max_rows=2) as analytics:
         cut = await analytics.query("SELECT id FROM orders ORDER BY id DESC")
         whole = await analytics.query("SELECT id FROM orders WHERE id < 3 ORDER BY id")
-        endless = await analytics.query("SELECT x FROM generate_series(1, 100000000) AS g(x)")
+        endless = await analytics.query(ENDLESS)
     assert (cut.rows, cut.is_cut) == ([["3"], ["2"]], True)
     assert (whole.rows, whole.is_cut) == ([["1"], ["2"]], False)
     assert endless.is_cut

@@ -5,7 +5,7 @@ import resource
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import pytest
@@ -124,8 +124,8 @@ async def test_open_answers_keep_nobody_waiting_for_a_connection(
     # Each turn and each sign of life took a connection, mostly one that was free.
     assert len(waits) > 5 * count
     assert median(waits) < 0.001
-    # (On a slow machine the longest of both is how long the process was busy with other things.)
-    assert max(waits) < max(2.0, 2 * max(statements))
+    # (On a slow machine the longest ones are those that met the process busy with other things.)
+    assert quantiles(waits, n=100)[-1] < max(statements)
 
 
 async def fill(database: Database) -> None:
