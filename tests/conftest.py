@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -58,18 +58,19 @@ def pytest_xdist_auto_num_workers() -> int:
 
 # What takes minutes begins first, or one worker would be left alone with the last of it. Projects
 # keep the processors busy and the others mostly wait, so they take turns.
-PROJECTS = ("::TestEverything", "::TestRow", "::TestDefault", "::TestMinimal")
+PROJECTS = ("::TestEverything", "::TestDefault", "::TestRow", "::TestMinimal")
 WAITING = ("test_browser", "test_nextjs", "test_openai_api", "test_launcher")
+TYPED = ("test_template", "test_types")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     scopes = list(dict.fromkeys(scope_of(item.nodeid) for item in items))
-    projects, waiting = (
+    projects, waiting, typed = (
         [scope for name in names for scope in scopes if name in scope]
-        for names in (PROJECTS, WAITING)
+        for names in (PROJECTS, WAITING, TYPED)
     )
     turns = [scope for pair in zip_longest(projects, waiting) for scope in pair if scope]
-    places = {scope: place for place, scope in enumerate(turns)}
+    places = {scope: place for place, scope in enumerate(turns + typed)}
     items.sort(key=lambda item: places.get(scope_of(item.nodeid), len(places)))
 
 
@@ -154,6 +155,30 @@ def bake(
         return BakedProject(result.project_path, output)
 
     return bake
+
+
+@pytest.fixture(scope="session")
+def seen() -> dict[frozenset[tuple[str, str]], BakedProject]:
+    return {}
+
+
+@pytest.fixture
+def look(
+    bake: Bake,
+    seen: dict[frozenset[tuple[str, str]], BakedProject],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bake:
+    """`bake`, for tests that change nothing: the same answers are baked once."""
+
+    def look(**answers: str) -> BakedProject:
+        key = frozenset(answers.items())
+        if key not in seen:
+            project = bake(**answers)
+            kept = tmp_path_factory.mktemp("look") / project.path.name
+            seen[key] = replace(project, path=project.path.rename(kept))
+        return seen[key]
+
+    return look
 
 
 def generate(template: Path, folder: Path, *arguments: str, **environment: str) -> BakedProject:

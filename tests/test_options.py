@@ -145,8 +145,8 @@ def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option:
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_an_option_that_was_not_chosen_leaves_no_trace(bake: Bake, option: str) -> None:
-    project = bake(description="A place to talk.", **WITHOUT[option])
+def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) -> None:
+    project = look(**answers_without(option))
     pattern = re.compile(TRACES[option])
 
     traces = [
@@ -162,16 +162,18 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(bake: Bake, option: str) 
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_an_option_that_was_chosen_is_there(bake: Bake, option: str) -> None:
+def test_an_option_that_was_chosen_is_there(look: Bake, option: str) -> None:
     question = question_of(option)
-    project = bake(**answers_with(option))
+    project = look(**answers_with(option))
 
     assert [name for name in FILES[question][option] if not project.has(name)] == []
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_a_dependency_comes_with_its_option_alone(bake: Bake, option: str) -> None:
-    gained = dependencies(bake, **answers_with(option)) - dependencies(bake, **WITHOUT[option])
+def test_a_dependency_comes_with_its_option_alone(look: Bake, option: str) -> None:
+    gained = dependencies(look, **answers_with(option)) - dependencies(
+        look, **answers_without(option)
+    )
 
     assert gained == DEPENDENCIES.get(option, set())
 
@@ -187,6 +189,11 @@ def answers_with(option: str) -> dict[str, str]:
     return {question_of(option): option} | ({needed: others[0]} if needed else {})
 
 
+def answers_without(option: str) -> dict[str, str]:
+    """Another one chosen, and a description that says nothing of any."""
+    return {"description": "A place to talk.", **WITHOUT[option]}
+
+
 def test_all_tools_are_those_that_work_with_the_other_answers() -> None:
     needs = hook("pre_gen_project").NEEDS
 
@@ -196,13 +203,13 @@ def test_all_tools_are_those_that_work_with_the_other_answers() -> None:
     assert set(needs) == set(QUESTIONS["_attachment_tools"])
 
 
-def dependencies(bake: Bake, **answers: str) -> set[str]:
-    metadata = tomllib.loads(bake(**answers).text("pyproject.toml"))
+def dependencies(look: Bake, **answers: str) -> set[str]:
+    metadata = tomllib.loads(look(**answers).text("pyproject.toml"))
     return set(metadata["project"]["dependencies"])
 
 
-def test_no_tools_at_all_leaves_no_empty_folder(bake: Bake) -> None:
-    project = bake(agent_tools="none", license="none")
+def test_no_tools_at_all_leaves_no_empty_folder(look: Bake) -> None:
+    project = look(agent_tools="none", license="none")
 
     inside = [path for path in project.path.rglob("*") if ".git" not in path.parts]
     assert [path for path in inside if path.is_dir() and not any(path.iterdir())] == []
@@ -213,8 +220,8 @@ def test_no_tools_at_all_leaves_no_empty_folder(bake: Bake) -> None:
     ("license", "words"),
     [("MIT", "Permission is hereby granted"), ("Apache-2.0", "Version 2.0, January 2004")],
 )
-def test_the_license_is_the_chosen_one(bake: Bake, license: str, words: str) -> None:
-    text = bake(license=license, author_name="Ada").text("LICENSE")
+def test_the_license_is_the_chosen_one(look: Bake, license: str, words: str) -> None:
+    text = look(license=license, author_name="Ada").text("LICENSE")
 
     assert words in text
     assert "Copyright" in text
@@ -222,8 +229,8 @@ def test_the_license_is_the_chosen_one(bake: Bake, license: str, words: str) -> 
     assert text[0] != "\n"
 
 
-def test_the_longest_name_in_the_database_is_the_one_the_hook_counts_with(bake: Bake) -> None:
-    project = bake(agent_tools="all", table_prefix="p_")
+def test_the_longest_name_in_the_database_is_the_one_the_hook_counts_with(look: Bake) -> None:
+    project = look(agent_tools="all", table_prefix="p_")
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_NAMES],
         cwd=project.path,

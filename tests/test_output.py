@@ -8,18 +8,18 @@ from matrix import as_answers, rows
 
 
 @pytest.mark.parametrize("row", rows())
-def test_python_is_linted_and_formatted(bake: Bake, row: str) -> None:
-    project = bake(**as_answers(rows()[row]))
+def test_python_is_linted_and_formatted(look: Bake, row: str) -> None:
+    project = look(**as_answers(rows()[row]))
 
     check("ruff", "check", ".", cwd=project.path)
     check("ruff", "format", "--check", ".", cwd=project.path)
 
 
 @pytest.mark.parametrize("row", rows())
-def test_nothing_is_left_to_render(bake: Bake, row: str) -> None:
+def test_nothing_is_left_to_render(look: Bake, row: str) -> None:
     left = [
         f"{file}:{number}: {line.strip()}"
-        for file, text in bake(**as_answers(rows()[row])).files().items()
+        for file, text in look(**as_answers(rows()[row])).files().items()
         if not is_page_template(file)
         for number, line in enumerate([file, *text.splitlines()])
         if re.search(r"\{%|%\}|cookiecutter", line, re.IGNORECASE)

@@ -13,10 +13,10 @@ import pytest
 from conftest import PRESETS, BakedProject, check, generate
 from every_project import (
     SAME_EVERYWHERE,
-    WHOLE_SUITE,
     EveryProject,
     is_matrix,
     suite_beside_default,
+    suite_of_default,
 )
 from image import command_of, copy_into_image, read_stages
 from serving import START, answers, served
@@ -37,7 +37,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
-def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
+def default(
+    pytestconfig: pytest.Config, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BakedProject]:
     """Its first setup met a database that nobody answers, and the command it named went on."""
     project = generate(
         template, tmp_path_factory.mktemp("default"), CHATKIT_SETUP="run", DATABASE_URL=NOBODY
@@ -47,7 +49,7 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert "-m app setup" in project.output
 
     output = project.run("python", "-m", "app", "setup")
-    yield BakedProject(project.path, output, environment=WHOLE_SUITE)
+    yield BakedProject(project.path, output, environment=suite_of_default(pytestconfig))
 
     project.run("python", "-m", "app", "db", "stop")
 

@@ -18,11 +18,15 @@ PASSWORD = "a password of the tests"  # noqa: S105
 
 @dataclass
 class MailServer:
-    """`delivered` is what arrived. `rcpt` answers the next recipients, `data` the next messages."""
+    """`delivered` is what arrived. `rcpt` answers the next recipients, `data` the next messages.
+
+    Each recipient takes `rcpt_seconds`.
+    """
 
     port: int = 0
     delivered: list[tuple[Envelope, EmailMessage]] = field(default_factory=list)
     rcpt: dict[str, str] = field(default_factory=dict)
+    rcpt_seconds: float = 0
     data: str = "250 OK"
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,6 +44,7 @@ class MailServer:
         address: str,
         _options: list[str],
     ) -> str:
+        await asyncio.sleep(self.rcpt_seconds)
         if address in self.rcpt:
             return self.rcpt[address]
         envelope.rcpt_tos.append(address)

@@ -185,11 +185,13 @@ def told(turn: Turn) -> str:
     ids=["key", "request", "away"],
 )
 async def test_what_goes_wrong_is_told_in_words_for_the_user(
-    both: Both, behaviours: list[Behaviour], words: str
+    both: Both, behaviours: list[Behaviour], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     visitor, _, anthropic = both
     anthropic.does(*behaviours)
     assert words in told(await visitor.say("hello", model=CLAUDE))
+    # (LiteLLM's advice to who debugs it has no place in a log.)
+    assert capsys.readouterr().out == ""
 
 
 @installed

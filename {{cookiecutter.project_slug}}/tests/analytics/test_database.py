@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -78,6 +79,15 @@ async def test_cells_end_at_the_limit(analytics: Analytics) -> None:
     assert result.rows == [["x" * MAX_CELL_CHARS + "…", "y" * 1000]]
 
 
+async def test_no_more_of_a_cell_is_received_than_is_shown(analytics: Analytics) -> None:
+    tracemalloc.start()
+    result = await analytics.query("SELECT repeat('x', 1000000) FROM generate_series(1, 50)")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(result.rows) == 50
+    assert most < 10_000_000
+
+
 async def test_columns_have_a_limit(analytics: Analytics) -> None:
     with pytest.raises(ToolRefusal, match="1 to 100 columns"):
         await analytics.query("SELECT " + ", ".join(["1"] * 101))
@@ -90,6 +100,12 @@ async def test_a_query_that_takes_too_long_is_stopped(reader_url: str) -> None:
         with pytest.raises(ToolRefusal, match=r"stopped after 0.2 seconds"):
             await asyncio.wait_for(analytics.query(SLOW), 20)
         assert (await analytics.query("SELECT 1")).rows == [["1"]]
+
+
+@pytest.mark.usefixtures("no_guard")
+async def test_a_transaction_that_is_forgotten_ends(analytics: Analytics) -> None:
+    setting = "current_setting('idle_in_transaction_session_timeout')"
+    assert (await analytics.query(f"SELECT {setting}")).rows == [["15s"]]
 
 
 async def test_nobody_is_waited_for_who_locks_a_table(

@@ -123,6 +123,7 @@ ATTACKS = {
     # The system's tables.
     "SELECT * FROM pg_authid": "system's tables",
     "SELECT * FROM pg_catalog.pg_shadow": "system's tables",
+    "SELECT * FROM pg_temp_3.secrets": "system's tables",
     "SELECT query FROM PG_STAT_ACTIVITY": "system's tables",
     'SELECT * FROM "pg_settings"': "system's tables",
     "SELECT * FROM information_schema.tables": "system's tables",

@@ -462,8 +462,9 @@ async def test_a_failed_retry_leaves_all_of_an_answer_that_has_just_ended(
 
 
 async def test_a_failure_that_nobody_is_there_to_hear_leaves_a_notice(
-    with_model: Scripted, database: Database
+    with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runs_module, "LEAVE_SECONDS", 60)
     model = Watched()
     model.pause_seconds = 0.15
     visitor = await with_model(model)

@@ -19,6 +19,8 @@ from app.main import create_app
 from tests.conftest import serving, visiting
 from tests.talk import Visitor
 
+# With which WebM begins what was recorded.
+CLUSTER = b"\x1f\x43\xb6\x75"
 CODECS = {"webm": "libopus", "ogg": "libopus", "mp4": "aac"}
 
 
@@ -147,6 +149,17 @@ async def test_what_is_no_speech(listening: Listening, audio: bytes, mime_type: 
     visitor, listener = await listening()
 
     assert refusal(await dictate(visitor, audio, mime_type)) == (422, "invalid_request")
+    assert listener.heard == []
+
+
+async def test_a_recording_in_which_nothing_was_said(listening: Listening) -> None:
+    visitor, listener = await listening()
+    header, cluster, _ = recording(1).partition(CLUSTER)
+
+    response = await dictate(visitor, header + cluster)
+
+    assert refusal(response) == (422, "invalid_request")
+    assert response.json()["error"]["message"] == "There is nothing to hear."
     assert listener.heard == []
 
 

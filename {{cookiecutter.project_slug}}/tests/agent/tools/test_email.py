@@ -15,13 +15,22 @@ from chatkit.widgets import Card, StrictWidgetRoot
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, update
 
-from app.agent.mail import INSECURE, UNCERTAIN, UNREACHABLE, EmailSettings, Mail, is_address
+from app.agent.mail import (
+    INSECURE,
+    UNCERTAIN,
+    UNREACHABLE,
+    EmailSettings,
+    Mail,
+    Undelivered,
+    deliver,
+    is_address,
+)
 from app.agent.services import ToolRefusal
 from app.agent.tools import email as email_tool
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
-from app.stores.emails import EmailDayRow, EmailRow, EmailStore
+from app.stores.emails import Email, EmailDayRow, EmailRow, EmailStore
 from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.mail_server import PASSWORD, MailServer, mail_server, trust
@@ -358,6 +367,19 @@ async def test_a_server_that_is_away_costs_nothing_but_the_attempt(
     assert draft.state == "Sent"
 
 
+async def test_a_server_that_takes_its_time_at_each_step_has_no_more_of_it_in_all(
+    mail: MailServer, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("EMAIL_TIMEOUT_SECONDS", "1")
+    mail.rcpt_seconds = 0.4
+    recipients = [f"a{number}@example.com" for number in range(10)]
+
+    with pytest.raises(Undelivered, match="cannot be reached right now"):
+        await deliver(EmailSettings(), Email("thr_1", "widget_1", recipients, "Hi", "Hello"))
+
+    assert mail.delivered == []
+
+
 async def test_the_draft_of_a_worker_that_died_is_uncertain(
     visitor: Visitor, mail: MailServer, database: Database
 ) -> None:
@@ -513,6 +535,31 @@ async def test_nobody_else_reaches_it_through_the_store(
     assert not await theirs.claim(email, per_day=0)
     await theirs.discard(email)
     assert await mine.of_card(draft.thread_id, draft.item_id) == email
+
+
+async def test_who_was_given_up_says_nothing_about_a_later_try(
+    visitor: Visitor, database: Database
+) -> None:
+    draft = await drafted(visitor)
+    store = EmailStore(database, visitor.user_id)
+
+    async def seen() -> Email:
+        email = await store.of_card(draft.thread_id, draft.item_id)
+        assert email is not None
+        return email
+
+    first = await seen()
+    assert await store.claim(first, per_day=0)
+    await store.give_up(first, seconds=0, error="It takes too long.")
+    second = await seen()
+    assert await store.claim(second, per_day=0)
+
+    await store.settle(first, "Too late.", maybe_sent=False)
+    assert (await seen()).status == "sending"
+    assert await store.sent_today() == 2
+
+    await store.settle(second, None)
+    assert (await seen()).status == "sent"
 
 
 async def test_without_a_mail_server_there_is_still_a_draft(visitor: Visitor) -> None:

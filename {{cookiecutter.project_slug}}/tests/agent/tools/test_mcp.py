@@ -95,6 +95,13 @@ async def started() -> AsyncIterator[McpServers]:
     await servers.close()
 
 
+async def until_away(servers: McpServers) -> None:
+    async with asyncio.timeout(60):
+        with pytest.raises(ToolRefusal, match="does not answer: shop"):
+            while await servers.check():
+                await asyncio.sleep(0.05)
+
+
 async def called(servers: McpServers, name: str, **arguments: Any) -> str:
     tool = next(tool for tool in servers.tools if tool.name == f"mcp__shop__{name}")
     return str(await tool.on_invoke_tool(None, json.dumps(arguments)))  # type: ignore[union-attr, arg-type]
@@ -133,10 +140,20 @@ async def test_one_that_hangs_costs_its_result(
 async def test_one_that_dies_comes_back(connected: McpServers, remote: Remote) -> None:
     assert await called(connected, "die") == GONE
     await until(connected, tools=0)
+    await until_away(connected)
     remote.stop()
     remote.start()
     await until(connected, tools=6)
     assert await called(connected, "add", a=1, b=1) == "The sum is 2"
+
+
+async def test_the_end_of_the_application_is_the_end_of_the_connections(remote: Remote) -> None:
+    remote.start()
+    before = asyncio.all_tasks()
+    async with started() as servers:
+        await until(servers, tools=6)
+    assert asyncio.all_tasks() == before
+    assert servers.tools == []
 
 
 async def test_one_that_is_away_at_the_start_comes_later(remote: Remote) -> None:
@@ -202,17 +219,25 @@ def test_names_are_what_models_allow() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ['{"Bad Name": {"url": "http://a"}}', '{"a": {"url": "file:///x"}}']
+    ("name", "value"),
+    [
+        ("MCP_SERVERS", '{"Bad Name": {"url": "http://a"}}'),
+        ("MCP_SERVERS", '{"a": {"url": "file:///x"}}'),
+        ("MCP_TIMEOUT_SECONDS", "0"),
+        ("MCP_TIMEOUT_SECONDS", "26"),
+    ],
 )
-def test_settings_that_cannot_be(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MCP_SERVERS", value)
+def test_settings_that_cannot_be(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         McpSettings()
 
 
 def test_doctor_says_what_is_missing() -> None:
-    assert doctor._service(McpServers).text == (
-        "MCP_SERVERS is not set, so there is no server to use."
+    finding = doctor._service(McpServers)
+    assert (finding.state, finding.text) == (
+        "warn",
+        "MCP_SERVERS is not set, so there is no server to use.",
     )
 
 
