@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from chromium import ChatPage, Scheme, Visitor, message, violations, website
-from conftest import BakedProject, generate
+from conftest import BakedProject, generate_with_our_environment
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application, free_port
 
@@ -21,6 +21,7 @@ REMEMBER = "Remember that our launch is on Friday"
 SITE_PORT = free_port()  # of a site that may show the page in a frame
 # The demo model, as fast as a test wants it; `[demo:slow]` takes about three seconds to answer.
 SETTINGS = {
+    "SECRET_KEY": "s" * 64,
     "DEMO_DELAY_SECONDS": "0.006",
     "MODELS": "first-model,second-model",
     "ALLOWED_ORIGINS": f"http://allowed.localhost:{SITE_PORT}",
@@ -35,7 +36,7 @@ def project(
     browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("browser")
-    project = generate(template, folder, CHATKIT_SETUP="strict")
+    project = generate_with_our_environment(template, folder)
 
     yield project
 
@@ -46,6 +47,8 @@ def project(
 def serve(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Serves the project on its own database: `serve(TURNS_PER_MINUTE="1")`."""
     url = project.run("python", "-c", START).splitlines()[-1]
+    prepared = BakedProject(project.path, environment=SETTINGS | {"DATABASE_URL": url})
+    prepared.run("python", "-m", "app", "migrate")
     servers = []
 
     def serve(**settings: str) -> Application:
@@ -336,7 +339,7 @@ def test_a_thread_of_somebody_else_is_dropped_from_the_url(
 def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
     chat.page.goto("/")
     # Next.js mounts the chat at some time after the page has loaded.
-    chat.page.wait_for_function("window.chat")
+    chat.until("window.chat")
     chat.page.evaluate("window.chat.send('hello', { tool: 'notes' })")
     chat.when_ready()
     expect(chat.workflows).to_contain_text("Reading your notes")

@@ -71,7 +71,7 @@ def test_kubectl_builds_them(project: BakedProject) -> None:
 
 
 def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
-    for slug in ("a", "my_chat", "1" * 64, f"{'a' * 62}_b"):
+    for slug in ("1" * 64, f"{'a' * 62}_b"):
         namespace = kustomization(bake(project_slug=slug))["namespace"]
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace)
 

@@ -17,10 +17,18 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from conftest import QUESTIONS, BakedProject, generate, hook, npm_install
+from conftest import (
+    QUESTIONS,
+    BakedProject,
+    generate_with_our_environment,
+    hook,
+    npm_install,
+)
 from serving import START, Application
 
 pytestmark = pytest.mark.slow
+
+SECRET_KEY = "s" * 64
 
 RESPONSES = "responses"
 CHAT_COMPLETIONS = "chat_completions"
@@ -121,8 +129,8 @@ class Visitor:
 
 @pytest.fixture(scope="session")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
-    project = generate(
-        template, tmp_path_factory.mktemp("openai"), "agent_tools=all", CHATKIT_SETUP="strict"
+    project = generate_with_our_environment(
+        template, tmp_path_factory.mktemp("openai"), agent_tools="all"
     )
 
     yield project
@@ -132,7 +140,9 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def database_url(project: BakedProject) -> str:
-    return project.run("python", "-c", START).splitlines()[-1]
+    url = project.run("python", "-c", START).splitlines()[-1]
+    project.run("python", "-m", "app", "migrate", DATABASE_URL=url, SECRET_KEY=SECRET_KEY)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -172,6 +182,7 @@ def application(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Application]:
     environment = {
+        "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": database_url,
         "OPENAI_API": api,
         "OPENAI_API_KEY": "sk-test",
