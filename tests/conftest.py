@@ -52,8 +52,8 @@ def scope_of(nodeid: str) -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: at any time, somebody waits for a browser or a server."""
-    return (os.cpu_count() or 1) + 1
+    """As many as there are processors: projects' suites bring more workers of their own."""
+    return os.cpu_count() or 1
 
 
 # What takes minutes begins first, or one worker would be left alone with the last of it. Projects
