@@ -14,7 +14,6 @@ import httpx
 from conftest import check
 
 PROTOCOL = "/chatkit"
-EXAMPLES = 50
 # Open to everybody, and meant to be.
 PUBLIC = {"/healthz", "/readyz"}
 
@@ -25,14 +24,17 @@ MESSAGE = {
 }
 
 
-def check_conformance(visitor: httpx.Client, folder: Path) -> None:
-    """Raise AssertionError, with schemathesis' own words, where document and server differ."""
-    _ask(visitor, folder)
+def check_conformance(visitor: httpx.Client, folder: Path, examples: int) -> None:
+    """Raise AssertionError, with schemathesis' own words, where document and server differ.
+
+    Up to so many examples are tried for each route.
+    """
+    _ask(visitor, folder, examples)
     # Once more with ids that exist.
-    _ask(visitor, folder, **_known(visitor))
+    _ask(visitor, folder, examples, **_known(visitor))
 
 
-def _ask(visitor: httpx.Client, folder: Path, **known: str) -> None:
+def _ask(visitor: httpx.Client, folder: Path, examples: int, **known: str) -> None:
     config = folder / "schemathesis.toml"
     ids = [f'{json.dumps(name)} = "{value}"' for name, value in known.items()]
     config.write_text("\n".join(["[parameters]", *ids, ""]), encoding="utf-8")
@@ -41,7 +43,7 @@ def _ask(visitor: httpx.Client, folder: Path, **known: str) -> None:
     check(
         *("schemathesis", "--config-file", str(config), "run", f"{visitor.base_url}/openapi.json"),
         *(argument for header in headers for argument in ("--header", header)),
-        *("--exclude-path", PROTOCOL, "--max-examples", str(EXAMPLES), "--seed", "1"),
+        *("--exclude-path", PROTOCOL, "--max-examples", str(examples), "--seed", "1"),
         *("--checks", "all", "--continue-on-failure", "--warnings", "off"),
         cwd=folder,
     )

@@ -1,6 +1,7 @@
 """What each generated project has to stand, whatever was answered."""
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,35 @@ GIT_STATUS = """
 import subprocess
 subprocess.run(["git", "status", "--porcelain"], check=True)
 """
+# Several commands in one process: to start it takes longer than what it does.
+ALEMBIC = """
+import sys
+from alembic.config import main
+for command in sys.argv[1:]:
+    main(command.split())
+"""
+# How many requests schemathesis makes for each route.
+EXAMPLES, FEW_EXAMPLES = 50, 15
 # With the tests that its owner leaves out on most days.
 WHOLE_SUITE = "-m ''"
 # It takes all of a machine, and among others' tests has not always got it: `make matrix` runs it.
 THOUSAND = (
     "tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
 )
-# Without those of what is the same whatever was answered, and takes long: servers and processes
-# that are killed, paused and restarted, answers that are cut, and what models and loads there are.
+# What is the same whatever was answered, and is proved in the default project: how a turn goes, what
+# the server and the database do when they are killed, paused and restarted, what models there are.
 SAME_EVERYWHERE = (
-    *("tests/dev/test_postgres.py", "tests/test_database_faults.py", "tests/test_processes.py"),
+    *("tests/chat", "tests/test_database_faults.py", "tests/test_processes.py"),
     *("tests/test_pgbouncer.py", "tests/test_soak.py", "tests/test_flat_history.py"),
+    *("tests/dev/test_postgres.py", "tests/dev/test_cli.py", "tests/dev/test_env_file.py"),
     *("tests/agent/test_faults.py", "tests/agent/test_titles.py", "tests/agent/tools/test_base.py"),
     *("tests/agent/test_litellm_models.py", "tests/agent/test_openai_servers.py"),
-    *("tests/chat/test_runs.py", "tests/chat/test_recovery.py", "tests/chat/test_interrupted.py"),
-    *("tests/chat/test_salvage.py", "tests/chat/test_open_streams.py"),
 )
-MOST_OF_SUITE = " ".join(f"--ignore={file}" for file in SAME_EVERYWHERE)
+# What each tool does, beside whatever other answers: proved in the project that has them all.
+TOOLS = (
+    *("tests/agent/tools", "tests/analytics", "tests/knowledge", "tests/commands"),
+    *("tests/dictation", "tests/test_documents.py", "tests/web/test_javascript.py"),
+)
 
 
 def is_matrix(config: pytest.Config) -> bool:
@@ -41,9 +54,18 @@ def suite_of_default(config: pytest.Config) -> dict[str, str]:
     return {"PYTEST_ADDOPTS": WHOLE_SUITE + less}
 
 
-def suite_beside_default(config: pytest.Config) -> dict[str, str]:
-    """What another project's suite is run with."""
-    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": MOST_OF_SUITE}
+def suite_of_everything(config: pytest.Config) -> dict[str, str]:
+    """What the suite of the project with everything is run with: there each tool is proved."""
+    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(SAME_EVERYWHERE)}
+
+
+def suite_of_row(config: pytest.Config) -> dict[str, str]:
+    """What another project's suite is run with: all of what its answers decide."""
+    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(SAME_EVERYWHERE + TOOLS)}
+
+
+def without(tests: Iterable[str]) -> str:
+    return " ".join(f"--ignore={place}" for place in tests)
 
 
 class EveryProject:
@@ -75,17 +97,16 @@ class EveryProject:
         assert " passed" in project.run("pytest", "--quiet", "-n", "2").splitlines()[-1]
 
     def test_its_api_is_what_its_openapi_document_says(
-        self, project: BakedProject, tmp_path: Path
+        self, project: BakedProject, tmp_path: Path, pytestconfig: pytest.Config
     ) -> None:
         with visited(project) as visitor:
             check_doors(visitor)
-            check_conformance(visitor, tmp_path)
+            check_conformance(
+                visitor, tmp_path, EXAMPLES if is_matrix(pytestconfig) else FEW_EXAMPLES
+            )
 
     def test_its_migrations_go_down_to_nothing_and_up_again(self, project: BakedProject) -> None:
-        project.run("alembic", "check")
-        project.run("alembic", "downgrade", "base")
-        project.run("alembic", "upgrade", "head")
-        project.run("alembic", "check")
+        alembic(project, "check", "downgrade base", "upgrade head", "check")
         assert project.run("python", "-m", "app", "smoke")
 
     def test_the_first_migration_of_its_owner_is_empty_and_in_good_form(
@@ -102,7 +123,10 @@ class EveryProject:
             steps = [node.body for node in module.body if isinstance(node, ast.FunctionDef)]
             assert [[type(step) for step in body] for body in steps] == [[ast.Pass], [ast.Pass]]
             project.run("ruff", "format", "--check", str(made))
-            project.run("alembic", "upgrade", "head")
-            project.run("alembic", "downgrade", "-1")
+            alembic(project, "upgrade head", "downgrade -1")
         finally:
             made.unlink()
+
+
+def alembic(project: BakedProject, *commands: str) -> None:
+    project.run("python", "-c", ALEMBIC, *commands)

@@ -13,10 +13,12 @@ import pytest
 from conftest import PRESETS, BakedProject, check, generate
 from every_project import (
     SAME_EVERYWHERE,
+    TOOLS,
     EveryProject,
     is_matrix,
-    suite_beside_default,
     suite_of_default,
+    suite_of_everything,
+    suite_of_row,
 )
 from image import command_of, copy_into_image, read_stages
 from serving import START, answers, served
@@ -70,7 +72,7 @@ def minimal(
         **environment,
     )
 
-    yield replace(project, environment=environment | suite_beside_default(pytestconfig))
+    yield replace(project, environment=environment | suite_of_row(pytestconfig))
 
     project.run("python", "-m", "app", "db", "stop")
 
@@ -96,7 +98,7 @@ def everything(
 
     # (Elsewhere a few hundred do.)
     hostile = {"HOSTILE_REQUESTS": "10000" if is_matrix(pytestconfig) else "1000"}
-    yield replace(project, environment=suite_beside_default(pytestconfig) | hostile)
+    yield replace(project, environment=suite_of_everything(pytestconfig) | hostile)
 
     project.run("python", "-m", "app", "db", "stop")
 
@@ -117,7 +119,7 @@ class TestDefault(ProjectSetUpTwice):
         return default
 
     def test_it_has_the_tests_that_no_answer_changes(self, default: BakedProject) -> None:
-        assert [file for file in SAME_EVERYWHERE if not default.has(file)] == []
+        assert [place for place in SAME_EVERYWHERE if not default.has(place)] == []
 
     def test_the_image_migrates_a_database_and_serves(
         self, default: BakedProject, tmp_path: Path
@@ -187,6 +189,9 @@ class TestEverything(EveryProject):
     @pytest.fixture
     def project(self, everything: BakedProject) -> BakedProject:
         return everything
+
+    def test_it_has_the_tests_of_all_tools(self, everything: BakedProject) -> None:
+        assert [place for place in TOOLS if not everything.has(place)] == []
 
 
 def secrets(project: BakedProject) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BakedProject, generate
-from every_project import EveryProject, is_matrix, suite_beside_default
+from every_project import EveryProject, is_matrix, suite_of_row
 from matrix import as_answers, first_rows, rows
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def row(
     folder = tmp_path_factory.mktemp(request.param)
     project = generate(template, folder, *answers, CHATKIT_SETUP="strict")
 
-    yield replace(project, environment=suite_beside_default(request.config))
+    yield replace(project, environment=suite_of_row(request.config))
 
     project.run("python", "-m", "app", "db", "stop")
 

@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from chatkit.types import Attachment, AttachmentCreateParams, AttachmentUploadDescriptor
 from pydantic import AnyUrl, Field, SecretStr
@@ -246,7 +247,7 @@ class S3Files:
         async with self._connecting:
             if url not in self._clients:
                 secret = settings.secret_access_key
-                client = get_session().create_client(
+                client = _session().create_client(
                     "s3",
                     endpoint_url=url,
                     region_name=settings.region,
@@ -265,6 +266,12 @@ class S3Files:
                 )
                 self._clients[url] = await self._stack.enter_async_context(client)
             return self._clients[url]
+
+
+@cache
+def _session() -> AioSession:
+    """One for the process: all waits while it reads the description of Amazon's API, once."""
+    return get_session()
 
 
 def _incoming(attachment: Attachment, context: RequestContext) -> str:

@@ -13,11 +13,12 @@ from app.attachments.files import key_of
 from app.config import Settings
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT
+from tests.conftest import AUTHORITIES
 
 
 async def fetch(url: str) -> httpx.Response:
     """As an <img> of another site does: no cookie, no header."""
-    async with httpx.AsyncClient(follow_redirects=True) as browser:
+    async with httpx.AsyncClient(follow_redirects=True, verify=AUTHORITIES) as browser:
         return await browser.get(url)
 
 
