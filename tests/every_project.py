@@ -1,6 +1,7 @@
 """What each generated project has to stand, whatever was answered."""
 
 import ast
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,9 +89,11 @@ class EveryProject:
         project.run("ruff", "check", ".")
         project.run("ruff", "format", "--check", ".")
 
-    def test_it_is_typed(self, project: BakedProject) -> None:
+    def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
+        """(With the libraries of these tests, which all can share: that is read once.)"""
+        shared = [] if is_matrix(pytestconfig) else ["--python-executable", sys.executable]
         with cache_of_types() as cache:
-            project.run("mypy", "--cache-dir", str(cache))
+            project.run("mypy", "--cache-dir", str(cache), *shared)
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         # Half of its time is waiting: two of them keep a processor busy.

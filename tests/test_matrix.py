@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -111,4 +112,4 @@ def template_files() -> Iterator[tuple[str, str]]:
 
 
 def is_copied(file: Path) -> bool:
-    return any(file.match(pattern) for pattern in QUESTIONS["_copy_without_render"])
+    return any(fnmatch(str(file), pattern) for pattern in QUESTIONS["_copy_without_render"])

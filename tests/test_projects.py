@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import PRESETS, BakedProject, check, generate
+from conftest import PRESETS, REPO, BakedProject, check, generate
 from every_project import (
     SAME_EVERYWHERE,
     TOOLS,
@@ -117,6 +117,10 @@ class TestDefault(ProjectSetUpTwice):
     @pytest.fixture
     def project(self, default: BakedProject) -> BakedProject:
         return default
+
+    def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
+        """With what it has installed itself."""
+        project.run("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "default"))
 
     def test_it_has_the_tests_that_no_answer_changes(self, default: BakedProject) -> None:
         assert [place for place in SAME_EVERYWHERE if not default.has(place)] == []

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,22 @@ def test_conditions_stand_only_in_the_wiring() -> None:
     }
 
     assert holding == WIRING
+
+
+def test_what_is_copied_holds_nothing_to_render() -> None:
+    """Two thirds of the files are, since Jinja would take longer for them than for all others."""
+    copied = [
+        file
+        for file in TEMPLATE.rglob("*")
+        if file.is_file()
+        and any(
+            fnmatch(str(file.relative_to(TEMPLATE)), pattern)
+            for pattern in QUESTIONS["_copy_without_render"]
+        )
+    ]
+
+    assert len(copied) > 200
+    assert [file for file in copied if "cookiecutter" in file.read_text(encoding="utf-8")] == []
 
 
 def test_no_cache_or_environment_lies_in_the_template() -> None:
