@@ -105,7 +105,9 @@ class FloorServer(ChatKitServer[Context]):
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Context
     ) -> AsyncIterator[ThreadStreamEvent]:
         items = await self.store.load_thread_items(thread.id, None, 20, "desc", context)
-        turn = AgentContext(thread=thread, store=self.store, request_context=context)
+        turn: AgentContext[Context] = AgentContext(
+            thread=thread, store=self.store, request_context=context
+        )
         result = Runner.run_streamed(
             self._agent,
             await simple_to_agent_input(items.data[::-1]),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -208,6 +209,12 @@ def generate_with_our_environment(template: Path, folder: Path, **answers: str) 
     project = generate(template, folder, *given, CHATKIT_SETUP="skip")
     (project.path / ".venv").symlink_to(Path(sys.prefix))
     return project
+
+
+def is_copied(file: Path) -> bool:
+    """Whether Cookiecutter takes this file of the template as it stands."""
+    name = str(file.relative_to(TEMPLATE))
+    return any(fnmatch(name, pattern) for pattern in QUESTIONS["_copy_without_render"])
 
 
 def copy_template(target: Path) -> None:

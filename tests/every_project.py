@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conformance import check_conformance, check_doors
-from conftest import BakedProject, cache_of_types
+from conftest import TEMPLATE, BakedProject, cache_of_types
 from serving import visited
 
 GIT_STATUS = """
@@ -21,7 +21,7 @@ from alembic.config import main
 for command in sys.argv[1:]:
     main(command.split())
 """
-# How many requests schemathesis makes for each route.
+# The most that schemathesis tries for each route: in `make matrix`, and in `make test`.
 EXAMPLES, FEW_EXAMPLES = 50, 15
 # With the tests that its owner leaves out on most days.
 WHOLE_SUITE = "-m ''"
@@ -31,17 +31,26 @@ THOUSAND = (
 )
 # What is the same whatever was answered, and is proved in the default project: how a turn goes, what
 # the server and the database do when they are killed, paused and restarted, what models there are.
-SAME_EVERYWHERE = (
-    *("tests/chat", "tests/test_database_faults.py", "tests/test_processes.py"),
-    *("tests/test_pgbouncer.py", "tests/test_soak.py", "tests/test_flat_history.py"),
-    *("tests/dev/test_postgres.py", "tests/dev/test_cli.py", "tests/dev/test_env_file.py"),
+PROVED_IN_DEFAULT = (
+    *("tests/test_database_faults.py", "tests/test_processes.py", "tests/test_pgbouncer.py"),
+    *("tests/test_soak.py", "tests/test_flat_history.py", "tests/dev/test_postgres.py"),
     *("tests/agent/test_faults.py", "tests/agent/test_titles.py", "tests/agent/tools/test_base.py"),
     *("tests/agent/test_litellm_models.py", "tests/agent/test_openai_servers.py"),
+    *("tests/chat/test_actions.py", "tests/chat/test_client_tools.py", "tests/chat/test_events.py"),
+    *("tests/chat/test_failures.py", "tests/chat/test_interrupted.py", "tests/chat/test_limits.py"),
+    *("tests/chat/test_open_streams.py", "tests/chat/test_page_context.py"),
+    *("tests/chat/test_recovery.py", "tests/chat/test_runs.py", "tests/chat/test_salvage.py"),
+    *("tests/chat/test_sources.py", "tests/chat/test_turn.py", "tests/chat/test_widgets.py"),
 )
-# What each tool does, beside whatever other answers: proved in the project that has them all.
-TOOLS = (
-    *("tests/agent/tools", "tests/analytics", "tests/knowledge", "tests/commands"),
-    *("tests/dictation", "tests/test_documents.py", "tests/web/test_javascript.py"),
+# What a tool does, or another part that stands alone, is proved in the project that has them all.
+# (Tools that read and make files are proved with each store of files.)
+PROVED_IN_EVERYTHING = (
+    *("tests/agent/tools/test_chart.py", "tests/agent/tools/test_email.py"),
+    *("tests/agent/tools/test_knowledge.py", "tests/agent/tools/test_mcp.py"),
+    *("tests/agent/tools/test_notes.py", "tests/agent/tools/test_output.py"),
+    *("tests/agent/tools/test_page.py", "tests/agent/tools/test_sql.py"),
+    *("tests/agent/tools/test_web_search.py", "tests/analytics", "tests/knowledge"),
+    *("tests/commands", "tests/dictation", "tests/web/test_javascript.py", "tests/web/js"),
 )
 
 
@@ -56,17 +65,31 @@ def suite_of_default(config: pytest.Config) -> dict[str, str]:
 
 
 def suite_of_everything(config: pytest.Config) -> dict[str, str]:
-    """What the suite of the project with everything is run with: there each tool is proved."""
-    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(SAME_EVERYWHERE)}
+    """What the suite of the project with everything is run with: there each tool is."""
+    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT)}
 
 
 def suite_of_row(config: pytest.Config) -> dict[str, str]:
     """What another project's suite is run with: all of what its answers decide."""
-    return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(SAME_EVERYWHERE + TOOLS)}
+    return (
+        {}
+        if is_matrix(config)
+        else {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT + PROVED_IN_EVERYTHING)}
+    )
 
 
-def without(tests: Iterable[str]) -> str:
-    return " ".join(f"--ignore={place}" for place in tests)
+def without(places: Iterable[str]) -> str:
+    return " ".join(f"--ignore={place}" for place in places)
+
+
+def missing_tests(project: BakedProject, places: Iterable[str]) -> list[str]:
+    """What the template has at these places, and the project has not."""
+    files = [
+        str(file.relative_to(TEMPLATE))
+        for place in places
+        for file in (TEMPLATE / place, *(TEMPLATE / place).rglob("*.*"))
+    ]
+    return [file for file in files if not project.has(file)]
 
 
 class EveryProject:

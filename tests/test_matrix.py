@@ -2,11 +2,9 @@
 
 import itertools
 from collections.abc import Iterator
-from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
-from conftest import QUESTIONS, TEMPLATE, hook
+from conftest import QUESTIONS, TEMPLATE, hook, is_copied
 from jinja2 import Template, nodes
 from matrix import (
     TOOLS,
@@ -106,10 +104,6 @@ def template_files() -> Iterator[tuple[str, str]]:
     """What Cookiecutter renders, names included."""
     for file in sorted(TEMPLATE.rglob("*")):
         name = str(file.relative_to(TEMPLATE))
-        if not file.is_file() or is_copied(file.relative_to(TEMPLATE)):
+        if not file.is_file() or is_copied(file):
             continue
         yield name, f"{name}\n{file.read_text(encoding='utf-8')}"
-
-
-def is_copied(file: Path) -> bool:
-    return any(fnmatch(str(file), pattern) for pattern in QUESTIONS["_copy_without_render"])

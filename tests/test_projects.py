@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import PRESETS, REPO, BakedProject, check, generate
 from every_project import (
-    SAME_EVERYWHERE,
-    TOOLS,
+    PROVED_IN_DEFAULT,
+    PROVED_IN_EVERYTHING,
     EveryProject,
     is_matrix,
+    missing_tests,
     suite_of_default,
     suite_of_everything,
     suite_of_row,
@@ -122,8 +123,8 @@ class TestDefault(ProjectSetUpTwice):
         """With what it has installed itself."""
         project.run("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "default"))
 
-    def test_it_has_the_tests_that_no_answer_changes(self, default: BakedProject) -> None:
-        assert [place for place in SAME_EVERYWHERE if not default.has(place)] == []
+    def test_it_has_the_tests_that_others_leave_to_it(self, default: BakedProject) -> None:
+        assert missing_tests(default, PROVED_IN_DEFAULT) == []
 
     def test_the_image_migrates_a_database_and_serves(
         self, default: BakedProject, tmp_path: Path
@@ -194,8 +195,8 @@ class TestEverything(EveryProject):
     def project(self, everything: BakedProject) -> BakedProject:
         return everything
 
-    def test_it_has_the_tests_of_all_tools(self, everything: BakedProject) -> None:
-        assert [place for place in TOOLS if not everything.has(place)] == []
+    def test_it_has_the_tests_that_others_leave_to_it(self, everything: BakedProject) -> None:
+        assert missing_tests(everything, PROVED_IN_EVERYTHING) == []
 
 
 def secrets(project: BakedProject) -> dict[str, str]:

@@ -6,12 +6,11 @@ import re
 import shutil
 import subprocess
 import tomllib
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import QUESTIONS, REPO, TEMPLATE, check
+from conftest import QUESTIONS, REPO, TEMPLATE, cache_of_types, check, is_copied
 
 # The wiring files: the only Python that may hold a condition.
 WIRING = {
@@ -71,15 +70,7 @@ def test_conditions_stand_only_in_the_wiring() -> None:
 
 def test_what_is_copied_holds_nothing_to_render() -> None:
     """Two thirds of the files are, since Jinja would take longer for them than for all others."""
-    copied = [
-        file
-        for file in TEMPLATE.rglob("*")
-        if file.is_file()
-        and any(
-            fnmatch(str(file.relative_to(TEMPLATE)), pattern)
-            for pattern in QUESTIONS["_copy_without_render"]
-        )
-    ]
+    copied = [file for file in TEMPLATE.rglob("*") if file.is_file() and is_copied(file)]
 
     assert len(copied) > 200
     assert [file for file in copied if "cookiecutter" in file.read_text(encoding="utf-8")] == []
@@ -96,7 +87,8 @@ def test_no_cache_or_environment_lies_in_the_template() -> None:
 def test_this_repo_keeps_the_same_rules() -> None:
     check("ruff", "check", ".", cwd=REPO)
     check("ruff", "format", "--check", ".", cwd=REPO)
-    check("mypy", cwd=REPO)
+    with cache_of_types() as cache:
+        check("mypy", "--cache-dir", str(cache), cwd=REPO)
 
 
 def test_the_tools_here_include_every_dependency_of_the_template() -> None:
