@@ -40,6 +40,13 @@ def test_a_deploy_does_not_cut_the_answers_that_are_streaming(project: BakedProj
     assert int(seconds) >= 10
 
 
+def test_an_idle_connection_outlives_a_load_balancers(project: BakedProject) -> None:
+    """What closes first loses the requests that are under way: Google's closes after 600 seconds."""
+    _, image = read_stages(project.text("Dockerfile"))
+    command = command_of(image, "CMD")
+    assert int(command[command.index("--timeout-keep-alive") + 1]) > 600
+
+
 @pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])
 @pytest.mark.parametrize("extra", ["", "litellm"])
 def test_an_extra_comes_into_the_image_by_a_build_argument(

@@ -211,7 +211,14 @@ async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
     """Serve over real HTTP on a free port of this machine; gives the base URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **options)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            # By default it closes an idle connection just when httpx would still use it.
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=5,
+            **options,
+        )
         server = Attentive(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)

@@ -78,7 +78,8 @@ class Worker:
         assert self.settings.database_url is not None
         command = ["tests.workers:create_app", "--factory", "--ws", "none"]
         command += ["--port", str(self._port), "--log-level", "warning"]
-        command += ["--timeout-graceful-shutdown", "30", *self._arguments]
+        command += ["--timeout-keep-alive", "620", "--timeout-graceful-shutdown", "30"]
+        command += self._arguments
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload([__name__])
