@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -26,7 +26,8 @@ MAX_DESCRIPTION_CHARS = 1_000
 MAX_SCHEMA_CHARS = 10_000
 MAX_ERROR_CHARS = 300
 REFRESH_SECONDS = 30.0
-LONGEST_PAUSE = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FAREWELL_SECONDS = 5.0
 
 
 class RemoteServer(BaseModel):
@@ -85,6 +86,7 @@ class Connection:
         self._server = server
         self._timeout_seconds = timeout_seconds
         self._lost = asyncio.Event()
+        self._pauses = growing_pauses()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -96,18 +98,14 @@ class Connection:
             await asyncio.wait({self._task})
 
     async def _keep_connected(self) -> None:
-        pause = 1.0
         while True:
             try:
                 await self._connect_and_refresh()
-                pause = 1.0
             except Exception as error:
                 logger.warning("the MCP server %s is away", self.name, exc_info=error)
             finally:
-                self.tools, self.is_connected = (), False
                 self.tried.set()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(next(self._pauses))
 
     async def _connect_and_refresh(self) -> None:
         """Returns when a call has found the connection lost; raises when this task does."""
@@ -117,11 +115,10 @@ class Connection:
             params={
                 "url": str(self._server.url),
                 "headers": {k: v.get_secret_value() for k, v in self._server.headers.items()},
-                "timeout": self._timeout_seconds,
-                "sse_read_timeout": self._timeout_seconds,
+                # Calls end here before; it is for a farewell that is not answered.
+                "sse_read_timeout": self._timeout_seconds + FAREWELL_SECONDS,
             },
-            client_session_timeout_seconds=self._timeout_seconds + 5,  # ours ends first
-            max_list_pages=10,
+            client_session_timeout_seconds=None,
         )
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -129,14 +126,17 @@ class Connection:
             while not self._lost.is_set():
                 async with asyncio.timeout(self._timeout_seconds):
                     listed = await session.list_tools()
-                self.tools = self._functions(session, listed)
-                self.is_connected = True
-                self.tried.set()
+                self._answered(self._functions(session, listed))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._lost.wait(), REFRESH_SECONDS)
         finally:
-            self.tools = ()
+            self.tools, self.is_connected = (), False
             await session.cleanup()  # type: ignore[no-untyped-call]
+
+    def _answered(self, tools: Sequence[Tool]) -> None:
+        self.tools, self.is_connected = tools, True
+        self._pauses = growing_pauses()
+        self.tried.set()
 
     def _functions(self, session: MCPServerStreamableHttp, listed: Sequence[Any]) -> list[Tool]:
         functions: dict[str, Tool] = {}
@@ -146,7 +146,7 @@ class Connection:
             if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
                 logger.warning("a tool of the MCP server %s has too large a schema", self.name)
                 continue
-            functions.setdefault(name, self._function(session, name, tool, schema))
+            functions[name] = self._function(session, name, tool, schema)
         return list(functions.values())
 
     def _function(
@@ -170,6 +170,14 @@ class Connection:
             return text
 
         return remote_function(name, described(self.name, tool.description or ""), schema, call)
+
+
+def growing_pauses() -> Iterator[float]:
+    """Seconds between tries."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def function_name(server: str, tool: str) -> str:

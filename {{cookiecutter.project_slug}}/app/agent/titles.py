@@ -83,7 +83,6 @@ class TitleWriter:
                 model_settings=ModelSettings(include_usage=True),
             ),
             self._message,
-            max_turns=1,
             run_config=RunConfig(tracing_disabled=not tracing, trace_include_sensitive_data=False),
         )
         try:

@@ -3,11 +3,14 @@
 LiteLLM is an extra: without it, what is left to test is that somebody says so.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 import pytest
 from pydantic import SecretStr
@@ -168,6 +171,17 @@ async def test_a_refusal_that_passes_is_not_seen(both: Both, status: int) -> Non
     assert len(anthropic.exchanges) - before == 2
 
 
+@installed
+async def test_it_waits_as_long_as_it_was_asked_to_and_longer_each_time(both: Both) -> None:
+    visitor, _, anthropic = both
+    anthropic.does(refuse(429, Retry_After="1"), refuse(500), says("Here I am."))
+    turn = await visitor.say("hello", model=CLAUDE)
+    assert turn.answer == "Here I am."
+    first, second, third = (exchange.at for exchange in anthropic.exchanges[-3:])
+    assert second - first > 0.9
+    assert third - second > 0.9
+
+
 def told(turn: Turn) -> str:
     assert CANARY not in str(turn.events)
     assert turn.error is not None
@@ -181,15 +195,18 @@ def told(turn: Turn) -> str:
         ([refuse(401)], "refused this server's credentials"),
         ([refuse(400)], "could not take this request"),
         ([refuse(503, retry_after_ms="10")] * 3, "cannot be reached right now"),
+        ([refuse(503, x_should_retry="false")], "cannot be reached right now"),
     ],
-    ids=["key", "request", "away"],
+    ids=["key", "request", "away", "final"],
 )
 async def test_what_goes_wrong_is_told_in_words_for_the_user(
     both: Both, behaviours: list[Behaviour], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     visitor, _, anthropic = both
     anthropic.does(*behaviours)
+    before = len(anthropic.exchanges)
     assert words in told(await visitor.say("hello", model=CLAUDE))
+    assert len(anthropic.exchanges) - before == len(behaviours)
     # (LiteLLM's advice to who debugs it has no place in a log.)
     assert capsys.readouterr().out == ""
 
@@ -205,6 +222,23 @@ async def test_nobody_waits_longer_than_the_settings_say(
 ) -> None:
     anthropic.does(behaviour)
     assert "took too long" in told(await impatient.say("hello"))
+
+
+@installed
+async def test_it_is_tried_as_often_as_the_settings_say(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a provider whose client would try again by itself."""
+    async with model_server() as (server, url):
+        monkeypatch.setenv("OPENAI_API_BASE", url)
+        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+        changed = settings.model_copy(
+            update={"model": "litellm/openai/gpt-test", "model_retries": 1}
+        )
+        async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
+            server.does(*[refuse(503, retry_after_ms="10")] * 9)
+            told(await visitor.say("hello"))
+        assert len(server.exchanges) == 2
 
 
 @installed
@@ -252,6 +286,45 @@ def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
     assert not mixed.is_demo
     with pytest.raises(UnusableSettings, match="gpt-test needs OPENAI_API_KEY"):
         ModelSource(mixed)
+
+
+@installed
+def test_importing_it_fetches_nothing_unless_the_owner_wants_that(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def imported(name: str) -> ModuleType:
+        seen.extend(os.environ.get(variable) for variable in litellm_models.QUIET)
+        return import_module(name)
+
+    monkeypatch.setattr(litellm_models, "import_module", imported)
+    only = settings.model_copy(update={"model": CLAUDE})
+    for variable in litellm_models.QUIET:
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    ModelSource(only)
+    assert seen == ["True", "PRODUCTION"]
+
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "False")
+    ModelSource(only)
+    assert seen[2:] == ["False", "PRODUCTION"]
+
+
+@installed
+async def test_the_end_of_the_application_is_the_end_of_its_clients(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def close() -> None:
+        closed.append("all")
+
+    monkeypatch.setattr(import_module("litellm"), "close_litellm_async_clients", close)
+    changed = settings.model_copy(update={"model": CLAUDE})
+    async with serving(create_app(changed)):
+        assert closed == []
+    assert closed == ["all"]
 
 
 @installed

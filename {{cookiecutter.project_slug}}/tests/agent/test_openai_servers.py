@@ -47,6 +47,14 @@ async def test_a_compatible_server_answers_and_its_tokens_count(
     assert await used(database, visitor) == (10, 5)
 
 
+async def test_the_end_of_the_application_is_the_end_of_its_connections(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"openai_api_key": SecretStr("x")}))
+    async with serving(app):
+        client = app.state.models.client
+        assert not client.is_closed()
+    assert client.is_closed()
+
+
 async def test_tokens_that_nobody_counts_are_estimated(
     with_server: WithServer, database: Database
 ) -> None:

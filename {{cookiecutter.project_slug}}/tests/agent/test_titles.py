@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.agent.titles import LONGEST_TITLE, plain_title
+from app.agent import titles as agent_titles
+from app.agent.demo import DemoModel
+from app.agent.titles import LONGEST_TITLE, MESSAGE_CHARS, TitleWriter, plain_title
 from app.chat.models import RunRow
 from app.db import Database
 from tests.agent.conftest import WithServer
@@ -22,10 +24,10 @@ NAMES = {"model": "large", "title_model": "small"}
 class Titled:
     """A title, and an answer that does not end before it could have been taken."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, pause: float = 0) -> None:
         self.exchanges: dict[str, Exchange] = {}
         self._said = asyncio.Event()
-        self._title = answer(title)
+        self._title = answer(title, pause=pause)
         self._answer = answer(
             "Some ten words that come one by one, you see.", after=self._said, pause=0.02
         )
@@ -195,12 +197,50 @@ async def test_a_stop_ends_it_too(with_server: WithServer) -> None:
 
 async def test_one_that_does_not_end_is_cut(with_server: WithServer) -> None:
     visitor, model = await with_server(**NAMES)
-    model.does(both := Titled("A title that goes on and on " * 100), both)
+    model.does(both := Titled("A title that goes on and on " * 100, pause=0.01), both)
     turn = await visitor.say(QUESTION)
+    assert both.exchanges["small"].left.is_set()  # nobody waited for the rest of it
     title = await title_of(visitor, turn.thread_id)
     assert turn.answer.endswith("you see.")
     assert title.startswith("A title that goes on and on")
     assert len(title) == LONGEST_TITLE
+
+
+async def test_one_that_says_nothing_is_given_up(
+    with_server: WithServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_titles, "TITLE_SECONDS", 0.2)
+    given_up = asyncio.Event()
+
+    async def waits(exchange: Exchange) -> None:
+        try:
+            await silence(exchange)
+        finally:
+            given_up.set()
+
+    visitor, model = await with_server(**NAMES)
+    behaves = of_model(small=waits, large=answer("An answer. " * 20, after=given_up))
+    model.does(behaves, behaves)
+    async with asyncio.timeout(10):
+        turn = await visitor.say(QUESTION)
+    assert turn.error is None
+    assert titles(turn) == [CUT]
+
+
+async def test_of_a_long_message_it_reads_the_beginning(with_server: WithServer) -> None:
+    visitor, model = await with_server(**NAMES)
+    model.does(both := Titled("Long"), both)
+    await visitor.say("long " * MESSAGE_CHARS)
+    assert len(str(both.exchanges["small"].body["input"])) < MESSAGE_CHARS + 200
+
+
+async def test_it_is_taken_once() -> None:
+    writer = TitleWriter(DemoModel(0), "what is a title?", tracing=False)
+    async with asyncio.timeout(10):
+        while (title := writer.take()) is None:  # noqa: ASYNC110 (it is asked at each event)
+            await asyncio.sleep(0.01)
+    assert title == "What Is A Title?"
+    assert writer.take() is None
 
 
 async def test_the_demo_model_writes_titles_too(with_model: Scripted, settings: Any) -> None:

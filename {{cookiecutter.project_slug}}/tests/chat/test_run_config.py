@@ -31,11 +31,14 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 async def test_traces_are_a_choice_and_never_hold_what_was_said(
     with_model: Scripted, runs: list[dict[str, Any]], tracing: bool
 ) -> None:
-    visitor = await with_model(ScriptedModel([[assistant_message("ok")]]), tracing=tracing)
+    model = ScriptedModel([[assistant_message("ok")]] * 2)
+    visitor = await with_model(model, tracing=tracing, title_model="small")
     await visitor.say("hi")
 
-    assert runs[0]["run_config"].tracing_disabled is not tracing
-    assert runs[0]["run_config"].trace_include_sensitive_data is False
+    assert len(runs) == 2  # the answer's and the title's
+    for run in runs:
+        assert run["run_config"].tracing_disabled is not tracing
+        assert run["run_config"].trace_include_sensitive_data is False
 
 
 @pytest.fixture

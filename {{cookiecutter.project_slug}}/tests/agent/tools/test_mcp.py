@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from app.agent import mcp_servers
 from app.agent.build import INSTRUCTIONS
 from app.agent.mcp_servers import (
+    FAREWELL_SECONDS,
     MAX_ERROR_CHARS,
     MAX_NAME,
     MAX_SCHEMA_CHARS,
@@ -36,6 +37,7 @@ from tests.model_server import ModelServer, answer, call
 from tests.talk import Turn, Visitor
 
 TOKEN = secrets.token_hex(16)
+TOOLS = 11  # of tests/agent/mcp_server.py
 
 
 class Remote:
@@ -47,8 +49,8 @@ class Remote:
             self.port: int = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.agent.mcp_server", str(self.port), TOKEN]
+    def start(self, *flags: str) -> None:
+        command = [sys.executable, "-m", "tests.agent.mcp_server", str(self.port), TOKEN, *flags]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT)  # noqa: S603
 
     def stop(self) -> None:
@@ -83,7 +85,7 @@ async def until(servers: McpServers, *, tools: int) -> None:
 async def connected(remote: Remote) -> AsyncIterator[McpServers]:
     remote.start()
     async with started() as servers:
-        await until(servers, tools=6)
+        await until(servers, tools=TOOLS)
         yield servers
 
 
@@ -113,11 +115,13 @@ GONE = "The tool failed: the server shop does not answer. Go on without it and s
 
 async def test_its_tools_answer(connected: McpServers) -> None:
     assert await called(connected, "add", a=1, b=2) == "The sum is 3"
+    assert await called(connected, "picture") == "The map:\n[image left out]"
+    assert await called(connected, "nothing") == "The tool returned nothing."
     failed = await called(connected, "fail")
     assert failed.startswith("The tool failed: the server shop says:")
     assert "no such order" in failed
     assert len(failed) < 2 * MAX_ERROR_CHARS
-    assert "shop: 6 tools" in await connected.check()
+    assert f"shop: {TOOLS} tools" in await connected.check()
 
 
 async def test_a_huge_result_is_cut(connected: McpServers) -> None:
@@ -126,15 +130,18 @@ async def test_a_huge_result_is_cut(connected: McpServers) -> None:
     assert result.endswith("[cut: this is the beginning of 5000000 characters]")
 
 
+@pytest.mark.parametrize("protocol", ["newest", "older"])
 async def test_one_that_hangs_costs_its_result(
-    remote: Remote, monkeypatch: pytest.MonkeyPatch
+    protocol: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "2")
-    remote.start()
+    """(And its session, where there are any, even if it does not answer a farewell.)"""
+    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "1")
+    remote.start(protocol)
     async with started() as servers:
-        await until(servers, tools=6)
-        assert await called(servers, "hang") == GONE
-        await until(servers, tools=6)
+        await until(servers, tools=TOOLS)
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            assert await called(servers, "hang") == GONE
+        await until(servers, tools=TOOLS)
         assert await called(servers, "add", a=2, b=2) == "The sum is 4"
 
 
@@ -144,15 +151,75 @@ async def test_one_that_dies_comes_back(connected: McpServers, remote: Remote) -
     await until_away(connected)
     remote.stop()
     remote.start()
-    await until(connected, tools=6)
+    await until(connected, tools=TOOLS)
     assert await called(connected, "add", a=1, b=1) == "The sum is 2"
+
+
+async def test_one_that_learns_offers_it_soon(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 0.1)
+    remote.start()
+    async with started() as servers:
+        await until(servers, tools=TOOLS)
+        await called(servers, "learn")
+        await until(servers, tools=TOOLS + 1)
+        assert await called(servers, "learnt", a=1, b=1) == "The sum is 2"
+
+
+async def test_one_that_no_longer_lists_its_tools_is_away(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 0.1)
+    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "0.5")
+    remote.start()
+    async with started() as servers:
+        await until(servers, tools=TOOLS)
+        await called(servers, "stall")
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            await until(servers, tools=0)
+
+
+async def test_one_that_takes_its_time_is_waited_for(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than the SDKs would by themselves."""
+    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "20")
+    remote.start()
+    async with started() as servers:
+        await until(servers, tools=TOOLS)
+        assert await called(servers, "slow") == "in time"
+
+
+async def test_after_each_failure_the_next_try_is_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    class Away(Connection):
+        """But for its sixth try, when it is there for a moment."""
+
+        async def _connect_and_refresh(self) -> None:
+            if len(pauses) == 5:
+                self._answered([])
+            raise ConnectionError
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    server = RemoteServer.model_validate({"url": "http://shop.test"})
+    with pytest.raises(asyncio.CancelledError):
+        await Away("shop", server, timeout_seconds=1)._keep_connected()
+    assert pauses == [1, 2, 4, 8, 8, 1, 2, 4]
 
 
 async def test_the_end_of_the_application_is_the_end_of_the_connections(remote: Remote) -> None:
     remote.start()
     before = asyncio.all_tasks()
     async with started() as servers:
-        await until(servers, tools=6)
+        await until(servers, tools=TOOLS)
     assert asyncio.all_tasks() == before
     assert servers.tools == []
 
@@ -162,7 +229,7 @@ async def test_one_that_is_away_at_the_start_comes_later(remote: Remote) -> None
         with pytest.raises(ToolRefusal, match="does not answer: shop"):
             await servers.check()
         remote.start()
-        await until(servers, tools=6)
+        await until(servers, tools=TOOLS)
 
 
 async def test_one_that_takes_a_connection_and_says_nothing_is_away(
@@ -176,7 +243,7 @@ async def test_one_that_takes_a_connection_and_says_nothing_is_away(
     async with (
         await asyncio.start_server(say_nothing, "127.0.0.1", remote.port),
         started() as servers,
-        asyncio.timeout(20),
+        asyncio.timeout(FAREWELL_SECONDS),
     ):
         with pytest.raises(ToolRefusal, match="does not answer: shop"):
             await servers.check()
@@ -189,13 +256,14 @@ def test_one_brings_so_many_tools_and_none_that_fills_the_request() -> None:
     server = RemoteServer.model_validate({"url": "http://shop.test"})
     connection = Connection("shop", server, timeout_seconds=1)
     session: Any = None
+    same = offered("small.1", {"type": "object"}), offered("small_1", {"type": "object"})
     large = offered("large", {"type": "object", "description": "x" * MAX_SCHEMA_CHARS})
     small = [offered(f"small{number}", {"type": "object"}) for number in range(MAX_TOOLS + 10)]
 
-    names = [tool.name for tool in connection._functions(session, [large, *small])]
+    names = [tool.name for tool in connection._functions(session, [large, *same, *small])]
 
-    assert len(names) == MAX_TOOLS - 1
-    assert names[0] == "mcp__shop__small0"
+    assert len(names) == MAX_TOOLS - 2
+    assert names[:2] == ["mcp__shop__small_1", "mcp__shop__small0"]
 
 
 async def test_without_its_token_it_gives_nothing(
