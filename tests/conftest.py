@@ -1,6 +1,7 @@
 """Bakes projects. `bake(auth_style="jwt")` answers a `BakedProject` that tests ask questions."""
 
 import fcntl
+import hashlib
 import importlib.util
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from itertools import zip_longest
 from pathlib import Path
@@ -53,8 +54,8 @@ def scope_of(nodeid: str) -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """As many as there are processors: projects' suites bring more workers of their own."""
-    return os.cpu_count() or 1
+    """Two for each processor: half of their time is waiting, for browsers, servers, databases."""
+    return 2 * (os.cpu_count() or 1)
 
 
 # What takes minutes begins first, or one worker would be left alone with the last of it. Projects
@@ -159,25 +160,30 @@ def bake(
 
 
 @pytest.fixture(scope="session")
-def seen() -> dict[frozenset[tuple[str, str]], BakedProject]:
-    return {}
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All workers' folder."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "looked_at"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture
-def look(
-    bake: Bake,
-    seen: dict[frozenset[tuple[str, str]], BakedProject],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Bake:
+def look(bake: Bake, looked_at: Path) -> Bake:
     """`bake`, for tests that change nothing: the same answers are baked once."""
 
     def look(**answers: str) -> BakedProject:
-        key = frozenset(answers.items())
-        if key not in seen:
-            project = bake(**answers)
-            kept = tmp_path_factory.mktemp("look") / project.path.name
-            seen[key] = replace(project, path=project.path.rename(kept))
-        return seen[key]
+        said = json.dumps(answers, sort_keys=True)
+        kept = looked_at / hashlib.sha256(said.encode()).hexdigest()[:16]
+        output = kept / "output.txt"
+        with one_process_at_a_time(kept.with_suffix(".lock")):
+            if not output.exists():
+                project = bake(**answers)
+                kept.mkdir()
+                project.path.rename(kept / project.path.name)
+                output.write_text(project.output, encoding="utf-8")
+        [path] = (entry for entry in kept.iterdir() if entry.is_dir())
+        return BakedProject(path, output.read_text(encoding="utf-8"))
 
     return look
 
@@ -270,9 +276,15 @@ def cache_of_types() -> Iterator[Path]:
     """What mypy has learnt of the libraries, for one process at a time: it does not share."""
     cache = REPO / ".mypy_cache" / "projects"
     cache.mkdir(parents=True, exist_ok=True)
-    with cache.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_process_at_a_time(cache.with_suffix(".lock")):
         yield cache
+
+
+@contextmanager
+def one_process_at_a_time(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def lack(reason: str) -> NoReturn:

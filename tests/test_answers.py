@@ -33,9 +33,9 @@ TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'e
     ],
     ids=str,
 )
-def test_every_value_of_every_question_renders(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_value_of_every_question_renders(look: Bake, answers: dict[str, str]) -> None:
     """Every single one stands in one of the first rows, or is aside."""
-    project = bake(**answers)
+    project = look(**answers)
 
     assert project.has("app/main.py")
     assert project.output.startswith("Written to ")

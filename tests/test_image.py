@@ -17,8 +17,8 @@ from image import arguments_of, command_of, copies_of, is_let_in, read_stages
 
 
 @pytest.fixture
-def project(bake: Bake) -> BakedProject:
-    return bake(agent_tools="all", project_name='Größe & "Maß"')
+def project(look: Bake) -> BakedProject:
+    return look(agent_tools="all", project_name='Größe & "Maß"')
 
 
 def test_the_image_is_built_apart_and_runs_as_nobody_special(project: BakedProject) -> None:

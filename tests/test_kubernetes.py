@@ -23,8 +23,8 @@ Manifest = dict[str, Any]
 
 
 @pytest.fixture
-def project(bake: Bake) -> BakedProject:
-    return bake(project_slug="my_chat-1")
+def project(look: Bake) -> BakedProject:
+    return look(project_slug="my_chat-1")
 
 
 @pytest.fixture

@@ -39,24 +39,23 @@ def is_other_syntax(file: str, line: str) -> bool:
     return "${{" in line if file.startswith(".github/") else bool(re.search(r"\bf\"", line))
 
 
-def test_every_line_ends_and_no_line_trails(bake: Bake) -> None:
-    for file, text in bake(agent_tools="all").files().items():
+def test_every_line_ends_and_no_line_trails(look: Bake) -> None:
+    for file, text in look(agent_tools="all").files().items():
         assert text == "" or text.endswith("\n"), file
         assert not re.search(r"[ \t]+$", text, re.MULTILINE), file
 
 
-def test_workflows_are_copied_as_they_are(bake: Bake) -> None:
-    project = bake()
-    workflows = [file for file in project.files() if file.startswith(".github/workflows/")]
+def test_workflows_are_copied_as_they_are(look: Bake) -> None:
+    workflows = [file for file in look().files() if file.startswith(".github/workflows/")]
 
     assert workflows
 
 
-def test_two_bakes_with_the_same_answers_are_the_same(bake: Bake) -> None:
-    assert bake().files() == bake().files()
+def test_two_bakes_with_the_same_answers_are_the_same(bake: Bake, look: Bake) -> None:
+    assert bake().files() == look().files()
 
 
-def test_the_same_answers_in_another_order_are_the_same(bake: Bake) -> None:
+def test_the_same_answers_in_another_order_are_the_same(look: Bake) -> None:
     assert (
-        bake(agent_tools="web_search,notes").files() == bake(agent_tools="notes,web_search").files()
+        look(agent_tools="web_search,notes").files() == look(agent_tools="notes,web_search").files()
     )

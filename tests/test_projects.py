@@ -123,6 +123,10 @@ class TestDefault(ProjectSetUpTwice):
         """With what it has installed itself."""
         project.run("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "default"))
 
+    def test_its_own_suite_passes(self, project: BakedProject) -> None:
+        """It waits more than others', and takes the longest."""
+        assert " passed" in project.run("pytest", "--quiet", "-n", "2").splitlines()[-1]
+
     def test_it_has_the_tests_that_others_leave_to_it(self, default: BakedProject) -> None:
         assert missing_tests(default, PROVED_IN_DEFAULT) == []
 
