@@ -54,8 +54,8 @@ def scope_of(nodeid: str) -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each processor: half of their time is waiting, for browsers, servers, databases."""
-    return 2 * (os.cpu_count() or 1)
+    """Half again as many as there are processors: they wait for browsers, servers and databases."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 # What takes minutes begins first, or one worker would be left alone with the last of it. Projects

@@ -167,7 +167,7 @@ def test_a_retry_replaces_the_answer(chat: ChatPage) -> None:
 
 def test_a_stopped_answer_keeps_what_was_said(chat: ChatPage) -> None:
     chat.open()
-    chat.send("hello [demo:slow]")
+    chat.send("hello [demo:slow]" + " and so on" * 5)  # long enough for a page that is slow
     expect(chat.answers).to_contain_text("You said")
 
     with (

@@ -115,6 +115,8 @@ class ProjectSetUpTwice(EveryProject):
 
 
 class TestDefault(ProjectSetUpTwice):
+    strangers = True
+
     @pytest.fixture
     def project(self, default: BakedProject) -> BakedProject:
         return default
@@ -195,6 +197,8 @@ class TestMinimal(ProjectSetUpTwice):
 
 
 class TestEverything(EveryProject):
+    strangers = True
+
     @pytest.fixture
     def project(self, everything: BakedProject) -> BakedProject:
         return everything

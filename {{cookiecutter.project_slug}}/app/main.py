@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 
 from fastapi import Depends, FastAPI
 
@@ -114,10 +115,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    if not gc.get_freeze_count():
-        # What the imports made stays for good. To look through it for garbage, again and again,
-        # would hold up every answer for a third of a second each time.
-        gc.freeze()
+    _keep_what_was_imported()
     if app.state.settings.is_demo:
         logging.getLogger(__name__).warning("OPENAI_API_KEY is not set: the demo model answers")
     async with AsyncExitStack() as stack:
@@ -133,6 +131,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(app.state.runs.close)
         with Shutdown(app.state.runs.drain):
             yield
+
+
+@cache
+def _keep_what_was_imported() -> None:
+    """It stays for good. To look through it for garbage, again and again, would hold up every
+    answer for a third of a second each time.
+    """
+    gc.freeze()
 
 
 def _worker() -> str:

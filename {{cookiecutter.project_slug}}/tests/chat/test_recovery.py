@@ -78,9 +78,7 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     runs = []
     for number in range(2):
         thread_id = (await visitor.say("hello")).thread_id
-        run = await begin(app, visitor, "threads.retry_after_item", thread_id, f"key-{number}")
-        await die(database, run)
-        runs.append(run)
+        runs.append(await begin(app, visitor, "threads.retry_after_item", thread_id, f"k-{number}"))
     # What an older release may have stored, or a newer one.
     broken = (
         update(ItemRow)
@@ -90,6 +88,8 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     await database.fetch(visitor.user_id, broken)
     start = update(RunRow).where(RunRow.user_id == visitor.user_id).values(start_seq=0)
     await database.fetch(visitor.user_id, start)
+    for run in runs:
+        await die(database, run)
 
     await app.state.recovery.close_abandoned()
 

@@ -28,6 +28,7 @@ from app.agent.mcp_servers import (
     McpSettings,
     RemoteServer,
     function_name,
+    growing_pauses,
 )
 from app.agent.services import ToolRefusal
 from app.config import PROJECT_ROOT
@@ -202,13 +203,15 @@ async def test_after_each_failure_the_next_try_is_later(monkeypatch: pytest.Monk
                 self._answered([])
             raise ConnectionError
 
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 8:
-            raise asyncio.CancelledError
+    def not_waited_for() -> Iterator[float]:
+        for pause in growing_pauses():
+            pauses.append(pause)
+            if len(pauses) == 8:
+                raise asyncio.CancelledError
+            yield 0
 
     monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 8.0)
-    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(mcp_servers, "growing_pauses", not_waited_for)
     server = RemoteServer.model_validate({"url": "http://shop.test"})
     with pytest.raises(asyncio.CancelledError):
         await Away("shop", server, timeout_seconds=1)._keep_connected()
