@@ -38,6 +38,7 @@ test: $(TOOLS)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 matrix: $(TOOLS)
+	.venv/bin/python -m pytest tests/alone.py
 	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder \
 	  --matrix tests/test_rows.py tests/test_projects.py tests/test_matrix.py $(ARGS)
 

@@ -25,7 +25,7 @@ for command in sys.argv[1:]:
 EXAMPLES, FEW_EXAMPLES = 50, 15
 # With the tests that its owner leaves out on most days.
 WHOLE_SUITE = "-m ''"
-# It takes all of a machine, and among others' tests has not always got it: `make matrix` runs it.
+# `alone.py` runs it.
 THOUSAND = (
     "tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
 )
@@ -60,10 +60,9 @@ def is_matrix(config: pytest.Config) -> bool:
     return bool(config.getoption("matrix"))
 
 
-def suite_of_default(config: pytest.Config) -> dict[str, str]:
+def suite_of_default() -> dict[str, str]:
     """What the default project's suite is run with."""
-    less = "" if is_matrix(config) else f" --deselect {THOUSAND}"
-    return {"PYTEST_ADDOPTS": WHOLE_SUITE + less}
+    return {"PYTEST_ADDOPTS": f"{WHOLE_SUITE} --deselect {THOUSAND}"}
 
 
 def suite_of_everything(config: pytest.Config) -> dict[str, str]:

@@ -40,9 +40,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
-def default(
-    pytestconfig: pytest.Config, template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BakedProject]:
+def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
     """Its first setup met a database that nobody answers, and the command it named went on."""
     project = generate(
         template, tmp_path_factory.mktemp("default"), CHATKIT_SETUP="run", DATABASE_URL=NOBODY
@@ -52,7 +50,7 @@ def default(
     assert "-m app setup" in project.output
 
     output = project.run("python", "-m", "app", "setup")
-    yield BakedProject(project.path, output, environment=suite_of_default(pytestconfig))
+    yield BakedProject(project.path, output, environment=suite_of_default())
 
     project.run("python", "-m", "app", "db", "stop")
 
