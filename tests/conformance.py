@@ -24,17 +24,14 @@ MESSAGE = {
 }
 
 
-def check_conformance(
-    visitor: httpx.Client, folder: Path, examples: int, *, strangers: bool
-) -> None:
+def check_conformance(visitor: httpx.Client, folder: Path, examples: int) -> None:
     """Raise AssertionError, with schemathesis' own words, where document and server differ.
 
-    Up to so many examples are tried for each route: with ids that exist and, with `strangers`, with
-    others too.
+    Up to so many examples are tried for each route.
     """
+    _ask(visitor, folder, examples)
+    # Once more with ids that exist.
     _ask(visitor, folder, examples, **_known(visitor))
-    if strangers:
-        _ask(visitor, folder, examples)
 
 
 def _ask(visitor: httpx.Client, folder: Path, examples: int, **known: str) -> None:

@@ -96,7 +96,7 @@ def everything(
         assert "Port 8000 is taken" in refused
 
     # (Elsewhere a few hundred do.)
-    hostile = {"HOSTILE_REQUESTS": "10000"} if is_matrix(pytestconfig) else {}
+    hostile = {"HOSTILE_REQUESTS": "10000" if is_matrix(pytestconfig) else "1000"}
     yield replace(project, environment=suite_of_everything(pytestconfig) | hostile)
 
     project.run("python", "-m", "app", "db", "stop")
@@ -113,8 +113,6 @@ class ProjectSetUpTwice(EveryProject):
 
 
 class TestDefault(ProjectSetUpTwice):
-    strangers = True
-
     @pytest.fixture
     def project(self, default: BakedProject) -> BakedProject:
         return default
@@ -195,8 +193,6 @@ class TestMinimal(ProjectSetUpTwice):
 
 
 class TestEverything(EveryProject):
-    strangers = True
-
     @pytest.fixture
     def project(self, everything: BakedProject) -> BakedProject:
         return everything

@@ -89,7 +89,7 @@ class PatientModel(Model):
         *args: Any,
         **kwargs: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
-        once = ModelSettings(extra_args={"max_retries": 0})
+        once = ModelSettings(extra_args={"max_retries": 0, "timeout": self._patience})
         asked = (system_instructions, input, model_settings.resolve(once), *args)
         try:
             async with asyncio.timeout(self._patience):

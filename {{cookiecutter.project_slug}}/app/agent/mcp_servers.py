@@ -115,7 +115,7 @@ class Connection:
             params={
                 "url": str(self._server.url),
                 "headers": {k: v.get_secret_value() for k, v in self._server.headers.items()},
-                # Calls end here before; it is for a farewell that is not answered.
+                # Each call ends sooner, see below. This is for a farewell that is not answered.
                 "sse_read_timeout": self._timeout_seconds + FAREWELL_SECONDS,
             },
             client_session_timeout_seconds=None,

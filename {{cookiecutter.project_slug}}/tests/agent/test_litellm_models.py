@@ -3,6 +3,7 @@
 LiteLLM is an extra: without it, what is left to test is that somebody says so.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -222,6 +223,20 @@ async def test_nobody_waits_longer_than_the_settings_say(
 ) -> None:
     anthropic.does(behaviour)
     assert "took too long" in told(await impatient.say("hello"))
+
+
+@installed
+async def test_nor_shorter(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM has a limit of its own, which is lower for who sets MODEL_TIMEOUT_SECONDS high."""
+    visitor, _, anthropic = both
+    monkeypatch.setattr(import_module("litellm"), "request_timeout", 0.2)
+
+    async def thinks(exchange: Exchange) -> None:
+        await asyncio.sleep(1)
+        await says("Here I am.")(exchange)
+
+    anthropic.does(thinks)
+    assert (await visitor.say("hello", model=CLAUDE)).answer == "Here I am."
 
 
 @installed

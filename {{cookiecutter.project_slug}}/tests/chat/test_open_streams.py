@@ -125,7 +125,7 @@ async def test_open_answers_keep_nobody_waiting_for_a_connection(
     assert len(waits) > 5 * count
     assert median(waits) < 0.001
     # (On a slow machine the longest ones are those that met the process busy with other things.)
-    assert quantiles(waits, n=100)[-1] < 2 * max(statements)
+    assert quantiles(waits, n=100)[-1] < max(statements)
 
 
 async def fill(database: Database) -> None:
