@@ -119,6 +119,7 @@ class Connection:
                 "sse_read_timeout": self._timeout_seconds + FAREWELL_SECONDS,
             },
             client_session_timeout_seconds=None,
+            max_list_pages=10,
         )
         try:
             async with asyncio.timeout(self._timeout_seconds):

@@ -38,7 +38,7 @@ from tests.model_server import ModelServer, answer, call
 from tests.talk import Turn, Visitor
 
 TOKEN = secrets.token_hex(16)
-TOOLS = 11  # of tests/agent/mcp_server.py
+TOOLS = 12  # of tests/agent/mcp_server.py
 
 
 class Remote:
@@ -168,15 +168,16 @@ async def test_one_that_learns_offers_it_soon(
         assert await called(servers, "learnt", a=1, b=1) == "The sum is 2"
 
 
-async def test_one_that_no_longer_lists_its_tools_is_away(
-    remote: Remote, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "fault"), [("0.5", "stall"), ("20", "never_end")])
+async def test_one_that_does_not_come_to_the_end_of_its_list_is_away(
+    seconds: str, fault: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 0.1)
-    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("MCP_TIMEOUT_SECONDS", seconds)
     remote.start()
     async with started() as servers:
         await until(servers, tools=TOOLS)
-        await called(servers, "stall")
+        await called(servers, fault)
         async with asyncio.timeout(FAREWELL_SECONDS):
             await until(servers, tools=0)
 
