@@ -66,6 +66,8 @@ class Settings(EnvSettings):
     title_model: str | None = None
     model_timeout_seconds: float = Field(default=120, gt=0)
     model_retries: int = Field(default=2, ge=0)
+    reasoning_encrypted_content: bool = True
+    stream_options: bool = True
     tracing: bool = False
 
     on_disconnect: Literal["stop", "finish"] = "stop"

@@ -39,6 +39,10 @@ class TurnContext(AgentContext[RequestContext]):
         return self.request_context.user_id
 
     @property
+    def current_workflow_id(self) -> str | None:
+        return self.workflow_item.id if self.workflow_item else None
+
+    @property
     def delivery(self) -> "Delivery":
         return self._delivery
 

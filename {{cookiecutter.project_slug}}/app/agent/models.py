@@ -3,9 +3,18 @@
 import asyncio
 from typing import Any
 
-from agents import Model, ModelTimeoutError, OpenAIProvider
-from openai import AsyncAzureOpenAI, AsyncOpenAI, Timeout
+from agents import (
+    Model,
+    ModelTimeoutError,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+)
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
+from openai.types.chat import ChatCompletionChunk
 
+from app.agent.boundary.endings import noting_the_end
+from app.agent.boundary.learned import Learned
+from app.agent.boundary.model import Dialect
 from app.agent.demo import DemoModel
 from app.agent.litellm_models import LitellmModels
 from app.config import Settings, UnusableSettings, is_litellm
@@ -23,18 +32,33 @@ class ModelSource:
         self._demo = DemoModel(settings.demo_delay_seconds)
         self._client = openai_client(settings)
         self._litellm = LitellmModels(settings) if settings.litellm_models else None
-        if self._client is not None:
-            self._provider = OpenAIProvider(
-                openai_client=self._client,
-                use_responses=settings.openai_api == "responses",
-            )
-        elif not settings.is_demo and settings.openai_models:
+        self._has_responses = settings.openai_api == "responses"
+        self._encrypted_reasoning = settings.reasoning_encrypted_content
+        self._learned: dict[str, Learned] = {}
+        if self._client is None and not settings.is_demo and settings.openai_models:
             raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
 
     def get(self, name: str) -> Model:
+        """The model itself; what talks to it does so through `BoundaryModel`."""
         if self._litellm is not None and is_litellm(name):
             return self._litellm.get(name)
-        return self._demo if self._client is None else self._provider.get_model(name)
+        if self._client is None:
+            return self._demo
+        if self._has_responses:
+            return OpenAIResponsesModel(name, self._client)
+        model = OpenAIChatCompletionsModel(name, self._client)
+        # (Its class takes this as an argument that its own subclass only passes on.)
+        model.should_replay_reasoning_content = self._learned_of(name).replays_reasoning
+        return model
+
+    def dialect(self, name: str) -> Dialect:
+        """How the model of that name is spoken to. What is learned of it is kept."""
+        is_responses = self._has_responses and not is_litellm(name)
+        encrypted = self._encrypted_reasoning and self._client is not None
+        return Dialect(is_responses, encrypted, self._learned_of(name))
+
+    def _learned_of(self, name: str) -> Learned:
+        return self._learned.setdefault(name, Learned())
 
     @property
     def client(self) -> AsyncOpenAI | None:
@@ -83,9 +107,11 @@ class PatientOpenAI(AsyncOpenAI):
     async def request(self, *args: Any, **kwargs: Any) -> Any:
         try:
             async with asyncio.timeout(self._patience):
-                return await super().request(*args, **kwargs)
+                answer = await super().request(*args, **kwargs)
         except TimeoutError:
             raise ModelTimeoutError(self._patience) from None
+        is_of_chat = kwargs.get("stream_cls") == AsyncStream[ChatCompletionChunk]
+        return noting_the_end(answer) if is_of_chat else answer
 
 
 class PatientAzureOpenAI(PatientOpenAI, AsyncAzureOpenAI):

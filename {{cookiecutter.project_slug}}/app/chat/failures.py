@@ -1,9 +1,11 @@
 """What went wrong in a run, in words for the user. Internals stay in the log."""
 
-import openai
-from agents import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
+from collections.abc import Mapping
+
+from agents import MaxTurnsExceeded
 from chatkit.errors import BaseStreamError, CustomStreamError
 
+from app.agent.boundary.failures import Reason, reason_of
 from app.agent.limits import TooManyToolCalls
 from app.errors import InvalidRequest
 from app.locales import ENGLISH, translate
@@ -23,23 +25,36 @@ def friendly(error: Exception, locale: str = ENGLISH) -> BaseStreamError:
 
 def _explain(error: Exception) -> tuple[str, bool]:
     """A message and whether trying again may help."""
-    match error:
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
-            return "The model refused this server's credentials. Please tell its operator.", False
-        case openai.RateLimitError(code="insufficient_quota"):
-            return "This server has used up its account. Please tell its operator.", False
-        case openai.RateLimitError():
-            return "The model is busy right now. Please try again in a moment.", True
-        case openai.APITimeoutError() | ModelTimeoutError():
-            return "The model took too long to answer. Please try again.", True
-        case openai.APIConnectionError():
-            return AWAY, True
-        case openai.APIStatusError(status_code=status) if status >= 500:
-            return AWAY, True
-        case openai.APIStatusError():
-            return "The model could not take this request.", False
-        case openai.APIError() | ModelBehaviorError():
-            return "The model broke off its answer. Please try again.", True
-        case MaxTurnsExceeded() | TooManyToolCalls():
-            return "This took too many steps. Please ask for something smaller.", True
+    if isinstance(error, MaxTurnsExceeded | TooManyToolCalls):
+        return "This took too many steps. Please ask for something smaller.", True
+    if (reason := reason_of(error)) is not None:
+        return _OF_MODEL[reason]
     return "Something went wrong while answering. Please try again.", True
+
+
+_OF_MODEL: Mapping[Reason, tuple[str, bool]] = {
+    Reason.CREDENTIALS: (
+        "The model refused this server's credentials. Please tell its operator.",
+        False,
+    ),
+    Reason.QUOTA: ("This server has used up its account. Please tell its operator.", False),
+    Reason.BUSY: ("The model is busy right now. Please try again in a moment.", True),
+    Reason.SLOW: ("The model took too long to answer. Please try again.", True),
+    Reason.AWAY: (AWAY, True),
+    Reason.TOO_LONG: (
+        "This conversation is too long for the model. "
+        "Please start a new one, or send less at once.",
+        False,
+    ),
+    Reason.POLICY: (
+        "The model's provider does not allow this request. Please put it differently.",
+        False,
+    ),
+    Reason.NO_SUCH_MODEL: (
+        "The model is not available. Please tell the operator of this server.",
+        False,
+    ),
+    Reason.SILENT: ("The model gave no answer. Please try again.", True),
+    Reason.BROKE_OFF: ("The model broke off its answer. Please try again.", True),
+    Reason.UNKNOWN: ("The model could not take this request.", False),
+}

@@ -26,6 +26,7 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
+from app.agent.boundary.inputs import fit_input
 from app.attachments.base import Attachments, Reader, mention
 from app.chat.context import RequestContext
 from app.chat.store import MAX_PAGE, SqlStore
@@ -85,7 +86,8 @@ class History:
         window = newest_first[:kept] or newest_first
         read = self._attachments.reader(window, left, context)
         window = window[::-1]
-        return Remembered(window, await HistoryConverter(read).to_agent_input(window))
+        # Whatever came from a model once is sent back with every later turn.
+        return Remembered(window, fit_input(await HistoryConverter(read).to_agent_input(window)))
 
     async def _newest_first(
         self, thread_id: str, context: RequestContext

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from agents import (
+    HandoffCallItem,
+    HandoffOutputItem,
     RawResponsesStreamEvent,
+    ReasoningItem,
     RunItemStreamEvent,
     RunResultStreaming,
     StreamEvent,
@@ -26,6 +29,7 @@ from chatkit.types import (
     Task,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
     URLSource,
     Workflow,
     WorkflowItem,
@@ -34,12 +38,13 @@ from openai.types.responses import ResponseFunctionToolCall, ResponseFunctionWeb
 from openai.types.responses.response_function_web_search import ActionSearch
 
 from app.agent import tools as agent_tools
+from app.agent.boundary.calls import object_arguments
 from app.agent.context import TurnContext
 from app.agent.heard import HeardModel
 from app.agent.tools.base import TOOL_FAILED
 from app.chat.clock import now
-from app.chat.events import with_plain_annotation
 from app.chat.history import TOOL_CALL
+from app.chat.thoughts import ThoughtTasks
 from app.chat.words import Words
 from app.locales import translate
 
@@ -59,6 +64,12 @@ class Progress:
         self._model = model
         self._words = words
         self._tasks: dict[str, int] = {}
+        self._opened_id = turn.current_workflow_id
+        self._workflow_id: str | None = None
+        self._thoughts = ThoughtTasks(self._add, self._update)
+        self._reasoning: dict[str, Any] | None = None
+        self._thoughts_of_calls: dict[str, dict[str, Any]] = {}
+        self._agent_name: str | None = None
         self._calls: dict[str, ResponseFunctionToolCall] = {}
         self._unanswered: set[str] = set()
         self._finished: list[HiddenContextItem] = []
@@ -67,11 +78,11 @@ class Progress:
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
         delivery = self._turn.delivery
         async for event in self._result.stream_events():
-            await self._follow(event)
+            is_thought = await self._follow(event)
             # The task's event has to be out before the event that comes after it.
             await delivery.flush()
-            if not self._words.take(event):
-                yield with_plain_annotation(event)
+            if not is_thought and not self._words.take(event):
+                yield event
             if isinstance(event, RawResponsesStreamEvent):
                 self._model.heard()
         if self._stopped:
@@ -89,8 +100,20 @@ class Progress:
         finished, self._finished = self._finished, []
         return finished
 
-    async def _follow(self, event: StreamEvent) -> None:
+    @property
+    def agent_name(self) -> str | None:
+        """The agent that the last hand-off of this run went to."""
+        return self._agent_name
+
+    async def _follow(self, event: StreamEvent) -> bool:
+        """True for an event that is told already, and the SDK need not know."""
         match event:
+            case RunItemStreamEvent(item=ReasoningItem() as thought):
+                self._reasoning = _plain_reasoning(thought.raw_item)
+            case RunItemStreamEvent(item=HandoffCallItem(raw_item=call)):
+                await self._function_called(call, translate("Handing over", self._locale))
+            case RunItemStreamEvent(item=HandoffOutputItem() as handoff):
+                await self._handed_over(handoff)
             case RunItemStreamEvent(item=ToolCallItem(raw_item=ResponseFunctionToolCall() as call)):
                 await self._function_called(call)
             case RunItemStreamEvent(item=ToolCallOutputItem() as output):
@@ -98,9 +121,14 @@ class Progress:
             case RunItemStreamEvent():
                 pass
             case _ if event.type == "raw_response_event":
-                await self._follow_raw(event.data)
+                return await self._follow_raw(event.data)
+        return False
 
-    async def _follow_raw(self, data: Any) -> None:
+    async def _follow_raw(self, data: Any) -> bool:
+        if data.type == "response.output_text.delta":
+            return False
+        if await self._thoughts.follow(data):
+            return True
         if data.type == "response.output_item.added":
             if data.item.type == "web_search_call":
                 await self._search_started(data.item)
@@ -110,18 +138,33 @@ class Progress:
                 # Like an answer, a picture comes below the workflow.
                 await self._complete_all()
                 await self._turn.end_workflow()
-        elif data.type == "response.output_item.done" and data.item.type == "web_search_call":
-            await self._search_finished(data.item)
+        elif data.type == "response.output_item.done":
+            if data.item.type == "web_search_call":
+                await self._search_finished(data.item)
+            elif data.item.type == "image_generation_call" and not data.item.result:
+                await self.take_placeholder_back()
+        elif data.type == "response.completed":
+            self._reasoning = None
+        return False
 
-    async def _function_called(self, call: ResponseFunctionToolCall) -> None:
+    async def take_placeholder_back(self) -> None:
+        """Remove the place of a picture that does not come."""
+        if (waiting := self._turn.generated_image_item) is not None:
+            self._turn.generated_image_item = None
+            await self._turn.stream(ThreadItemRemovedEvent(item_id=waiting.id))
+
+    async def _function_called(
+        self, call: ResponseFunctionToolCall, title: str | None = None
+    ) -> None:
         if call.call_id in self._calls:
             return
         self._calls[call.call_id] = call
+        if self._reasoning is not None:
+            self._thoughts_of_calls[call.call_id] = self._reasoning
         self._unanswered.add(call.call_id)
-        title, icon = _describe(call.name, self._locale)
-        await self._add(
-            call.call_id, CustomTask(title=title, icon=icon, status_indicator="loading")
-        )
+        described, icon = _describe(call.name, self._locale)
+        task = CustomTask(title=title or described, icon=icon, status_indicator="loading")
+        await self._add(call.call_id, task)
 
     async def _function_answered(self, output: ToolCallOutputItem) -> None:
         call = self._calls.get(output.call_id or "")
@@ -132,6 +175,18 @@ class Progress:
             await self._finish(call, output)
         if not self._unanswered:
             await self._show_widgets()
+
+    async def _handed_over(self, handoff: HandoffOutputItem) -> None:
+        self._agent_name = handoff.target_agent.name
+        output = cast("Mapping[str, Any]", handoff.raw_item)
+        call = self._calls.get(str(output.get("call_id")))
+        if call is None:
+            return
+        self._unanswered.discard(call.call_id)
+        title = translate("Handed over to {}", self._locale).format(self._agent_name)
+        task = CustomTask(title=title, icon="agent", status_indicator="complete")
+        await self._update(call.call_id, task)
+        self._finished.append(self._hidden(call, str(output.get("output", ""))))
 
     async def _finish(self, call: ResponseFunctionToolCall, output: ToolCallOutputItem) -> None:
         text = _result(output)
@@ -156,15 +211,17 @@ class Progress:
 
     def _hidden(self, call: ResponseFunctionToolCall, result: str) -> HiddenContextItem:
         # Item ids belong to the response they came in; the call id is what pairs the two.
-        items = [
+        items: list[dict[str, Any]] = [
             {
                 "type": "function_call",
                 "call_id": call.call_id,
                 "name": call.name,
-                "arguments": _valid(call.arguments),
+                "arguments": object_arguments(call.arguments),
             },
             {"type": "function_call_output", "call_id": call.call_id, "output": result},
         ]
+        if (thought := self._thoughts_of_calls.get(call.call_id)) is not None:
+            items.insert(0, thought)
         return HiddenContextItem(
             id=self._turn.generate_id("tool_call"),
             thread_id=self._turn.thread.id,
@@ -194,15 +251,22 @@ class Progress:
             # An answer already closed the first workflow; more work opens another.
             self._tasks.clear()
             await self._turn.start_workflow(Workflow(type="custom", tasks=[task], expanded=True))
+            self._workflow_id = self._turn.current_workflow_id
             self._tasks[key] = 0
             return
-        if 0 not in self._tasks.values():
-            await self._complete(0)
-        self._tasks[key] = len(self._turn.workflow_item.workflow.tasks)
+        workflow = self._turn.workflow_item
+        if workflow.id != self._workflow_id:
+            # It was opened with the turn, or by a tool, whose tasks are its own.
+            self._workflow_id = workflow.id
+            self._tasks.clear()
+            if workflow.id == self._opened_id and workflow.workflow.tasks:
+                await self._complete(0)
+        self._tasks[key] = len(workflow.workflow.tasks)
         await self._turn.add_workflow_task(task)
 
     async def _update(self, key: str, task: Task) -> None:
-        if self._turn.workflow_item is None or key not in self._tasks:
+        workflow = self._turn.workflow_item
+        if workflow is None or workflow.id != self._workflow_id or key not in self._tasks:
             return
         await self._turn.update_workflow_task(task, self._tasks[key])
 
@@ -260,13 +324,18 @@ def _result(output: ToolCallOutputItem) -> str:
     return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
 
 
-def _valid(arguments: str) -> str:
-    """Some servers refuse a whole conversation for one call whose arguments are no JSON."""
-    try:
-        json.loads(arguments)
-    except ValueError:
-        return "{}"
-    return arguments
+def _plain_reasoning(item: Any) -> dict[str, Any] | None:
+    """Thoughts that a Chat Completions provider may want back with the calls they led to.
+
+    (Those of the Responses API are of use within their run alone.)
+    """
+    source = getattr(item, "provider_data", None)
+    texts = [part.text for part in item.summary or () if part.text]
+    if not isinstance(source, dict) or not texts:
+        return None
+    summary = [{"type": "summary_text", "text": "\n".join(texts)[:MAX_STORED_RESULT]}]
+    kept = {"model": source["model"]} if source.get("model") else {}
+    return {"type": "reasoning", "id": "rs", "summary": summary, "provider_data": kept}
 
 
 def _describe(function: str, locale: str) -> tuple[str, Any]:

@@ -33,8 +33,12 @@ from chatkit.types import (
     is_streaming_req,
 )
 
+from app.agent.boundary.failures import EmptyAnswer
+from app.agent.boundary.model import BoundaryModel
+from app.agent.boundary.outputs import ItemIds
 from app.agent.build import Choice, build_agent, build_converter, usable_tools
 from app.agent.context import TurnContext
+from app.agent.handoffs import AGENT, agent_to_begin_with
 from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
@@ -44,12 +48,14 @@ from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
 from app.chat.context import RequestContext
-from app.chat.events import MintedIds, sse
+from app.chat.events import sse
 from app.chat.failures import friendly
 from app.chat.history import History, Remembered, answered
+from app.chat.ids import new_id
 from app.chat.page_context import with_page_context
 from app.chat.progress import Progress, close_workflow, finished, open_workflow
 from app.chat.recovery import interruption
+from app.chat.remarks import remark_items
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
@@ -60,8 +66,11 @@ from app.config import Settings
 from app.db import Database, DatabaseAway
 from app.dictation.base import Dictation
 from app.errors import NotFound
+from app.locales import translate
 
 logger = logging.getLogger(__name__)
+
+WITHHELD = "The model's content filter withheld this answer. Please put it differently."
 
 
 class ChatServer(ChatKitServer[RequestContext]):
@@ -217,9 +226,10 @@ class ChatServer(ChatKitServer[RequestContext]):
         name = self._settings.title_model
         if name is None or message is None or thread.title != title_from(message):
             return None
-        return TitleWriter(
-            self._models.get(name), _words_of(message), tracing=self._settings.tracing
+        model = BoundaryModel(
+            self._models.get(name), self._models.dialect(name), ItemIds(new_id), refusals=False
         )
+        return TitleWriter(model, _words_of(message), tracing=self._settings.tracing)
 
     async def _retitle(
         self, thread: ThreadMetadata, title: str, context: RequestContext
@@ -240,9 +250,16 @@ class ChatServer(ChatKitServer[RequestContext]):
         for item in _left_open(turn, run, history):
             yield ThreadItemReplacedEvent(item=item)
         choice = self._choice(message, history)
-        model = HeardModel(self._models.get(choice.model))
+        boundary = BoundaryModel(
+            self._models.get(choice.model),
+            self._models.dialect(choice.model),
+            ItemIds(turn.generate_id),
+            withheld=translate(WITHHELD, turn.request_context.locale),
+        )
+        model = HeardModel(boundary)
+        agent = build_agent(self._settings, model, choice, self._services)
         result = Runner.run_streamed(
-            build_agent(self._settings, model, choice, self._services),
+            agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
             with_page_context(history.input, turn.request_context.page),
             context=turn,
             max_turns=self._settings.max_turns,
@@ -254,13 +271,13 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tool_error_formatter=tell_missing_tool,
             ),
         )
-        ids = MintedIds(turn.generate_id)
-        words = Words(run, ids, lambda event: run.tell(sse(self._serialize(event))))
+        words = Words(run, lambda event: run.tell(sse(self._serialize(event))))
         progress = Progress(turn, result, model, words)
         converter = build_converter(self._settings, choice, turn)
         opened = turn.workflow_item
+        agent_name: str | None = None
         try:
-            async for event in self._events(turn, progress, ids, converter):
+            async for event in self._events(turn, progress, converter):
                 await self._remember(run, event)
                 if _is_for_the_page(event) and turn.workflow_item is not None:
                     # It stays open until the page has answered, and nothing may follow the call.
@@ -268,11 +285,23 @@ class ChatServer(ChatKitServer[RequestContext]):
                         turn.thread.id, turn.workflow_item, turn.request_context
                     )
                 yield event
+                if progress.agent_name not in (None, agent_name):
+                    agent_name = progress.agent_name
+                    await self._sql_store.keep_agent(
+                        turn.thread.id, agent_name, turn.request_context
+                    )
+            if boundary.remarks.is_silent and not run.answered:
+                raise EmptyAnswer
+            for item in remark_items(boundary.remarks, turn.thread.id, turn.request_context.locale):
+                if turn.client_tool_call is None:  # nothing may follow its call
+                    yield ThreadItemDoneEvent(item=item)
             run.complete = True
         except Exception as error:
             logger.exception("a run failed")
             said = run.unfinished()
             await run.finish_drafts()
+            if (waiting := turn.generated_image_item) is not None:
+                yield ThreadItemRemovedEvent(item_id=waiting.id)
             if run.retry and not run.answered and not said:
                 # The new answer had not begun: the old one stays, and the new workflow goes.
                 if opened is not None:
@@ -292,10 +321,9 @@ class ChatServer(ChatKitServer[RequestContext]):
         self,
         turn: TurnContext,
         progress: Progress,
-        ids: MintedIds,
         converter: ResponseStreamConverter,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        events = ids.mint(_said(turn, progress, converter))
+        events = _said(turn, progress, converter)
         events = with_citations(events, turn.cited)
         if self._settings.sources_section:
             events = with_sources_section(events, turn.request_context.locale)
@@ -313,6 +341,8 @@ class ChatServer(ChatKitServer[RequestContext]):
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
+        if (waiting := turn.generated_image_item) is not None:
+            yield ThreadItemRemovedEvent(item_id=waiting.id)
         if turn.workflow_item is not None and turn.client_tool_call is None:
             yield close_workflow(turn.workflow_item)
 

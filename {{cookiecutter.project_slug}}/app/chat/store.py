@@ -41,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
 
+from app.agent.handoffs import AGENT
 from app.attachments.base import Attachments
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
@@ -143,6 +144,16 @@ class SqlStore(Store[RequestContext]):
         )
         rows = await self._database.fetch(context.user_id, statement)
         return [ThreadMetadata.model_validate(row.payload) for row in rows]
+
+    async def keep_agent(self, thread_id: str, name: str, context: RequestContext) -> None:
+        """The conversation goes on with the agent of this name."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread_id))
+            .values(payload=func.jsonb_set(payload, ["metadata", AGENT], func.to_jsonb(name)))
+        )
+        await self._write(context, statement)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext

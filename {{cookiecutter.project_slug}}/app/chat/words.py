@@ -16,14 +16,12 @@ from chatkit.types import (
     ThreadStreamEvent,
 )
 
-from app.chat.events import MintedIds
 from app.chat.run import Run
 
 
 class Words:
-    def __init__(self, run: Run, ids: MintedIds, tell: Callable[[ThreadStreamEvent], None]) -> None:
+    def __init__(self, run: Run, tell: Callable[[ThreadStreamEvent], None]) -> None:
         self._run = run
-        self._ids = ids
         self._tell = tell
 
     def take(self, event: StreamEvent) -> bool:
@@ -33,10 +31,9 @@ class Words:
         data = event.data
         if data.type != "response.output_text.delta":
             return False
-        item_id = self._ids.open_answer(data.item_id)
-        draft = self._run.drafts.get(item_id) if item_id else None
+        draft = self._run.drafts.get(data.item_id)
         if not isinstance(draft, AssistantMessageItem) or data.content_index >= len(draft.content):
-            return False  # a server that leaves out what should come before a word
+            return False
         draft.content[data.content_index].text += data.delta
         self._run.touch(draft.id)
         word = AssistantMessageContentPartTextDelta(

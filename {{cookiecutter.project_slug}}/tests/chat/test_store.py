@@ -84,6 +84,7 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "delete_attachment": lambda store: store.delete_attachment("atc_mine", FOREIGNER),
     "delete_thread": lambda store: store.delete_thread(THREAD.id, FOREIGNER),
     "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", FOREIGNER),
+    "keep_agent": lambda store: store.keep_agent(THREAD.id, "stolen", FOREIGNER),
     "load_attachment": lambda store: store.load_attachment("atc_mine", FOREIGNER),
     "load_item": lambda store: store.load_item(THREAD.id, "mine", FOREIGNER),
     "load_thread": lambda store: store.load_thread(THREAD.id, FOREIGNER),
@@ -106,8 +107,8 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
 UNREMARKABLE = {"create_thread", "save_attachment"}
 # With an empty page, or no thread.
 EMPTY = {"load_threads", "retitle"}
-# Without a word: there was nothing to delete.
-SILENT = {"delete_thread", "delete_thread_item", "delete_attachment"}
+# Without a word: there was nothing to delete or to change.
+SILENT = {"delete_thread", "delete_thread_item", "delete_attachment", "keep_agent"}
 
 
 def methods() -> list[str]:
@@ -147,7 +148,7 @@ async def test_what_no_text_column_takes_is_left_out(store: SqlStore) -> None:
 
     item = await store.load_item(THREAD.id, "odd", OWNER)
     assert isinstance(item, HiddenContextItem)
-    assert item.content == "ab?c\\u0000"
+    assert item.content == "ab\ufffdc\\u0000"
 
 
 async def test_items_written_at_once_each_get_a_place(store: SqlStore) -> None:

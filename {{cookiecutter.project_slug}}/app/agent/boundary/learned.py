@@ -1,0 +1,183 @@
+"""What a model's server was found not to take, and is therefore not asked for again.
+
+Servers that speak OpenAI's API differ in what they know of it. Where one refuses a request for
+something that can be left out or said in another way, the request is made again so, and the
+process remembers it for as long as it lives.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+import openai
+from agents import ModelSettings, TResponseInputItem
+from agents.models.reasoning_content_replay import (
+    ReasoningContentReplayContext,
+    default_should_replay_reasoning_content,
+)
+
+from app.agent.boundary.failures import ModelFailure, Reason, reason_of, words_of
+from app.agent.boundary.inputs import (
+    FILE_PARTS,
+    digest,
+    files_of,
+    with_alternating_roles,
+    with_mentions,
+    with_reasoning_content,
+    without_stored_items,
+)
+
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+MAX_KNOWN_FILES = 10_000
+
+
+class Concession(Enum):
+    """One thing that is done otherwise for a server."""
+
+    NO_ENCRYPTED_REASONING = auto()
+    NO_STORED_ITEMS = auto()
+    NO_USAGE = auto()
+    ALTERNATING_ROLES = auto()
+    REASONING_CONTENT = auto()
+    NOT_THESE_FILES = auto()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent of a turn to the model."""
+
+    input: list[TResponseInputItem]
+    settings: ModelSettings
+    is_responses: bool
+
+    @property
+    def has_files(self) -> bool:
+        return any(True for _ in files_of(self.input))
+
+
+Tried = frozenset[Concession]
+
+
+class Learned:
+    """What one model's server was found not to take.
+
+    Of files, the newest `MAX_KNOWN_FILES` are known: one that is refused says nothing of others.
+    """
+
+    def __init__(self) -> None:
+        self.concessions: set[Concession] = set()
+        self._files: OrderedDict[str, bool] = OrderedDict()
+
+    def applied(self, request: Request, tried: Tried = frozenset()) -> Request:
+        """The request as the server takes it, with those that are only being tried."""
+        for concession, change in _CHANGES.items():
+            if concession in self.concessions or concession in tried:
+                request = change(request)
+        trial = Concession.NOT_THESE_FILES in tried
+        refused = partial(self._is_refused, trial=trial)
+        return replace(request, input=with_mentions(request.input, refused))
+
+    def concession_for(self, error: Exception, request: Request, tried: Tried) -> Concession | None:
+        """What to try after this refusal; None where nothing would help."""
+        if not _is_refusal(error):
+            return None
+        said = words_of(error)
+        for concession, (pattern, is_asked) in _REFUSALS.items():
+            if concession in self.concessions or concession in tried or not is_asked(request):
+                continue
+            if pattern.search(said):
+                return concession
+        return None
+
+    def keep(self, tried: Tried, asked: Request, sent: Request) -> None:
+        """The request went through like this."""
+        self.concessions |= tried - {Concession.NOT_THESE_FILES}
+        taken = {digest(part) for part in files_of(sent.input)}
+        for part in files_of(asked.input):
+            self._files[digest(part)] = digest(part) in taken
+            self._files.move_to_end(digest(part))
+        while len(self._files) > MAX_KNOWN_FILES:
+            self._files.popitem(last=False)
+
+    def replays_reasoning(self, context: ReasoningContentReplayContext) -> bool:
+        """For the Agents SDK: True where thoughts go back with their calls."""
+        return (
+            Concession.REASONING_CONTENT in self.concessions
+            or default_should_replay_reasoning_content(context)
+        )
+
+    def _is_refused(self, part: dict[str, Any], *, trial: bool) -> bool:
+        """True for a file that was refused; in a trial, also for one that was never taken."""
+        if part.get("type") not in FILE_PARTS:
+            return False
+        return not self._files.get(digest(part), not trial)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """True where another request may fare better than the same one again."""
+    if isinstance(error, openai.APIStatusError) and error.status_code >= 500:
+        return _NAMES_FILES.search(words_of(error)) is not None
+    if not isinstance(error, openai.APIError | ModelFailure):
+        return False
+    return reason_of(error) in (Reason.UNKNOWN, Reason.BROKE_OFF, Reason.NO_SUCH_MODEL, None)
+
+
+def _without_encrypted_reasoning(request: Request) -> Request:
+    include = [
+        name for name in request.settings.response_include or () if name != ENCRYPTED_REASONING
+    ]
+    return replace(request, settings=replace(request.settings, response_include=include or None))
+
+
+def _without_usage(request: Request) -> Request:
+    return replace(request, settings=replace(request.settings, include_usage=None))
+
+
+def _changing_input(
+    change: Callable[[list[TResponseInputItem]], list[TResponseInputItem]],
+) -> Callable[[Request], Request]:
+    return lambda request: replace(request, input=change(request.input))
+
+
+_CHANGES: dict[Concession, Callable[[Request], Request]] = {
+    Concession.NO_ENCRYPTED_REASONING: _without_encrypted_reasoning,
+    Concession.NO_STORED_ITEMS: _changing_input(without_stored_items),
+    Concession.NO_USAGE: _without_usage,
+    Concession.ALTERNATING_ROLES: _changing_input(with_alternating_roles),
+    Concession.REASONING_CONTENT: _changing_input(with_reasoning_content),
+}
+
+_NAMES_FILES = re.compile(r"\b(image|picture|vision|multimodal|multi-modal|pdf|file)s?\b", re.I)
+
+# By what a server's words name it, and whether the request asks for it at all. In this order.
+_REFUSALS: dict[Concession, tuple[re.Pattern[str], Callable[[Request], bool]]] = {
+    Concession.NO_ENCRYPTED_REASONING: (
+        re.compile(r"encrypted.content|\binclude\b", re.I),
+        lambda request: ENCRYPTED_REASONING in (request.settings.response_include or ()),
+    ),
+    Concession.NO_USAGE: (
+        re.compile(r"stream_options|include_usage", re.I),
+        lambda request: bool(request.settings.include_usage) and not request.is_responses,
+    ),
+    Concession.REASONING_CONTENT: (
+        re.compile(r"reasoning_content", re.I),
+        lambda request: not request.is_responses,
+    ),
+    Concession.ALTERNATING_ROLES: (
+        re.compile(r"\balternat|consecutive (messages|roles)|same role", re.I),
+        lambda _request: True,
+    ),
+    Concession.NO_STORED_ITEMS: (
+        re.compile(r"\bitem\b.*(not found|not persisted)|required following item", re.I | re.S),
+        lambda request: request.is_responses,
+    ),
+    # Whatever the words are: without its files, the request may be taken.
+    Concession.NOT_THESE_FILES: (
+        re.compile(""),
+        lambda request: request.has_files,
+    ),
+}
