@@ -343,3 +343,136 @@ def _chunk(delta: Event, finish_reason: str | None = None) -> Event:
 
 def _words(text: str) -> Iterator[str]:
     return (word for word in text.replace(" ", " \0").split("\0"))
+
+
+# --- Whole responses, item by item: `respond(said("Let me look."), thought(), called("shout"))` ---
+
+
+def respond(*items: Event, end: Event | None = None, told: bool = True) -> Behaviour:
+    """One response of the Responses API with these items in this order.
+
+    `end` replaces its last event. Unless they are `told`, items come in that one alone.
+    """
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        for index, item in enumerate(items if told else ()):
+            await exchange.stream(_events_of(index, item))
+        await exchange.stream([end or _completed([_whole(item) for item in items])])
+        await exchange.chunk("")
+
+    return behave
+
+
+def said(*deltas: str, kind: str = "output_text", **part: Any) -> Event:
+    """A message; `kind="refusal"` is one that declines."""
+    return {"type": "message", "deltas": list(deltas), "kind": kind, "part": part}
+
+
+def thought(*summaries: str, **more: Any) -> Event:
+    summary = [{"type": "summary_text", "text": text} for text in summaries]
+    return {"type": "reasoning", "id": "rs_1", "summary": summary, **more}
+
+
+def called(name: str, arguments: str = "{}", call_id: str = "call_1", **more: Any) -> Event:
+    call = {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id}
+    return {**call, "name": name, "arguments": arguments, "status": "completed", **more}
+
+
+def incomplete(reason: str, *items: Event) -> Event:
+    """The end of a response that its server cut."""
+    response = _completed([_whole(item) for item in items])["response"]
+    details = {"status": "incomplete", "incomplete_details": {"reason": reason}}
+    return {"type": "response.incomplete", "sequence_number": 0, "response": response | details}
+
+
+def failed(code: str) -> Event:
+    """The end of a response that went wrong."""
+    error = {"status": "failed", "error": {"code": code, "message": CANARY}}
+    return {
+        "type": "response.failed",
+        "sequence_number": 0,
+        "response": _completed([])["response"] | error,
+    }
+
+
+def _whole(item: Event) -> Event:
+    if item["type"] != "message":
+        return item
+    text, kind = "".join(item["deltas"]), item["kind"]
+    part = {"type": kind, kind.removeprefix("output_"): text, **item["part"]}
+    content = [{"annotations": [], **part} if kind == "output_text" else part]
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+    return {**message, "content": content}
+
+
+def _events_of(index: int, item: Event) -> Iterator[Event]:
+    whole = _whole(item)
+    started = {**whole, "content": []} if whole["type"] == "message" else whole
+    yield {"type": "response.output_item.added", "output_index": index, "item": started}
+    at = {"item_id": whole.get("id"), "output_index": index}
+    if whole["type"] == "message":
+        yield from _events_of_message(at, item, whole["content"][0])
+    for number, part in enumerate(whole.get("summary", ())):
+        place = {**at, "summary_index": number}
+        kind = "response.reasoning_summary_text"
+        yield {"type": f"{kind}.delta", **place, "delta": part["text"]}
+        yield {"type": f"{kind}.done", **place, "text": part["text"]}
+    yield {"type": "response.output_item.done", "output_index": index, "item": whole}
+
+
+def _events_of_message(at: Event, item: Event, part: Event) -> Iterator[Event]:
+    place, name = {**at, "content_index": 0}, item["kind"].removeprefix("output_")
+    empty = {**part, name: "", "annotations": []}
+    yield {"type": "response.content_part.added", **place, "part": empty}
+    for delta in item["deltas"]:
+        yield {"type": f"response.{item['kind']}.delta", **place, "delta": delta, "logprobs": []}
+    for number, annotation in enumerate(part.get("annotations", ())):
+        more = {"annotation_index": number, "annotation": annotation}
+        yield {"type": "response.output_text.annotation.added", **place, **more}
+    yield {"type": f"response.{item['kind']}.done", **place, name: part[name], "logprobs": []}
+    yield {"type": "response.content_part.done", **place, "part": part}
+
+
+def complete(*deltas: Event, finish_reason: str = "stop") -> Behaviour:
+    """One answer of Chat Completions with these deltas."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.stream([_chunk(delta) for delta in deltas])
+        await exchange.stream([_chunk({}, finish_reason)])
+        await exchange.chunk("")
+
+    return behave
+
+
+def chat_call(
+    name: str, arguments: str = "{}", call_id: str | None = "call_1", index: int = 0
+) -> Event:
+    """The delta with which Chat Completions call a tool."""
+    function = {"name": name, "arguments": arguments}
+    call = {"index": index, "id": call_id, "type": "function", "function": function}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+def unless(
+    is_wrong: Callable[[Event], bool], refusal: Behaviour, behaviour: Behaviour
+) -> Behaviour:
+    """A server that is strict about its requests' bodies."""
+
+    async def behave(exchange: Exchange) -> None:
+        await (refusal if is_wrong(exchange.body) else behaviour)(exchange)
+
+    return behave
+
+
+def refuse_saying(status: int, message: str, code: str | None = None) -> Behaviour:
+    """An error whose words tell what the server does not take."""
+
+    async def behave(exchange: Exchange) -> None:
+        body = json.dumps({"error": {"message": message, "code": code, "type": "invalid_request"}})
+        length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        await exchange.head(status, length)
+        await exchange.write(body)
+
+    return behave

@@ -13,7 +13,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
 from app.agent.boundary.endings import noting_the_end
-from app.agent.boundary.learned import Learned
+from app.agent.boundary.learned import Learned, replays_reasoning
 from app.agent.boundary.model import Dialect
 from app.agent.demo import DemoModel
 from app.agent.litellm_models import LitellmModels
@@ -46,19 +46,14 @@ class ModelSource:
             return self._demo
         if self._has_responses:
             return OpenAIResponsesModel(name, self._client)
-        model = OpenAIChatCompletionsModel(name, self._client)
-        # (Its class takes this as an argument that its own subclass only passes on.)
-        model.should_replay_reasoning_content = self._learned_of(name).replays_reasoning
-        return model
+        return OpenAIChatCompletionsModel(name, self._client, replays_reasoning)
 
     def dialect(self, name: str) -> Dialect:
         """How the model of that name is spoken to. What is learned of it is kept."""
         is_responses = self._has_responses and not is_litellm(name)
         encrypted = self._encrypted_reasoning and self._client is not None
-        return Dialect(is_responses, encrypted, self._learned_of(name))
-
-    def _learned_of(self, name: str) -> Learned:
-        return self._learned.setdefault(name, Learned())
+        learned = self._learned.setdefault(name, Learned())
+        return Dialect(is_responses, encrypted, learned)
 
     @property
     def client(self) -> AsyncOpenAI | None:

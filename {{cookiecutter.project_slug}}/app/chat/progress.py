@@ -335,7 +335,7 @@ def _plain_reasoning(item: Any) -> dict[str, Any] | None:
         return None
     summary = [{"type": "summary_text", "text": "\n".join(texts)[:MAX_STORED_RESULT]}]
     kept = {"model": source["model"]} if source.get("model") else {}
-    return {"type": "reasoning", "id": "rs", "summary": summary, "provider_data": kept}
+    return {"type": "reasoning", "summary": summary, "provider_data": kept}
 
 
 def _describe(function: str, locale: str) -> tuple[str, Any]:

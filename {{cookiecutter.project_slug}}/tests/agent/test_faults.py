@@ -131,19 +131,19 @@ async def test_an_answer_that_breaks_keeps_its_text(
 
 
 @pytest.mark.parametrize(
-    "breaks",
-    [ERROR, FAILED, INCOMPLETE, end_early],
+    ("breaks", "words"),
+    [(ERROR, BROKE_OFF), (FAILED, AWAY), (INCOMPLETE, BROKE_OFF), (end_early, BROKE_OFF)],
     ids=["error", "failed", "incomplete", "end_early"],
 )
 async def test_an_answer_that_the_model_ends_keeps_its_text(
-    with_server: WithServer, breaks: Behaviour
+    with_server: WithServer, breaks: Behaviour, words: str
 ) -> None:
     visitor, model = await with_server()
     model.does(answer("One two three", then=breaks))
 
     turn = await visitor.say("hello")
 
-    assert told(turn) == (BROKE_OFF, True)
+    assert told(turn) == (words, True)
     assert turn.answer == "One two three"
     assert (await visitor.items(turn.thread_id))[2]["content"][0]["text"] == "One two three"
 

@@ -207,18 +207,26 @@ def _as_output(item: Item) -> Item:
 NOT_KEPT = "(These thoughts were not kept.)"
 
 
+# In what the Agents SDK keeps of a thought's provider: it goes back to whichever server is asked.
+REPLAYED = "replayed"
+
+
 def with_reasoning_content(items: list[TResponseInputItem]) -> list[TResponseInputItem]:
     """A thought before each group of calls, for servers that want one with every call."""
-    told: list[TResponseInputItem] = []
+    told: list[Item] = []
     before = ""
-    for item in items:
+    for item in cast("list[Item]", items):
         kind = str(item.get("type"))
         if kind == "function_call" and before not in ("function_call", "reasoning"):
             summary = [{"type": "summary_text", "text": NOT_KEPT}]
-            told.append(cast("Any", {"type": "reasoning", "id": "rs", "summary": summary}))
-        told.append(item)
+            told.append(_replayed({"type": "reasoning", "summary": summary}))
+        told.append(_replayed(item) if kind == "reasoning" else item)
         before = kind
-    return told
+    return cast("list[TResponseInputItem]", told)
+
+
+def _replayed(thought: Item) -> Item:
+    return {**thought, "provider_data": {**(thought.get("provider_data") or {}), REPLAYED: True}}
 
 
 def digest(part: Item) -> str:

@@ -23,6 +23,7 @@ from agents.models.reasoning_content_replay import (
 from app.agent.boundary.failures import ModelFailure, Reason, reason_of, words_of
 from app.agent.boundary.inputs import (
     FILE_PARTS,
+    REPLAYED,
     digest,
     files_of,
     with_alternating_roles,
@@ -103,18 +104,18 @@ class Learned:
         while len(self._files) > MAX_KNOWN_FILES:
             self._files.popitem(last=False)
 
-    def replays_reasoning(self, context: ReasoningContentReplayContext) -> bool:
-        """For the Agents SDK: True where thoughts go back with their calls."""
-        return (
-            Concession.REASONING_CONTENT in self.concessions
-            or default_should_replay_reasoning_content(context)
-        )
-
     def _is_refused(self, part: dict[str, Any], *, trial: bool) -> bool:
         """True for a file that was refused; in a trial, also for one that was never taken."""
         if part.get("type") not in FILE_PARTS:
             return False
         return not self._files.get(digest(part), not trial)
+
+
+def replays_reasoning(context: ReasoningContentReplayContext) -> bool:
+    """For the Agents SDK: True for a thought that goes back with its calls."""
+    return REPLAYED in context.reasoning.provider_data or default_should_replay_reasoning_content(
+        context
+    )
 
 
 def _is_refusal(error: Exception) -> bool:

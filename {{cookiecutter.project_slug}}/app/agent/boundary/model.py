@@ -169,6 +169,8 @@ class BoundaryModel(Model):
                 async for event in events:
                     for fit in response.feed(event):
                         yield fit
+                    if response.ended_short:
+                        return
             except Exception:
                 for fit in response.flush():
                     yield fit

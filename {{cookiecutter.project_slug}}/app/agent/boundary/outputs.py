@@ -73,6 +73,8 @@ class ResponseEvents:
         self._messages: list[bool] = []
         self.cut: Cut | None = None
         self.is_silent = False
+        # A response that was cut is an answer here, and an error to what comes after it.
+        self.ended_short = False
 
     def feed(self, event: Any) -> Iterator[TResponseStreamEvent]:
         """What goes on in place of this event. Raises `ModelFailure` or `EmptyAnswer`."""
@@ -223,6 +225,7 @@ class ResponseEvents:
         if cut_of(_incomplete_reason(event.response)) is None:
             raise failure_in(event)
         yield from self._completed(event)
+        self.ended_short = True
 
     def _failed(self, event: Any) -> Iterator[TResponseStreamEvent]:
         raise failure_in(event)

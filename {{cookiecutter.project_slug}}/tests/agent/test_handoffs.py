@@ -1,0 +1,89 @@
+"""Hand-offs between agents: shown, stored, and the next turn begins where the last one ended."""
+
+from typing import Any
+
+import pytest
+from agents import Agent, handoff
+from agents.testing import ScriptedModel, assistant_message, function_call
+
+from app.agent.context import TurnContext
+from app.agent.handoffs import agent_to_begin_with
+from app.chat import server
+from tests.conftest import Scripted
+
+GO = function_call("transfer_to_lawyer", {}, call_id="1")
+
+
+def lawyer(model: Any = None) -> Agent[TurnContext]:
+    return Agent[TurnContext](name="Lawyer", instructions="Be exact.", model=model)
+
+
+@pytest.fixture(params=["an agent", "a handoff"])
+def _two_agents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []  # (a handoff refers to its agent weakly)
+
+    def build(_settings: Any, model: Any, *_rest: Any) -> Agent[TurnContext]:
+        target = lawyer(model)
+        kept.append(target)
+        to: Any = handoff(target) if request.param == "a handoff" else target
+        return Agent[TurnContext](name="Clerk", instructions="Be kind.", model=model, handoffs=[to])
+
+    monkeypatch.setattr(server, "build_agent", build)
+
+
+@pytest.mark.usefixtures("_two_agents")
+async def test_a_hand_off_is_shown_stored_and_taken_up(with_model: Scripted) -> None:
+    model = ScriptedModel(
+        [[GO], [assistant_message("As your lawyer:")], [assistant_message("Still your lawyer.")]]
+    )
+    visitor = await with_model(model)
+
+    turn = await visitor.say("May I?")
+
+    assert turn.answer == "As your lawyer:"
+    [workflow] = turn.done("workflow")
+    assert [t["title"] for t in workflow["workflow"]["tasks"]] == [
+        "Analyzing request",
+        "Handed over to Lawyer",
+    ]
+
+    again = await visitor.say("Sure?", turn.thread_id)
+
+    assert again.answer == "Still your lawyer."
+
+
+@pytest.mark.usefixtures("_two_agents")
+async def test_the_call_is_part_of_the_conversation(with_model: Scripted) -> None:
+    heard: list[Any] = []
+
+    class Listening(ScriptedModel):
+        async def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+            heard.append((args[0], args[1]))
+            async for event in super().stream_response(*args, **kwargs):
+                yield event
+
+    visitor = await with_model(
+        Listening([[GO], [assistant_message("As your lawyer:")], [assistant_message("Yes.")]])
+    )
+    turn = await visitor.say("May I?")
+    await visitor.say("Sure?", turn.thread_id)
+
+    assert [instructions for instructions, _ in heard] == ["Be kind.", "Be exact.", "Be exact."]
+    names = [item.get("name") for item in heard[-1][1] if item.get("type") == "function_call"]
+    assert names == ["transfer_to_lawyer"]
+    thread = await visitor.send("threads.get_by_id", thread_id=turn.thread_id)
+    assert thread.json()["title"] == "May I?"
+
+
+def test_an_agent_that_is_gone_leaves_the_conversation_to_the_first() -> None:
+    entry = Agent[TurnContext](name="Clerk", handoffs=[lawyer()])
+    assert agent_to_begin_with(entry, "Lawyer").name == "Lawyer"
+    assert agent_to_begin_with(entry, "Doctor") is entry
+    assert agent_to_begin_with(entry, None) is entry
+
+
+def test_agents_that_hand_over_to_each_other() -> None:
+    first, second = lawyer(), Agent[TurnContext](name="Clerk")
+    first.handoffs, second.handoffs = [second], [first]
+    assert agent_to_begin_with(first, "Clerk") is second
+    assert agent_to_begin_with(first, "Doctor") is first
