@@ -1,4 +1,4 @@
-"""What went wrong in a run, in words for the user. Internals stay in the log."""
+"""Errors of a run in words for the user. Internals stay in the log."""
 
 from collections.abc import Mapping
 

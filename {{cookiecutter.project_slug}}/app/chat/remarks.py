@@ -1,4 +1,4 @@
-"""What people are told below an answer that is not all they could expect."""
+"""Notices below an answer that was cut short, or whose files the model did not take."""
 
 from collections.abc import Iterator
 

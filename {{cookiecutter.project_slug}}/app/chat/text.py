@@ -33,7 +33,7 @@ class TextJoiner:
         return joined(text)
 
     def finish(self) -> str:
-        """What was held back: the half of a pair whose other half never came."""
+        """U+FFFD for half of a pair whose other half never came; else nothing."""
         half, self._half = self._half, ""
         return REPLACEMENT if half else ""
 

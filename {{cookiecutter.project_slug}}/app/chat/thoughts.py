@@ -1,4 +1,4 @@
-"""What a reasoning model thinks, in short, as tasks of the workflow."""
+"""Summaries of a model's reasoning, as thought tasks of the workflow."""
 
 import re
 import time

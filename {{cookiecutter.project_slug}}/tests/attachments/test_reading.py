@@ -12,7 +12,14 @@ from app.attachments import reading
 from app.attachments.types import DOCX
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import EVERY, PDF, PNG, TEXT
-from tests.model_server import CANARY, ModelServer, model_server
+from tests.model_server import (
+    CANARY,
+    ModelServer,
+    answer,
+    model_server,
+    refuse_saying,
+    unless,
+)
 from tests.talk import Visitor
 
 Server = tuple[ModelServer, dict[str, Any]]
@@ -167,3 +174,28 @@ async def test_a_picture_does_not_use_up_the_day(attaching: Attaching) -> None:
     again = await application.visitor.say("And now?", turn.thread_id)
 
     assert again.error is None
+
+
+@pytest.mark.parametrize("api", ["responses", "chat_completions"])
+async def test_a_model_without_eyes_does_not_lock_the_conversation(
+    attaching: Attaching, server: Server, api: str
+) -> None:
+    model, settings = server
+    visitor = (await attaching(**settings, openai_api=api)).visitor
+    message = "This model does not support image input."
+    model.does(unless(has_picture, refuse_saying(400, message), answer("wrong")))
+
+    turn = await say_with(visitor, *await three_files(visitor))
+
+    assert turn.answer.strip() == "All is well."
+    [remark] = turn.done("task")
+    assert "cannot take every attached file" in remark["task"]["title"]
+    again = await visitor.say("And now?", turn.thread_id)
+    assert again.answer.strip() == "All is well."
+    assert again.done("task") == []
+    assert [has_picture(exchange.body) for exchange in model.exchanges] == [True, False, False]
+    assert "which this model cannot take" in str(model.exchanges[-1].body)
+
+
+def has_picture(body: dict[str, Any]) -> bool:
+    return "data:image/png" in str(body)

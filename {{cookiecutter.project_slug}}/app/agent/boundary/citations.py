@@ -15,8 +15,9 @@ from app.chat.text import joined
 
 
 def citation(given: Any) -> Annotation | None:
-    """What is missing is filled in: the title from the address, 0 for a place. None for a citation
-    that leads nowhere, or whose kind nobody here can show.
+    """Fill in what is missing: the title from the address, 0 for a place.
+
+    None for a citation without an address or a file's name, and for an unknown kind of citation.
     """
     read = _Reader(given)
     match read("type"):

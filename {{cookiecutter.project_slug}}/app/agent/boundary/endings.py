@@ -1,4 +1,4 @@
-"""How an answer of Chat Completions ended, which the Agents SDK does not pass on.
+"""Notes the finish reason of Chat Completions, which the Agents SDK does not pass on.
 
 The client notes the `finish_reason` while it reads the stream, for whichever answer is being
 written in the same task.
@@ -34,7 +34,7 @@ _FAILED = {
 
 @dataclass
 class Ending:
-    """What the server gave as the reason for the end; None until it has."""
+    """The server's reason for the end of an answer; None until the end."""
 
     reason: str | None = None
 
@@ -58,7 +58,7 @@ def expect_ending() -> Ending:
 
 
 def cut_of(reason: object) -> Cut | None:
-    """What cut the answer short, if anything did."""
+    """The kind of limit that cut the answer short; None for a reason that is no limit."""
     name = str(reason or "").lower()
     if name in _LENGTH:
         return "length"

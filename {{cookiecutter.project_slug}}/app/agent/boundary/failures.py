@@ -1,4 +1,4 @@
-"""Why a model did not answer, told alike for a refused request and an error inside the stream."""
+"""Reasons of models' failures, the same for a refused request and an error inside the stream."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from agents import ModelBehaviorError, ModelTimeoutError
 
 
 class Reason(Enum):
-    """What went wrong, as far as it makes a difference to the user."""
+    """A kind of failure that makes a difference to the user."""
 
     CREDENTIALS = auto()
     QUOTA = auto()
@@ -109,7 +109,7 @@ _BY_STATUS: Mapping[int, Reason] = {
 
 
 def reason_of(error: BaseException) -> Reason | None:
-    """Why the model did not answer; None for an error that is not the model's."""
+    """The reason of a model's failure; None for an error that is not the model's."""
     match error:
         case openai.APITimeoutError() | ModelTimeoutError():
             return Reason.SLOW
@@ -136,7 +136,7 @@ def named(error: BaseException) -> Reason | None:
 
 
 def words_of(error: BaseException) -> str:
-    """All that the server said of the error, to look for words in."""
+    """The server's own text about the error, to search for words."""
     return f"{error} {getattr(error, 'param', None) or ''} {getattr(error, 'body', None) or ''}"
 
 

@@ -230,6 +230,6 @@ def _replayed(thought: Item) -> Item:
 
 
 def digest(part: Item) -> str:
-    """What tells a picture or file from another."""
+    """A hash of the picture's or file's content, or of its address."""
     content = (part.get(name) for name in ("image_url", "file_data", "file_id", "file_url"))
     return hashlib.sha256("".join(str(value or "") for value in content).encode()).hexdigest()

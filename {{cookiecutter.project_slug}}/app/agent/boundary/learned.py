@@ -1,4 +1,4 @@
-"""What a model's server was found not to take, and is therefore not asked for again.
+"""Features that a model's server refuses, and how a request does without them.
 
 Servers that speak OpenAI's API differ in what they know of it. Where one refuses a request for
 something that can be left out or said in another way, the request is made again so, and the
@@ -49,7 +49,7 @@ class Concession(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent of a turn to the model."""
+    """The parts of a request to the model that differ between servers."""
 
     input: list[TResponseInputItem]
     settings: ModelSettings
@@ -64,7 +64,7 @@ Tried = frozenset[Concession]
 
 
 class Learned:
-    """What one model's server was found not to take.
+    """Features and files that one model's server has refused.
 
     Of files, the newest `MAX_KNOWN_FILES` are known: one that is refused says nothing of others.
     """
@@ -83,7 +83,7 @@ class Learned:
         return replace(request, input=with_mentions(request.input, refused))
 
     def concession_for(self, error: Exception, request: Request, tried: Tried) -> Concession | None:
-        """What to try after this refusal; None where nothing would help."""
+        """The concession to try after this error; None if the error names nothing to change."""
         if not _is_refusal(error):
             return None
         said = words_of(error)

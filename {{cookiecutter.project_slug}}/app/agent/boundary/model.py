@@ -37,7 +37,7 @@ from app.agent.boundary.outputs import ItemIds, ResponseEvents
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a model is spoken to: the API, and what is known of its server."""
+    """The API of a model, and what is known of its server."""
 
     is_responses: bool
     encrypted_reasoning: bool = False
@@ -46,9 +46,9 @@ class Dialect:
 
 @dataclass
 class Remarks:
-    """What people have to be told of an answer beside its text.
+    """Facts about an answer that people are told beside its text.
 
-    `is_silent` is of the last response: neither text nor calls.
+    `is_silent` is true if the last response had neither text nor calls.
     """
 
     cut: Cut | None = None

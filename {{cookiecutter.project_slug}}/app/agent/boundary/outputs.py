@@ -77,7 +77,7 @@ class ResponseEvents:
         self.ended_short = False
 
     def feed(self, event: Any) -> Iterator[TResponseStreamEvent]:
-        """What goes on in place of this event. Raises `ModelFailure` or `EmptyAnswer`."""
+        """The events to pass on in place of this one. Raises `ModelFailure` or `EmptyAnswer`."""
         kind = getattr(event, "type", None)
         if (handle := _HANDLERS.get(str(kind))) is not None:
             yield from handle(self, event)
@@ -85,7 +85,7 @@ class ResponseEvents:
             yield _mended(event)
 
     def flush(self) -> Iterator[TResponseStreamEvent]:
-        """What was held back, when the response breaks off."""
+        """The text that was held back, for a response that breaks off."""
         for message in self._open.values():
             yield from message.flush()
 

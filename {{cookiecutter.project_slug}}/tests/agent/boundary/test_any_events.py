@@ -1,4 +1,4 @@
-"""Whatever a server sends, in whatever order: what goes on is whole, in order, and can be stored."""
+"""Events of a server in any order become a sequence that is whole, in order, and can be stored."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ def results_in(body: Event) -> list[str]:
 
 
 def check(bodies: Iterable[Event]) -> None:
-    """What the strictest servers check."""
+    """The checks of the strictest servers."""
     for body in bodies:
         calls = calls_in(body)
         ids = [call_id for _, call_id, _ in calls]
