@@ -5,6 +5,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
 from tests.agent.echo import ECHO, shout
+from tests.agent.planner import PLANNER
 from tests.conftest import Scripted
 from tests.talk import Visitor
 
@@ -181,3 +182,22 @@ async def test_a_tool_prefix_keeps_the_picked_model(with_model: Scripted) -> Non
 
     options = turn.done("user_message")[0]["inference_options"]
     assert options == {"tool_choice": {"id": "echo"}, "model": "large"}
+
+
+async def test_a_workflow_that_a_tool_opened_keeps_its_own_tasks(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ECHO, PLANNER))
+    plan = function_call("plan", {}, call_id="1")
+    call = function_call("shout", {"text": "x"}, call_id="2")
+    visitor = await with_model(ScriptedModel([[plan], [call], [assistant_message("Done.")]]))
+
+    turn = await visitor.say("go")
+
+    assert turn.error is None
+    ours, of_tool = turn.done("workflow")
+    assert [task["title"] for task in ours["workflow"]["tasks"]] == [
+        "Analyzing request",
+        "Using Planner",
+    ]
+    assert [task["title"] for task in of_tool["workflow"]["tasks"]] == ["Shouting"]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
@@ -43,9 +43,6 @@ class CallIds:
 
     def __init__(self) -> None:
         self._used: set[str] = set()
-
-    def note(self, call_ids: Iterable[object]) -> None:
-        self._used.update(call_id for call_id in call_ids if isinstance(call_id, str))
 
     def fit(self, call_id: object) -> str:
         """The same id if it can stay, or a new one."""

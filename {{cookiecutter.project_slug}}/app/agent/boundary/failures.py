@@ -144,6 +144,8 @@ def failure_in(event: Any) -> ModelFailure:
     """The error that an `error` or `response.failed` event stands for."""
     error = getattr(getattr(event, "response", None), "error", None)
     error = error or getattr(event, "error", None) or event
+    if isinstance(error, str):
+        return ModelFailure(None, error)
     fields = error if isinstance(error, dict) else vars(error)
     code, message, kind = (fields.get(name) for name in ("code", "message", "type"))
     return ModelFailure(_text(code), _text(message) or "", _text(kind))

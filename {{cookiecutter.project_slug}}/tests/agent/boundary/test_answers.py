@@ -365,6 +365,8 @@ async def test_a_picture_that_fails_leaves_no_place(with_server: WithServer) -> 
 
     assert turn.answer == "I could not draw that."
     assert opened(turn) == closed(turn)
+    # At once, and not with the end of the turn.
+    assert turn.story.index("thread.item.removed") < turn.story.index("assistant_message added")
     assert "generated_image" not in [i["type"] for i in await visitor.items(turn.thread_id)]
 
 

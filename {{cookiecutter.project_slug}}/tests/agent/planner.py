@@ -1,0 +1,25 @@
+"""A tool of the tests' own that opens a workflow of its own."""
+
+from agents import RunContextWrapper
+from chatkit.types import Workflow
+
+from app.agent.context import TurnContext
+from app.agent.tools.base import AgentTool, agent_function
+
+
+@agent_function
+async def plan(turn: RunContextWrapper[TurnContext]) -> str:
+    """Open a workflow without any task yet."""
+    await turn.context.end_workflow()
+    await turn.context.start_workflow(Workflow(type="custom", tasks=[]))
+    return "Planned."
+
+
+PLANNER = AgentTool(
+    id="planner",
+    label="Planner",
+    icon="notebook",
+    functions=(plan,),
+    placeholder="What shall I plan?",
+    prompt="Plan my day",
+)
