@@ -39,6 +39,7 @@ from app.chat.run import Run
 from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
+from app.chat.title_text import one_line
 from app.config import Settings
 from app.dictation.base import Dictation
 from app.errors import AppError, InvalidRequest, MessageTooLong, NotFound, RunInProgress
@@ -224,7 +225,7 @@ def _ids(tools: Iterable[AgentTool]) -> set[str]:
 
 
 def _title(title: str) -> str:
-    title = " ".join(title.split())
+    title = one_line(title)
     if not 0 < len(title) <= MAX_TITLE_LENGTH:
         raise InvalidRequest(f"A title has 1 to {MAX_TITLE_LENGTH} characters.")
     return title

@@ -43,7 +43,7 @@ from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
-from app.agent.titles import TitleWriter, shortened
+from app.agent.titles import TitleWriter
 from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
@@ -59,6 +59,7 @@ from app.chat.remarks import remark_items
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
+from app.chat.title_text import one_line, shortened
 from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
 from app.chat.words import Words
@@ -392,7 +393,7 @@ def title_from(message: UserMessageItem) -> str | None:
 
 def _words_of(message: UserMessageItem) -> str:
     text = "".join(part.text for part in message.content)
-    return text if text.strip() else ", ".join(file.name for file in message.attachments)
+    return text if one_line(text) else ", ".join(file.name for file in message.attachments)
 
 
 def _sender(widget: WidgetItem | None) -> WidgetItem:
