@@ -36,7 +36,7 @@ from chatkit.types import (
 from app.agent.boundary.failures import EmptyAnswer
 from app.agent.boundary.model import BoundaryModel
 from app.agent.boundary.outputs import ItemIds
-from app.agent.build import Choice, build_agent, build_converter, usable_tools
+from app.agent.build import INSTRUCTIONS, Choice, build_agent, build_converter, usable_tools
 from app.agent.context import TurnContext
 from app.agent.handoffs import AGENT, agent_to_begin_with
 from app.agent.heard import HeardModel
@@ -95,7 +95,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self._services = services
         self._attachments = attachments
         self._dictation = dictation
-        self._history = History(store, settings.history_tokens, attachments)
+        self._history = History(store, settings.history_tokens, settings.message_chars, attachments)
 
     async def answer(
         self, request: ChatKitReq, context: RequestContext
@@ -259,9 +259,10 @@ class ChatServer(ChatKitServer[RequestContext]):
         )
         model = HeardModel(boundary)
         agent = build_agent(self._settings, model, choice, self._services)
+        asked = with_page_context(history.input, turn.request_context.page)
         result = Runner.run_streamed(
             agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
-            with_page_context(history.input, turn.request_context.page),
+            asked,
             context=turn,
             max_turns=self._settings.max_turns,
             hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
@@ -316,7 +317,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
-            _count(run, result, history.input)
+            _count(run, result, asked)
 
     async def _events(
         self,
@@ -447,12 +448,12 @@ def _salvaged(
     return events
 
 
-def _count(run: Run, result: RunResultStreaming, history: list[TResponseInputItem]) -> None:
+def _count(run: Run, result: RunResultStreaming, asked: list[TResponseInputItem]) -> None:
     """Tokens as the API counted them; what it did not count is estimated, such as a call cut off."""
     usage = result.context_wrapper.usage
     run.add_tokens(usage.input_tokens, usage.output_tokens)
     if not run.complete:
-        run.add_tokens(tokens_of(history), run.cut_tokens)
+        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), run.cut_tokens)
     elif not usage.total_tokens:
         answered = [item.to_input_item() for item in result.new_items]
-        run.add_tokens(tokens_of(history), tokens_of(answered))
+        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), tokens_of(answered))
