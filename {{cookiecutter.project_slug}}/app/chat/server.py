@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
@@ -103,7 +104,8 @@ class ChatServer(ChatKitServer[RequestContext]):
         """`process`, for a request that is parsed already; the SDK's own parses it again."""
         if is_streaming_req(request):
             return StreamingResult(self._process_streaming(request, context))
-        return NonStreamingResult(await self._process_non_streaming(request, context))
+        seen = replace(context, visible_only=True)
+        return NonStreamingResult(await self._process_non_streaming(request, seen))
 
     async def respond(
         self,
