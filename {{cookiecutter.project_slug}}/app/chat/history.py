@@ -224,7 +224,7 @@ class HistoryConverter(ThreadItemConverter):
 def _shortened_call(part: dict[str, Any]) -> TResponseInputItem:
     """A call or its result. Arguments stay valid JSON: servers refuse what is none."""
     changes: dict[str, Any] = {}
-    if len(part.get("arguments", "")) > ITEM_CHARS:
+    if len(part.get("arguments") or "") > ITEM_CHARS:
         changes["arguments"] = "{}"
     if isinstance(part.get("output"), str):
         changes["output"] = cut(part["output"], ITEM_CHARS)

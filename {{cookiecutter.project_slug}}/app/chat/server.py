@@ -16,6 +16,7 @@ from chatkit.types import (
     AudioInput,
     ChatKitReq,
     ClientToolCallItem,
+    DurationSummary,
     FeedbackKind,
     SyncCustomActionResponse,
     ThreadItem,
@@ -48,6 +49,7 @@ from app.agent.titles import TitleWriter
 from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
+from app.chat.clock import seconds_since
 from app.chat.context import RequestContext
 from app.chat.events import sse
 from app.chat.failures import friendly
@@ -342,6 +344,10 @@ class ChatServer(ChatKitServer[RequestContext]):
                 case ThreadItemDoneEvent(item=WorkflowItem() as closed):
                     # It does so for a widget, too, that is shown while its tool is at work.
                     closed.workflow.tasks = [finished(task) for task in closed.workflow.tasks]
+                    if isinstance(closed.workflow.summary, DurationSummary):
+                        # The SDK's own is negative when the clock was set back meanwhile.
+                        duration = seconds_since(closed.created_at)
+                        closed.workflow.summary = DurationSummary(duration=duration)
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
