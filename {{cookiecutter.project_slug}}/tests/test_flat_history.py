@@ -133,12 +133,18 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "threads.get_by_id": ("threads.get_by_id", {"thread_id": thread_id(0)}),
     **{
         f"{type_}, {order}, {depth}": (type_, {**which, "limit": PAGE, "order": order, **after})
-        for type_, which, deep in (
-            ("threads.list", {}, {"after": thread_id(THREADS // 2)}),
-            ("items.list", {"thread_id": thread_id(0)}, {"after": item_id(ITEMS // 2)}),
+        for type_, which, deep, gone in (
+            ("threads.list", {}, thread_id(THREADS // 2), thread_id(THREADS // 2 + 1)),
+            (
+                "items.list",
+                {"thread_id": thread_id(0)},
+                item_id(ITEMS // 2),
+                item_id(ITEMS // 2 + 1),
+            ),
         )
         for order in ("asc", "desc")
-        for depth, after in (("first", {}), ("deep", deep))
+        # (`gone` is somebody else's, which is as if it had been deleted.)
+        for depth, after in (("first", {}), ("deep", {"after": deep}), ("gone", {"after": gone}))
     },
 }
 

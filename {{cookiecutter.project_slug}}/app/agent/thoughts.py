@@ -10,6 +10,9 @@ _NAMES = ("think", "thinking", "thought")
 _CLOSING = {f"<{name}>": f"</{name}>" for name in _NAMES}
 _TAGS = (*_CLOSING, *_CLOSING.values())
 
+OPENING_TAG = re.compile(rf"<(?:{'|'.join(_NAMES)})>")
+CLOSING_TAG = re.compile(rf"</(?:{'|'.join(_NAMES)})>")
+
 # Servers whose prompt ends with the opening tag send the closing one alone, on a line of its own.
 _END_OF_UNOPENED = re.compile(rf"^[ \t]*</({'|'.join(_NAMES)})>[ \t]*$", re.MULTILINE)
 

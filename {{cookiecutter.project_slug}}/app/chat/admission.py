@@ -3,7 +3,6 @@
 Once the stream has opened, the status is 200 and a refusal is only an event in it.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -35,10 +34,13 @@ from app.attachments.base import Attachments
 from app.chat.actions import tool_of
 from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
+from app.chat.lengths import answer_chars, as_json, message_chars
+from app.chat.page_context import page_text
 from app.chat.run import Run
 from app.chat.run_store import RunStore, check_writable
 from app.chat.runs import Runs
 from app.chat.store import SqlStore
+from app.chat.title_text import one_line
 from app.config import Settings
 from app.dictation.base import Dictation
 from app.errors import AppError, InvalidRequest, MessageTooLong, NotFound, RunInProgress
@@ -114,7 +116,9 @@ class Admission:
         if not (message.attachments or any(part.text.strip() for part in message.content)):
             raise InvalidRequest("The message is empty.")
         limit = self._settings.message_chars
-        if sum(len(part.text) for part in message.content) + len(message.quoted_text or "") > limit:
+        # (Empty parts have no length, and are stored and shown all the same.)
+        length = max(message_chars(message), len(message.content))
+        if length + len(page_text(context.page)) > limit:
             raise MessageTooLong(f"A message has at most {limit} characters.")
         self._check_options(message.inference_options)
         try:
@@ -189,7 +193,7 @@ class Admission:
     ) -> None:
         thread_id = request.params.thread_id
         limit = self._settings.message_chars
-        if len(json.dumps(request.params.result, ensure_ascii=False)) > limit:
+        if len(as_json(request.params.result)) > limit:
             raise MessageTooLong(f"A result has at most {limit} characters.")
         await self._check_writable(thread_id, context)
         newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
@@ -213,6 +217,9 @@ class Admission:
         self, request: ThreadsAddStructuredInputReq, context: RequestContext
     ) -> None:
         thread_id, item_id = request.params.thread_id, request.params.item_id
+        limit = self._settings.message_chars
+        if answer_chars(request.params.input) > limit:
+            raise MessageTooLong(f"A message has at most {limit} characters.")
         await self._check_writable(thread_id, context)
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, StructuredInputItem) or item.status != "pending":
@@ -224,7 +231,7 @@ def _ids(tools: Iterable[AgentTool]) -> set[str]:
 
 
 def _title(title: str) -> str:
-    title = " ".join(title.split())
+    title = one_line(title)
     if not 0 < len(title) <= MAX_TITLE_LENGTH:
         raise InvalidRequest(f"A title has 1 to {MAX_TITLE_LENGTH} characters.")
     return title

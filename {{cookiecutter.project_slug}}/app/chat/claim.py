@@ -24,7 +24,8 @@ def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
     Its parameters are `user_id`, `run_id`, `thread_id`, `request`, `request_key`, `model` and
     `worker`. `claimed` is the run's id or null; the other columns tell why it is null: `turns` of
     the last minute and when the `first` of them began, `tokens` of the day, the free `slot`, the
-    thread's `payload`, and the run that is `busy` in it.
+    thread's `payload`, and the run that is `busy` in it. `moment` is the database's time, by which
+    all of that was counted.
     """
     since_minute = func.now() - MINUTE
     since_day = func.date_trunc("day", func.now(), "UTC")
@@ -88,6 +89,7 @@ def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
         used.c.first,
         used.c.tokens,
         free.c.slot,
+        func.now().label("moment"),
         select(thread.c.payload).scalar_subquery().label("payload"),
         select(claimed.c.id).scalar_subquery().label("claimed"),
         running_in(_USER, _THREAD).scalar_subquery().label("busy"),

@@ -15,6 +15,8 @@ class RequestContext:
     `page` is what the site around the chat says of its page.
     Requests whose answer streams have a `run`. `thread` is what admission read of the thread,
     so that the turn need not read it again. `base_url` is where the browser reached us.
+    With `visible_only`, pages of items hold what the user may see: the SDK removes the others from
+    a page that it has read, and the page would be too short.
     """
 
     user_id: str
@@ -26,6 +28,7 @@ class RequestContext:
     request_key: str | None = None
     run: Run | None = None
     thread: ThreadMetadata | None = None
+    visible_only: bool = False
 
     @property
     def retry(self) -> Retry | None:

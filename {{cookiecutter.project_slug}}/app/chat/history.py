@@ -1,9 +1,8 @@
 """Thread items become the model's input: as much of the conversation as the budget holds."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from agents import TResponseInputItem
 from chatkit.agents import ThreadItemConverter
@@ -13,6 +12,7 @@ from chatkit.types import (
     ClientToolCallItem,
     GeneratedImageItem,
     HiddenContextItem,
+    StructuredInputItem,
     TaskItem,
     ThreadItem,
     UserMessageItem,
@@ -29,10 +29,14 @@ from openai.types.responses import (
 from app.agent.boundary.inputs import fit_input
 from app.attachments.base import Attachments, Reader, mention
 from app.chat.context import RequestContext
+from app.chat.lengths import as_json, cut, mention_text, shortened_message
+from app.chat.page_context import page_text
 from app.chat.store import MAX_PAGE, SqlStore
 from app.chat.tokens import tokens_of
 
 TOOL_CALL = "tool_call"
+# What the model gets of one tool's call, result or widget. (Messages have their own limit.)
+ITEM_CHARS = 20_000
 UNANSWERED = {"error": "The page did not answer. Go on without it and say so."}
 
 
@@ -60,34 +64,31 @@ class Remembered:
 
 
 class History:
-    def __init__(self, store: SqlStore, max_tokens: int, attachments: Attachments) -> None:
+    def __init__(
+        self, store: SqlStore, max_tokens: int, message_chars: int, attachments: Attachments
+    ) -> None:
         self._store = store
         self._max_tokens = max_tokens
+        self._message_chars = message_chars
         self._attachments = attachments
-        self._converter = HistoryConverter()
 
     async def load(self, thread_id: str, context: RequestContext) -> Remembered:
         """The newest items that fit in the budget, oldest first, beginning with a user message.
 
-        The newest user message and what followed it are kept however long they are.
+        The budget is also for the page's context and the files' texts. The newest user message and
+        the newest item are told whatever their length, which has limits of its own.
         """
-        newest_first: list[ThreadItem] = []
-        used = 0
-        kept = 0
-        left = self._max_tokens
+        converter = HistoryConverter(self._message_chars)
+        window = Window(self._max_tokens - tokens_of(page_text(context.page)))
         async for item in self._newest_first(thread_id, context):
-            used += tokens_of(await self._converter.to_agent_input([item]))
-            if used > self._max_tokens and kept:
+            if not window.take(item, tokens_of(await converter.to_agent_input([item]))):
                 break
-            newest_first.append(item)
-            if isinstance(item, UserMessageItem):
-                kept = len(newest_first)
-                left = self._max_tokens - used
-        window = newest_first[:kept] or newest_first
-        read = self._attachments.reader(window, left, context)
-        window = window[::-1]
+        items = window.items
+        read = self._attachments.reader(items, window.room, context)
+        told = [item for item in reversed(items) if item.id not in window.untold]
+        converter = HistoryConverter(self._message_chars, read)
         # Whatever came from a model once is sent back with every later turn.
-        return Remembered(window, fit_input(await HistoryConverter(read).to_agent_input(window)))
+        return Remembered(items[::-1], fit_input(await converter.to_agent_input(told)))
 
     async def _newest_first(
         self, thread_id: str, context: RequestContext
@@ -102,11 +103,60 @@ class History:
             after = page.after
 
 
+class Window:
+    """The part of a conversation that fits in so many tokens. It is filled from the newest item on.
+
+    `untold` are items after the newest user message for which there was no room.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        self.untold: set[str] = set()
+        self._taken: list[ThreadItem] = []
+        self._left = self._left_beside_kept = tokens
+        self._kept = 0
+        self._has_told = False
+        self._is_full = False
+
+    @property
+    def items(self) -> list[ThreadItem]:
+        """Newest first, up to a user message if there is one."""
+        return self._taken[: self._kept] or self._taken
+
+    @property
+    def room(self) -> int:
+        """The tokens that are left beside `items`."""
+        return max(0, self._left_beside_kept)
+
+    def take(self, item: ThreadItem, tokens: int) -> bool:
+        """Add an item that takes so many tokens; false when no older one is wanted."""
+        is_message = isinstance(item, UserMessageItem)
+        self._is_full = self._is_full or tokens > self._left
+        if self._is_full and self._kept:
+            return False
+        if self._is_full and self._has_told and not is_message:
+            self.untold.add(item.id)
+            tokens = 0
+        self._taken.append(item)
+        self._left -= tokens
+        self._has_told = self._has_told or tokens > 0
+        if is_message:
+            self._kept = len(self._taken)
+            self._left_beside_kept = self._left
+        return True
+
+
 class HistoryConverter(ThreadItemConverter):
     """What the SDK leaves to the application, and what the model has no use for."""
 
-    def __init__(self, read: Reader = mention) -> None:
+    def __init__(self, message_chars: int, read: Reader = mention) -> None:
+        self._message_chars = message_chars
         self._read = read
+
+    async def user_message_to_input(
+        self, item: UserMessageItem, is_last_message: bool = True
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        item = shortened_message(item, self._message_chars)
+        return await super().user_message_to_input(item, is_last_message)
 
     async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
         # The SDK's own gives the parts of an output, which Chat Completions cannot take back.
@@ -117,7 +167,7 @@ class HistoryConverter(ThreadItemConverter):
         self, item: HiddenContextItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         if isinstance(item.content, dict) and item.content.get("kind") == TOOL_CALL:
-            return cast("list[TResponseInputItem]", item.content["items"])
+            return [_shortened_call(part) for part in item.content["items"]]
         return await super().hidden_context_to_input(item)
 
     async def client_tool_call_to_input(
@@ -125,7 +175,21 @@ class HistoryConverter(ThreadItemConverter):
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         if item.status == "pending":
             item = answered(item)
-        return await super().client_tool_call_to_input(item)
+        call = {
+            "type": "function_call",
+            "call_id": item.call_id,
+            "name": item.name,
+            "arguments": as_json(item.arguments),
+        }
+        # (A result in JSON that is cut is none any more; the model reads it all the same.)
+        output = cut(as_json(item.output), self._message_chars)
+        result = {"type": "function_call_output", "call_id": item.call_id, "output": output}
+        return [_shortened_call(call), cast("TResponseInputItem", result)]
+
+    async def structured_input_to_input(
+        self, item: StructuredInputItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        return _shortened_parts(await super().structured_input_to_input(item))
 
     async def workflow_to_input(self, item: WorkflowItem) -> None:
         """Progress is for people; the model gets the tool calls themselves."""
@@ -138,8 +202,9 @@ class HistoryConverter(ThreadItemConverter):
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         """What it shows, in short; its components are for the element that draws them."""
         if item.copy_text is None:
-            return await super().widget_to_input(item)
-        text = f"This was shown to the user:\n<Widget>\n{item.copy_text}\n</Widget>"
+            return _shortened_parts(await super().widget_to_input(item))
+        shown = cut(item.copy_text, ITEM_CHARS)
+        text = f"This was shown to the user:\n<Widget>\n{shown}\n</Widget>"
         return EasyInputMessageParam(type="message", role="user", content=text)
 
     async def generated_image_to_input(self, item: GeneratedImageItem) -> TResponseInputItem | None:
@@ -148,13 +213,29 @@ class HistoryConverter(ThreadItemConverter):
         return EasyInputMessageParam(type="message", role="assistant", content=text)
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
-        details = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)
-        return ResponseInputTextParam(type="input_text", text=f"{tag.text}: {details}")
+        return ResponseInputTextParam(type="input_text", text=mention_text(tag))
 
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
         return await self._read(attachment)
+
+
+def _shortened_call(part: dict[str, Any]) -> TResponseInputItem:
+    """A call or its result. Arguments stay valid JSON: servers refuse what is none."""
+    changes: dict[str, Any] = {}
+    if len(part.get("arguments") or "") > ITEM_CHARS:
+        changes["arguments"] = "{}"
+    if isinstance(part.get("output"), str):
+        changes["output"] = cut(part["output"], ITEM_CHARS)
+    return cast("TResponseInputItem", {**part, **changes})
+
+
+def _shortened_parts(message: object) -> TResponseInputItem:
+    """A message as the SDK makes it, each of its texts cut."""
+    made = cast("dict[str, Any]", message)
+    content = [{**part, "text": cut(part["text"], ITEM_CHARS)} for part in made["content"]]
+    return cast("TResponseInputItem", {**made, "content": content})
 
 
 def answered(call: ClientToolCallItem) -> ClientToolCallItem:

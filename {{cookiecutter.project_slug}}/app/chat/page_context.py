@@ -1,11 +1,11 @@
 """What the site around the chat says of its page: `window.chat.setContext({ … })`."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from agents import TResponseInputItem
 
+from app.chat.lengths import as_json
 from app.errors import InvalidRequest
 
 MAX_FACTS = 20
@@ -30,6 +30,11 @@ def _fits(fact: tuple[str, object]) -> bool:
     return 0 < len(name) <= MAX_NAME and isinstance(value, str) and len(value) <= MAX_VALUE
 
 
+def page_text(page: Mapping[str, str]) -> str:
+    """What the model is told of the page; empty without facts."""
+    return f"[The page around this chat: {as_json(dict(page))}]" if page else ""
+
+
 def with_page_context(
     input: list[TResponseInputItem], page: Mapping[str, str]
 ) -> list[TResponseInputItem]:
@@ -41,6 +46,5 @@ def with_page_context(
         return input
     users = (i for i in range(len(input) - 1, -1, -1) if input[i].get("role") == "user")
     place = next(users, 0)
-    facts = f"[The page around this chat: {json.dumps(dict(page), ensure_ascii=False)}]"
-    told: TResponseInputItem = {"role": "user", "content": facts}
+    told: TResponseInputItem = {"role": "user", "content": page_text(page)}
     return [*input[:place], told, *input[place:]]

@@ -42,7 +42,7 @@ from app.agent.boundary.calls import object_arguments
 from app.agent.context import TurnContext
 from app.agent.heard import HeardModel
 from app.agent.tools.base import TOOL_FAILED
-from app.chat.clock import now
+from app.chat.clock import now, seconds_since
 from app.chat.history import TOOL_CALL
 from app.chat.thoughts import ThoughtTasks
 from app.chat.words import Words
@@ -307,7 +307,7 @@ def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
     workflow = item.workflow.model_copy(
         update={
             "tasks": [finished(task) for task in item.workflow.tasks],
-            "summary": DurationSummary(duration=int((now() - item.created_at).total_seconds())),
+            "summary": DurationSummary(duration=seconds_since(item.created_at)),
             "expanded": False,
         }
     )

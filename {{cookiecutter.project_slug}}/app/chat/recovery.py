@@ -19,7 +19,7 @@ from chatkit.types import (
     WorkflowItem,
 )
 from pydantic import TypeAdapter
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.clock import now
@@ -28,6 +28,7 @@ from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.progress import close_workflow
 from app.chat.run import WITH_MESSAGE, is_answer
 from app.chat.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
+from app.chat.spent import Spent
 from app.chat.store import upsert_items
 from app.db import Database, DatabaseAway
 from app.locales import ENGLISH, translate
@@ -38,6 +39,7 @@ ROUND_SECONDS = 5.0
 # A look that takes this long comes from a database that was paused, and all heartbeats with it.
 SLOW_SECONDS = 2.0
 RETRY = "threads.retry_after_item"
+ACTION = "threads.custom_action"
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 
@@ -90,7 +92,7 @@ class Recovery:
 
     async def _close(self, run: Row[Any]) -> None:
         async with self._database.transaction(run.user_id) as connection:
-            if await _take(connection, run):
+            if await _take(connection, run, self._run_store.history_tokens):
                 await _mark(connection, run)
                 logger.warning("run %s was abandoned and is closed now", run.id)
 
@@ -110,8 +112,8 @@ def interruption(thread_id: str, locale: str = ENGLISH) -> list[ThreadItem]:
     ]
 
 
-async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
-    """End it, unless its worker or somebody else was faster.
+async def _take(connection: AsyncConnection, run: Row[Any], history_tokens: int) -> bool:
+    """End it, unless its worker or somebody else was faster. About what it asked and said counts.
 
     If its message has not been stored, the request may be sent again.
     """
@@ -127,9 +129,22 @@ async def _take(connection: AsyncConnection, run: Row[Any]) -> bool:
             status="interrupted",
             ended_at=func.now(),
             request_key=case((has_arrived(run.user_id), RunRow.request_key)),
+            **_spent(run, history_tokens),
         )
     )
     return (await connection.execute(statement)).rowcount > 0
+
+
+def _spent(run: Row[Any], history_tokens: int) -> dict[str, ColumnElement[int]]:
+    """What its worker would have written down; nothing where no model was asked."""
+    if run.request == ACTION:
+        return {}
+    spent = Spent(run.user_id, run.thread_id, run.start_seq)
+    arrived = has_arrived(run.user_id)
+    return {
+        "tokens_in": case((arrived, spent.asked(history_tokens)), else_=0),
+        "tokens_out": case((arrived, spent.said()), else_=0),
+    }
 
 
 async def _mark(connection: AsyncConnection, run: Row[Any]) -> None:

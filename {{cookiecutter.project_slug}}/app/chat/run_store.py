@@ -65,6 +65,7 @@ class RunStore:
         # Built once: to put it together takes longer than to execute it.
         self._new_thread_claim = claim_statement(settings, new_thread=True)
         self._claim = claim_statement(settings, new_thread=False)
+        self.history_tokens = settings.history_tokens
 
     async def claim(
         self, run: Run, request_key: str | None, *, new_thread: bool
@@ -192,7 +193,6 @@ class RunStore:
     def _refuse(self, row: Row[Any], run: Run, *, new_thread: bool) -> None:
         """Raise for the reason that the row gives; without one it was a race."""
         limits = self._settings
-        now = datetime.now(UTC)
         if not new_thread:
             if row.payload is None:
                 raise NotFound(f"There is no thread {run.thread_id}.")
@@ -206,11 +206,12 @@ class RunStore:
                 SOON_SECONDS,
             )
         if row.turns >= limits.turns_per_minute:
-            wait = (row.first + MINUTE - now).total_seconds()
+            wait = (row.first + MINUTE - row.moment).total_seconds()
             raise TooManyTurns("That was a lot in one minute. Please wait a moment.", wait)
         if limits.tokens_per_day and row.tokens >= limits.tokens_per_day:
-            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
-            wait = (midnight - now).total_seconds()
+            moment = row.moment.astimezone(UTC)
+            midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+            wait = (midnight - moment).total_seconds()
             raise DailyTokensUsed(
                 "You have used up today's allowance. Please come back later.", wait
             )

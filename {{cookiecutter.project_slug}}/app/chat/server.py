@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
@@ -15,6 +16,7 @@ from chatkit.types import (
     AudioInput,
     ChatKitReq,
     ClientToolCallItem,
+    DurationSummary,
     FeedbackKind,
     SyncCustomActionResponse,
     ThreadItem,
@@ -36,17 +38,18 @@ from chatkit.types import (
 from app.agent.boundary.failures import EmptyAnswer
 from app.agent.boundary.model import BoundaryModel
 from app.agent.boundary.outputs import ItemIds
-from app.agent.build import Choice, build_agent, build_converter, usable_tools
+from app.agent.build import INSTRUCTIONS, Choice, build_agent, build_converter, usable_tools
 from app.agent.context import TurnContext
 from app.agent.handoffs import AGENT, agent_to_begin_with
 from app.agent.heard import HeardModel
 from app.agent.limits import ToolCallLimit
 from app.agent.models import ModelSource
 from app.agent.services import ToolServices
-from app.agent.titles import TitleWriter, shortened
+from app.agent.titles import TitleWriter
 from app.agent.tools.base import tell_missing_tool
 from app.attachments.base import Attachments
 from app.chat.actions import Actions
+from app.chat.clock import seconds_since
 from app.chat.context import RequestContext
 from app.chat.events import sse
 from app.chat.failures import friendly
@@ -59,6 +62,7 @@ from app.chat.remarks import remark_items
 from app.chat.run import Run, has_text, is_answer
 from app.chat.sources import with_citations, with_sources_section
 from app.chat.store import SqlStore
+from app.chat.title_text import one_line, shortened
 from app.chat.tokens import tokens_of
 from app.chat.turn_store import TurnStore
 from app.chat.words import Words
@@ -94,7 +98,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         self._services = services
         self._attachments = attachments
         self._dictation = dictation
-        self._history = History(store, settings.history_tokens, attachments)
+        self._history = History(store, settings.history_tokens, settings.message_chars, attachments)
 
     async def answer(
         self, request: ChatKitReq, context: RequestContext
@@ -102,7 +106,8 @@ class ChatServer(ChatKitServer[RequestContext]):
         """`process`, for a request that is parsed already; the SDK's own parses it again."""
         if is_streaming_req(request):
             return StreamingResult(self._process_streaming(request, context))
-        return NonStreamingResult(await self._process_non_streaming(request, context))
+        seen = replace(context, visible_only=True)
+        return NonStreamingResult(await self._process_non_streaming(request, seen))
 
     async def respond(
         self,
@@ -258,9 +263,10 @@ class ChatServer(ChatKitServer[RequestContext]):
         )
         model = HeardModel(boundary)
         agent = build_agent(self._settings, model, choice, self._services)
+        asked = with_page_context(history.input, turn.request_context.page)
         result = Runner.run_streamed(
             agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
-            with_page_context(history.input, turn.request_context.page),
+            asked,
             context=turn,
             max_turns=self._settings.max_turns,
             hooks=ToolCallLimit(self._settings.tool_calls_per_turn),
@@ -315,7 +321,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
-            _count(run, result, history.input)
+            _count(run, result, asked)
 
     async def _events(
         self,
@@ -338,6 +344,10 @@ class ChatServer(ChatKitServer[RequestContext]):
                 case ThreadItemDoneEvent(item=WorkflowItem() as closed):
                     # It does so for a widget, too, that is shown while its tool is at work.
                     closed.workflow.tasks = [finished(task) for task in closed.workflow.tasks]
+                    if isinstance(closed.workflow.summary, DurationSummary):
+                        # The SDK's own is negative when the clock was set back meanwhile.
+                        duration = seconds_since(closed.created_at)
+                        closed.workflow.summary = DurationSummary(duration=duration)
             yield event
         for call in progress.take_finished_calls():
             yield ThreadItemDoneEvent(item=call)
@@ -392,7 +402,7 @@ def title_from(message: UserMessageItem) -> str | None:
 
 def _words_of(message: UserMessageItem) -> str:
     text = "".join(part.text for part in message.content)
-    return text if text.strip() else ", ".join(file.name for file in message.attachments)
+    return text if one_line(text) else ", ".join(file.name for file in message.attachments)
 
 
 def _sender(widget: WidgetItem | None) -> WidgetItem:
@@ -446,12 +456,12 @@ def _salvaged(
     return events
 
 
-def _count(run: Run, result: RunResultStreaming, history: list[TResponseInputItem]) -> None:
+def _count(run: Run, result: RunResultStreaming, asked: list[TResponseInputItem]) -> None:
     """Tokens as the API counted them; what it did not count is estimated, such as a call cut off."""
     usage = result.context_wrapper.usage
     run.add_tokens(usage.input_tokens, usage.output_tokens)
     if not run.complete:
-        run.add_tokens(tokens_of(history), run.cut_tokens)
+        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), run.cut_tokens)
     elif not usage.total_tokens:
         answered = [item.to_input_item() for item in result.new_items]
-        run.add_tokens(tokens_of(history), tokens_of(answered))
+        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), tokens_of(answered))

@@ -34,7 +34,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     union_all,
     update,
 )
@@ -44,6 +43,7 @@ from sqlalchemy.exc import IntegrityError
 from app.agent.handoffs import AGENT
 from app.attachments.base import Attachments
 from app.chat.context import RequestContext
+from app.chat.cursors import Cursor, item_cursor, thread_cursor
 from app.chat.ids import new_id
 from app.chat.models import (
     IS_RUNNING,
@@ -57,9 +57,12 @@ from app.chat.run import Retry, Run, has_text, is_answer
 from app.chat.text import storable
 from app.chat.users import ensure_user
 from app.db import WITHOUT_WAITING, Database, DatabaseAway
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 
 MAX_PAGE = 100
+
+# For the model and the SDK; no page of the user's has them.
+HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
@@ -158,20 +161,15 @@ class SqlStore(Store[RequestContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        place = tuple_(ThreadRow.created_at, ThreadRow.id)
-        statement = select(ThreadRow.id, ThreadRow.payload).where(
-            ThreadRow.user_id == context.user_id
-        )
-        if after is not None:
-            cursor = select(ThreadRow.created_at, ThreadRow.id).where(*_owns_thread(context, after))
-            statement = statement.where(
-                place < cursor.scalar_subquery()
-                if order == "desc"
-                else place > cursor.scalar_subquery()
-            )
+        """Raises `InvalidRequest` when `after` is no id."""
         columns = (ThreadRow.created_at, ThreadRow.id)
-        statement = statement.order_by(*(c.desc() if order == "desc" else c for c in columns))
-        rows, page = await self._page(context, statement, limit)
+        statement = (
+            select(ThreadRow.id, ThreadRow.payload)
+            .where(ThreadRow.user_id == context.user_id)
+            .order_by(*(c.desc() if order == "desc" else c for c in columns))
+        )
+        cursor = thread_cursor(context.user_id, after, order) if after else None
+        rows, page = await self._page(context, statement, limit, cursor)
         threads = [ThreadMetadata.model_validate(row.payload) for row in rows]
         return Page[ThreadMetadata](data=threads, **page)
 
@@ -187,25 +185,22 @@ class SqlStore(Store[RequestContext]):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """Raises `NotFound` when there is no such thread, which the SDK does not look for.
+        """Raises `NotFound` when there is no such thread, which the SDK does not look for, and
+        `InvalidRequest` when `after` is no id.
 
-        On a retry the old answer is not among the items.
-
-        The SDK deletes all that it sees of it before it asks for the new one, and a failure
-        between the two would lose it. The first item of the new answer takes its place.
+        On a retry the old answer is not among the items. The SDK deletes all that it sees of it
+        before it asks for the new one, and a failure between the two would lose it. The first item
+        of the new answer takes its place.
         """
-        statement = select(ItemRow.id, ItemRow.payload).where(
-            *_in_thread(context, thread_id), _is_current(context)
+        statement = (
+            select(ItemRow.id, ItemRow.payload)
+            .where(*_in_thread(context, thread_id), _is_current(context))
+            .order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
         )
-        if after is not None:
-            cursor = select(ItemRow.seq).where(*_in_thread(context, thread_id), ItemRow.id == after)
-            statement = statement.where(
-                ItemRow.seq < cursor.scalar_subquery()
-                if order == "desc"
-                else ItemRow.seq > cursor.scalar_subquery()
-            )
-        statement = statement.order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
-        rows, page = await self._page(context, statement, limit)
+        if context.visible_only:
+            statement = statement.where(ItemRow.type.not_in(HIDDEN_TYPES))
+        cursor = item_cursor(_in_thread(context, thread_id), after, order) if after else None
+        rows, page = await self._page(context, statement, limit, cursor)
         if not rows:
             await self.load_thread(thread_id, context)
         items = [self._item(row.payload, context) for row in rows]
@@ -341,14 +336,31 @@ class SqlStore(Store[RequestContext]):
         return rows[0][0]
 
     async def _page(
-        self, context: RequestContext, statement: Select[Any], limit: int
+        self, context: RequestContext, statement: Select[Any], limit: int, cursor: Cursor | None
     ) -> tuple[Sequence[Row[Any]], dict[str, Any]]:
         """Rows with `id` and `payload`, and the page fields that tell whether more follow."""
         limit = max(1, min(limit, MAX_PAGE))
-        rows = await self._fetch(context, statement.limit(limit + 1))
+        statement = statement.limit(limit + 1)
+        if cursor is None:
+            rows = await self._fetch(context, statement)
+        else:
+            rows = await self._fetch_after(context, statement, cursor)
         has_more = len(rows) > limit
         rows = rows[:limit]
         return rows, {"has_more": has_more, "after": rows[-1].id if has_more else None}
+
+    async def _fetch_after(
+        self, context: RequestContext, statement: Select[Any], cursor: Cursor
+    ) -> Sequence[Row[Any]]:
+        """A list goes on where it was, although the row of its cursor may be deleted by now."""
+        rows = await self._fetch(context, statement.where(cursor.after))
+        if rows:
+            return rows
+        if cursor.is_ours:
+            return await self._fetch(context, statement.where(cursor.after_place))
+        if not await self._fetch(context, cursor.row):
+            raise InvalidRequest("after: this is no id in this list.")
+        return rows
 
     async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
         patient = context.run is not None

@@ -9,7 +9,8 @@ BYTES_PER_TOKEN = 3
 
 # A picture or a document costs what the model sees in it, and not its bytes.
 FILE_TOKENS = 1_500
-_FILE = re.compile(r'"data:[\w.+-]+/[\w.+-]+;base64,[^"]*"')
+# By its key: a text that looks like a file is counted as text.
+_FILE = re.compile(r'"(?:image_url|file_data)": "data:[\w.+-]+/[\w.+-]+;base64,[^"]*"')
 
 
 def tokens_of(value: object) -> int:

@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from app.agent import titles as agent_titles
 from app.agent.demo import DemoModel
-from app.agent.titles import LONGEST_TITLE, MESSAGE_CHARS, TitleWriter, plain_title
+from app.agent.titles import MESSAGE_CHARS, TitleWriter, plain_title
 from app.chat.models import RunRow
+from app.chat.title_text import LONGEST_TITLE
 from app.db import Database
 from tests.agent.conftest import WithServer
 from tests.conftest import Scripted, serving, visiting
@@ -93,6 +94,30 @@ async def test_a_title_that_says_nothing_is_none(with_server: WithServer, says: 
     visitor, model = await with_server(**NAMES)
     model.does(both := Titled(says), both)
     turn = await visitor.say(QUESTION)
+    assert titles(turn) == [CUT]
+    assert await title_of(visitor, turn.thread_id) == CUT
+
+
+async def test_thoughts_are_no_title(with_server: WithServer) -> None:
+    visitor, model = await with_server(**NAMES)
+    thought = "Okay, the user asks for a title. " * 200
+    model.does(both := Titled(f"<think>\n{thought}\n</think>\n\nThree cities"), both)
+
+    turn = await visitor.say(QUESTION)
+
+    assert titles(turn) == [CUT, "Three cities"]
+
+
+async def test_a_thought_that_does_not_end_is_cut_and_no_title(
+    with_server: WithServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_titles, "THOUGHT_CHARS", 500)
+    visitor, model = await with_server(**NAMES)
+    model.does(both := Titled("<think>" + "Okay, the user asks. " * 5_000), both)
+
+    turn = await visitor.say(QUESTION)
+
+    assert both.exchanges["small"].left.is_set()
     assert titles(turn) == [CUT]
     assert await title_of(visitor, turn.thread_id) == CUT
 
@@ -197,7 +222,7 @@ async def test_a_stop_ends_it_too(with_server: WithServer) -> None:
 
 async def test_one_that_does_not_end_is_cut(with_server: WithServer) -> None:
     visitor, model = await with_server(**NAMES)
-    model.does(both := Titled("A title that goes on and on " * 100, pause=0.01), both)
+    model.does(both := Titled("A title that goes on and on " * 100, pause=0.002), both)
     turn = await visitor.say(QUESTION)
     assert both.exchanges["small"].left.is_set()  # nobody waited for the rest of it
     title = await title_of(visitor, turn.thread_id)
@@ -261,10 +286,18 @@ async def test_the_demo_model_writes_titles_too(with_model: Scripted, settings: 
         ("<b onclick='x'>Rome</b><script>", "Rome"),
         ("“Rome”", "Rome"),
         ("「ローマ」", "ローマ"),
-        ("Ro\u202eme\x00 \t x", "Ro me x"),
+        ("Ro\u202eme\x00 \t x", "Rome x"),
+        ("\u2067**Rome**\u2069", "Rome"),
         ("x" * 50, "x" * 50),
         ("x" * 51, "x" * 47 + "..."),
         ("***\n", None),
+        ("\u200e\u061c\u200b", None),
+        ("<think>\nA city.\n</think>\n\nRome", "Rome"),
+        ("<think>A city.</think><think>Which?</think>**Rome**", "Rome"),
+        ("A city.</think>\nRome", "Rome"),
+        ("Title: <thinking>A city.</thinking> Rome", "Rome"),
+        ("Rome <think>or not", "Rome"),
+        ("<think>A city. Which", None),
     ],
 )
 def test_a_title_is_one_plain_line(said: str, title: str | None) -> None:

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from chatkit.types import HiddenContextItem, ThreadItem
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.chat.claim import MINUTE
+from app.chat.context import RequestContext
 from app.chat.ids import new_id, new_run_id
 from app.chat.models import ItemRow, RunRow
 from app.chat.run import Run
@@ -150,3 +152,85 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
         *("user_message", "workflow", "assistant_message"),
     ]
     assert await status(database, other, stream.run_id) == "interrupted"
+
+
+async def tokens(database: Database, run: Run) -> tuple[int, int]:
+    statement = select(RunRow.tokens_in, RunRow.tokens_out).where(
+        RunRow.user_id == run.user_id, RunRow.id == run.id
+    )
+    [row] = await database.fetch(run.user_id, statement)
+    return row.tokens_in, row.tokens_out
+
+
+@pytest.mark.usefixtures("no_checkpoints")
+@pytest.mark.parametrize("history_tokens", [32_000, 1_000])
+async def test_an_answer_counts_although_its_worker_died(
+    settings: Settings, database: Database, history_tokens: int
+) -> None:
+    model = Watched()
+    changed = settings.model_copy(
+        update={"history_tokens": history_tokens, "tokens_per_day": 3_000}
+    )
+    async with AsyncExitStack() as stack:
+        apps = [create_app(changed, OneModel(changed, model)) for _ in range(2)]
+        urls = [await stack.enter_async_context(serving(app)) for app in apps]
+        visitor = await stack.enter_async_context(visiting(urls[0], changed))
+        other = await stack.enter_async_context(visiting(urls[1], changed, user_id=visitor.user_id))
+        stream = await open_stream(stack, visitor, "long " * 1_800)
+        await stream.words(5)
+        run = apps[0].state.runs._live[visitor.user_id, stream.run_id]
+        await apps[0].state.runs._checkpoint(run)
+        assert await tokens(database, run) == (0, 0)
+        await die(database, run)
+
+        await apps[1].state.recovery.close_abandoned()
+
+        asked, said = await tokens(database, run)
+        assert (asked == 1_000) if history_tokens == 1_000 else (3_000 < asked < 3_200)
+        assert len(stream.heard) // 3 <= said < len(stream.heard)
+        response = await other.send("threads.create", input=message("and?"))
+        assert response.status_code == (200 if history_tokens == 1_000 else 429)
+        model.hurry()
+        await stream.rest()
+    assert await tokens(database, run) == (asked, said)
+
+
+async def test_what_a_tool_did_was_asked_about_again(
+    served: tuple[FastAPI, Visitor], database: Database
+) -> None:
+    app, visitor = served
+    asked = []
+    for calls in (0, 1, 2):
+        turn = await visitor.say("x" * 600)
+        run = await begin(app, visitor, "threads.add_user_message", turn.thread_id, f"t-{calls}")
+        first = await app.state.store.load_item(
+            turn.thread_id, turn.user_message_id, RequestContext(visitor.user_id)
+        )
+        about = {"thread_id": turn.thread_id, "created_at": first.created_at}
+        items: list[ThreadItem] = [first.model_copy(update={"id": new_id("message")})]
+        items += [
+            HiddenContextItem(id=new_id("tool_call"), content="", **about) for _ in range(calls)
+        ]
+        for item in items:
+            await app.state.store.save_item(turn.thread_id, item, RequestContext(visitor.user_id))
+        await die(database, run)
+        await app.state.recovery.close_abandoned()
+        asked.append((await tokens(database, run))[0])
+
+    assert 400 < asked[0] < 900
+    assert all(1.9 * asked[0] < more < 2.3 * asked[0] for more in asked[1:])
+
+
+@pytest.mark.parametrize("request_", ["threads.add_user_message", "threads.custom_action"])
+async def test_a_run_that_asked_no_model_counts_nothing(
+    served: tuple[FastAPI, Visitor], database: Database, request_: str
+) -> None:
+    app, visitor = served
+    turn = await visitor.say("hello")
+    run = await begin(app, visitor, request_, turn.thread_id, request_)
+    await die(database, run)
+
+    await app.state.recovery.close_abandoned()
+
+    assert await status(database, visitor, run.id) == "interrupted"
+    assert await tokens(database, run) == (0, 0)

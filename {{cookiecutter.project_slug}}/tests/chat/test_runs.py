@@ -49,8 +49,10 @@ class Stream:
         return [event async for event in self._events]
 
 
-async def open_stream(stack: AsyncExitStack, visitor: Visitor, **headers: str) -> Stream:
-    body = {"type": "threads.create", "params": {"input": message("hello")}}
+async def open_stream(
+    stack: AsyncExitStack, visitor: Visitor, text: str = "hello", **headers: str
+) -> Stream:
+    body = {"type": "threads.create", "params": {"input": message(text)}}
     request = visitor.client.stream("POST", "/chatkit", json=body, headers=headers)
     return Stream(await stack.enter_async_context(request))
 
