@@ -27,7 +27,7 @@ def fit_name(name: object) -> str:
 def offered_name(name: object, offered: Collection[str]) -> str:
     """The tool that the model meant, if there is such a one on offer; else a name that is fit.
 
-    Some models put their tools into a namespace: `functions.list_notes`.
+    Some models put their tools into a namespace: `functions.look_up`.
     """
     if isinstance(name, str) and name in offered:
         return name

@@ -53,7 +53,7 @@ class Remarks:
 
     cut: Cut | None = None
     is_silent: bool = False
-    unread_files: bool = False
+    refused_files: bool = False
 
 
 class BoundaryModel(Model):
@@ -184,4 +184,4 @@ class BoundaryModel(Model):
             self._dialect.learned.keep(tried, asked, sent)
         taken = {digest(part) for part in files_of(sent.input)}
         if any(digest(part) not in taken for part in newest_files(asked.input)):
-            self.remarks.unread_files = True
+            self.remarks.refused_files = True

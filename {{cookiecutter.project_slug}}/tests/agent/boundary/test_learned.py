@@ -269,7 +269,7 @@ async def test_files_that_a_model_cannot_take_become_their_mention() -> None:
         "[attached: picture, which this model cannot take]",
         "[attached: plan.pdf, which this model cannot take]",
     ]
-    assert boundary.remarks.unread_files
+    assert boundary.remarks.refused_files
 
 
 async def test_what_was_refused_once_is_not_sent_again() -> None:
@@ -280,8 +280,8 @@ async def test_what_was_refused_once_is_not_sent_again() -> None:
     again = await ask(model, learned, saying(PICTURE))
 
     assert sum(map(has(PICTURE), model.asked)) == 1
-    assert not later.remarks.unread_files  # it was said when the file came
-    assert again.remarks.unread_files
+    assert not later.remarks.refused_files  # it was said when the file came
+    assert again.remarks.refused_files
 
 
 async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
