@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -24,7 +25,7 @@ async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
     sent = await attach(application.visitor)
     await say_with(application.visitor, sent["id"])
     unsent = await attach(application.visitor)
-    await asyncio.sleep(1.1)  # (S3 knows whole seconds)
+    await until_old(application)
 
     assert await application.attachments.sweeper.sweep()
 
@@ -68,11 +69,29 @@ async def test_what_has_no_row_goes(attaching: Attaching) -> None:
         f"{INCOMING}/half",  # an upload that broke off
     ):
         await files.put(key, io.BytesIO(b"stray"), "text/plain")
-    await asyncio.sleep(1.1)
+    await until_old(application)
 
     await application.attachments.sweeper.sweep()
 
     assert await application.keys() == {key_of(user_id, attachment["id"])}
+
+
+async def test_what_was_sent_meanwhile_stays(
+    attaching: Attaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    attachment_id, user_id = (await attach(application.visitor))["id"], application.visitor.user_id
+    await say_with(application.visitor, attachment_id)
+    await until_old(application)
+
+    async def as_it_was(_rows: AttachmentRows, _before: datetime) -> list[tuple[str, str]]:
+        return [(user_id, attachment_id)]
+
+    monkeypatch.setattr(AttachmentRows, "unsent", as_it_was)
+
+    assert await application.attachments.sweeper.sweep() == 0
+
+    assert await application.keys() == {key_of(user_id, attachment_id)}
 
 
 async def test_what_is_new_stays(application: Application) -> None:
@@ -91,6 +110,17 @@ async def test_one_process_at_a_time(application: Application, database: Databas
         assert await application.attachments.sweeper.sweep() is None
 
     assert await application.attachments.sweeper.sweep() == 0
+
+
+async def until_old(application: Application) -> None:
+    """Wait until all files are older than half a second (S3 knows whole ones)."""
+    async with asyncio.timeout(60):
+        while True:
+            half_a_second_ago = datetime.now(UTC) - timedelta(seconds=0.5)
+            files = application.attachments.files.older_than(half_a_second_ago)
+            if {key async for page in files for key in page} == await application.keys():
+                return
+            await asyncio.sleep(0.1)
 
 
 async def until_all_are_swept(application: Application) -> None:
