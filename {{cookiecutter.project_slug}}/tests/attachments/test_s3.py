@@ -12,6 +12,7 @@ import pytest
 from tests.attachments import s3
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT, png
+from tests.talk import PATIENCE_SECONDS
 
 
 @asynccontextmanager
@@ -180,7 +181,7 @@ async def test_a_store_that_never_answers(
         silent = await attaching(s3_endpoint_url=url)
         announced = await announce(silent)
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             response = await send(silent.visitor, str(announced["id"]))
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")

@@ -134,8 +134,8 @@ async def test_the_page_may_connect_to_what_is_signed(
     headers = security_headers(Settings(), connect=[source])
     [connect] = [
         directive.split()
-        for directive in headers["Content-Security-Policy"].split("; ")
-        if directive.startswith("connect-src ")
+        for directive in headers["Content-Security-Policy"].split(";")
+        if directive.startswith(" connect-src ")
     ]
     # (A browser compares what is decoded.)
     assert [unquote(allowed) for allowed in connect[2:]] == [unquote(source)]

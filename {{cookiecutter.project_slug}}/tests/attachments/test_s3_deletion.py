@@ -175,7 +175,7 @@ async def test_nothing_is_said_to_be_swept_that_is_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     kept, other = [(await attach(application.visitor))["id"] for _ in range(2)]
-    await until_old(application)
+    await until_old()
     moto = store.rule
 
     def refusing(request: Request, body: bytes) -> Response | None:
@@ -202,7 +202,7 @@ async def test_a_row_outlives_a_store_that_is_away(
     application: Application, store: Front, database: Database
 ) -> None:
     attachment_id = (await attach(application.visitor))["id"]
-    await until_old(application)
+    await until_old()
     store.rule = lambda _request, _body: error(503, "SlowDown")
 
     with pytest.raises(FilesUnavailable):
