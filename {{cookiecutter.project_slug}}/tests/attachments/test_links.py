@@ -2,13 +2,13 @@
 
 import hashlib
 import time
+from importlib import import_module
 from typing import Any
 
 import httpx
 import pytest
 from itsdangerous import URLSafeSerializer
 
-from app.attachments import links
 from app.attachments.files import key_of
 from app.config import Settings
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
@@ -64,7 +64,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(links, "time", clock)
+    # (By the package's name `links`, its routes are meant.)
+    monkeypatch.setattr(import_module("app.attachments.links"), "time", clock)
     return clock
 
 
