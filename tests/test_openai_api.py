@@ -429,7 +429,7 @@ def assert_updates_follow_their_item(turn: Turn) -> None:
                 open_items.remove(item_id)
 
 
-def eventually(ask: Callable[[], T], seconds: float = 10) -> T:
+def eventually(ask: Callable[[], T], seconds: float = 60) -> T:
     """The first answer that is not empty."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

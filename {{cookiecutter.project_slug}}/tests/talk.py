@@ -2,13 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 Event = dict[str, Any]
+T = TypeVar("T")
+
+# How long the tests wait for what should happen at once: a machine may have other things to do.
+PATIENCE_SECONDS = 60
+
+
+async def until(ask: Callable[[], Awaitable[T]]) -> T:
+    """The first answer that is true. Raises TimeoutError when there is none for long."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (answer := await ask()):  # noqa: ASYNC110 (what it asks has no event)
+            await asyncio.sleep(0.05)
+        return answer
 
 
 @dataclass
@@ -107,7 +119,7 @@ class Visitor:
         path: str,
         headers: dict[str, str],
         body: Iterable[bytes] = (),
-        patience_seconds: float = 20,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> int:
         """The status that comes although the body has not. Raises TimeoutError without one."""
         url = self.client.base_url

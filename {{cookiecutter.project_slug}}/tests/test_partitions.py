@@ -26,7 +26,7 @@ from app.tables import owned_tables, owner_column
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
 from tests.plans import Recorder, connecting, explain, named_in
-from tests.talk import Visitor, is_text, message, streamed
+from tests.talk import Visitor, is_text, message, streamed, until
 
 PARTITIONS = 4
 
@@ -164,12 +164,13 @@ async def interrupted(
             if is_text(event_):
                 break
         await visitor.client.post(f"/chatkit/runs/{run_id}/{wish}")
-    for _ in range(200):
+
+    async def is_over() -> bool:
         running = await visitor.client.get(f"/chatkit/threads/{thread_id}/run")
-        if running.json() == {"run": None}:
-            return run_id
-        await asyncio.sleep(0.05)
-    raise AssertionError("the answer goes on and on")
+        return bool(running.json() == {"run": None})
+
+    await until(is_over)
+    return run_id
 
 
 def tables_in(plan: dict[str, Any]) -> tuple[set[tuple[str, str]], set[str]]:

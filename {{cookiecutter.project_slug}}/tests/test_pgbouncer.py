@@ -28,11 +28,11 @@ from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream
 from tests.conftest import OneModel, new_database, serving, visiting
-from tests.talk import Visitor
+from tests.talk import PATIENCE_SECONDS, Visitor
 
 SERVERS = 3
 PORT = 6432
-START_SECONDS = 10
+START_SECONDS = 60
 
 # Debian keeps it out of an ordinary user's PATH.
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -208,4 +208,4 @@ async def test_stop_reaches_the_other_worker_over_the_direct_connection(
 
         await there.client.post(f"/chatkit/runs/{stream.run_id}/stop")
 
-        await asyncio.wait_for(model.stopped.wait(), 1)
+        await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)

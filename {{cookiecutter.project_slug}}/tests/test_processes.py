@@ -3,8 +3,10 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +18,7 @@ from app.chat.run_store import STALE_SECONDS
 from app.config import Settings
 from app.db import Database
 from tests.chat.test_runs import ended, open_stream, status, stored_answer
-from tests.talk import Visitor
+from tests.talk import PATIENCE_SECONDS, Visitor, until
 from tests.workers import Worker, working
 
 pytestmark = [
@@ -24,8 +26,9 @@ pytestmark = [
     pytest.mark.long,
 ]
 
-# A round comes every 2.5 to 7.5 s, and when a worker starts.
-RECOVERY_SECONDS = 30
+
+async def longer_than(chars: int, text: Callable[[], Awaitable[str]]) -> bool:
+    return len(await text()) > chars
 
 
 async def kinds(visitor: Visitor, thread_id: str) -> list[str]:
@@ -57,6 +60,8 @@ async def test_what_a_killed_worker_had_said_is_kept_and_marked(
         )
         stream = await open_stream(stack, visitor)
         await stream.words(12)  # long enough for a checkpoint
+        stored = partial(stored_answer, visitor, stream.thread_id)
+        await until(lambda: longer_than(20, stored))
         worker.kill()
         with pytest.raises(httpx.TransportError):
             await stream.rest()
@@ -66,7 +71,7 @@ async def test_what_a_killed_worker_had_said_is_kept_and_marked(
         await worker.start()
         blocked = await visitor.send("threads.list")
         assert blocked.status_code == 200
-        outcome = await ended(database, visitor, stream.run_id, RECOVERY_SECONDS)
+        outcome = await ended(database, visitor, stream.run_id)
 
         assert outcome == "interrupted"
         items = await visitor.items(stream.thread_id)
@@ -115,7 +120,7 @@ async def test_a_retry_that_died_before_its_first_word_leaves_the_old_answer(
         await worker.start()
         visitor.client.base_url = httpx.URL(worker.url)
 
-        assert await ended(database, visitor, run_id, RECOVERY_SECONDS) == "interrupted"
+        assert await ended(database, visitor, run_id) == "interrupted"
         assert await kinds(visitor, turn.thread_id) == [
             *("user_message", "workflow", "assistant_message")
         ]
@@ -154,7 +159,7 @@ async def test_an_answer_that_takes_too_long_is_cut_told_and_stored(
         await visitor.client.post(f"/chatkit/runs/{left.run_id}/leave")
         worker.terminate()
         rest = await stream.rest()
-        assert await worker.wait(15) in {0, -15}
+        assert await worker.wait() in {0, -15}
 
         assert (rest[-1]["type"], rest[-1]["allow_retry"]) == ("error", True)
         assert "restarting" in rest[-1]["message"]
@@ -173,11 +178,18 @@ async def test_who_is_about_to_stop_takes_nothing_new(settings: Settings) -> Non
         stream = await open_stream(stack, visitor)
         await stream.words(1)
         worker.terminate()
-        await asyncio.sleep(0.3)
         for path in ("/readyz", "/healthz"):
-            with pytest.raises(httpx.TransportError):
-                await httpx.AsyncClient().get(f"{worker.url}{path}")
+            await until(partial(takes_nothing, f"{worker.url}{path}"))
         await stream.rest()
+
+
+async def takes_nothing(url: str) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            await client.get(url)
+        except httpx.TransportError:
+            return True
+    return False
 
 
 async def test_workers_that_share_a_port_find_each_others_runs(
@@ -194,7 +206,7 @@ async def test_workers_that_share_a_port_find_each_others_runs(
             async with httpx.AsyncClient(headers=visitor.client.headers) as other:
                 path = f"{worker.url}/chatkit/runs/{stream.run_id}/stop"
                 assert (await other.post(path)).status_code == 204
-            await asyncio.wait_for(stream.rest(), 1)
+            await asyncio.wait_for(stream.rest(), PATIENCE_SECONDS)
             assert await status(database, visitor, stream.run_id) == "stopped"
 
 
@@ -207,13 +219,13 @@ async def test_nothing_of_a_worker_outlives_it(settings: Settings, how: str) -> 
         getattr(worker, how)()
         await worker.wait()
 
-        for _ in range(100):
-            if not living(worker):
-                break
-            await asyncio.sleep(0.05)
-        assert living(worker) == []
+        await until(partial(is_all_gone, worker))
     finally:
         worker.kill()
+
+
+async def is_all_gone(worker: Worker) -> bool:
+    return not living(worker)
 
 
 def living(worker: Worker) -> list[int]:

@@ -115,7 +115,7 @@ class Worker:
         assert self._process.pid is not None
         return self._process.pid
 
-    async def wait(self, seconds: float = 40) -> int:
+    async def wait(self, seconds: float = 90) -> int:
         """Its exit code. Raises AssertionError when it goes on for longer."""
         assert self._process is not None
         await asyncio.to_thread(self._process.join, seconds)

@@ -1,7 +1,7 @@
 """Where the bytes are kept, as the rest sees it. One module for each place implements it."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,6 +25,18 @@ class FilesUnavailable(Unavailable):
         super().__init__("Files cannot be stored or read right now.")
 
 
+class FilesLeft(FilesUnavailable):
+    """The place is there, and refuses to delete these: keys, and the reason of each."""
+
+    def __init__(self, left: Mapping[str, str]) -> None:
+        super().__init__()
+        self.left = left
+
+    @property
+    def reasons(self) -> str:
+        return "; ".join(sorted(set(self.left.values())))
+
+
 class FileTooLarge(AppError):
     status = 413
     code = "file_too_large"
@@ -40,7 +52,7 @@ class FileStore(Protocol):
         """Raises `FileGone`."""
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """What is not there is no error."""
+        """Delete all that can be. What is not there is no error; raises `FilesLeft` for others."""
 
     async def locate(self, key: str, mime_type: str, disposition: str, seconds: int) -> Path | str:
         """The file, or a URL that leads a browser to it for so long. Raises `FileGone`."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from pydantic_settings import SettingsConfigDict
 
-from app.attachments.files import INCOMING, FileGone, FilesUnavailable
+from app.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
 from app.attachments.service import FileAttachments
 from app.config import PROJECT_ROOT, EnvSettings, Settings
 from app.db import Database
@@ -96,9 +96,14 @@ class LocalFiles:
                 raise FileGone(key) from None
 
     def _delete(self, keys: Sequence[str]) -> None:
-        with _told():
-            for key in keys:
+        left = {}
+        for key in keys:
+            try:
                 self._path(key).unlink(missing_ok=True)
+            except OSError as error:
+                left[key] = error.strerror or type(error).__name__
+        if left:
+            raise FilesLeft(left)
 
     def _older_than(self, timestamp: float) -> Iterator[str]:
         for file in self._folder.glob("*/*"):

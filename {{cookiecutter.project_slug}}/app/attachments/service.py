@@ -16,7 +16,7 @@ from chatkit.types import (
 from pydantic import AnyUrl
 
 from app.attachments.base import Attachments, Reader
-from app.attachments.files import INCOMING, FileStore, FileTooLarge, key_of
+from app.attachments.files import INCOMING, FilesLeft, FileStore, FileTooLarge, key_of
 from app.attachments.links import Links
 from app.attachments.reading import read_within
 from app.attachments.settings import AttachmentSettings
@@ -125,6 +125,8 @@ class FileAttachments(Attachments):
             return
         try:
             await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
+        except FilesLeft as error:
+            logger.warning("%d files are left to be swept: %s", len(error.left), error.reasons)
         except AppError:
             logger.warning("%d files are left to be swept", len(keys))
 

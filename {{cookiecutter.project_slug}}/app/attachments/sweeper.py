@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.attachments.files import INCOMING, FileStore, key_of
+from app.attachments.files import INCOMING, FilesLeft, FileStore, key_of
 from app.db import DatabaseAway
 from app.errors import Unavailable
 from app.stores.attachments import AttachmentRows
@@ -15,6 +16,12 @@ from app.stores.attachments import AttachmentRows
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 3_600.0
+
+
+@dataclass
+class Round:
+    swept: int = 0
+    left: dict[str, str] = field(default_factory=dict)
 
 
 class Sweeper:
@@ -51,19 +58,37 @@ class Sweeper:
         async with self._rows.sweeping() as is_ours:
             if not is_ours:
                 return None
-            unsent = await self._rows.delete_unsent(moment)
-            await self._delete(key_of(user_id, id_) for user_id, id_ in unsent)
-            swept = len(unsent)
+            done = Round()
+            for user_id, id_ in await self._rows.unsent(moment):
+                await self._delete_unsent(user_id, id_, moment, done)
             async for keys in self._files.older_than(moment):
-                strays = await self._strays(keys)
-                await self._delete(strays)
-                swept += len(strays)
-        if swept:
-            logger.info("%d files were swept", swept)
-        return swept
+                await self._delete_strays(await self._strays(keys), done)
+        if done.swept:
+            logger.info("%d files were swept", done.swept)
+        if done.left:
+            reasons = FilesLeft(done.left).reasons
+            logger.error("%d files are left to the next round: %s", len(done.left), reasons)
+        return done.swept
 
-    async def _delete(self, keys: Iterable[str]) -> None:
-        await self._files.delete(list(keys))
+    async def _delete_unsent(self, user_id: str, id_: str, before: datetime, done: Round) -> None:
+        """Delete the file, and then its row: a row whose file is left stays for the next round."""
+        key = key_of(user_id, id_)
+        try:
+            async with self._rows.deleting_unsent(user_id, id_, before) as is_unsent:
+                if is_unsent:
+                    await self._files.delete([key, f"{INCOMING}/{key}"])
+            done.swept += is_unsent
+        except FilesLeft as error:
+            done.left |= error.left
+
+    async def _delete_strays(self, keys: Sequence[str], done: Round) -> None:
+        left: Mapping[str, str] = {}
+        try:
+            await self._files.delete(keys)
+        except FilesLeft as error:
+            left = error.left
+        done.swept += len(keys) - len(left)
+        done.left |= left
 
     async def _strays(self, keys: list[str]) -> list[str]:
         """Those that no row refers to. What has lain among the uploads for so long is one."""

@@ -31,6 +31,9 @@ SMOKE_USERS: tuple[str, ...] = (
 
 DOCTOR_CHECKS: tuple[str, ...] = (
     # Each has `NAME` and `check()`, which returns a `Finding`.
+    # {% if cookiecutter.attachments == "s3" %}
+    "app.dev.doctor_s3",
+    # {% endif %}
     # {% if cookiecutter.auth_style == "oidc" %}
     "app.dev.doctor_openid",
     # {% endif %}

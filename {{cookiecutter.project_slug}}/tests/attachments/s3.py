@@ -1,6 +1,7 @@
 """Files in a bucket of the tests' own, on moto's server in a process of its own."""
 
 import atexit
+import os
 import secrets
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.conftest import AUTHORITIES
 from tests.talk import Visitor
@@ -27,6 +29,14 @@ def place(_folder: Path) -> Iterator[dict[str, str]]:
     bucket = f"test-{secrets.token_hex(8)}"
     httpx.put(f"{server()}/{bucket}", verify=AUTHORITIES).raise_for_status()
     yield {"S3_ENDPOINT_URL": server(), "S3_PATH_STYLE": "true", "S3_BUCKET": bucket, **ACCESS}
+
+
+def without_amazons_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
 
 
 async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx.Response:

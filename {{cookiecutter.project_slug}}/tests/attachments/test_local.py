@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.attachments.files import FileGone
+from app.attachments.files import FileGone, FilesLeft
 from app.attachments.local import LocalFiles
 from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
 from tests.attachments.samples import PNG, TEXT
@@ -126,6 +126,18 @@ async def test_a_disk_that_is_full(attaching: Attaching, small_disk: Path) -> No
     assert await application.keys() == set()
     attachment = await attach(application.visitor, b"small enough")
     await say_with(application.visitor, attachment["id"])
+
+
+async def test_one_that_cannot_be_deleted_keeps_no_other(tmp_path: Path) -> None:
+    (tmp_path / "owner" / "kept").mkdir(parents=True)  # (which not even root deletes like a file)
+    (tmp_path / "owner" / "file").write_text("content")
+
+    with pytest.raises(FilesLeft) as left:
+        await LocalFiles(tmp_path).delete(["owner/kept", "owner/never-there", "owner/file"])
+
+    assert left.value.left.keys() == {"owner/kept"}
+    assert left.value.reasons
+    assert not (tmp_path / "owner" / "file").exists()
 
 
 @pytest.mark.parametrize("key", ["../secret", "a/../../secret", "a/../../../secret", "/etc/passwd"])

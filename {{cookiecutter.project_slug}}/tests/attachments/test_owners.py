@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import PNG
 from tests.model_server import Exchange, model_server, silence
+from tests.talk import PATIENCE_SECONDS
 
 
 async def test_nobody_elses_file_can_be_sent(application: Application) -> None:
@@ -94,7 +95,7 @@ async def test_files_go_with_a_conversation_that_is_being_answered(attaching: At
 
         model.does(think)
         answering = asyncio.create_task(send(visitor, attachment["id"]))
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
         [thread] = (await visitor.send("threads.list")).json()["data"]
 
         await visitor.send("threads.delete", thread_id=thread["id"])

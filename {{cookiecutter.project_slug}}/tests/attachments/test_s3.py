@@ -12,6 +12,7 @@ import pytest
 from tests.attachments import s3
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT, png
+from tests.talk import PATIENCE_SECONDS
 
 
 @asynccontextmanager
@@ -175,12 +176,12 @@ async def test_a_store_that_is_away(attaching: Attaching) -> None:
 async def test_a_store_that_never_answers(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.attachments.s3.READ_SECONDS", 0.2)
+    monkeypatch.setattr("app.attachments.s3_clients.READ_SECONDS", 0.2)
     async with silent_server() as (url, came):
         silent = await attaching(s3_endpoint_url=url)
         announced = await announce(silent)
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             response = await send(silent.visitor, str(announced["id"]))
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from app.chat.models import AttachmentRow
 from app.db import Database
 from app.stores.attachments import AttachmentRows
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
+from tests.talk import PATIENCE_SECONDS
 
 HALF_A_SECOND = str(0.5 / 3600)
 
@@ -24,7 +26,7 @@ async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
     sent = await attach(application.visitor)
     await say_with(application.visitor, sent["id"])
     unsent = await attach(application.visitor)
-    await asyncio.sleep(1.1)  # (S3 knows whole seconds)
+    await until_old()
 
     assert await application.attachments.sweeper.sweep()
 
@@ -49,7 +51,7 @@ async def test_a_round_that_fails_is_not_the_last(
     monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     async with without_its_table(database):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "files could not be swept" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
                 await asyncio.sleep(0.05)
     await attach(application.visitor)
@@ -68,11 +70,29 @@ async def test_what_has_no_row_goes(attaching: Attaching) -> None:
         f"{INCOMING}/half",  # an upload that broke off
     ):
         await files.put(key, io.BytesIO(b"stray"), "text/plain")
-    await asyncio.sleep(1.1)
+    await until_old()
 
     await application.attachments.sweeper.sweep()
 
     assert await application.keys() == {key_of(user_id, attachment["id"])}
+
+
+async def test_what_was_sent_meanwhile_stays(
+    attaching: Attaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
+    attachment_id, user_id = (await attach(application.visitor))["id"], application.visitor.user_id
+    await say_with(application.visitor, attachment_id)
+    await until_old()
+
+    async def as_it_was(_rows: AttachmentRows, _before: datetime) -> list[tuple[str, str]]:
+        return [(user_id, attachment_id)]
+
+    monkeypatch.setattr(AttachmentRows, "unsent", as_it_was)
+
+    assert await application.attachments.sweeper.sweep() == 0
+
+    assert await application.keys() == {key_of(user_id, attachment_id)}
 
 
 async def test_what_is_new_stays(application: Application) -> None:
@@ -93,8 +113,13 @@ async def test_one_process_at_a_time(application: Application, database: Databas
     assert await application.attachments.sweeper.sweep() == 0
 
 
+async def until_old() -> None:
+    """Wait until all that there is is older than half a second, though S3 knows whole ones."""
+    await asyncio.sleep(1.1)
+
+
 async def until_all_are_swept(application: Application) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await application.keys():  # noqa: ASYNC110 (an event would be of the test alone)
             await asyncio.sleep(0.05)
 

@@ -16,6 +16,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.talk import PATIENCE_SECONDS
+
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -94,7 +96,7 @@ class IdentityProvider(ThreadingHTTPServer):
 
     async def next_request(self) -> None:
         """Wait for the next one that no earlier call waited for."""
-        assert await asyncio.to_thread(self.arrivals.acquire, timeout=5)
+        assert await asyncio.to_thread(self.arrivals.acquire, timeout=PATIENCE_SECONDS)
 
 
 class _JwksHandler(BaseHTTPRequestHandler):
@@ -104,7 +106,7 @@ class _JwksHandler(BaseHTTPRequestHandler):
         self.server.requests += 1
         self.server.path = self.path
         self.server.arrivals.release()
-        self.server.may_answer.wait(5)
+        self.server.may_answer.wait(2 * PATIENCE_SECONDS)
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()

@@ -18,7 +18,7 @@ from app.chat.models import RunRow
 from app.db import Database
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
-from tests.talk import Visitor
+from tests.talk import PATIENCE_SECONDS, Visitor, until
 
 STREAMING, WAITING = "threads.custom_action", "threads.sync_custom_action"
 BOTH = pytest.mark.parametrize("kind", [STREAMING, WAITING])
@@ -195,24 +195,23 @@ async def test_what_has_begun_is_carried_through_though_it_is_stopped(
     visitor, _, widget = await pinned(with_model)
     body = {"type": STREAMING, "params": widget | {"action": writing("slow")}}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
         run_id = response.headers["x-run-id"]
         assert (await visitor.client.post(f"/chatkit/runs/{run_id}/stop")).status_code == 204
         await response.aread()
     assert await stored(visitor, widget["thread_id"]) == "blank"
     goes_on.set()
 
-    for _ in range(100):
-        if await stored(visitor, widget["thread_id"]) == f"slow by {visitor.user_id}":
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it was not carried through")
+    async def is_carried_through() -> bool:
+        return await stored(visitor, widget["thread_id"]) == f"slow by {visitor.user_id}"
+
+    await until(is_carried_through)
 
 
 async def test_two_at_once_in_one_thread_wait_for_each_other(with_model: Scripted) -> None:
     visitor, _, widget = await pinned(with_model)
     first = asyncio.create_task(visitor.send(STREAMING, **widget, action=writing("slow")))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
 
     second = await visitor.send(STREAMING, **widget, action=writing("milk"))
 

@@ -16,7 +16,7 @@ from app.chat.history import UNANSWERED
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched, eventually
 from tests.conftest import OneModel, Scripted
-from tests.talk import Visitor, is_text
+from tests.talk import Visitor, is_text, until
 
 
 @agent_function
@@ -184,7 +184,7 @@ async def test_a_stop_after_the_page_has_answered_closes_the_workflow(
                 async for event in scripted.stream_response(*args, **kwargs):
                     yield event
             else:
-                await asyncio.sleep(60)
+                await asyncio.sleep(600)
 
     visitor = await with_model(Picking())
     turn = await visitor.say("go")
@@ -194,12 +194,11 @@ async def test_a_stop_after_the_page_has_answered_closes_the_workflow(
             if event["type"] == "stream_options":
                 break
 
-    for _ in range(100):
+    async def is_closed() -> bool:
         workflow = await eventually(visitor, turn.thread_id, "workflow")
-        if "summary" in workflow["workflow"]:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the workflow is open for ever")
+        return "summary" in workflow["workflow"]
+
+    await until(is_closed)
 
 
 async def test_going_on_keeps_the_model_that_was_picked(

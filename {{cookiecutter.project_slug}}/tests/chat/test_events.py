@@ -14,7 +14,7 @@ from app.agent.demo import DemoModel
 from app.chat.events import EventStream
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
-from tests.talk import Visitor, message
+from tests.talk import PATIENCE_SECONDS, Visitor, message
 
 
 @pytest.fixture(autouse=True)
@@ -54,19 +54,26 @@ async def test_proxies_are_told_not_to_buffer(visitor: Visitor) -> None:
 
 
 async def test_a_silence_is_filled_with_comments_and_loses_nothing(with_model: Scripted) -> None:
+    enough = asyncio.Event()
+
     class Thinking(DemoModel):
         async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            await asyncio.sleep(0.3)
+            await asyncio.wait_for(enough.wait(), PATIENCE_SECONDS)
             async for event in super().stream_response(*args, **kwargs):
                 yield event
 
     visitor = await with_model(Thinking(0), keep_alive_seconds=0.05)
 
-    response = await visitor.send("threads.create", input=message("hi"))
+    body = {"type": "threads.create", "params": {"input": message("hi")}}
+    async with visitor.client.stream("POST", "/chatkit", json=body) as response:
+        text = ""
+        async for part in response.aiter_text():
+            text += part
+            if text.count(": keep-alive\n\n") > 3:
+                enough.set()
 
-    assert response.text.count(": keep-alive\n\n") > 3
-    assert '"type":"assistant_message"' in response.text
-    assert "You said: “hi”" in response.text
+    assert '"type":"assistant_message"' in text
+    assert "You said: “hi”" in text
 
 
 async def test_a_database_that_fails_in_the_stream_ends_it_with_an_error_event(

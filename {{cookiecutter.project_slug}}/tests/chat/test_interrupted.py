@@ -12,20 +12,24 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message
 
 from app.agent.demo import DemoModel
 from tests.conftest import Scripted
-from tests.talk import Visitor, is_text, message
+from tests.talk import PATIENCE_SECONDS, Visitor, is_text, message, until
 
 
 class Watched(DemoModel):
     """The demo model, which tells what it was asked, and whether it was stopped in mid-answer.
 
-    It pauses before an answer and after each word, until it is told to hurry.
+    It pauses before an answer and after each word, and says no more than some words, until it is
+    told to hurry: however slow a machine is, an answer does not end before its test is ready.
     """
+
+    WORDS = 14  # less than an answer has, and more than any test waits for
 
     def __init__(self) -> None:
         super().__init__(0)
         self.pause_seconds = 0.05  # of the answers that are yet to begin
         self.heard: list[Any] = []
         self.stopped = asyncio.Event()
+        self.begun = asyncio.Event()  # has said its first words
         self._hurried = asyncio.Event()
 
     def hurry(self) -> None:
@@ -34,19 +38,22 @@ class Watched(DemoModel):
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         self.heard.append(args[1] if len(args) > 1 else kwargs["input"])
-        seconds, finished = self.pause_seconds, False
+        seconds, said, finished = self.pause_seconds, 0, False
         try:
             await self._pause(seconds)
             async for event in super().stream_response(*args, **kwargs):
                 yield event
                 if event.type == "response.output_text.delta":
-                    await self._pause(seconds)
+                    said += 1
+                    if said == 3:
+                        self.begun.set()
+                    await self._pause(None if seconds and said >= self.WORDS else seconds)
             finished = True
         finally:
             if not finished:
                 self.stopped.set()
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float | None) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurried.wait(), seconds)
 
@@ -68,12 +75,13 @@ async def leave_after(visitor: Visitor, words: int, type_: str, **params: Any) -
 
 async def eventually(visitor: Visitor, thread_id: str, item_type: str) -> dict[str, Any]:
     """The last item of that type, once nothing runs in the thread that could change it."""
-    for _ in range(200):
+
+    async def is_over() -> bool:
         running = await visitor.client.get(f"/chatkit/threads/{thread_id}/run")
-        if running.json()["run"] is None:
-            return [i for i in await visitor.items(thread_id) if i["type"] == item_type][-1]
-        await asyncio.sleep(0.05)
-    raise AssertionError("the run goes on and on")
+        return running.json()["run"] is None
+
+    await until(is_over)
+    return [i for i in await visitor.items(thread_id) if i["type"] == item_type][-1]
 
 
 async def test_stop_keeps_what_was_said_and_shown(with_model: Scripted) -> None:
@@ -89,7 +97,7 @@ async def test_stop_keeps_what_was_said_and_shown(with_model: Scripted) -> None:
 
 async def test_stop_before_the_answer_keeps_the_workflow(with_model: Scripted) -> None:
     model = Watched()
-    model.pause_seconds = 5
+    model.pause_seconds = 600
     visitor = await with_model(model)
     thread_id, _ = await leave_after(visitor, 0, "threads.create", input=message("hello"))
 
@@ -102,7 +110,7 @@ async def test_stop_stops_the_model(with_model: Scripted) -> None:
     visitor = await with_model(model)
     await leave_after(visitor, 2, "threads.create", input=message("hello"))
 
-    await asyncio.wait_for(model.stopped.wait(), 1)
+    await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
 
 
 async def test_a_failure_in_mid_answer_keeps_the_text_and_offers_a_retry(
@@ -187,7 +195,7 @@ async def test_a_retry_stopped_before_it_began_leaves_the_old_answer(
     visitor = await with_model(model)
     model.pause_seconds = 0
     turn = await visitor.say("hello")
-    model.pause_seconds = 5
+    model.pause_seconds = 600
     await leave_after(
         visitor,
         0,
@@ -195,7 +203,8 @@ async def test_a_retry_stopped_before_it_began_leaves_the_old_answer(
         thread_id=turn.thread_id,
         item_id=turn.user_message_id,
     )
-    await asyncio.sleep(0.5)  # let the clean-up do its worst
+    await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
+    await eventually(visitor, turn.thread_id, "user_message")
 
     items = await visitor.items(turn.thread_id)
     assert [i["type"] for i in items] == ["user_message", "workflow", "assistant_message"]

@@ -1,6 +1,7 @@
 """How much one user, one thread and one process may ask for, on however many workers."""
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -47,13 +48,14 @@ async def test_so_many_turns_a_minute(
     with_model: Scripted, database: Database, settings: Settings
 ) -> None:
     visitor = await with_model(DemoModel(0), turns_per_minute=2)
+    began = time.monotonic()
     for _ in range(2):
         assert (await ask(visitor)).status_code == 200
     before = await rows_of(database, visitor.user_id)
 
     wait = assert_refused(await ask(visitor), 429, "too_many_turns")
 
-    assert 50 < wait <= 60
+    assert 59 - (time.monotonic() - began) < wait <= 60
     assert await rows_of(database, visitor.user_id) == before
     # Nobody else's business, and over when the first of them is a minute old.
     async with visiting(str(visitor.client.base_url), settings) as other:
@@ -68,6 +70,7 @@ async def test_so_many_turns_a_minute(
     assert (await ask(visitor)).status_code == 200
 
 
+@pytest.mark.usefixtures("no_checkpoints")  # which write rows
 async def test_so_many_answers_at_once(with_model: Scripted, database: Database) -> None:
     model = Watched()
     visitor = await with_model(model, running_answers_per_user=1)

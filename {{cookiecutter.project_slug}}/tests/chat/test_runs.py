@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.agent.demo import DemoModel
 from app.chat import runs as runs_module
 from app.chat.models import ItemRow, RunRow, ThreadRow
-from app.chat.runs import LEAVE_SECONDS
+from app.chat.run import Run
+from app.chat.runs import Runs
 from app.chat.signals import Signals
 from app.config import Settings
 from app.db import Database
@@ -21,7 +23,7 @@ from app.main import create_app
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_salvage import FailsBeforeItsFirstWord
 from tests.conftest import OneModel, Scripted, serving, visiting
-from tests.talk import Event, Visitor, is_text, message, streamed
+from tests.talk import PATIENCE_SECONDS, Event, Visitor, is_text, message, streamed, until
 
 pytestmark = pytest.mark.long
 
@@ -63,18 +65,33 @@ async def status(database: Database, visitor: Visitor, run_id: str) -> str:
     return str(row.status)
 
 
-async def ended(database: Database, visitor: Visitor, run_id: str, seconds: float = 5) -> str:
+async def ended(database: Database, visitor: Visitor, run_id: str) -> str:
     """How it ended, once it has."""
-    for _ in range(int(seconds / 0.05)):
-        if (found := await status(database, visitor, run_id)) != "running":
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError("the run goes on and on")
+
+    async def outcome() -> str | None:
+        found = await status(database, visitor, run_id)
+        return None if found == "running" else found
+
+    return await until(outcome) or ""
+
+
+def told_of(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> asyncio.Event:
+    """Set when that method has been called."""
+    called, method = asyncio.Event(), getattr(owner, name)
+
+    def telling(*args: Any) -> Any:
+        try:
+            return method(*args)
+        finally:
+            called.set()
+
+    monkeypatch.setattr(owner, name, telling)
+    return called
 
 
 async def outlast_silence(model: Watched) -> None:
     """Let it go on for as long as an answer may whose listener has gone without a word."""
-    await asyncio.sleep(1.5 * LEAVE_SECONDS)
+    await asyncio.sleep(1.5 * runs_module.LEAVE_SECONDS)
     model.hurry()
 
 
@@ -156,7 +173,7 @@ async def test_stop_stops_the_model_and_keeps_what_was_said(
         await stream.words(2)
         response = await visitor.client.post(f"/chatkit/runs/{stream.run_id}/stop")
         assert response.status_code == 204
-        await asyncio.wait_for(model.stopped.wait(), 1)
+        await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
         await stream.rest()
 
     assert await status(database, visitor, stream.run_id) == "stopped"
@@ -171,18 +188,21 @@ async def test_who_breaks_the_connection_without_a_word_stops_the_answer(
         stream = await open_stream(stack, visitor)
         await stream.words(2)
 
-    assert await ended(database, visitor, stream.run_id, 1.5) == "stopped"
+    assert await ended(database, visitor, stream.run_id) == "stopped"
 
 
 async def test_the_next_message_need_not_wait_for_a_stop(
-    with_model: Scripted, database: Database
+    with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runs_module, "LEAVE_SECONDS", 600)
+    monkeypatch.setattr(runs_module, "SETTLE_SECONDS", PATIENCE_SECONDS)
+    gone = told_of(monkeypatch, Runs, "_listener_gone")
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(2)
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(gone.wait(), PATIENCE_SECONDS)
     model.pause_seconds = 0
     turn = await visitor.say("something else", stream.thread_id)
 
@@ -196,9 +216,11 @@ async def test_the_next_message_need_not_wait_for_a_stop(
 
 @pytest.mark.parametrize("said_at", ["before", "after"])
 async def test_who_leaves_finds_the_whole_answer(
-    with_model: Scripted, database: Database, said_at: str
+    with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch, said_at: str
 ) -> None:
     """The beacon may overtake the end of the connection, or come after it."""
+    if said_at == "after":
+        monkeypatch.setattr(runs_module, "LEAVE_SECONDS", 3)  # on a slow machine, too
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
@@ -213,7 +235,7 @@ async def test_who_leaves_finds_the_whole_answer(
     running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
     assert running.json() == {"run": {"id": stream.run_id, "status": "running"}}
     await outlast_silence(model)
-    assert await ended(database, visitor, stream.run_id, 15) == "done"
+    assert await ended(database, visitor, stream.run_id) == "done"
     running = await visitor.client.get(f"/chatkit/threads/{stream.thread_id}/run")
     assert running.json() == {"run": None}
     assert "does not think" in await stored_answer(visitor, stream.thread_id)
@@ -229,7 +251,7 @@ async def test_the_setting_lets_an_answer_finish_whose_connection_broke(
         await stream.words(2)
 
     await outlast_silence(model)
-    assert await ended(database, visitor, stream.run_id, 15) == "done"
+    assert await ended(database, visitor, stream.run_id) == "done"
     assert "does not think" in await stored_answer(visitor, stream.thread_id)
 
 
@@ -242,11 +264,7 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(10)
-        stored = ""
-        for _ in range(20):
-            await asyncio.sleep(0.05)
-            stored = stored or await stored_answer(visitor, stream.thread_id)
-        assert stored
+        stored = await until(partial(stored_answer, visitor, stream.thread_id))
         kinds = [item["type"] for item in await visitor.items(stream.thread_id)]
         model.hurry()
         await stream.rest()
@@ -261,23 +279,27 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
 @pytest.mark.usefixtures("no_checkpoints")
 @pytest.mark.parametrize("wish", ["stop", "leave"])
 async def test_a_wish_reaches_the_worker_that_has_the_run(
-    two_workers: tuple[Visitor, Visitor, Watched], database: Database, wish: str
+    two_workers: tuple[Visitor, Visitor, Watched],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: str,
 ) -> None:
     here, there, model = two_workers
+    left = told_of(monkeypatch, Run, "leave")
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, here)
         await stream.words(2)
         response = await there.client.post(f"/chatkit/runs/{stream.run_id}/{wish}")
         assert response.status_code == 204
         if wish == "stop":
-            await asyncio.wait_for(model.stopped.wait(), 1)
+            await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
         else:
-            await asyncio.sleep(0.3)
+            await asyncio.wait_for(left.wait(), PATIENCE_SECONDS)
 
     if wish == "leave":
         await outlast_silence(model)
     expected = {"stop": "stopped", "leave": "done"}[wish]
-    assert await ended(database, here, stream.run_id, 15) == expected
+    assert await ended(database, here, stream.run_id) == expected
 
 
 async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
@@ -298,7 +320,7 @@ async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
         await stream.words(2)
         await there.client.post(f"/chatkit/runs/{stream.run_id}/stop")
 
-        assert await ended(database, here, stream.run_id, 3) == "stopped"
+        assert await ended(database, here, stream.run_id) == "stopped"
 
 
 @pytest.mark.parametrize("wish", ["stop", "leave"])
@@ -337,7 +359,7 @@ async def test_a_run_whose_thread_is_deleted_ends(
         stream = await open_stream(stack, visitor)
         await stream.words(2)
         await visitor.send("threads.delete", thread_id=stream.thread_id)
-        await asyncio.wait_for(model.stopped.wait(), 2)
+        await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
         await stream.rest()
 
     assert await status(database, visitor, stream.run_id) == "stopped"
@@ -373,7 +395,7 @@ async def test_leaving_in_the_middle_of_listening_ends_the_response(with_model: 
         stream = await open_stream(stack, visitor)
         await stream.words(2)
         await visitor.client.post(f"/chatkit/runs/{stream.run_id}/leave")
-        rest = await asyncio.wait_for(stream.rest(), 1)
+        rest = await asyncio.wait_for(stream.rest(), PATIENCE_SECONDS)
 
     assert not any(event["type"] == "thread.item.done" for event in rest)
 

@@ -61,6 +61,7 @@ async def test_what_a_guardrail_took_back_is_not_stored(
 ) -> None:
     @input_guardrail
     async def refuse(*_args: Any) -> GuardrailFunctionOutput:
+        await model.begun.wait()
         await asyncio.sleep(0.3)
         model.hurry()
         return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
@@ -89,7 +90,7 @@ async def test_a_call_that_had_ended_is_remembered_after_a_stop(with_model: Scri
                 thread_id = event["thread"]["id"]
             task = event.get("update", {}).get("task", {})
             if (task.get("title"), task.get("status_indicator")) == ("Shouting", "complete"):
-                model.pause_seconds = 5
+                model.pause_seconds = 600
                 break
     model.pause_seconds = 0
     await visitor.say("next", thread_id)

@@ -23,7 +23,7 @@ def run(
         env=os.environ | {"PYTHONIOENCODING": "utf-8"} | env,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -44,7 +44,7 @@ def programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wait_for(file: Path) -> str:
-    for _ in range(200):
+    for _ in range(1_200):
         if file.exists() and (text := file.read_text(encoding="utf-8")):
             return text.strip()
         time.sleep(0.05)

@@ -128,6 +128,15 @@ def test_what_would_undo_the_policy_is_refused(extra: str, complaint: str) -> No
         policy(csp_extra=extra)
 
 
+def test_a_path_ends_neither_the_list_nor_the_policy() -> None:
+    headers = security_headers(settings(), connect=["https://files.test/a;b,c d/"])
+
+    assert (
+        "connect-src 'self' https://files.test/a%3Bb%2Cc%20d/;"
+        in (headers["Content-Security-Policy"])
+    )
+
+
 def test_other_origins_of_the_application_are_allowed() -> None:
     headers = security_headers(settings(), connect=["https://files.test"])
 

@@ -35,7 +35,7 @@ from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.mail_server import PASSWORD, MailServer, mail_server, trust
 from tests.model_server import answer, call
-from tests.talk import Visitor
+from tests.talk import PATIENCE_SECONDS, Visitor, until
 
 DRAFT = {"to": ["ada@example.com"], "subject": "Launch", "body": "Hello Ada,\n\nFriday it is. ✓"}
 
@@ -169,7 +169,7 @@ async def test_pressed_five_times_at_once_it_is_sent_once(
     mail.release.clear()
 
     pressing = asyncio.gather(*(tab.press() for tab in tabs))
-    await asyncio.wait_for(mail.asked.wait(), 5)
+    await asyncio.wait_for(mail.asked.wait(), PATIENCE_SECONDS)
     mail.release.set()
     await pressing
 
@@ -272,15 +272,15 @@ async def test_a_press_that_streams_sends_too_and_a_stop_does_not_halve_it(
     params = draft.params | {"action": draft.action()}
     async with aclosing(visitor.listen("threads.custom_action", **params)) as events:
         async for _ in events:
-            await asyncio.wait_for(mail.asked.wait(), 5)
+            await asyncio.wait_for(mail.asked.wait(), PATIENCE_SECONDS)
             break
     await asyncio.sleep(1)  # longer than the server waits for a page that only reloads
     mail.release.set()
 
-    for _ in range(100):
-        if (await stored(draft))["status"]["text"] == "Sent":
-            break
-        await asyncio.sleep(0.05)
+    async def is_sent() -> bool:
+        return bool((await stored(draft))["status"]["text"] == "Sent")
+
+    await until(is_sent)
     await draft.press()  # from the tab that saw none of this
     assert draft.state == "Sent"
     assert len(mail.delivered) == 1
@@ -340,7 +340,7 @@ async def test_it_is_not_called_unsent_when_nobody_knows(
     visitor: Visitor, mail: MailServer, configured: pytest.MonkeyPatch, way: str
 ) -> None:
     draft = await drafted(visitor)
-    configured.setenv("EMAIL_TIMEOUT_SECONDS", "1")
+    configured.setenv("EMAIL_TIMEOUT_SECONDS", "3")
     if way == "hangs up":
         mail.hangs_up = True
     else:

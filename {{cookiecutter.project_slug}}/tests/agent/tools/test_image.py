@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tests.attachments.conftest import Application, Attaching, attaching, send
 from tests.attachments.samples import PNG, png
 from tests.model_server import Behaviour, Exchange, ModelServer, _completed, model_server
-from tests.talk import Turn
+from tests.talk import PATIENCE_SECONDS, Turn
 
 __all__ = ["attaching"]
 
@@ -162,7 +162,7 @@ async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(
         model.does(draws(PNG, half=delete))
         await visitor.say("Draw a red dot", tool="image")
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await application.keys():
                 await application.attachments.sweeper.sweep()
                 await asyncio.sleep(0.1)

@@ -1,0 +1,91 @@
+"""What the log says of a store's faults: one line, with the mend."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from app.attachments.files import FilesUnavailable
+from app.attachments.s3 import S3Files
+from app.attachments.s3_faults import reason, wrong_clock
+from app.attachments.s3_settings import S3Settings
+from tests.attachments.s3 import ACCESS
+from tests.attachments.s3_front import error, front
+
+AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+AMAZONS_WORDS = "User: arn:aws:iam::123:role/x is not authorized to perform: kms:GenerateDataKey on"
+
+FAULTS = [
+    (
+        error(403, "RequestTimeTooSkewed", ServerTime=AN_HOUR_AGO),
+        ["the clock of this machine is 36", "ahead of the store's: set it (NTP)"],
+    ),
+    (error(403, "RequestTimeTooSkewed"), ["the clock of this machine is wrong: set it (NTP)"]),
+    (
+        error(400, "AuthorizationHeaderMalformed", Region="eu-central-1"),
+        ["a-bucket is not in us-east-1", "set S3_REGION=eu-central-1"],
+    ),
+    (error(400, "IllegalLocationConstraintException"), ["set S3_REGION to the bucket's own"]),
+    (error(404, "NoSuchBucket"), ["there is no bucket a-bucket: create it, or correct S3_BUCKET"]),
+    (error(403, "AccessDenied"), ["s3:PutObject is missing (AccessDenied): allow it"]),
+    (error(403, "AccessDenied", Message=AMAZONS_WORDS), ["kms:GenerateDataKey is missing"]),
+    (error(403, "InvalidAccessKeyId"), ["replace S3_ACCESS_KEY_ID"]),
+    (error(403, "SignatureDoesNotMatch"), ["replace S3_SECRET_ACCESS_KEY"]),
+    (error(400, "ExpiredToken"), ["the credentials have expired"]),
+    (error(400, "SomethingElse"), ["refuses: SomethingElse"]),
+]
+
+
+@pytest.mark.parametrize(("response", "said"), FAULTS, ids=lambda value: str(value)[-40:])
+async def test_a_fault_is_told_with_its_mend(
+    caplog: pytest.LogCaptureFixture, response: Any, said: list[str]
+) -> None:
+    async with front() as store:
+        store.rule = lambda _request, _body: response
+        files = S3Files(settings(store.url))
+        try:
+            with pytest.raises(FilesUnavailable):
+                await files.put("owner/id", io.BytesIO(b"content"), "text/plain")
+        finally:
+            await files.close()
+
+    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("app.")]
+    for part in ["the store of attachments refuses: ", *said]:
+        assert part in line
+    assert "\n" not in line
+    assert "owner" not in line
+
+
+async def test_a_store_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
+    files = S3Files(settings("http://127.0.0.1:9"))
+    with pytest.raises(FilesUnavailable):
+        await files.put("owner/id", io.BytesIO(b"content"), "text/plain")
+    await files.close()
+
+    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("app.")]
+    assert "http://127.0.0.1:9 cannot be reached" in line
+    assert "check S3_ENDPOINT_URL" in line
+    assert "owner" not in line
+
+
+def test_a_right_by_operation() -> None:
+    for operation, right in (
+        ("GetObject", "s3:GetObject"),
+        ("DeleteObject", "s3:DeleteObject"),
+        ("CopyObject", "s3:GetObject or s3:PutObject"),
+        ("ListObjectsV2", "s3:ListBucket"),
+    ):
+        refusal = ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+        assert reason(refusal, settings("http://store.test")).startswith(f"{right} is missing")
+
+
+def test_a_clock_that_is_behind() -> None:
+    said = wrong_clock(datetime.now(UTC) + timedelta(seconds=1_000))
+    assert "behind the store's" in said
+
+
+def settings(url: str) -> S3Settings:
+    given = {name.removeprefix("S3_").lower(): value for name, value in ACCESS.items()}
+    return S3Settings.model_validate({"endpoint_url": url, "bucket": "a-bucket", **given})
