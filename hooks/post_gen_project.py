@@ -256,6 +256,8 @@ def main() -> None:
     if is_rendered_for_comparison(project):
         return
     init_repository(project)
+    for line in chosen(ANSWERS):
+        print(printable(line))
     if ANSWERS["host_page"] == "nextjs" and shutil.which("node") is None:
         print("The Next.js page needs Node.js, which is not here; all the rest works without it.")
     setup = os.environ.get("CHATKIT_SETUP", ANSWERS["setup"])
@@ -264,6 +266,20 @@ def main() -> None:
     elif not set_up(project) and setup == "strict":
         print(f"What was made is also in {printable(keep_a_copy(project))}", file=sys.stderr)
         sys.exit(1)
+
+
+def chosen(answers: dict[str, Any]) -> list[str]:
+    """A table of what the project was made from."""
+    tools = ", ".join(filter(None, answers["__tools"].split(","))) or "none"
+    shown = {
+        "agent_tools": tools,
+        "setup": os.environ.get("CHATKIT_SETUP", answers["setup"]),
+    }
+    return [
+        f"  {question:<18}  {shown.get(question, answer)}"
+        for question, answer in answers.items()
+        if not question.startswith("_")
+    ]
 
 
 def prune(project: Path) -> None:
@@ -324,6 +340,8 @@ def set_up(project: Path) -> bool:
         done = subprocess.run(
             [sys.executable, "-m", "app", "setup"],
             cwd=project,
+            # With PYTHONSAFEPATH, Python would not find the code in the present folder.
+            env=os.environ | {"PYTHONPATH": str(project)},
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -333,7 +351,8 @@ def set_up(project: Path) -> bool:
 
 
 def how_to_set_up(project: Path) -> str:
-    return f"cd {shlex.quote(printable(project))} && python -m app setup"
+    safe_path = "PYTHONSAFEPATH= " if os.environ.get("PYTHONSAFEPATH") else ""
+    return f"cd {shlex.quote(printable(project))} && {safe_path}python -m app setup"
 
 
 def keep_a_copy(project: Path) -> Path:
@@ -350,10 +369,10 @@ def keep_a_copy(project: Path) -> Path:
     return target
 
 
-def printable(path: Path) -> str:
-    """The path as this terminal can show it."""
+def printable(text: object) -> str:
+    """A path or another text as this terminal can show it."""
     encoding = sys.stdout.encoding or "ascii"
-    return str(path).encode(encoding, "backslashreplace").decode(encoding)
+    return str(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

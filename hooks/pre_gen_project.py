@@ -1,14 +1,25 @@
-"""Refuses answers that cannot work, all of them at once, before a file is written."""
+"""Refuses answers that cannot work, all of them at once, before a file is written.
+
+Nothing in here may look like a tag of Jinja's own: a Cookiecutter that is too old renders it with
+those, and is then refused.
+"""
 
 import json
 import os
 import re
 import sys
 import unicodedata
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
-ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
+ANSWERS = r"""{{ cookiecutter | tojson }}"""
+# The questions as they were before they were answered, with what a configuration file says.
+GIVEN = r"""{{ _cookiecutter | default({}) | tojson }}"""
+
+# The first that takes the template's own tags for its files and hooks.
+OLDEST_COOKIECUTTER = (2, 6)
 
 POSTGRESQL_NAME_BYTES = 63
 # A test reads the longest one from the application's own metadata.
@@ -18,6 +29,19 @@ PREFIX_LENGTH = POSTGRESQL_NAME_BYTES - len(LONGEST_NAME)
 FREE_TEXTS = ("project_name", "description", "author_name", "assistant_name")
 FREE_TEXT_LENGTH = 200
 SETUPS = ("run", "skip", "strict")
+# As in cookiecutter.json. Only a replay brings an answer that is none of them.
+CHOICES = {
+    "license": ("MIT", "Apache-2.0", "none"),
+    "auth_style": ("anonymous", "password", "oidc", "jwt", "proxy"),
+    "attachments": ("none", "local", "s3"),
+    "dictation": ("no", "yes"),
+    "host_page": ("plain", "nextjs"),
+    "theme_color_scheme": ("auto", "light", "dark"),
+    "theme_radius": ("round", "pill", "soft", "sharp"),
+    "theme_density": ("normal", "compact", "spacious"),
+    "setup": SETUPS,
+}
+IN_QUOTES = "text; in a configuration file, as text in quotes"
 
 # Tools that work with another answer than this one only.
 NEEDS = {"documents": ("attachments", "none"), "image": ("attachments", "none")}
@@ -44,10 +68,67 @@ WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 
 
 def main() -> None:
-    found = problems(ANSWERS, os.environ.get("CHATKIT_SETUP"))
+    refuse(too_old())
+    answers, given = json.loads(ANSWERS), json.loads(GIVEN)
+    refuse(without_text(answers, given))
+    refuse(problems(answers, os.environ.get("CHATKIT_SETUP")) + replay_problems(answers, given))
+
+
+def refuse(found: list[str]) -> None:
     for line in found:
         print(line.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
-    sys.exit(1 if found else 0)
+    if found:
+        sys.exit(1)
+
+
+def too_old() -> list[str]:
+    try:
+        here = version("cookiecutter")
+    except PackageNotFoundError:
+        return []
+    if tuple(map(int, re.findall("[0-9]+", here)[:2])) >= OLDEST_COOKIECUTTER:
+        return []
+    oldest = ".".join(map(str, OLDEST_COOKIECUTTER))
+    return [
+        f"This template needs Cookiecutter {oldest} or newer, and this is {here}. "
+        "To have a new one for this once: uvx cookiecutter, or: pipx run cookiecutter"
+    ]
+
+
+def without_text(answers: dict[str, Any], given: dict[str, Any]) -> list[str]:
+    """One line for each answer that is no text, or was none: of a list only the first is left."""
+    return [
+        refusal(question, value, IN_QUOTES)
+        for question, answer in answers.items()
+        if not question.startswith("_")
+        for value in [answer if question in CHOICES else given.get(question, answer)]
+        if not isinstance(value, str)
+    ]
+
+
+def replay_problems(answers: dict[str, Any], given: dict[str, Any]) -> list[str]:
+    """A replay brings what was computed from its answers, and its template's lists, along."""
+    is_replay = isinstance(given.get("auth_style"), str)
+    if not is_replay or "_repo_dir" not in answers:
+        return []
+    from cookiecutter.prompt import render_variable
+    from cookiecutter.utils import create_env_with_context
+
+    file = Path(answers["_repo_dir"], "cookiecutter.json")
+    questions = json.loads(file.read_text(encoding="utf-8"))
+    environment = create_env_with_context({"cookiecutter": questions})
+    stale = [
+        name
+        for name, value in questions.items()
+        if name.startswith("_") and name != "__prompts__"
+        if answers[name]
+        != (render_variable(environment, value, answers) if name.startswith("__") else value)
+    ]
+    return [
+        f"{name}: the replay has it from other answers, or from another version of the template. "
+        "Give the answers with --config-file instead."
+        for name in stale
+    ]
 
 
 def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
@@ -56,6 +137,11 @@ def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
         refusal(question, answers[question], allowed)
         for question, (shape, allowed) in SHAPES.items()
         if not re.fullmatch(shape, answers[question])
+    ]
+    found += [
+        refusal(question, answers[question], ", ".join(allowed))
+        for question, allowed in CHOICES.items()
+        if answers[question] not in allowed
     ]
     if WINDOWS_DEVICES.fullmatch(answers["project_slug"]):
         found.append(
@@ -84,7 +170,7 @@ def free_text_problems(question: str, text: str) -> list[str]:
     if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
         return [refusal(question, text, "one line of text without control characters")]
     # Cookiecutter and cruft evaluate an answer that they are given again.
-    if re.search(r"\{[{%#]", text):
+    if re.search(r"\{[%#{]", text):
         return [refusal(question, text, "any text without Jinja's opening braces")]
     return []
 

@@ -1,16 +1,158 @@
 """Says what this machine lacks, before the first question. Silent when nothing is missing.
 
-None of it is fatal: files are always written, and `python -m app setup` goes on later.
+None of it is fatal: files are always written, and `python -m app setup` goes on later. What is
+refused is an old Cookiecutter, and answers on its command line or in its configuration that cannot
+work: there it comes with no traceback below, and Cookiecutter itself would drop some of them with a
+warning.
 """
 
+import difflib
 import importlib.util
+import json
+import os
+import runpy
+import shlex
 import shutil
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
+    # What the hook after the questions checks is checked here as well.
+    after = Path(__file__).with_name("pre_gen_project.py")
+    checks = runpy.run_path(str(after), run_name="checks")
+    checks["refuse"](checks["too_old"]())
     for line in lacks():
         print(f"Note: {line}")
+    checks["refuse"](given_problems(checks))
+
+
+def given_problems(checks: dict[str, Any]) -> list[str]:
+    """One line for each answer that was given in advance and cannot be used."""
+    words = command_line()
+    if words.get("replay") or words.get("replay_file"):
+        return []
+    questions = json.loads(Path("cookiecutter.json").read_text(encoding="utf-8"))
+    configured, file = configuration(words)
+    extra = words.get("extra_context") or {}
+    found = misspelt(configured, questions, file) + unknown(extra, questions)
+    usable = []
+    for answers, origin in ((configured, f" ({file})"), (extra, "")):
+        bad = {name: value for name, value in answers.items() if is_lost(questions, name, value)}
+        found += [
+            checks["refusal"](name, bad[name], allowed(questions[name])) + origin for name in bad
+        ]
+        usable.append({name: value for name, value in answers.items() if name not in bad})
+    return found + (resolved_problems(checks, *usable) if words.get("no_input") else [])
+
+
+def is_lost(questions: dict[str, Any], name: str, value: object) -> bool:
+    """True for what Cookiecutter takes for another answer than it is, or for none."""
+    question = None if name.startswith("_") else questions.get(name)
+    if isinstance(question, list):
+        return value not in question
+    return isinstance(question, str) and not isinstance(value, str)
+
+
+def allowed(question: object) -> str:
+    choices = ", ".join(question) if isinstance(question, list) else "text"
+    return f"{choices}; in a configuration file, as text in quotes"
+
+
+def resolved_problems(
+    checks: dict[str, Any], configured: dict[str, Any], extra: dict[str, Any]
+) -> list[str]:
+    """What the hook after the questions will refuse, where there are no questions."""
+    from cookiecutter.generate import generate_context
+    from cookiecutter.prompt import prompt_for_config
+
+    context = generate_context("cookiecutter.json", configured, extra)
+    answers = prompt_for_config(context, no_input=True)
+    return list(checks["problems"](answers, os.environ.get("CHATKIT_SETUP")))
+
+
+def unknown(answers: dict[str, Any], questions: dict[str, Any]) -> list[str]:
+    names = ", ".join(name for name in questions if not name.startswith("_"))
+    return [
+        f"{name}: there is no such question. There are: {names}."
+        for name in answers
+        if name not in questions
+    ]
+
+
+def misspelt(answers: dict[str, Any], questions: dict[str, Any], file: str) -> list[str]:
+    """A file of one's own answers may hold those to other templates' questions as well."""
+    close = {name: difflib.get_close_matches(name, questions, 1, 0.85) for name in answers}
+    return [
+        f"{name}: there is no such question ({file}). Is {match[0]} meant?"
+        for name, match in close.items()
+        if match and name not in questions
+    ]
+
+
+def configuration(words: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The answers of Cookiecutter's configuration file, and its name.
+
+    One that lies at home and was not named for this project counts only where nobody is asked.
+    """
+    from cookiecutter.config import USER_CONFIG_PATH, get_user_config
+
+    named = words.get("config_file") or os.environ.get("COOKIECUTTER_CONFIG")
+    if words.get("default_config") or not (named or words.get("no_input")):
+        return {}, ""
+    # (Cookiecutter has changed the present folder; the shell has not.)
+    file = Path(os.environ.get("PWD", ""), named or USER_CONFIG_PATH)
+    if not file.is_file():
+        return {}, ""
+    try:
+        answers = get_user_config(config_file=str(file))["default_context"]
+    except Exception:
+        return {}, ""  # Cookiecutter says what is wrong with it
+    return (dict(answers), str(file)) if isinstance(answers, dict) else ({}, "")
+
+
+def command_line() -> dict[str, Any]:
+    """What Cookiecutter was started with, by its own names. Empty where the system does not tell.
+
+    (Hooks are not told, and of a choice that does not exist the answers keep no trace.)
+    """
+    words = parent_words()
+    program = next(
+        (i for i, word in enumerate(words[:4]) if Path(word).stem == "cookiecutter"), None
+    )
+    if program is None:
+        return {}
+    try:
+        from cookiecutter.cli import main as command
+
+        context = command.make_context("cookiecutter", words[program + 1 :], resilient_parsing=True)
+    except Exception:
+        return {}
+    return dict(context.params)
+
+
+def parent_words() -> list[str]:
+    parent = os.getppid()
+    try:
+        words = Path(f"/proc/{parent}/cmdline").read_bytes()
+        return [os.fsdecode(word) for word in words.split(b"\0")[:-1]]
+    except OSError:
+        ps = shutil.which("ps")
+    if ps is None:
+        return []
+    listed = subprocess.run(
+        [ps, "-ww", "-o", "command=", "-p", str(parent)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    try:
+        return shlex.split(listed.stdout)
+    except ValueError:
+        return []
 
 
 def lacks() -> list[str]:

@@ -1,6 +1,8 @@
 """Just enough of Docker's file formats to follow what is built and run, without Docker."""
 
 import json
+import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +18,9 @@ class Instruction:
 
 
 Stage = list[Instruction]
+
+# ${NAME:-default}
+VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
 def read_stages(dockerfile: str) -> list[Stage]:
@@ -35,11 +40,27 @@ def arguments_of(stage: Stage, name: str) -> list[str]:
     return [instruction.arguments for instruction in stage if instruction.name == name]
 
 
-def command_of(stage: Stage, name: str) -> list[str]:
-    """What CMD or HEALTHCHECK runs, from its list of words."""
+def command_of(stage: Stage, name: str, **environment: str) -> list[str]:
+    """The program that CMD or HEALTHCHECK runs, through a shell or not, with its arguments."""
+    words = words_of(stage, name)
+    if words[:2] != ["sh", "-c"]:
+        return words
+    program = words[2].removeprefix("exec ")
+    return shlex.split(VARIABLE.sub(lambda found: environment.get(*found.groups()), program))
+
+
+def words_of(stage: Stage, name: str) -> list[str]:
+    """CMD's or HEALTHCHECK's own list of words."""
     [arguments] = arguments_of(stage, name)
     words: list[str] = json.loads(arguments[arguments.index("[") :])
     return words
+
+
+def environment_of(stage: Stage) -> dict[str, str]:
+    """What ENV sets, as far as nothing has to be expanded in it."""
+    settings = [shlex.split(text) for text in arguments_of(stage, "ENV")]
+    pairs = (setting.split("=", 1) for line in settings for setting in line)
+    return {name: value for name, value in pairs if "$" not in value}
 
 
 def copies_of(stage: Stage) -> list[tuple[list[str], str]]:

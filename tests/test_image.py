@@ -3,6 +3,8 @@
 `test_projects.py` follows the Dockerfile's steps for real.
 """
 
+import io
+import os
 import re
 import subprocess
 import tomllib
@@ -13,7 +15,15 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Bake, BakedProject
-from image import arguments_of, command_of, copies_of, is_let_in, read_stages
+from image import (
+    arguments_of,
+    command_of,
+    copies_of,
+    environment_of,
+    is_let_in,
+    read_stages,
+    words_of,
+)
 
 
 @pytest.fixture
@@ -45,6 +55,38 @@ def test_an_idle_connection_outlives_a_load_balancers(project: BakedProject) -> 
     _, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     assert int(command[command.index("--timeout-keep-alive") + 1]) > 600
+
+
+def test_an_idle_connection_to_the_page_outlives_it_too(look: Bake) -> None:
+    _, image = read_stages(look(host_page="nextjs").text("nextjs/Dockerfile"))
+    assert int(environment_of(image)["KEEP_ALIVE_TIMEOUT"]) > 600_000
+
+
+@pytest.mark.parametrize(
+    ("environment", "port"),
+    [({}, "8000"), ({"PORT": ""}, "8000"), ({"PORT": "8080"}, "8080"), ({"PORT": "a b"}, "a b")],
+)
+def test_it_listens_where_the_platform_says(
+    project: BakedProject, tmp_path: Path, environment: dict[str, str], port: str
+) -> None:
+    """A shell expands it, and is replaced by the server, which the signals are for."""
+    _, image = read_stages(project.text("Dockerfile"))
+    server = tmp_path / "uvicorn"
+    server.write_text('#!/bin/sh\necho "$$"\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    server.chmod(0o755)
+    with subprocess.Popen(
+        words_of(image, "CMD"),
+        env={"PATH": f"{tmp_path}:{os.defpath}"} | environment,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        process_id, *told = (process.stdout or io.StringIO()).read().splitlines()
+
+    assert told[told.index("--port") + 1] == port
+    assert int(process_id) == process.pid
+    assert told == command_of(image, "CMD", **{k: v for k, v in environment.items() if v})[1:]
+    assert environment_of(image)["PORT"] in arguments_of(image, "EXPOSE")
+    assert compose(project)["services"]["app"]["environment"]["PORT"] == "8000"
 
 
 @pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])

@@ -102,6 +102,8 @@ def test_ports_and_commands_are_the_images(
     assert "command" not in container
     assert "args" not in container
     assert [str(port["containerPort"])] == arguments_of(image, "EXPOSE")
+    # Whatever settings.env or the secret say.
+    assert container["env"] == [{"name": "PORT", "value": str(port["containerPort"])}]
     assert served["targetPort"] == port["name"]
     assert container_of(manifests["Job"])["command"] == compose_migration(project)
     assert {container["image"], container_of(manifests["Job"])["image"]} == {
@@ -128,6 +130,8 @@ def test_pods_may_do_nothing_but_serve(
     assert f"--uid {pod['securityContext']['runAsUser']} " in " ".join(arguments_of(image, "RUN"))
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not pod["automountServiceAccountToken"]
+    # A Service of the namespace would set NAME_PORT, NAME_SERVICE_HOST and others for each pod.
+    assert pod["enableServiceLinks"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

@@ -21,7 +21,7 @@ import test_browser as plain
 import test_browser_options as options
 from chromium import ChatPage, message
 from conftest import Bake, BakedProject, clean_environment, generate_with_our_environment, lack
-from image import arguments_of, command_of, read_stages
+from image import arguments_of, command_of, environment_of, read_stages
 from playwright.sync_api import expect
 from serving import START, Application, free_port
 
@@ -129,14 +129,14 @@ def address_of(installed: BakedProject, image: Path) -> Iterator[options.Address
 def next_server(project: BakedProject, image: Path, backend_port: int) -> Iterator[str]:
     """The image's own command, beside an application on this machine."""
     port = free_port()
-    place = {
+    _, final = read_stages(project.text("nextjs/Dockerfile"))
+    place = environment_of(final) | {
         "BACKEND_URL": f"http://127.0.0.1:{backend_port}",
         "HOSTNAME": "127.0.0.1",
         "PORT": str(port),
-        "NEXT_TELEMETRY_DISABLED": "1",
     }
     process = subprocess.Popen(
-        command_of(read_stages(project.text("nextjs/Dockerfile"))[1], "CMD"),
+        command_of(final, "CMD"),
         cwd=image,
         env=clean_environment() | place,
         stdin=subprocess.DEVNULL,
@@ -239,6 +239,12 @@ def test_a_build_changes_nothing_that_is_committed(
     untouched = bake(host_page="nextjs", agent_tools="notes,page").files()
 
     assert {name: installed.text(name) for name in untouched} == untouched
+
+
+def test_an_idle_connection_outlives_a_load_balancers(frontend: Site) -> None:
+    """Google's closes it after 600 seconds."""
+    kept = httpx.get(frontend.url).headers["Keep-Alive"]
+    assert int(kept.removeprefix("timeout=")) > 600
 
 
 def test_before_the_application_is_there_the_page_says_so(frontend: Site) -> None:

@@ -152,11 +152,9 @@ class TestDefault(ProjectSetUpTwice):
         assert not srv.has("app/dev")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = str(free.getsockname()[1])
-        command = [port if word == "8000" else word for word in command_of(image, "CMD")]
-        with served(srv, command):
+        with served(srv, command_of(image, "CMD", PORT=port)):
             assert answers(f"http://127.0.0.1:{port}/readyz")
-            probe = command_of(image, "HEALTHCHECK")
-            srv.run(*(word.replace(":8000", f":{port}") for word in probe))
+            srv.run(*command_of(image, "HEALTHCHECK"), PORT=port)
 
     def test_two_projects_and_a_stranger_share_a_database(
         self, default: BakedProject, template: Path, tmp_path: Path

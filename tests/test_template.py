@@ -112,8 +112,8 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     groups = ours["dependency-groups"]
 
     extras = theirs["project"]["optional-dependencies"].values()
-    wanted = {*theirs["project"]["dependencies"], *theirs["dependency-groups"]["dev"]}
-    wanted.update(*extras)
+    wanted = {*theirs["project"]["dependencies"]}
+    wanted.update(*extras, *theirs["dependency-groups"].values())
 
     assert wanted <= {*groups["template"], *groups["dev"]}
     assert set(groups["template"]) <= wanted

@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
 from app.commands import COMMANDS
+from app.dev.environment import must_restart, own_environment
 from app.dev.paths import VENV, python_of
 from app.dev.steps import StepFailed
 
@@ -157,15 +159,19 @@ _COMMANDS = {
 
 
 def _belongs_in_venv() -> bool:
-    """True for a Python that is in no virtual environment while the project has one."""
-    return sys.prefix == sys.base_prefix and python_of(VENV).exists()
+    """True for a Python outside the project's environment, in another one too."""
+    return python_of(VENV).exists() and Path(sys.prefix).resolve() != VENV.resolve()
 
 
 def _inside_venv(arguments: list[str]) -> int:
-    command = [str(python_of(VENV)), "-m", "app", *arguments]
+    return _become([str(python_of(VENV)), "-m", "app", *arguments])
+
+
+def _become(command: list[str]) -> int:
     if os.name != "nt":
-        os.execv(command[0], command)  # noqa: S606 — signals then reach the command itself
-    return subprocess.call(command)  # noqa: S603
+        # Signals then reach the command itself.
+        os.execve(command[0], command, own_environment())  # noqa: S606
+    return subprocess.call(command, env=own_environment())  # noqa: S603
 
 
 def _print_anything() -> None:
@@ -177,4 +183,6 @@ def _print_anything() -> None:
 
 
 if __name__ == "__main__":
+    if must_restart():
+        sys.exit(_become([sys.executable, *sys.orig_argv[1:]]))
     sys.exit(main())

@@ -1,9 +1,10 @@
 """What the environment says, read once when the application is built."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,6 +14,9 @@ from app.origins import checked_origin
 T = TypeVar("T")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# What Kubernetes and Docker's links put into the environment for another container.
+SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
 # Before the name of a model that is had through LiteLLM.
 LITELLM = "litellm/"
@@ -42,6 +46,16 @@ class EnvSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,  # it may be a password
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_service_links(cls, values: dict[str, object]) -> dict[str, object]:
+        """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
+        return {
+            name: value
+            for name, value in values.items()
+            if not (name.endswith("port") and SERVICE_LINK.fullmatch(str(value)))
+        }
 
 
 class Settings(EnvSettings):

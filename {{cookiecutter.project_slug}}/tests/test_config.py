@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.config import Settings, asyncpg_url
+from app.config import EnvSettings, Settings, asyncpg_url
 from app.main import create_app
 
 
@@ -57,6 +57,27 @@ def test_what_is_no_origin_is_not_taken_for_one(origins: str) -> None:
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert Settings().is_demo
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_kept"),
+    [
+        ("port", "tcp://10.0.0.1:25", False),
+        ("metrics_port", "udp://[fd00::1]:53", False),
+        ("port", "2525", True),
+        ("port", 2525, True),
+        ("port", "tcp://10.0.0.1", True),
+        ("port", "https://10.0.0.1:25", True),
+        ("proxy", "tcp://10.0.0.1:25", True),
+    ],
+)
+def test_the_address_of_a_service_in_the_cluster_is_no_port(
+    name: str, value: object, is_kept: bool
+) -> None:
+    """Kubernetes sets NAME_PORT for each Service; what is kept may still be refused."""
+    values = {name: value, "other": "stays"}
+    kept = EnvSettings._ignore_service_links(values)  # type: ignore[operator]
+    assert kept == (values if is_kept else {"other": "stays"})
 
 
 def test_without_a_database_the_application_says_what_to_do(

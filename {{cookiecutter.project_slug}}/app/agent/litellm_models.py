@@ -42,7 +42,7 @@ class LitellmModels:
         if find_spec("litellm") is None:
             raise UnusableSettings(
                 f"{settings.litellm_models[0]} needs LiteLLM, which is not installed. "
-                "Run: python -m app setup (or: uv sync --extra litellm; "
+                "Run: python -m app setup (or: uv sync --inexact --extra litellm; "
                 "for the image: docker build --build-arg EXTRA=litellm)"
             )
         if env_file := EnvSettings.model_config.get("env_file"):

@@ -1,10 +1,13 @@
 """Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from html import escape
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.auth.base import SignInPages
@@ -27,6 +30,7 @@ from app.auth.openid import (
     Provider,
     ProviderAway,
     SignInFailed,
+    UnusableProvider,
     configured_provider,
     name_of,
     user_id,
@@ -74,12 +78,13 @@ class OidcPages:
         sessions: Sessions,
         id_tokens: IdTokenStore,
     ) -> None:
+        self._settings = oidc
         self._provider = configured_provider(oidc)
         self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
         self._sessions = sessions
         self._id_tokens = id_tokens
         self._forms = FormTokens(settings, COOKIE)
-        self.router = APIRouter(include_in_schema=False)
+        self.router = APIRouter(include_in_schema=False, lifespan=self._lifespan)
         self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
@@ -88,6 +93,22 @@ class OidcPages:
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """The start does not wait for the provider: without it, who is signed in stays so."""
+        task = asyncio.create_task(self._report_unusable())
+        yield
+        task.cancel()
+
+    async def _report_unusable(self) -> None:
+        try:
+            if self._provider is not None:
+                await Provider(self._settings).metadata()
+        except UnusableProvider as error:
+            logger.warning("nobody can sign in: %s", str(error))
+        except ProviderAway as error:
+            logger.warning("nobody new can sign in: %s", error)
 
     async def _begin(self, request: Request) -> Response:
         attempt = Attempt.new(return_path(request.query_params.get("next")))

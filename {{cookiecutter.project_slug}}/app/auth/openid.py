@@ -8,7 +8,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from authlib.integrations.starlette_client import OAuth, OAuthError, StarletteOAuth2App
 from fastapi import Request
@@ -32,6 +32,11 @@ NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
 # A key that the provider publishes must not be a secret that signs, nor may nothing sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 
+# How a client proves who it is to the token endpoint, here and unless the provider says otherwise
+# (OpenID Connect Discovery 1.0, section 3).
+METHODS_SUPPORTED = "token_endpoint_auth_methods_supported"
+BASIC, POST, PUBLIC = "client_secret_basic", "client_secret_post", "none"
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +58,10 @@ class SignInFailed(Exception):
 
 class ProviderAway(Exception):
     """The provider does not answer, or not what a provider answers."""
+
+
+class UnusableProvider(ProviderAway):
+    """The provider answers, and wants what this client cannot do; the message says the mend."""
 
 
 class NotSetUp(Exception):
@@ -119,26 +128,25 @@ class Provider:
     """What Authlib knows of the provider, from its discovery document on, without its sessions."""
 
     def __init__(self, settings: OidcSettings) -> None:
-        secret = settings.client_secret
+        self._secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
         oauth = OAuth()
         oauth.register(
             "oidc",
             client_id=settings.client_id,
-            client_secret=secret.get_secret_value() if secret else None,
+            client_secret=self._secret or None,
+            client_auth_methods=[(BASIC, _basic)],
             server_metadata_url=str(settings.discovery_url),
             client_kwargs={
                 "scope": settings.scope,
                 "code_challenge_method": "S256",
                 "timeout": PROVIDER_SECONDS,
-                # A public client proves itself by PKCE alone.
-                **({} if secret else {"token_endpoint_auth_method": "none"}),
             },
         )
         self._client: StarletteOAuth2App = oauth.oidc
         self._client_id = settings.client_id
 
     async def metadata(self) -> dict[str, Any]:
-        """Its discovery document. Raises `ProviderAway`."""
+        """Its discovery document. Raises `ProviderAway`, `UnusableProvider`."""
         try:
             metadata: dict[str, Any] = await self._client.load_server_metadata()
             offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
@@ -149,10 +157,32 @@ class Provider:
         except Exception as error:
             # Whatever another server does wrong, and whichever library notices.
             raise ProviderAway(f"no discovery document: {error!r}") from error
-        if missing:
+        try:
+            if missing:
+                raise ProviderAway(f"the discovery document lacks {', '.join(missing)}")
+            # Authlib hands it to each client that it makes.
+            metadata["token_endpoint_auth_method"] = self._auth_method(metadata)
+        except ProviderAway:
             metadata.clear()  # to be asked for again
-            raise ProviderAway(f"the discovery document lacks {', '.join(missing)}")
+            raise
         return metadata
+
+    def _auth_method(self, metadata: dict[str, Any]) -> str:
+        """A public client proves itself by PKCE alone; RFC 8414 lets a provider not mention that."""
+        if not self._secret:
+            return PUBLIC
+        named = metadata.get(METHODS_SUPPORTED)
+        offered = named if isinstance(named, list) and named else [BASIC]
+        # Providers differ in how they read these in a Basic header.
+        is_plain = quote_plus(self._secret) == self._secret
+        order = (BASIC, POST) if is_plain else (POST, BASIC)
+        method = next((method for method in order if method in offered), None)
+        if method is None:
+            raise UnusableProvider(
+                f"the token endpoint takes {', '.join(map(repr, offered))} and no client secret. "
+                f"Register this application there with {BASIC} or {POST}."
+            )
+        return method
 
     async def authorization_url(self, attempt: Attempt, callback: str) -> str:
         await self.metadata()
@@ -205,6 +235,13 @@ class Provider:
         if id_token is not None and len(id_token) <= LONGEST_HINT:
             query["id_token_hint"] = id_token
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
+
+
+def _basic(client: Any, _method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:
+    """Name and secret are form-encoded before they are joined (RFC 6749, section 2.3.1)."""
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return uri, headers, body
 
 
 def configured_provider(settings: OidcSettings) -> Provider | None:

@@ -11,11 +11,11 @@ VENV = PROJECT_ROOT / ".venv"
 
 
 def python_of(venv: Path) -> Path:
-    return _program(venv, "python")
+    return program_of(venv, "python")
 
 
 def uv_of(venv: Path) -> Path:
-    return _program(venv, "uv")
+    return program_of(venv, "uv")
 
 
 def base_python() -> str:
@@ -23,5 +23,5 @@ def base_python() -> str:
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
-def _program(venv: Path, name: str) -> Path:
+def program_of(venv: Path, name: str) -> Path:
     return venv / "Scripts" / f"{name}.exe" if os.name == "nt" else venv / "bin" / name

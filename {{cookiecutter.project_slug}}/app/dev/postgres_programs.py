@@ -210,8 +210,9 @@ def find_programs() -> Path:
             return place
     raise PostgresError(
         f"No PostgreSQL for this machine ({platform.system()} {platform.machine()}) was found. "
-        "Install the development dependencies (`uv sync`; they hold one for Linux, macOS and "
-        f"Windows) or a PostgreSQL whose `initdb` is on the PATH. {OWN_DATABASE}"
+        "`python -m app setup` installs one for Linux (glibc), macOS and Windows (x86-64); elsewhere "
+        f"install a PostgreSQL whose `initdb` is on the PATH, on Alpine `apk add postgresql`. "
+        f"{OWN_DATABASE}"
     )
 
 

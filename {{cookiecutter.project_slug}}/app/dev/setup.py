@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.dev import prove
 from app.dev.env_file import write_env_file
+from app.dev.environment import own_environment
 from app.dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
 from app.dev.steps import Progress, Step, StepFailed, run_steps
 from app.dev.uv import find_uv, make_environment, make_lock
@@ -42,7 +43,7 @@ def setup() -> int:
     if code != 0:
         print(f"\nEverything done so far is kept. To go on: {_again()}")
         return code
-    python = python_of(Path(VENV.name))
+    python = f"{_safe_path()}{python_of(Path(VENV.name))}"
     dev, test = f"{python} -m app dev", f"{python} -m pytest"
     print(NEXT_STEPS.format(where=_where("\n  cd {}"), dev=dev, test=test, width=len(dev)))
     return 0
@@ -67,7 +68,7 @@ class _Preparation:
 def _prove(after: int) -> int:
     """The steps that need the dependencies, inside `.venv`; they speak for themselves."""
     command = [str(python_of(VENV)), "-m", "app.dev.prove", str(after)]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8:replace"}
+    environment = own_environment(PYTHONIOENCODING="utf-8:replace")
     return subprocess.call(command, cwd=PROJECT_ROOT, env=environment)
 
 
@@ -80,7 +81,12 @@ def _again() -> str:
     """The command that goes on, with the Python that was good enough to begin."""
     base = base_python()
     python = next((name for name in ("python3", "python") if _is(shutil.which(name), base)), base)
-    return f"{_where('cd {} && ')}{python} -m app setup"
+    return f"{_where('cd {} && ')}{_safe_path()}{python} -m app setup"
+
+
+def _safe_path() -> str:
+    """With PYTHONSAFEPATH, Python does not find `app` in the present folder."""
+    return "PYTHONSAFEPATH= " if os.environ.get("PYTHONSAFEPATH") else ""
 
 
 def _where(cd: str) -> str:

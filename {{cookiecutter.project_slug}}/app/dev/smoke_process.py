@@ -3,7 +3,6 @@ before anything else is imported, since its own imports are what takes longest.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.request import urlopen
 
+from app.dev.environment import own_environment
 from app.dev.paths import PROJECT_ROOT
 
 START_SECONDS = 90
@@ -35,7 +35,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "app.dev.smoke_server", str(self._ready_file)],
                 cwd=PROJECT_ROOT,
-                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                env=own_environment(PYTHONIOENCODING="utf-8"),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

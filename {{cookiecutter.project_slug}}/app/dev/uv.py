@@ -2,41 +2,84 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of, uv_of
+from app.dev.environment import own_environment
+from app.dev.paths import (
+    DATA_DIR,
+    PROJECT_ROOT,
+    VENV,
+    base_python,
+    program_of,
+    python_of,
+    uv_of,
+)
 from app.dev.steps import Progress, StepFailed, run_command
+from app.dev.workspace import check_workspace
 
 CONSTRAINTS = PROJECT_ROOT / "constraints.txt"
 LOCK = PROJECT_ROOT / "uv.lock"
 
 LITELLM = re.compile(r"(MODELS?|TITLE_MODEL)\s*=.*\blitellm/", re.IGNORECASE)
 
-OFFLINE = re.compile(
+# The first that knows dependency groups.
+OLDEST_UV = (0, 4, 27)
+
+# The group of a PostgreSQL in a wheel, and the machines that it is made for.
+EMBEDDED_DATABASE = "embedded-database"
+EMBEDDED_MACHINES = {
+    "darwin": {"arm64", "x86_64"},
+    "linux": {"aarch64", "armv7l", "x86_64"},
+    "win32": {"AMD64"},
+}
+
+# What uv or pip says -> what to do about it. The first that fits counts.
+MENDS = {
+    r"peer certificate|certificate[ _]verify[ _]failed|self.signed certificate": (
+        "The package index, or a proxy before it, has a certificate of an authority that is not "
+        "known here. Set SSL_CERT_FILE to a file with that authority's certificate (PEM)."
+    ),
+    r"network connectivity is disabled|network was disabled|--offline": (
+        "uv was told to stay offline, and its cache lacks packages. Unset UV_OFFLINE."
+    ),
     r"dns error|error trying to connect|failed to fetch|tcp connect error|connection refused|"
-    r"network is unreachable|temporary failure in name resolution|no matching distribution",
-    re.IGNORECASE,
-)
+    r"network is unreachable|temporary failure in name resolution|no matching distribution": (
+        "The package index does not answer. Is this machine online? Behind a proxy or a mirror: "
+        "HTTPS_PROXY, UV_DEFAULT_INDEX and pip's own settings are respected."
+    ),
+}
 
 
 def find_uv(progress: Progress) -> Path:
     """uv from the PATH, else from pip, in an environment of its own under `.data/`."""
     private = uv_of(DATA_DIR / "uv")
+    too_old = []
     for candidate in (os.environ.get("UV"), shutil.which("uv"), private):
-        if candidate and _answers(candidate):
+        version = _version(candidate) if candidate else None
+        if candidate and version and version >= OLDEST_UV:
             return Path(candidate)
-    _install(private, progress)
+        if version and candidate:
+            too_old.append(f"{candidate} is uv {_dotted(version)}, and {_dotted(OLDEST_UV)} or ")
+    try:
+        _install(private, progress)
+    except StepFailed as failure:
+        old = "".join(f"{found}newer is needed.\n" for found in too_old)
+        raise StepFailed(f"{old}{failure}") from failure
     return private
 
 
 def make_lock(uv: Path, progress: Progress) -> str:
     """Make `uv.lock` from the tested versions, unless there is one."""
+    check_workspace(PROJECT_ROOT)
     if LOCK.exists():
         return "uv.lock is there"
     pins = read_pins(CONSTRAINTS)
@@ -61,14 +104,37 @@ def make_lock(uv: Path, progress: Progress) -> str:
 
 def make_environment(uv: Path, progress: Progress) -> str:
     """Bring `.venv` to what `uv.lock` says, with the Python that runs this."""
+    moved = has_moved(VENV)
+    if moved:
+        shutil.rmtree(VENV)
     python = [] if python_of(VENV).exists() else ["--python", base_python()]
-    run_uv(uv, "sync", "--locked", *python, *_extras(), progress=progress)
+    run_uv(uv, "sync", "--locked", *python, *_groups(), *_extras(), progress=progress)
     version = run_command(
         [python_of(VENV), "-c", "import platform; print(platform.python_version())"],
         cwd=PROJECT_ROOT,
         progress=progress,
     )
-    return f"Python {version[-1]}"
+    return f"Python {version[-1]}{', made anew as the folder has moved' if moved else ''}"
+
+
+def has_moved(venv: Path) -> bool:
+    """True for an environment that was made in another folder: its programs start a Python there."""
+    if venv.is_symlink():
+        return False
+    program = program_of(venv, "alembic")
+    return program.exists() and os.fsencode(venv) not in program.read_bytes()
+
+
+def has_embedded_database() -> bool:
+    """Whether a wheel with PostgreSQL is made for this machine. There is none for musl (Alpine)."""
+    is_musl = "musl" in str(sysconfig.get_config_var("SOABI"))
+    return platform.machine() in EMBEDDED_MACHINES.get(sys.platform, ()) and not is_musl
+
+
+def _groups() -> list[str]:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    is_wanted = EMBEDDED_DATABASE in project.get("dependency-groups", {})
+    return ["--group", EMBEDDED_DATABASE] if is_wanted and has_embedded_database() else []
 
 
 def _extras() -> list[str]:
@@ -89,7 +155,7 @@ def _lock(uv: Path, *arguments: str, cwd: Path, progress: Progress) -> None:
 
 def run_uv(uv: Path, *arguments: str, cwd: Path = PROJECT_ROOT, progress: Progress) -> None:
     try:
-        run_command([uv, *arguments], cwd=cwd, env=_environment(), progress=progress)
+        run_command([uv, *arguments], cwd=cwd, env=_environment(uv), progress=progress)
     except StepFailed as failure:
         raise _explained(failure) from failure
 
@@ -127,12 +193,20 @@ def _pin(line: str) -> tuple[str, str]:
     return name, version
 
 
-def _answers(uv: str | Path) -> bool:
+def _version(uv: str | Path) -> tuple[int, ...] | None:
+    """None for what is no uv that starts."""
     try:
-        done = subprocess.run([str(uv), "--version"], capture_output=True, check=False)
-    except OSError:
-        return False
-    return done.returncode == 0
+        said = subprocess.run(
+            [str(uv), "--version"], capture_output=True, encoding="utf-8", check=False
+        )
+    except (OSError, ValueError):
+        return None
+    version = re.match(r"uv (\d+)\.(\d+)\.(\d+)", said.stdout)
+    return tuple(map(int, version.groups())) if version and said.returncode == 0 else None
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _install(uv: Path, progress: Progress) -> None:
@@ -154,7 +228,12 @@ def _install(uv: Path, progress: Progress) -> None:
     progress.say("fetching uv")
     try:
         for command in commands:
-            run_command(command, cwd=PROJECT_ROOT, progress=progress)
+            run_command(command, cwd=PROJECT_ROOT, env=_pip_environment(), progress=progress)
+        if not uv.exists():
+            raise StepFailed(
+                f"pip has put uv elsewhere than into {venv}. Its configuration decides where: see "
+                "`python -m pip config list`, unset target, prefix and root, or install uv."
+            )
     except StepFailed as failure:
         shutil.rmtree(venv, ignore_errors=True)
         raise _explained(failure) from failure
@@ -165,15 +244,37 @@ def _has_pip(python: str) -> bool:
     return done.returncode == 0
 
 
-def _environment() -> dict[str, str]:
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-    return environment | {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never"}
+def _environment(uv: Path) -> dict[str, str]:
+    ours = {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never"}
+    return own_environment(**ours, **_cache(uv))
+
+
+def _cache(uv: Path) -> dict[str, str]:
+    """A cache in the project where uv's own place, in the home folder, cannot be written."""
+    if {"UV_CACHE_DIR", "UV_NO_CACHE"} & os.environ.keys():
+        return {}
+    command = [str(uv), "cache", "dir"]
+    try:
+        said = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        Path(said.stdout.strip() or DATA_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {"UV_CACHE_DIR": str(DATA_DIR / "uv-cache")}
+    return {}
+
+
+def _pip_environment() -> dict[str, str]:
+    authorities = os.environ.get("SSL_CERT_FILE")
+    known = {"PIP_CERT": authorities} if authorities and "PIP_CERT" not in os.environ else {}
+    # pip's own files may say `user`, which no virtual environment allows.
+    return own_environment(PIP_USER="0", **known)
 
 
 def _explained(failure: StepFailed) -> StepFailed:
-    if not OFFLINE.search(str(failure)):
-        return failure
-    return StepFailed(
-        f"{failure}\nThe package index does not answer. Is this machine online? Behind a proxy or "
-        "a mirror: HTTPS_PROXY, UV_DEFAULT_INDEX and pip's own settings are respected."
-    )
+    if "PIP_NO_INDEX" in os.environ and "no matching distribution" in str(failure).lower():
+        return StepFailed(
+            f"{failure}\nPIP_NO_INDEX keeps pip from the index. Unset it, or install uv."
+        )
+    for sign, mend in MENDS.items():
+        if re.search(sign, str(failure), re.IGNORECASE):
+            return StepFailed(f"{failure}\n{mend}")
+    return failure

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from html import unescape
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 import httpx
 import pytest
@@ -493,6 +493,77 @@ class TestSettings:
         assert sent["code_verifier"]
         assert not sent["Authorization"]
         assert "client_secret" not in sent
+
+
+BASIC, POST = "client_secret_basic", "client_secret_post"
+
+
+class TestTokenEndpoint:
+    """How the client proves who it is there: as the discovery document says."""
+
+    @pytest.mark.parametrize(
+        ("secret", "offered", "method"),
+        [
+            ("plain-secret", None, BASIC),
+            ("plain-secret", [], BASIC),
+            ("plain-secret", [POST, BASIC], BASIC),
+            ("plain-secret", [POST], POST),
+            ("plain-secret", ["private_key_jwt", POST], POST),
+            ("a+b%2F c:é", [BASIC, POST], POST),
+            ("a+b%2F c:é", [BASIC], BASIC),
+        ],
+    )
+    async def test_the_secret_comes_as_the_provider_takes_it(
+        self,
+        provider: OpenIdProvider,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+        secret: str,
+        offered: list[str] | None,
+        method: str,
+    ) -> None:
+        monkeypatch.setenv("OIDC_CLIENT_SECRET", secret)
+        provider.discovery = {"token_endpoint_auth_methods_supported": offered}
+        async with serving(create_app(settings)) as url, browsing(url) as browser:
+            await browser.sign_in()
+        [sent] = provider.token_requests
+        if method == POST:
+            assert (sent["client_id"], sent["client_secret"]) == (CLIENT_ID, secret)
+            assert not sent["Authorization"]
+        else:
+            scheme, _, pair = sent["Authorization"].partition(" ")
+            assert scheme == "Basic"
+            words = base64.b64decode(pair).decode("ascii").split(":")
+            assert [unquote_plus(word) for word in words] == [CLIENT_ID, secret]
+            assert "client_secret" not in sent
+
+    async def test_a_public_client_needs_no_method_to_be_named(
+        self, provider: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OIDC_CLIENT_SECRET", "")
+        provider.discovery = {"token_endpoint_auth_methods_supported": [BASIC]}
+        async with serving(create_app(settings)) as url, browsing(url) as browser:
+            await browser.sign_in()
+        [sent] = provider.token_requests
+        assert not sent["Authorization"]
+
+    async def test_a_method_that_is_not_known_here_is_said_at_the_start_and_by_the_doctor(
+        self, provider: OpenIdProvider, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        provider.discovery = {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}
+        said = "the token endpoint takes 'private_key_jwt' and no client secret. Register"
+        finding = await asyncio.to_thread(check)
+        assert finding.state == "fail"
+        assert said in finding.text
+        async with serving(create_app(settings)) as url, browsing(url) as browser:
+            heard = ""
+            async with asyncio.timeout(60):
+                while f"nobody can sign in: {said}" not in heard:
+                    await asyncio.sleep(0.01)  # it is said in the background
+                    heard += capsys.readouterr().err
+            assert (await browser.http.get("/sign-in")).status_code == 503
+            provider.discovery = {}
+            assert (await browser.http.get("/sign-in")).status_code == 303
 
 
 class TestDoctor:

@@ -48,8 +48,9 @@ async def test_the_own_page_is_let_through(visitor: Visitor, origin: str) -> Non
 )
 async def test_a_foreign_page_is_refused(visitor: Visitor, origin: str) -> None:
     assert_refused(await ask(visitor, Origin=origin))
-    # What a browser cannot be made to say together changes nothing.
-    if origin != "null":
+    # What a browser cannot be made to say together changes nothing. (Of this host at another port
+    # it says so behind a proxy that leaves the port out of Host, see below.)
+    if origin not in {"null", f"{OURS}:8443"}:
         assert_refused(await ask(visitor, Origin=origin, Sec_Fetch_Site="same-origin"))
 
 
@@ -76,6 +77,42 @@ async def test_behind_a_proxy_the_host_outside_counts(visitor: Visitor) -> None:
     chain = f"{HOST}, edge.internal"
     assert (await ask(visitor, **inside, X_Forwarded_Host=chain)).status_code == 200
     assert_refused(await ask(visitor, X_Forwarded_Host="app.internal", Origin=FOREIGN))
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "is_ours"),
+    [
+        ("http://127.0.0.1:8088", None, True),
+        ("http://127.0.0.1:8088", "same-origin", True),
+        ("https://127.0.0.1:8443", "same-origin", True),
+        ("http://127.0.0.1:8088", "same-site", False),
+        ("http://127.0.0.1:8088", "cross-site", False),
+        ("https://127.0.0.1:8443", None, False),
+        ("https://127.0.0.1:8443", "same-site", False),
+        ("http://127.0.0.2:8088", None, False),
+        ("http://127.0.0.2:8088", "same-origin", False),
+        ("http://x@127.0.0.1:8088", None, False),
+        ("ftp://127.0.0.1:8088", None, False),
+        ("http://:8088", None, False),
+        ("http://127.0.0.1:80:88", None, False),
+    ],
+)
+async def test_behind_a_proxy_that_leaves_the_port_out(
+    visitor: Visitor, origin: str, site: str | None, is_ours: bool
+) -> None:
+    """As nginx does with `proxy_set_header Host $host`."""
+    said = {"Sec_Fetch_Site": site} if site else {}
+    response = await ask(visitor, Host="127.0.0.1", Origin=origin, **said)
+    assert (response.status_code == 200) is is_ours
+    # Where Host says a port, it is the one that counts.
+    assert_refused(await ask(visitor, Host="127.0.0.1:8000", Origin=origin, **said))
+
+
+async def test_over_https_a_page_in_the_clear_at_another_port_is_foreign(
+    settings: Settings,
+) -> None:
+    async with browser(create_app(settings), OURS) as client:
+        assert_refused(await client.post("/chatkit", headers={"Origin": f"http://{HOST}:8080"}))
 
 
 async def test_what_was_refused_changed_nothing(visitor: Visitor) -> None:

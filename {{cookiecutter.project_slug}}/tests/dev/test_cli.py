@@ -75,8 +75,8 @@ def test_goes_on_inside_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     python.touch()
     monkeypatch.setattr(cli, "VENV", tmp_path)
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
-    monkeypatch.setattr(os, "execv", lambda _, command: started.append(command))
-    monkeypatch.setattr(subprocess, "call", started.append)
+    monkeypatch.setattr(os, "execve", lambda _, command, __: started.append(command))
+    monkeypatch.setattr(subprocess, "call", lambda command, **_: started.append(command))
     cli.main(["doctor", "--port", "1"])
     assert started[0] == [str(python), "-m", "app", "doctor", "--port", "1"]
 

@@ -321,7 +321,7 @@ def test_no_programs_for_this_machine(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(postgres_programs, "find_spec", lambda name: None)
     monkeypatch.setattr(postgres_programs, "SYSTEM_PROGRAMS", folder)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(PostgresError, match=r"uv sync.*DATABASE_URL"):
+    with pytest.raises(PostgresError, match=r"app setup.*DATABASE_URL"):
         Postgres(folder / "postgres").start()
 
 

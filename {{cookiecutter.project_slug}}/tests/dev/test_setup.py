@@ -159,7 +159,7 @@ def test_failed_lock_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for uv")
 def test_uv_from_the_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "uv"
-    program.write_text("#!/bin/sh\nexit 0\n")
+    program.write_text("#!/bin/sh\necho uv 0.13.9\n")
     program.chmod(0o755)
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -24,6 +24,7 @@ from app.agent.actions import ActionHandler
 from app.agent.context import TurnContext
 from app.agent.services import ToolRefusal, ToolService, ToolServices
 from app.chat.text import storable
+from app.config import UnusableSettings
 from app.locales import Translations
 
 logger = logging.getLogger(__name__)
@@ -105,8 +106,14 @@ def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
     """Make a function of a tool; its docstring is what the model reads.
 
     One that fails or takes too long costs its result and not the turn; one that says too much is
-    cut to `MAX_OUTPUT_CHARS`. `ToolRefusal` is for what it will not do.
+    cut to `MAX_OUTPUT_CHARS`. `ToolRefusal` is for what it will not do. Raises `UnusableSettings`
+    where there is no docstring.
     """
+    if not function.__doc__:
+        raise UnusableSettings(
+            f"{function.__name__} has no docstring for the model to read. PYTHONOPTIMIZE=2 (-OO) "
+            "removes them all: unset it."
+        )
 
     @wraps(function)
     async def bounded(*args: Any, **kwargs: Any) -> str:

