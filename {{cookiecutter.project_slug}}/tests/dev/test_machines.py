@@ -2,6 +2,8 @@
 
 import io
 import os
+import platform
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,11 +11,12 @@ import sysconfig
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app import __main__ as cli
-from app.dev import environment, setup, uv
+from app.dev import environment, setup, smoke_process, uv
 from app.dev.paths import PROJECT_ROOT, python_of
 from app.dev.steps import Progress, StepFailed
 from app.dev.workspace import check_workspace
@@ -38,7 +41,17 @@ def program(tmp_path: Path) -> Program:
     return make
 
 
-@pytest.mark.parametrize("name", sorted(environment.FOREIGN_SETTINGS))
+FOREIGN = [
+    *("PYTHONHOME", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONSAFEPATH"),
+    *("PYTHONVERBOSE", "PYTHONWARNINGS", "UV_FROZEN", "UV_LOCKED", "UV_NO_DEFAULT_GROUPS"),
+    *("UV_NO_DEV", "UV_NO_GROUP", "UV_NO_SYNC", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT"),
+    *("UV_PYTHON", "UV_RESOLUTION", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR", "VIRTUAL_ENV"),
+    *("PIP_DRY_RUN", "PIP_PLATFORM", "PIP_PREFIX", "PIP_PYTHON", "PIP_REQUIREMENT"),
+    *("PIP_REQUIRE_VIRTUALENV", "PIP_ROOT", "PIP_TARGET", "PIP_USER"),
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
 def test_what_is_set_for_other_programs_reaches_none_of_setups(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -52,12 +65,16 @@ def test_what_is_set_for_other_programs_reaches_none_of_setups(
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example/simple")
     monkeypatch.setattr(uv, "run_command", record)
     monkeypatch.setattr(uv, "_has_pip", lambda _: True)
-    monkeypatch.setattr(subprocess, "call", lambda *_, env, **__: given.append(env) or 0)
+    monkeypatch.setattr(subprocess, "call", record)
+    monkeypatch.setattr(uv, "_cache", lambda _: {"UV_CACHE_DIR": "/writable"})
     with pytest.raises(StepFailed):  # as nothing was installed
         uv._install(PROJECT_ROOT / ".data" / "nothing" / "bin" / "uv", QUIET)
     uv.run_uv(Path("uv-that-is-none"), "sync", progress=QUIET)
     setup._prove(4)
-    assert len(given) == 4
+    *pips, uvs, proofs = given
+    assert [env["PIP_USER"] for env in pips] == ["0", "0"]
+    assert uvs["UV_CACHE_DIR"] == "/writable"
+    assert proofs["PYTHONIOENCODING"] == "utf-8:replace"
     for env in given:
         assert env["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
         # Some of them are set to what setup decides.
@@ -169,14 +186,22 @@ def test_an_environment_of_another_folder_is_made_anew(
     monkeypatch: pytest.MonkeyPatch, program: Program, tmp_path: Path
 ) -> None:
     venv = tmp_path / "project" / ".venv"
+    commands: list[list[str]] = []
+
+    def record(command: list[str], **_: object) -> list[str]:
+        commands.append(command)
+        return ["3.11.7"]
+
     monkeypatch.setattr(uv, "VENV", venv)
-    monkeypatch.setattr(uv, "run_command", lambda *_, **__: ["3.11.7"])
+    monkeypatch.setattr(uv, "run_command", record)
+    monkeypatch.setattr(uv, "_groups", lambda: ["--group", "theirs"])
     for made_in, is_kept in ((venv, True), (tmp_path / "old" / ".venv", False)):
         (venv / "bin").mkdir(parents=True, exist_ok=True)
         (venv / "bin" / "alembic").write_text(f"#!{made_in}/bin/python\n", encoding="utf-8")
         said = uv.make_environment(program("uv", ""), QUIET)
         assert venv.exists() is is_kept
         assert ("made anew" in said) is not is_kept
+    assert all("theirs" in command for command in commands if "sync" in command)
 
 
 @ON_POSIX
@@ -218,7 +243,7 @@ def test_a_command_starts_again_without_what_would_break_it(setting: dict[str, s
         "import sys, warnings; from app.dev.environment import must_restart; print(must_restart())"
     )
     for env, expected in ((setting, "True"), ({}, "False")):
-        said = subprocess.run(  # noqa: S603
+        said = subprocess.run(
             [sys.executable, "-c", code],
             cwd=PROJECT_ROOT,
             env=environment.own_environment(**env),
@@ -229,6 +254,40 @@ def test_a_command_starts_again_without_what_would_break_it(setting: dict[str, s
         assert said.stdout.strip() == expected
 
 
+@ON_POSIX
+def test_it_starts_again_before_it_does_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def execve(_: str, command: list[str], env: dict[str, str]) -> None:
+        assert "PYTHONWARNINGS" not in env
+        started.extend(command)
+        raise SystemExit(7)
+
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "app", "doctor"])
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_path(str(PROJECT_ROOT / "app" / "__main__.py"), run_name="__main__")
+    assert exit_.value.code == 7
+    assert started == [sys.executable, "-m", "app", "doctor"]
+
+
+def test_the_smoke_tests_servers_do_without_it_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def popen(*_: object, env: dict[str, str], **__: object) -> SimpleNamespace:
+        given.append(env)
+        return SimpleNamespace(stdin=io.BytesIO())
+
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    smoke_process.Server(tmp_path)
+    assert "PYTHONPATH" not in given[0]
+    assert given[0]["PYTHONIOENCODING"] == "utf-8"
+
+
 def test_the_way_on_says_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     assert "PYTHONSAFEPATH= " in setup._again()
@@ -237,7 +296,7 @@ def test_the_way_on_says_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("platform", "machine", "libc", "is_there"),
+    ("system", "machine", "libc", "is_there"),
     [
         ("linux", "x86_64", "cpython-311-x86_64-linux-gnu", True),
         ("linux", "aarch64", "cpython-313-aarch64-linux-gnu", True),
@@ -250,10 +309,10 @@ def test_the_way_on_says_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_the_embedded_database_is_installed_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, platform: str, machine: str, libc: str | None, is_there: bool
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str | None, is_there: bool
 ) -> None:
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(uv.platform, "machine", lambda: machine)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: libc)
     assert uv.has_embedded_database() is is_there
     assert uv._groups() == (["--group", uv.EMBEDDED_DATABASE] if is_there else [])
