@@ -324,7 +324,10 @@ def init_repository(project: Path) -> None:
         return
     git = shutil.which("git")
     if git is not None:
-        subprocess.run([git, "init", "--quiet", str(project)], check=False)
+        # Set where git itself started this, in a hook of another repository.
+        others = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
+        environment = {name: value for name, value in os.environ.items() if name not in others}
+        subprocess.run([git, "init", "--quiet", str(project)], env=environment, check=False)
 
 
 def set_up(project: Path) -> bool:

@@ -1,9 +1,9 @@
 """Says what this machine lacks, before the first question. Silent when nothing is missing.
 
-None of it is fatal: files are always written, and `python -m app setup` goes on later. What is
-refused is an old Cookiecutter, and answers on its command line or in its configuration that cannot
-work: there it comes with no traceback below, and Cookiecutter itself would drop some of them with a
-warning.
+None of it is fatal: files are always written, and `python -m app setup` goes on later. Refused are
+an old Cookiecutter, a home folder that it cannot write to, and answers on its command line or in its
+configuration that cannot work. (Here no traceback follows, as it does after later hooks; and some
+such answers Cookiecutter itself would drop with a warning.)
 """
 
 import difflib
@@ -26,12 +26,31 @@ def main() -> None:
     checks["refuse"](checks["too_old"]())
     for line in lacks():
         print(f"Note: {line}")
-    checks["refuse"](given_problems(checks))
-
-
-def given_problems(checks: dict[str, Any]) -> list[str]:
-    """One line for each answer that was given in advance and cannot be used."""
     words = command_line()
+    checks["refuse"](home_problems(words))
+    checks["refuse"](given_problems(checks, words))
+
+
+def home_problems(words: dict[str, Any]) -> list[str]:
+    """Cookiecutter would end in a traceback where it cannot keep the answers for a replay."""
+    from cookiecutter.config import get_user_config
+
+    try:
+        config = get_user_config(default_config=bool(words.get("default_config")))
+    except Exception:
+        return []  # Cookiecutter says what is wrong with it
+    try:
+        Path(config["replay_dir"]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return [
+            f"{config['replay_dir']}, where Cookiecutter keeps answers, cannot be made "
+            f"({error.strerror}). Set HOME to a folder that can be written."
+        ]
+    return []
+
+
+def given_problems(checks: dict[str, Any], words: dict[str, Any]) -> list[str]:
+    """One line for each answer that was given in advance and cannot be used."""
     if words.get("replay") or words.get("replay_file"):
         return []
     questions = json.loads(Path("cookiecutter.json").read_text(encoding="utf-8"))

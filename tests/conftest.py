@@ -317,6 +317,7 @@ def hook(name: str) -> ModuleType:
     spec = importlib.util.spec_from_loader(name, loader=None)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(REPO / "hooks" / f"{name}.py")
     unrendered = "{{ cookiecutter | tojson }}"
     exec(compile(source.replace(unrendered, "{}"), name, "exec"), module.__dict__)  # noqa: S102
     return module

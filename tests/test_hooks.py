@@ -95,6 +95,44 @@ def test_without_a_network_the_project_is_kept(template: Path, tmp_path: Path) -
     assert says_once_how_to_go_on(project)
 
 
+def test_a_python_that_does_not_look_into_the_present_folder_finds_the_project(
+    template: Path, tmp_path: Path
+) -> None:
+    project = generate(
+        template,
+        tmp_path / "out",
+        CHATKIT_SETUP="run",
+        PYTHONSAFEPATH="1",
+        UV_CACHE_DIR=str(tmp_path / "cache"),
+        **OFFLINE,
+    )
+
+    assert "[1/7] uv … ok" in project.output
+    assert says_once_how_to_go_on(project)
+    [line] = [line for line in project.output.splitlines() if "To go on" in line]
+    assert "PYTHONSAFEPATH= " in line
+
+
+def test_a_home_that_cannot_be_written_is_said_in_a_line(template: Path, tmp_path: Path) -> None:
+    with pytest.raises(BakeFailed) as failed:
+        generate(template, tmp_path / "out", HOME="/dev/null", CHATKIT_SETUP="skip")
+
+    line, _ = failed.value.output.splitlines()
+    assert line.startswith("/dev/null/.cookiecutter_replay")
+    assert "Set HOME" in line
+
+
+def test_a_repository_of_somebody_else_is_left_alone(template: Path, tmp_path: Path) -> None:
+    """As where a hook of git's generates."""
+    (tmp_path / "theirs").mkdir()
+    theirs = {"GIT_DIR": str(tmp_path / "theirs"), "GIT_WORK_TREE": str(tmp_path)}
+
+    project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip", **theirs)
+
+    assert project.has(".git/HEAD")
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
 def test_without_uv_and_network_the_project_is_kept(template: Path, tmp_path: Path) -> None:
     project = generate(
         template,
