@@ -4,6 +4,8 @@ Nothing in here may look like a tag of Jinja's own: a Cookiecutter that is too o
 those, and is then refused.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re

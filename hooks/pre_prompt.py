@@ -6,6 +6,8 @@ configuration that cannot work. (Here no traceback follows, as it does after lat
 such answers Cookiecutter itself would drop with a warning.)
 """
 
+from __future__ import annotations
+
 import difflib
 import importlib.util
 import json
@@ -36,7 +38,7 @@ def home_problems(words: dict[str, Any]) -> list[str]:
     from cookiecutter.config import get_user_config
 
     try:
-        config = get_user_config(default_config=bool(words.get("default_config")))
+        config = get_user_config(named_file(words), bool(words.get("default_config")))
     except Exception:
         return []  # Cookiecutter says what is wrong with it
     try:
@@ -118,11 +120,10 @@ def configuration(words: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """
     from cookiecutter.config import USER_CONFIG_PATH, get_user_config
 
-    named = words.get("config_file") or os.environ.get("COOKIECUTTER_CONFIG")
+    named = named_file(words)
     if words.get("default_config") or not (named or words.get("no_input")):
         return {}, ""
-    # (Cookiecutter has changed the present folder; the shell has not.)
-    file = Path(os.environ.get("PWD", ""), named or USER_CONFIG_PATH)
+    file = Path(named or USER_CONFIG_PATH)
     if not file.is_file():
         return {}, ""
     try:
@@ -130,6 +131,12 @@ def configuration(words: dict[str, Any]) -> tuple[dict[str, Any], str]:
     except Exception:
         return {}, ""  # Cookiecutter says what is wrong with it
     return (dict(answers), str(file)) if isinstance(answers, dict) else ({}, "")
+
+
+def named_file(words: dict[str, Any]) -> str | None:
+    """(Cookiecutter has changed the present folder; the shell has not.)"""
+    named = words.get("config_file") or os.environ.get("COOKIECUTTER_CONFIG")
+    return os.path.join(os.environ.get("PWD", ""), named) if named else None
 
 
 def command_line() -> dict[str, Any]:

@@ -121,6 +121,11 @@ def test_a_home_that_cannot_be_written_is_said_in_a_line(template: Path, tmp_pat
     assert line.startswith("/dev/null/.cookiecutter_replay")
     assert "Set HOME" in line
 
+    config = tmp_path / "config.yaml"
+    config.write_text(f"replay_dir: {tmp_path / 'replays'}\n", encoding="utf-8")
+    elsewhere = ("--config-file", str(config))
+    generate(template, tmp_path / "out", *elsewhere, HOME="/dev/null", CHATKIT_SETUP="skip")
+
 
 def test_a_repository_of_somebody_else_is_left_alone(template: Path, tmp_path: Path) -> None:
     """As where a hook of git's generates."""
