@@ -1,5 +1,6 @@
 """Everything that the model gets has a length that is counted, and a limit."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -246,7 +247,7 @@ STORED: dict[str, dict[str, Any]] = {
                     "type": "function_call",
                     "call_id": "1",
                     "name": "f",
-                    "arguments": f'{{"x": "{LONG}"}}',
+                    "arguments": json.dumps({"x": LONG}),
                 },
                 {"type": "function_call_output", "call_id": "1", "output": LONG},
             ],

@@ -1,6 +1,6 @@
-"""Notes the finish reason of Chat Completions, which the Agents SDK does not pass on.
+"""Keeps the finish reason of Chat Completions, which the Agents SDK does not pass on.
 
-The client notes the `finish_reason` while it reads the stream, for whichever answer is being
+The client keeps the `finish_reason` while it reads the stream, for whichever answer is being
 written in the same task.
 """
 

@@ -55,7 +55,7 @@ class StreamedMessage:
         self._provider_data: Any = None
 
     def note_source(self, item: Any) -> None:
-        """Keep what the Agents SDK notes of the provider."""
+        """Keep the Agents SDK's record of the provider."""
         self._provider_data = getattr(item, "provider_data", None) or self._provider_data
 
     def text(self, index: int, delta: str) -> Iterator[TResponseStreamEvent]:
