@@ -26,6 +26,7 @@ import { Telemetry } from "./telemetry.js";
 import { translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
+import { TabVisibility } from "./visibility.js";
 
 /** What happens between the markup of index.html, the element and the backend. */
 export class Page {
@@ -129,7 +130,8 @@ export class Page {
     const { element, busy, tool, memory, diagnostics, notice } = this;
     const send = createFetch(api);
     const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
-    const runs = new RunObserver(api.url, send, beacon, window);
+    const visibility = new TabVisibility(document);
+    const runs = new RunObserver(api.url, send, beacon, window, visibility);
     const follower = new RunFollower(api.url, send, element, busy, document);
     const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
     const handlers = eventHandlers({
@@ -145,8 +147,8 @@ export class Page {
     });
     diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
     const refused = refusalHandler(notice, follower, memory, busy, element);
-    this.run(new EventObserver(element, handlers), runs, follower);
-    return withRequestKeys(withRefusals(runs.fetch, refused));
+    this.run(new EventObserver(element, handlers), visibility, runs, follower);
+    return withRequestKeys(withRefusals(runs.fetch, refused), undefined, visibility);
   }
 
   /**

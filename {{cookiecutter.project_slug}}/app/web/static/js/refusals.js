@@ -9,6 +9,9 @@ import { parseObject } from "./requests.js";
 
 const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 
+const SECONDS_BETWEEN = 0.5;
+const ATTEMPTS = 20;
+
 /**
  * Tells `onRefusal` what the server does not do, and why. The element gets the response unread.
  *
@@ -34,9 +37,10 @@ export function withRefusals(fetch, onRefusal) {
  * @param {ThreadMemory} memory
  * @param {Busy} busy
  * @param {Pick<OpenAIChatKit, "setThreadId">} element
+ * @param {(seconds: number) => Promise<void>} sleep
  * @returns {(refusal: Refusal) => void}
  */
-export function refusalHandler(notice, follower, memory, busy, element) {
+export function refusalHandler(notice, follower, memory, busy, element, sleep = sleepSeconds) {
   /** @type {Record<string, (refusal: Refusal) => unknown>} */
   const handlers = {
     // Another tab's answer, or one that this tab has lost sight of.
@@ -48,14 +52,27 @@ export function refusalHandler(notice, follower, memory, busy, element) {
     async repeated_request({ threadId }) {
       if (!threadId) return;
       if (threadId === memory.threadId) return follower.follow(threadId);
-      await busy.whenIdle();
-      await element.setThreadId(threadId); // loading it makes it followed
+      // Loading it makes it followed. The element refuses until it has noticed the stream's end.
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+        await busy.whenIdle();
+        const isOpened = await element.setThreadId(threadId).then(() => true, () => false);
+        if (isOpened) return;
+        await sleep(SECONDS_BETWEEN);
+      }
     },
   };
   return (refusal) => {
     const handle = handlers[refusal.code] ?? (() => notice.show(refusal));
     handle(refusal);
   };
+}
+
+/**
+ * @param {number} seconds
+ * @returns {Promise<void>}
+ */
+function sleepSeconds(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
 /**
