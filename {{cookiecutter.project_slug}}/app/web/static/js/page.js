@@ -50,7 +50,8 @@ export class Page {
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
     const say = voice(this.locale);
-    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), say);
+    const script = find("script#chatkit-script");
+    this.diagnostics = new Diagnostics(find("#problem"), script, say, this.element);
     this.notice = new Notice(find("#notice"));
     /** @type {HTMLFormElement} */
     this.accountForm = find("#account");
@@ -97,7 +98,10 @@ export class Page {
 
     await customElements.whenDefined("openai-chatkit");
     if (this.isStopped) return;
-    this.keepOptions(config, fetch);
+    this.keepOptions(config, (input, init) => {
+      this.diagnostics.frameIsAlive(); // the element asks for what its frame wants
+      return fetch(input, init);
+    });
     this.diagnostics.frameIsStarting();
   }
 
@@ -168,6 +172,7 @@ export class Page {
       this.busy.whenIdle().then(applyOptions);
     };
     this.run(new SchemeObserver(schemeChanges));
+    this.diagnostics.ask = applyOptions;
     applyOptions();
   }
 
@@ -208,7 +213,7 @@ export class Page {
  * @returns {Promise<unknown>}
  */
 function ready(element) {
-  if (document.body.dataset.chat === "ready") return Promise.resolve();
+  if (document.body.dataset.chat) return Promise.resolve();
   return new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
 }
 

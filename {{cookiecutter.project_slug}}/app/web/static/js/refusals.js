@@ -13,7 +13,8 @@ const SECONDS_BETWEEN = 0.5;
 const ATTEMPTS = 20;
 
 /**
- * Tells `onRefusal` what the server does not do, and why. The element gets the response unread.
+ * Tells `onRefusal` what the server does not do, and why. The element gets the response unread, and
+ * after it: fetch-event-source aborts a request that was refused, which ends its clone as well.
  *
  * @param {Fetch} fetch
  * @param {(refusal: Refusal) => void} onRefusal
@@ -22,9 +23,8 @@ const ATTEMPTS = 20;
 export function withRefusals(fetch, onRefusal) {
   return async (input, init) => {
     const response = await fetch(input, init);
-    if (REFUSED.has(response.status)) {
-      readRefusal(response.clone()).then((refusal) => refusal && onRefusal(refusal));
-    }
+    const refusal = REFUSED.has(response.status) ? await readRefusal(response.clone()) : null;
+    if (refusal) onRefusal(refusal);
     return response;
   };
 }
