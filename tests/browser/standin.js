@@ -185,6 +185,8 @@
 
     /** @type {HTMLIFrameElement | null} */
     frame = null;
+    /** Everything is drawn by the frame in the real one, so nothing is drawn before it speaks. */
+    hasSpoken = false;
 
     /** @param {ChatKitOptions} options */
     setOptions(options) {
@@ -272,6 +274,8 @@
         const isOurs = origin === FRAME.origin && source === frame.contentWindow;
         if (!isOurs || !data.__oaiChatKit) return;
         removeEventListener("message", begin);
+        this.hasSpoken = true;
+        this.draw();
         const thread = this.options?.initialThread;
         if (thread) await this.open(thread);
       };
@@ -604,6 +608,7 @@
     }
 
     draw() {
+      if (!this.hasSpoken) return;
       const options = /** @type {ChatKitOptions} */ (this.options);
       const hadFocus = this.root.activeElement?.localName === "textarea";
       const theme = /** @type {any} */ (options.theme);

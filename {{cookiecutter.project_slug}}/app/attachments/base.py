@@ -1,6 +1,6 @@
 """What the application asks of its attachments, and the kind that takes none."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 from chatkit.store import AttachmentStore
@@ -75,8 +75,8 @@ class Attachments(AttachmentStore[RequestContext]):
         return item
 
     def each_inlined(
-        self, chunks: AsyncIterator[bytes], context: RequestContext
-    ) -> AsyncIterator[bytes]:
+        self, chunks: AsyncGenerator[bytes, None], context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
         """Pieces of JSON for the widget, with pictures inside where it could not load them."""
         return chunks
 

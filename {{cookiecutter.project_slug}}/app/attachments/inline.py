@@ -6,7 +6,8 @@ private address (Private Network Access). There a picture travels as a `data:` U
 
 import base64
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -51,9 +52,10 @@ class InlinePictures:
     read: Read
     limit: int
 
-    async def each(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for chunk in chunks:
-            yield await self.within(chunk)
+    async def each(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield await self.within(chunk)
 
     async def within(self, json: bytes) -> bytes:
         """The same, with pictures instead of links to them."""

@@ -1,7 +1,7 @@
 """Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from anyio import to_thread
@@ -132,8 +132,8 @@ class FileAttachments(Attachments):
         return item
 
     def each_inlined(
-        self, chunks: AsyncIterator[bytes], context: RequestContext
-    ) -> AsyncIterator[bytes]:
+        self, chunks: AsyncGenerator[bytes, None], context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
         pictures = self._pictures(context)
         return chunks if pictures is None else pictures.each(chunks)
 

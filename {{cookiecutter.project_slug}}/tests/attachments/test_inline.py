@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from app.attachments import KINDS, inline
+from app.attachments.files import key_of
 from app.attachments.inline import NO_PREVIEW, is_private
+from app.chat.context import RequestContext
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import PNG, TEXT, png
 
@@ -75,6 +77,19 @@ async def test_one_that_is_gone_breaks_nothing(attaching: Attaching) -> None:
     [message, *_] = await application.visitor.items(turn.thread_id)
 
     assert previews(message) == [NO_PREVIEW.decode()]
+
+
+async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+    attachment = await attach(application.visitor, TEXT)
+    key = key_of(application.visitor.user_id, attachment["id"])
+    token = application.attachments.links.token(key, "letter.txt", "text/plain")
+    json = f'{{"url":"{application.url}/attachments/{token}"}}'.encode()
+    context = RequestContext(application.visitor.user_id, base_url=application.url)
+
+    seen = await application.attachments.inlined(json, context)
+
+    assert seen == b'{"url":"%b"}' % NO_PREVIEW
 
 
 async def test_at_a_public_address_it_is_a_link(attaching: Attaching) -> None:

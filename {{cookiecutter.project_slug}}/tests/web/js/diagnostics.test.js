@@ -41,6 +41,7 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   globalThis.location = new URL("https://chat.example.com/");
   globalThis.window = new EventTarget();
+  window.parent = window; // as of a page in no frame
   globalThis.document = {
     body: { dataset: {} },
     querySelectorAll: () => [],
@@ -178,6 +179,16 @@ test("a script of one's own, whose frame is elsewhere, works too", () => {
   assert.equal(diagnostics.shown, null);
 });
 
+test("a frame of the script's origin is the element's wherever it is", () => {
+  const { diagnostics } = watching();
+  const moved = { contentWindow: { parent: window } };
+  document.querySelectorAll = () => [moved];
+  diagnostics.frameIsLoaded();
+  say(new URL(SCRIPT).origin, moved.contentWindow);
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+});
+
 test("whoever else says something is not taken for the frame", () => {
   const { diagnostics } = watching();
   const others = { contentWindow: { parent: window } };
@@ -201,14 +212,26 @@ test("a chat that is shown again in the same document works still", async () => 
   assert.equal(document.body.dataset.chat, "ready");
 });
 
-test("a stopped observer says nothing", () => {
+test("a stopped observer says and asks nothing", () => {
   const { diagnostics } = watching();
+  diagnostics.ask = mock.fn();
   diagnostics.frameIsLoaded();
   diagnostics.stop();
   mock.timers.tick(60_000);
   assert.equal(diagnostics.shown, null);
+  assert.equal(diagnostics.ask.mock.callCount(), 0);
   say();
   assert.equal(document.body.dataset.chat, "loaded");
+});
+
+test("a domain that is refused before the frame has said anything else is told of, too", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsStarting();
+  diagnostics.frameFailed(new Error("Domain verification failed"));
+  say();
+  diagnostics.frameIsLoaded();
+  assert.equal(diagnostics.shown, "notReady");
+  assert.equal(document.body.dataset.chat, undefined);
 });
 
 test("a domain that is refused is told of, whenever that is, and no other error", () => {

@@ -23,9 +23,10 @@ test("a hidden tab is away, one that is shown is not", () => {
 test("while it is shown again it is away still: what is aborted then is asked again", async () => {
   const { page, turn, visibility } = tab();
   const seen = [];
-  page.addEventListener("visibilitychange", () => seen.push(visibility.isAway)); // the library's
   visibility.start();
+  page.addEventListener("visibilitychange", () => seen.push(visibility.isAway)); // the library's
   turn(true);
+  await task(5);
   turn(false);
   assert.deepEqual(seen, [true, true]);
   await task(5);

@@ -12,12 +12,12 @@ export class TabVisibility {
   }
 
   start() {
-    // In the capture phase: the library's own listener is called after this one.
-    this.page.addEventListener("visibilitychange", this.changes, true);
+    // Before the library's own listener, which it adds with each request.
+    this.page.addEventListener("visibilitychange", this.changes);
   }
 
   stop() {
-    this.page.removeEventListener("visibilitychange", this.changes, true);
+    this.page.removeEventListener("visibilitychange", this.changes);
   }
 
   /** True while the tab is hidden, and in the task in which it is shown again. */
