@@ -14,8 +14,7 @@
 //
 // What public evidence does not settle: whether the real one sets `openWhenHidden` (here: no, as is
 // the library's default); whether switching threads aborts an answer (here: it is refused meanwhile);
-// what an unknown type of event or item does (here: it is an error); whether empty `models` and
-// `tools` show anything (here: no); whether its frame says anything before it is asked (here: yes,
+// what an unknown type of event or item does (here: it is an error); whether its frame says anything before it is asked (here: yes,
 // but in the test that has it answer only); when `chatkit.response.start` fires (here: at the first
 // event); what a stream without events looks like (here: like nothing).
 //
