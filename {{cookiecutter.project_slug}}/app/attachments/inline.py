@@ -4,10 +4,10 @@ The frame is a page of a public site, and browsers let such pages load nothing f
 private address (Private Network Access). There a picture travels as a `data:` URL.
 """
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -53,9 +53,13 @@ class InlinePictures:
     limit: int
 
     async def each(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield await self.within(chunk)
+        async for chunk in chunks:
+            try:
+                seen = await self.within(chunk)
+            except asyncio.CancelledError as stop:
+                await chunks.athrow(stop)  # it stores what was said so far
+                raise
+            yield seen
 
     async def within(self, json: bytes) -> bytes:
         """The same, with pictures instead of links to them."""

@@ -1,13 +1,16 @@
 """Pictures travel inside the answers where the widget's frame could not load them."""
 
+import asyncio
 import base64
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from app.attachments import KINDS, inline
 from app.attachments.files import key_of
-from app.attachments.inline import NO_PREVIEW, is_private
+from app.attachments.inline import NO_PREVIEW, InlinePictures, is_private
+from app.attachments.links import Link
 from app.chat.context import RequestContext
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import PNG, TEXT, png
@@ -90,6 +93,34 @@ async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
     seen = await application.attachments.inlined(json, context)
 
     assert seen == b'{"url":"%b"}' % NO_PREVIEW
+
+
+async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Attaching) -> None:
+    links = (await attaching()).attachments.links
+    token = links.token("key", "a.png", "image/png")
+    reading = asyncio.Event()
+    stopped: list[str] = []
+
+    async def read(_link: Link) -> bytes:
+        reading.set()
+        await asyncio.Event().wait()
+        return b""
+
+    async def answer() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b'{"url":"http://localhost/attachments/%b"}' % token.encode()
+        except asyncio.CancelledError:
+            stopped.append("what was said is stored")
+            raise
+
+    pictures = InlinePictures("http://localhost", links, read, 1000)
+    task = asyncio.ensure_future(anext(pictures.each(answer())))
+    await reading.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stopped == ["what was said is stored"]
 
 
 async def test_at_a_public_address_it_is_a_link(attaching: Attaching) -> None:
