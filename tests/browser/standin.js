@@ -267,6 +267,7 @@
       frame.title = this.options?.frameTitle ?? "Chat";
       frame.name = "chatkit";
       frame.className = "ck-iframe";
+      frame.hidden = true; // (the real one shows the chat in it)
       frame.src = `${FRAME.href}#${encodeURIComponent(JSON.stringify({ options }))}`;
       frame.addEventListener("load", () => this.fire("chatkit.ready"), { once: true });
       const begin = async (/** @type {MessageEvent} */ { data, origin, source }) => {
@@ -898,8 +899,7 @@
       .header h2 { flex: 1; margin: 0; font-size: 1em; }
       .items { padding-left: 20px; }
       .composer { display: flex; gap: 8px; }
-      textarea { flex: 1; font: inherit; }
-      iframe { display: none; }`;
+      textarea { flex: 1; font: inherit; }`;
   }
 
   /**
