@@ -87,7 +87,7 @@ async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
     attachment = await attach(application.visitor, TEXT)
     key = key_of(application.visitor.user_id, attachment["id"])
     token = application.attachments.links.token(key, "letter.txt", "text/plain")
-    json = f'{{"url":"{application.url}/attachments/{token}"}}'.encode()
+    json = b'{"url":"%b/attachments/%b"}' % (application.url.encode(), token.encode())
     context = RequestContext(application.visitor.user_id, base_url=application.url)
 
     seen = await application.attachments.inlined(json, context)
