@@ -41,9 +41,9 @@ class Connection:
         """The events of a streamed answer as they arrive. A chunk holds whole ones, or a comment."""
         await self._send(request)
         async for chunk in self._body():
-            for event in chunk.split(b"\n\n"):
-                if event.startswith(b"data: "):
-                    yield event
+            for line in chunk.split(b"\n"):
+                if line.startswith(b"data: "):
+                    yield line
 
     async def _send(self, request: dict[str, Any]) -> None:
         self._write(json.dumps(request).encode())

@@ -17,6 +17,7 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 # What attachments need, wherever their bytes are kept.
 ATTACHMENTS = (
     "app/attachments/files.py",
+    "app/attachments/inline.py",
     "app/attachments/links.py",
     "app/attachments/reading.py",
     "app/attachments/routes.py",
@@ -28,6 +29,7 @@ ATTACHMENTS = (
     "app/stores/attachments.py",
     "tests/attachments/conftest.py",
     "tests/attachments/samples.py",
+    "tests/attachments/test_inline.py",
     "tests/attachments/test_limits.py",
     "tests/attachments/test_links.py",
     "tests/attachments/test_owners.py",

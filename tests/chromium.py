@@ -1,18 +1,20 @@
 """Debian's Chromium on a generated project's page, with a stand-in for what OpenAI's CDN serves."""
 
 import json
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
 
-from conftest import lack
+from conftest import lack, npm_install
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -28,7 +30,13 @@ from playwright.sync_api import (
 
 CDN = "https://cdn.platform.openai.com/deployments/chatkit/"
 STANDIN = Path(__file__).parent / "browser" / "standin.js"
-FRAME = "<!doctype html><script>parent.postMessage('ready', '*')</script>"
+TRANSPORT = CDN + "fetch-event-source/"
+# What the element's frame says: something by itself, and something whenever it is told anything.
+ANSWERING = """<!doctype html><script>
+const say = (message) => parent.postMessage({ __oaiChatKit: true, ...message }, "*");
+addEventListener("message", ({ data }) => say({ type: "response", nonce: data.nonce }));
+</script>"""
+FRAME = ANSWERING + "<script>say({ type: 'event', event: 'started' })</script>"
 OTHER_ORIGINS = re.compile(r"^https?://(?!127\.0\.0\.1[:/]|[\w.]*localhost[:/])")
 FLAGS = (
     "--no-sandbox",
@@ -78,13 +86,24 @@ class Cdn:
     frame: str | None = FRAME
 
     def answer(self, route: Route) -> None:
+        url = route.request.url.partition("#")[0]
         bodies = {CDN + "chatkit.js": self.script, CDN + "frame.html": self.frame}
-        body = bodies.get(route.request.url)
+        body = transport(url.removeprefix(TRANSPORT)) if TRANSPORT in url else bodies.get(url)
         if body is None:
             route.abort()
         else:
-            kind = "text/javascript" if route.request.url.endswith(".js") else "text/html"
-            route.fulfill(body=body, content_type=kind)
+            kind = "text/html" if url.endswith(".html") else "text/javascript"
+            shared = {"Access-Control-Allow-Origin": "*"}  # modules are asked for with CORS
+            route.fulfill(body=body, content_type=kind, headers=shared)
+
+
+@cache
+def transport(module: str) -> str:
+    """A module of `@microsoft/fetch-event-source`, as published."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = npm_install("browser", owner=f"browser-{worker}")
+    package = folder / "node_modules" / "@microsoft" / "fetch-event-source"
+    return (package / "lib" / "esm" / f"{module}.js").read_text("utf-8")
 
 
 @dataclass

@@ -41,7 +41,7 @@ def not_ready(visitor: Visitor, port: int) -> None:
     chat = visitor.tab()
     chat.page.clock.install()
     chat.page.goto(f"http://chat.localhost:{port}")
-    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    expect(chat.page.locator("body[data-chat=loaded]")).to_be_attached()
     chat.page.clock.fast_forward(11_000)
     chat.problem.get_by_text("For whoever runs this site").click()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import ChatPage, Scheme, Visitor, message, violations, website
+from chromium import ANSWERING, ChatPage, Scheme, Visitor, message, violations, website
 from conftest import BakedProject, generate_with_our_environment
 from playwright.sync_api import Browser, Route, expect
 from serving import START, Application, free_port
@@ -197,6 +197,85 @@ def test_an_answer_goes_on_while_the_page_is_reloaded(chat: ChatPage) -> None:
     expect(chat.answers).to_have_count(1)
 
 
+def test_an_answer_that_ended_is_neither_stopped_nor_left(chat: ChatPage) -> None:
+    chat.open().say("hello")
+    chat.page.reload()
+    chat.when_ready()
+
+    assert [request.url for request in chat.requests if "/runs/" in request.url] == []
+
+
+def test_a_silence_in_mid_answer_is_no_event(serve: Serve, visit: Visit) -> None:
+    server = serve(KEEP_ALIVE_SECONDS="0.001", DEMO_DELAY_SECONDS="0.02")
+    chat = visit(server).tab().open()
+
+    chat.say("hello")
+
+    expect(chat.answers).to_contain_text("Remember that our launch is on Friday")
+    expect(chat.page.get_by_text("Something went wrong.")).to_be_hidden()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(524, "text/html"), (500, "text/plain"), (200, "text/html")]
+)
+def test_a_message_whose_answer_a_proxy_lost_is_answered_once(
+    chat: ChatPage, status: int, kind: str
+) -> None:
+    def lose(route: Route) -> None:
+        is_first = not keys and "threads.create" in (route.request.post_data or "")
+        keys.append(route.request.headers.get("idempotency-key"))
+        if is_first:
+            assert route.fetch().ok
+            route.fulfill(status=status, content_type=kind, body="One moment")
+        else:
+            route.continue_()
+
+    keys: list[str | None] = []
+    chat.open()
+    chat.page.route("**/chatkit", lose)
+
+    chat.send("Only once, please")
+
+    expect(chat.answers).to_contain_text("You said: “Only once, please”")
+    expect(chat.messages).to_have_text(["Only once, please"])
+    expect(chat.page.get_by_text("Something went wrong.")).to_be_hidden()
+    expect(chat.problem).to_be_empty()
+    assert len(chat.sent("threads.create")) == 2
+    assert keys[0] == keys[1]
+    chat.button("History").click()
+    history = chat.page.get_by_role("list", name="History").get_by_role("listitem")
+    expect(history).to_have_count(1)
+    chat.expect_complaint("409")
+    chat.complaints = [line for line in chat.complaints if str(status) not in line]
+
+
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_an_answer_goes_on_while_the_tab_is_hidden(chat: ChatPage) -> None:
+    chat.open()
+    chat.send("hello [demo:slow]" + " and so on" * 5)
+    expect(chat.answers).to_contain_text("You said")
+
+    with chat.page.expect_response(re.compile(r"/chatkit/runs/[^/]+/leave$")) as left:
+        chat.page.evaluate(HIDE, True)
+    assert left.value.status == 204
+    with chat.answered("threads.create", 409):
+        chat.page.evaluate(HIDE, False)
+
+    expect(chat.answers).to_contain_text("Remember that our launch is on Friday", timeout=60_000)
+    expect(chat.answers).to_have_count(1)
+    expect(chat.page.get_by_text("Something went wrong.")).to_be_hidden()
+    assert [request.url for request in chat.requests if request.url.endswith("/stop")] == []
+    chat.expect_complaint("409")
+    chat.say("hello again")
+    expect(chat.answers).to_have_count(2)
+
+
 def test_the_tool_menu(chat: ChatPage) -> None:
     chat.open()
     chat.page.get_by_label("Tool", exact=True).select_option(label="Notes")
@@ -255,6 +334,8 @@ def test_the_systems_scheme_switches_page_and_chat_together(chat: ChatPage) -> N
         ("delete options.api.domainKey", "options.api.domainKey is missing"),
         ("delete options.startScreen", "options.startScreen is missing"),
         ("options.theme.radius = 'square'", "square is not allowed"),
+        ("options.api.uploadStrategy = new Map()", "options.api.uploadStrategy is no plain data"),
+        ("options.api.uploadStrategy = { made: new Date() }", "uploadStrategy.made is no plain"),
     ],
 )
 def test_the_stand_in_refuses_options_that_the_element_does_not_have(
@@ -387,7 +468,7 @@ def test_a_page_that_does_not_work_says_so_in_the_servers_log(
     visitor.cdn.frame = "<!doctype html>"
     chat.page.clock.install()
     chat.page.goto("/")
-    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    expect(chat.page.locator("body[data-chat=loaded]")).to_be_attached()
 
     chat.page.clock.fast_forward(11_000)
     with chat.page.expect_response("**/telemetry") as reported:
@@ -542,18 +623,37 @@ def test_the_script_loads_and_never_defines_the_element(visitor: Visitor, chat: 
     expect(chat.problem).to_contain_text("The chat could not start")
 
 
-def test_the_frame_is_never_ready(visitor: Visitor, chat: ChatPage, server: Application) -> None:
-    visitor.cdn.frame = "<!doctype html>"
+@pytest.mark.parametrize("frame", [None, "<!doctype html>"], ids=["refused", "blank"])
+def test_the_frame_never_says_anything(
+    visitor: Visitor, chat: ChatPage, server: Application, frame: str | None
+) -> None:
+    visitor.cdn.frame = frame
     chat.page.clock.install()
 
     chat.page.goto(server.url.replace("127.0.0.1", "chat.localhost"))
-    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    # Its load fires all the same.
+    expect(chat.page.locator("body[data-chat=loaded]")).to_be_attached()
     chat.page.clock.fast_forward(11_000)
 
     expect(chat.problem).to_contain_text("The chat did not open")
     chat.problem.get_by_text("For whoever runs this site").click()
     link = chat.problem.get_by_role("link", name="Open the domain allow-list")
     expect(link).to_have_attribute("href", re.compile(r"^https://platform\.openai\.com/settings/"))
+    if frame is None:
+        chat.expect_complaint("postMessage")  # of what the page asked in vain
+
+
+def test_a_frame_that_speaks_only_when_it_is_asked_works(visitor: Visitor, chat: ChatPage) -> None:
+    visitor.cdn.frame = ANSWERING
+    chat.page.clock.install()
+    chat.page.goto("/")
+    expect(chat.page.locator("body[data-chat=loaded]")).to_be_attached()
+
+    chat.page.clock.fast_forward(2_000)
+
+    expect(chat.page.locator("body[data-chat=ready]")).to_be_attached()
+    chat.page.clock.fast_forward(60_000)
+    expect(chat.problem).to_be_empty()
 
 
 def test_the_server_goes_away_and_comes_back(serve: Serve, visit: Visit) -> None:
@@ -603,9 +703,11 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     server = serve(DATABASE_URL=NOBODY, DATABASE_PATIENCE_SECONDS="0")
     chat = visit(server).tab().open()
 
-    chat.send("hello?")
+    with chat.heard_next("error"):  # after the element has asked six times
+        chat.send("hello?")
 
     expect(chat.problem).to_contain_text("The database does not answer")
+    assert len(chat.sent("threads.create")) == 6
     chat.expect_complaint("503")
     server.stop()
 

@@ -267,6 +267,7 @@ def test_a_file_that_is_not_what_it_says_is_refused_in_words(member: ChatPage) -
 
     expect(member.notice).to_contain_text("Files of this kind are not taken. Possible are: .png")
     member.expect_complaint("415")
+    member.expect_complaint("chatkit.error FileAttachmentError: Files of this kind are not taken")
     expect(member.page.get_by_role("img", name="harmless.png")).to_have_count(0)
 
 

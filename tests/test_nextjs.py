@@ -354,7 +354,8 @@ def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) 
     chat.open()
     server.backend.stop()
 
-    chat.send("hello?")
+    with chat.heard_next("error"):  # after the element has asked six times
+        chat.send("hello?")
     expect(chat.problem).to_contain_text("The server does not answer")
     chat.expect_complaint("502")
 

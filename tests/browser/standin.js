@@ -1,14 +1,26 @@
 // A stand-in for OpenAI's <openai-chatkit>, served to the browser tests at the CDN's address.
 //
-// What it is: a custom element with the interface of `@openai/chatkit`, written from the types and
-// the protocol alone. It refuses unknown and missing options, sends every request through
-// `options.api.fetch`, reads the streams, shows their text as plain text, fires the element's
-// events and has its methods, which reject while a thread loads or an answer streams. A frame of
-// the CDN's origin has to load before it is ready, as with the real one.
+// What it is: a custom element with the interface of `@openai/chatkit`, written from the types, the
+// protocol and public evidence. It refuses unknown and missing options, and options that are neither
+// plain data nor functions; sends every request, uploads too, through `options.api.fetch`; shows the
+// text of answers as plain text, fires the element's events and has its methods, which reject while a
+// thread loads or an answer streams.
+//
+// Its transport is what the real one most probably has, `@microsoft/fetch-event-source` as published
+// on npm: a 4xx is final; a 5xx, a 3xx and a 200 that is no event stream are repeated up to five
+// times; the tab that is hidden aborts a request and repeats it when it is shown. (The waits between
+// repeats are a tenth of the real one's.) Its frame gets the options in its address, talks by
+// `postMessage`, and `chatkit.ready` is no more than its `load`.
+//
+// What public evidence does not settle: whether the real one sets `openWhenHidden` (here: no, as is
+// the library's default); whether switching threads aborts an answer (here: it is refused meanwhile);
+// what an unknown type of event or item does (here: it is an error); whether its frame says anything before it is asked (here: yes,
+// but in the test that has it answer only); when `chatkit.response.start` fires (here: at the first
+// event); what a stream without events looks like (here: like nothing).
 //
 // What it cannot prove: anything about OpenAI's element itself. Not its looks, not its timing, not
-// that it does what its types say, nor when exactly it fires what, aborts a request, or asks for
-// updates. It looks like nothing anybody would ship, so that no picture is taken for the real one.
+// that it does what its types say. It looks like nothing anybody would ship, so that no picture is
+// taken for the real one.
 
 /** @import { ChatKitEvents, ChatKitOptions, OpenAIChatKit, UserMessageContent } from "@openai/chatkit" */
 
@@ -16,7 +28,20 @@
 /** @typedef {(value: any, place: string) => void} Check throws a TypeError that names the place */
 
 {
-  const FRAME = new URL("frame.html", /** @type {HTMLScriptElement} */ (document.currentScript).src);
+  const { src } = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const FRAME = new URL("frame.html", src);
+  const TRANSPORT = import(new URL("fetch-event-source/index", src).href);
+  const MAX_REPEATS = 5;
+  const SHORTEST_WAIT = 100;
+  const LONGEST_WAIT = 1000;
+
+  /** The errors that the real one reports as `chatkit.error`, by what was asked for; not the others. */
+  /** @type {Record<string, string>} */
+  const REPORTED = {
+    "threads.get_by_id": "HistoryViewError",
+    "threads.list": "HistoryViewError",
+    "attachments.create": "FileAttachmentError",
+  };
 
   /** @type {(type: string) => Check} */
   const a = (type) => (value, place) => {
@@ -157,16 +182,23 @@
     files = [];
     root = this.attachShadow({ mode: "open" });
 
+    /** @type {HTMLIFrameElement | null} */
+    frame = null;
+    /** Everything is drawn by the frame in the real one, so nothing is drawn before it speaks. */
+    hasSpoken = false;
+
     /** @param {ChatKitOptions} options */
     setOptions(options) {
       checkOptions(options, "options");
+      const sent = sendable(options, "options");
       const missing = Object.keys(this.options ?? {}).find((name) => !(name in options));
       if (missing) throw new TypeError(`options.${missing} is missing: nothing is merged`);
       const isFirst = this.options === null;
       this.options = options;
       this.modelId ??= options.composer?.models?.find((model) => model.default)?.id;
       this.draw();
-      if (isFirst) this.start();
+      if (isFirst) this.start(sent);
+      else this.command("setOptions", sent);
     }
 
     async focusComposer() {
@@ -229,17 +261,36 @@
 
     // --- Threads ---------------------------------------------------------------------------------
 
-    start() {
+    /** @param {unknown} options */
+    start(options) {
       const frame = document.createElement("iframe");
       frame.title = this.options?.frameTitle ?? "Chat";
-      frame.src = FRAME.href;
-      addEventListener("message", async ({ origin, source }) => {
-        if (origin !== FRAME.origin || source !== frame.contentWindow) return;
-        this.fire("chatkit.ready");
+      frame.name = "chatkit";
+      frame.className = "ck-iframe";
+      frame.hidden = true; // (the real one shows the chat in it)
+      frame.src = `${FRAME.href}#${encodeURIComponent(JSON.stringify({ options }))}`;
+      frame.addEventListener("load", () => this.fire("chatkit.ready"), { once: true });
+      const begin = async (/** @type {MessageEvent} */ { data, origin, source }) => {
+        const isOurs = origin === FRAME.origin && source === frame.contentWindow;
+        if (!isOurs || !data.__oaiChatKit) return;
+        removeEventListener("message", begin);
+        this.hasSpoken = true;
+        this.draw();
         const thread = this.options?.initialThread;
         if (thread) await this.open(thread);
-      });
+      };
+      addEventListener("message", begin);
       this.root.append(frame);
+      this.frame = frame;
+    }
+
+    /**
+     * @param {string} command
+     * @param {unknown} data
+     */
+    command(command, data) {
+      const message = { __oaiChatKit: true, type: "command", nonce: crypto.randomUUID(), command, data };
+      this.frame?.contentWindow?.postMessage(message, FRAME.origin);
     }
 
     /** @param {string | null} threadId */
@@ -335,15 +386,12 @@
       if (api.uploadStrategy.type === "direct") {
         const body = new FormData();
         body.append("file", file);
-        const response = await api.fetch(api.uploadStrategy.uploadUrl, { method: "POST", body });
-        if (!response.ok) throw new Error(`upload: ${response.status}`);
-        return response.json();
+        return this.request(api.uploadStrategy.uploadUrl, { method: "POST", body }, "attachments.create");
       }
       const about = { name: file.name, size: file.size, mime_type: file.type };
       const { upload_descriptor, ...attachment } = await this.ask("attachments.create", about);
       const { url, method, headers } = upload_descriptor;
-      const response = await fetch(url, { method, headers, body: file });
-      if (!response.ok) throw new Error(`upload: ${response.status}`);
+      await this.request(url, { method, headers, body: file }, "attachments.create");
       return attachment;
     }
 
@@ -402,16 +450,37 @@
       this.notice = null;
       this.draw();
       let hasBegun = false;
+      let repeats = 0;
+      const { fetchEventSource } = await TRANSPORT;
       try {
-        const response = await this.post(type, params, answering.signal);
-        for await (const event of eventsOf(response)) {
-          if (!hasBegun) this.fire("chatkit.response.start");
-          hasBegun = true;
-          this.apply(event);
-          this.draw();
-        }
+        await fetchEventSource(this.api.url, {
+          ...this.post(type, params),
+          signal: answering.signal,
+          fetch: (/** @type {string} */ url, /** @type {RequestInit} */ init) => this.api.fetch(url, init),
+          onopen: async (/** @type {Response} */ response) => {
+            const { ok, headers, status } = response;
+            if (ok && headers.get("Content-Type")?.startsWith("text/event-stream")) {
+              repeats = 0;
+              return;
+            }
+            const error = new Error(`${type}: ${status}`);
+            throw status >= 400 && status < 500 ? error : Object.assign(error, { isRepeated: true });
+          },
+          onerror: (/** @type {Error & { isRepeated?: boolean }} */ error) => {
+            if (!error.isRepeated || repeats >= MAX_REPEATS) throw error;
+            repeats += 1;
+            return Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** repeats) * (0.5 + Math.random() / 2);
+          },
+          onmessage: (/** @type {{ data: string }} */ { data }) => {
+            const event = JSON.parse(data);
+            if (!hasBegun) this.fire("chatkit.response.start");
+            hasBegun = true;
+            this.apply(event);
+            this.draw();
+          },
+        });
       } catch (error) {
-        if (!answering.signal.aborted) this.fail(error);
+        this.fail(error, "StreamError");
       } finally {
         this.answering = null;
         this.draw();
@@ -461,40 +530,59 @@
 
     // --- Requests --------------------------------------------------------------------------------
 
-    /**
-     * @param {string} type
-     * @param {Json} params
-     * @param {AbortSignal} [signal]
-     */
-    async post(type, params, signal) {
-      const { api, locale = navigator.language } = /** @type {any} */ (this.options);
-      const response = await api.fetch(api.url, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "Accept-Language": locale },
-        body: JSON.stringify({ type, params }),
-        signal,
-      });
-      if (!response.ok) throw new Error(`${type}: ${response.status}`);
-      return response;
+    /** @returns {any} */
+    get api() {
+      return this.options?.api;
     }
 
     /**
      * @param {string} type
      * @param {Json} params
      */
-    async ask(type, params) {
+    post(type, params) {
+      const locale = this.options?.locale ?? navigator.language;
+      return {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "Accept-Language": locale },
+        body: JSON.stringify({ type, params }),
+      };
+    }
+
+    /**
+     * @param {string} type
+     * @param {Json} params
+     */
+    ask(type, params) {
+      return this.request(this.api.url, this.post(type, params), type);
+    }
+
+    /**
+     * @param {string} url
+     * @param {RequestInit} init
+     * @param {string} type
+     * @returns {Promise<Json>} nothing of what is no JSON: a store of files answers what it likes
+     */
+    async request(url, init, type) {
       try {
-        return await (await this.post(type, params)).json();
+        const response = await this.api.fetch(url, init);
+        const body = await response.json().catch(() => ({}));
+        if (!response.ok) throw new Error(body.message || response.statusText);
+        return body;
       } catch (error) {
-        this.fail(error);
+        this.fail(error, REPORTED[type]);
         throw error;
       }
     }
 
-    /** @param {unknown} error */
-    fail(error) {
+    /**
+     * @param {unknown} cause
+     * @param {string} [name] of the error that is reported
+     */
+    fail(cause, name) {
+      const { message } = /** @type {Error} */ (cause);
       this.notice = { type: "error", message: "Something went wrong.", allow_retry: true };
-      this.fire("chatkit.error", { error: /** @type {Error} */ (error) });
+      this.draw();
+      if (name) this.fire("chatkit.error", { error: Object.assign(new Error(message, { cause }), { name }) });
     }
 
     /**
@@ -520,6 +608,7 @@
     }
 
     draw() {
+      if (!this.hasSpoken) return;
       const options = /** @type {ChatKitOptions} */ (this.options);
       const hadFocus = this.root.activeElement?.localName === "textarea";
       const theme = /** @type {any} */ (options.theme);
@@ -771,27 +860,21 @@
   }
 
   /**
-   * @param {Response} response
-   * @returns {AsyncGenerator<Json>}
+   * The options as the frame gets them, which is as JSON: a function is a name, anything else has to
+   * be plain data.
+   *
+   * @param {any} value
+   * @param {string} place
+   * @returns {unknown}
    */
-  async function* eventsOf(response) {
-    const type = response.headers.get("Content-Type") ?? "";
-    if (!type.startsWith("text/event-stream")) throw new Error(`no stream but ${type}`);
-    const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body)
-      .pipeThrough(new TextDecoderStream())
-      .getReader();
-    let buffer = "";
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const blocks = (buffer + value).split("\n\n");
-      buffer = blocks.pop() ?? "";
-      for (const block of blocks) {
-        if (block.startsWith(":")) continue; // a comment keeps the connection open
-        if (!block.startsWith("data: ")) throw new Error(`no event: ${block}`);
-        yield JSON.parse(block.slice("data: ".length));
-      }
-    }
+  function sendable(value, place) {
+    if (typeof value === "function") return "[ChatKitMethod]";
+    if (Array.isArray(value)) return value.map((entry, index) => sendable(entry, `${place}[${index}]`));
+    if (value === null || ["undefined", "string", "boolean"].includes(typeof value)) return value;
+    if (Number.isFinite(value)) return value;
+    if (Object.getPrototypeOf(value) !== Object.prototype) throw new TypeError(`${place} is no plain data`);
+    const entries = Object.entries(value);
+    return Object.fromEntries(entries.map(([key, entry]) => [key, sendable(entry, `${place}.${key}`)]));
   }
 
   /** @param {Json} file */
@@ -816,8 +899,7 @@
       .header h2 { flex: 1; margin: 0; font-size: 1em; }
       .items { padding-left: 20px; }
       .composer { display: flex; gap: 8px; }
-      textarea { flex: 1; font: inherit; }
-      iframe { display: none; }`;
+      textarea { flex: 1; font: inherit; }`;
   }
 
   /**

@@ -1,7 +1,7 @@
 """Domain errors and their one mapping to HTTP.
 
-Every error body has one shape: `{"error": {"code", "message", …}, "request_id"}`; some codes add
-a detail or two beside the message.
+Every error body has one shape: `{"error": {"code", "message", …}, "message", "request_id"}`; some
+codes add a detail or two beside the first message. The second is the same: the element looks there.
 """
 
 import logging
@@ -145,7 +145,10 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
+    """`message` is that of `error`, where OpenAI's element reads it."""
+
     error: ErrorDetail
+    message: str
     request_id: str
 
 
@@ -180,8 +183,9 @@ def error_response(
     request_id: str = getattr(request.state, "request_id", "")
     own: Translations = getattr(request.app.state, "translations", {})
     message = translate(message, request.headers.get("accept-language", ""), own)
+    error = {"code": code, "message": message, **(details or {})}
     return JSONResponse(
-        {"error": {"code": code, "message": message, **(details or {})}, "request_id": request_id},
+        {"error": error, "message": message, "request_id": request_id},
         status_code=status,
         # Here too: what answers the unexpected stands outside the middleware that sets it.
         headers={HEADER: request_id, **(headers or {})},

@@ -1,6 +1,6 @@
 """What the application asks of its attachments, and the kind that takes none."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 from chatkit.store import AttachmentStore
@@ -30,6 +30,11 @@ class Attachments(AttachmentStore[RequestContext]):
 
     def __init__(self, *_given: object) -> None:
         """Those that take some are given the settings, the database and more types."""
+
+    @classmethod
+    def note(cls) -> str:
+        """What `python -m app doctor` says of pictures; nothing where there are none."""
+        return ""
 
     def start(self) -> None:
         """Begin what goes on beside the requests."""
@@ -68,6 +73,16 @@ class Attachments(AttachmentStore[RequestContext]):
     def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
         """The item, with its files as their owner may see them just now."""
         return item
+
+    def each_inlined(
+        self, chunks: AsyncGenerator[bytes, None], context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
+        """Pieces of JSON for the widget, with pictures inside where it could not load them."""
+        return chunks
+
+    async def inlined(self, json: bytes, context: RequestContext) -> bytes:
+        """The same for one."""
+        return json
 
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
         """Delete the files; their rows are gone already."""

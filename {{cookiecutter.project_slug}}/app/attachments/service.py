@@ -1,7 +1,7 @@
 """Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from anyio import to_thread
@@ -17,7 +17,8 @@ from pydantic import AnyUrl
 
 from app.attachments.base import Attachments, Reader
 from app.attachments.files import INCOMING, FilesLeft, FileStore, FileTooLarge, key_of
-from app.attachments.links import Links
+from app.attachments.inline import InlinePictures, is_private
+from app.attachments.links import Link, Links
 from app.attachments.reading import read_within
 from app.attachments.settings import AttachmentSettings
 from app.attachments.sweeper import Sweeper
@@ -66,6 +67,17 @@ class FileAttachments(Attachments):
         self.links = Links(settings, self.limits.link_seconds)
         self._rows = AttachmentRows(database)
         self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
+
+    @classmethod
+    def note(cls) -> str:
+        limits = AttachmentSettings()
+        if limits.public_url is not None and not is_private(limits.public_url):
+            return f"shown from {limits.public_url}"
+        return (
+            "at a public address, links. At a loopback or private one browsers let OpenAI's frame "
+            f"load nothing, so those of at most {limits.inline_bytes} bytes travel in the answers "
+            "(ATTACHMENT_INLINE_BYTES) and larger ones have no preview"
+        )
 
     def start(self) -> None:
         self.sweeper.start()
@@ -119,6 +131,26 @@ class FileAttachments(Attachments):
             item.image.url = self._address(token, context)
         return item
 
+    def each_inlined(
+        self, chunks: AsyncGenerator[bytes, None], context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
+        pictures = self._pictures(context)
+        return chunks if pictures is None else pictures.each(chunks)
+
+    async def inlined(self, json: bytes, context: RequestContext) -> bytes:
+        pictures = self._pictures(context)
+        return json if pictures is None else await pictures.within(json)
+
+    def _pictures(self, context: RequestContext) -> InlinePictures | None:
+        """None where links do."""
+        base, limit = self._base(context), self.limits.inline_bytes
+        if not limit or not is_private(base):
+            return None
+        return InlinePictures(base, self.links, self._read_link, limit)
+
+    async def _read_link(self, link: Link) -> bytes:
+        return await self.files.read(link.key)
+
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
         keys = [key_of(context.user_id, attachment_id) for attachment_id in attachment_ids]
         if not keys:
@@ -143,8 +175,10 @@ class FileAttachments(Attachments):
         return AnyUrl(self._address(token, context))
 
     def _address(self, token: str, context: RequestContext) -> str:
-        base = (self.limits.public_url or context.base_url).rstrip("/")
-        return f"{base}/attachments/{token}"
+        return f"{self._base(context)}/attachments/{token}"
+
+    def _base(self, context: RequestContext) -> str:
+        return (self.limits.public_url or context.base_url).rstrip("/")
 
     async def in_thread(self, thread_id: str, context: RequestContext) -> list[Attachment]:
         """The files that the user attached in one of their conversations, oldest first."""

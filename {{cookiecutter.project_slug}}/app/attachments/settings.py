@@ -17,6 +17,7 @@ class AttachmentSettings(EnvSettings):
     link_seconds: int = Field(default=600, ge=1)
     orphan_hours: float = Field(default=24, gt=0)
     public_url: str | None = None
+    inline_bytes: int = Field(default=3_000_000, ge=0)
 
     @field_validator("types")
     @classmethod

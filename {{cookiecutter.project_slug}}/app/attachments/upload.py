@@ -43,7 +43,8 @@ async def upload(request: Request, user: CurrentUser) -> Response:
     finally:
         await form.close()
     content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-    return Response(content, media_type="application/json")
+    json = await attachments.inlined(content.encode(), context)
+    return Response(json, media_type="application/json")
 
 
 def _declared(request: Request) -> int:

@@ -11,7 +11,9 @@ SSE_HEADERS = {
     "Connection": "keep-alive",
     "X-Accel-Buffering": "no",
 }
-KEEP_ALIVE = b": keep-alive\n\n"
+# A comment line, without the blank line that ends an event: fetch-event-source, with which the
+# element most probably reads, makes an event without data of each blank line, which is no JSON.
+KEEP_ALIVE = b": keep-alive\n"
 
 
 def sse(data: bytes) -> bytes:

@@ -105,9 +105,11 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> StreamingResult | NonStreamingResult:
         """`process`, for a request that is parsed already; the SDK's own parses it again."""
         if is_streaming_req(request):
-            return StreamingResult(self._process_streaming(request, context))
+            events = self._process_streaming(request, context)
+            return StreamingResult(self._attachments.each_inlined(events, context))
         seen = replace(context, visible_only=True)
-        return NonStreamingResult(await self._process_non_streaming(request, seen))
+        json = await self._process_non_streaming(request, seen)
+        return NonStreamingResult(await self._attachments.inlined(json, context))
 
     async def respond(
         self,

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from app.agent import tools
 from app.agent.litellm_models import LitellmModels
 from app.agent.services import ToolRefusal, ToolService
+from app.attachments import KINDS
 from app.auth import STYLES
 from app.commands import DOCTOR_CHECKS
 from app.config import Settings, UnusableSettings
@@ -72,6 +73,7 @@ def doctor(port: int) -> int:
         ("sign-in", lambda: _sign_in(settings)),
         ("domain key", lambda: _domain_key(settings)),
         ("ChatKit script", lambda: _script(settings)),
+        *((("pictures", lambda: Finding("ok", note)),) if (note := KINDS[0].note()) else ()),
         ("server", lambda: _server(port)),
         *((tool.label, partial(_service, tool.service)) for tool in tools.TOOLS if tool.service),
     )

@@ -26,6 +26,7 @@ from app.locales import language_of, translate
 
 WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
+FONTS = (".woff2", ".woff", ".ttf", ".otf")
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
 
 router = APIRouter(include_in_schema=False)
@@ -255,7 +256,8 @@ class RevalidatedFiles(StaticFiles):
     """File names carry no version, so browsers ask each time and mostly hear 304.
 
     Otherwise a deploy would leave them with modules of two versions. Pages of other origins may
-    load those of the launcher where they are allowed to.
+    load those of the launcher where they are allowed to, and fonts everywhere: the element's frame
+    asks for those of `--chat-font-sources` from OpenAI's origin.
     """
 
     def __init__(self, directory: Path, allowed_origins: tuple[str, ...]) -> None:
@@ -272,6 +274,8 @@ class RevalidatedFiles(StaticFiles):
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
         share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
+        if os.fspath(full_path).lower().endswith(FONTS):
+            response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
 

@@ -31,6 +31,11 @@ class Application:
     visitor: Visitor
     stranger: Visitor
 
+    def inline(self, most: int) -> None:
+        """From now on pictures of at most so many bytes travel inside the answers."""
+        limits = self.attachments.limits
+        self.attachments.limits = limits.model_copy(update={"inline_bytes": most})
+
     async def keys(self) -> set[str]:
         """Every file that there is."""
         tomorrow = datetime.now(UTC) + timedelta(days=1)
@@ -50,6 +55,8 @@ async def attaching(
 
         async def start(**changes: Any) -> Application:
             environment = stack.enter_context(KIND.place(tmp_path))
+            # The tests' addresses are this machine's own. (`test_inline` is about that.)
+            environment["ATTACHMENT_INLINE_BYTES"] = "0"
             for name in [name for name in changes if name.startswith(("attachment_", "s3_"))]:
                 environment[name.upper()] = changes.pop(name)
             for name, value in environment.items():

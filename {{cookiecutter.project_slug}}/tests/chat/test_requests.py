@@ -29,6 +29,7 @@ def assert_refused(response: httpx.Response, status: int, code: str) -> None:
     body = response.json()
     assert body["error"]["code"] == code
     assert body["error"]["message"]
+    assert body["message"] == body["error"]["message"], "where the element reads it"
     assert body["request_id"] == response.headers["x-request-id"]
 
 

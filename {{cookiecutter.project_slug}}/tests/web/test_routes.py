@@ -1,6 +1,7 @@
 import re
 import tomllib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -109,6 +110,26 @@ async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, p
     known = {"If-None-Match": response.headers["etag"]}
     again = await page.get(f"/static/js/{path}", headers=known)
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [("inter.woff2", True), ("a.WOFF", True), ("a.ttf", True), ("a.otf", True), ("a.svg", False)],
+)
+async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) -> None:
+    (tmp_path / name).write_bytes(b"a font")
+    app = FastAPI()
+    app.mount("/static", routes.RevalidatedFiles(tmp_path, allowed_origins=()))
+    asking = {"Origin": "https://cdn.platform.openai.com"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://chat.test", headers=asking
+    ) as frame:
+        first = await frame.get(f"/static/{name}")
+        again = await frame.get(f"/static/{name}", headers={"If-None-Match": first.headers["etag"]})
+
+    assert (first.status_code, again.status_code) == (200, 304)
+    for response in (first, again):
+        assert response.headers.get("access-control-allow-origin") == ("*" if shared else None)
 
 
 @pytest.mark.parametrize("path", ["../routes.py", "..%2froutes.py", "../page.toml"])

@@ -26,7 +26,7 @@ async function forward(request: NextRequest): Promise<Response> {
     return responseOf(request.method, await ask(request));
   } catch (error) {
     if (!request.signal.aborted) console.error(`${BACKEND_URL} does not answer:`, error);
-    return new Response("The server does not answer.\n", { status: 502 });
+    return Response.json({ message: "The server does not answer." }, { status: 502 }); // as the element reads it
   }
 }
 

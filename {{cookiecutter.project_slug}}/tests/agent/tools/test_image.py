@@ -111,6 +111,19 @@ async def test_it_is_kept_as_a_file_and_not_in_the_row(attaching: Attaching) -> 
     assert len(await application.keys()) == 1
 
 
+async def test_where_the_frame_could_not_load_it_it_is_in_the_answer(attaching: Attaching) -> None:
+    application, turn, _ = await drawn(attaching, attachment_inline_bytes="1000")
+    [picture] = turn.done("generated_image")
+    items = await application.visitor.items(turn.thread_id)
+    for shown in (picture, items[2]):
+        assert shown["image"]["url"] == f"data:image/png;base64,{encoded(PNG)}"
+
+    application.inline(0)  # its row has the address alone
+    items = await application.visitor.items(turn.thread_id)
+
+    assert await fetch(items[2]["image"]["url"]) == PNG
+
+
 async def test_its_address_is_made_anew(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching, attachment_link_seconds="1")
     [picture] = turn.done("generated_image")

@@ -176,6 +176,25 @@ test("a backend without its database is told apart from none at all", async () =
   assert.deepEqual(seen.reports, ["databaseDown", "backendDown"]);
 });
 
+for (const status of [500, 520, 524]) {
+  test(`a proxy's ${status} in the server's place is told of`, async () => {
+    const { api, seen } = backend();
+    api.fetch = async () => new Response("<h1>Error", { status });
+    await post(api);
+    assert.deepEqual(seen.reports, ["backendDown"]);
+  });
+}
+
+test("what is no event stream is no answer to a message", async () => {
+  const { api, seen } = backend();
+  const create = '{"type":"threads.create","params":{}}';
+  const answers = ["text/html", "text/event-stream; charset=utf-8"];
+  api.fetch = async () => new Response("", { headers: { "Content-Type": answers.shift() } });
+  await post(api, create);
+  await post(api, create);
+  assert.deepEqual(seen.reports, ["backendDown", null]);
+});
+
 test("a server that says why it does not do something is there", async () => {
   const { api, seen } = backend();
   const error = { code: "files_unavailable", message: "…" };

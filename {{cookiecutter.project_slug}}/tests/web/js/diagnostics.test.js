@@ -39,9 +39,12 @@ let define;
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout"] });
-  globalThis.location = { host: "chat.example.com" };
+  globalThis.location = new URL("https://chat.example.com/");
+  globalThis.window = new EventTarget();
+  window.parent = window; // as of a page in no frame
   globalThis.document = {
     body: { dataset: {} },
+    querySelectorAll: () => [],
     createElement: () => ({ append() {}, addEventListener() {} }),
   };
   let isDefined = false;
@@ -101,24 +104,148 @@ test("a script that does what it should is not told of", async () => {
   assert.equal(diagnostics.shown, null);
 });
 
-test("a frame that is not ready in time is told of, until it is", () => {
+/** The frame says something, or somebody else does. */
+function say(origin = new URL(SCRIPT).origin, source = { parent: window }) {
+  window.dispatchEvent(Object.assign(new Event("message"), { origin, source }));
+}
+
+test("a frame that does not load in time is told of, until it works", () => {
   const { diagnostics } = watching();
   diagnostics.frameIsStarting();
   shows(diagnostics, 10, "notReady");
-  diagnostics.frameIsReady();
+  assert.equal(document.body.dataset.chat, undefined, "the explanation takes its place");
+  say();
+  diagnostics.frameIsLoaded();
   assert.equal(diagnostics.shown, null);
   assert.equal(document.body.dataset.chat, "ready");
-  diagnostics.frameIsStarting();
   mock.timers.tick(60_000);
   assert.equal(diagnostics.shown, null);
 });
 
+test("a frame that loads and says nothing is told of, and stays in sight", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsStarting();
+  mock.timers.tick(9_000);
+  diagnostics.frameIsLoaded();
+  shows(diagnostics, 10, "notReady");
+  assert.equal(document.body.dataset.chat, "loaded");
+});
+
+for (const [name, live] of Object.entries({
+  "says something": () => say(),
+  "has asked for something": (diagnostics) => diagnostics.frameIsAlive(),
+})) {
+  test(`a frame that ${name} works, before it is loaded or after`, () => {
+    const early = watching().diagnostics;
+    early.frameIsStarting();
+    live(early);
+    early.frameIsLoaded();
+    assert.equal(document.body.dataset.chat, "ready");
+
+    delete document.body.dataset.chat;
+    const late = watching().diagnostics;
+    late.frameIsLoaded();
+    shows(late, 10, "notReady");
+    live(late);
+    assert.equal(late.shown, null);
+    assert.equal(document.body.dataset.chat, "ready");
+    mock.timers.tick(60_000);
+    assert.deepEqual([early.shown, late.shown], [null, null]);
+  });
+}
+
+test("a frame that says nothing by itself is asked once, one that has spoken is not", () => {
+  const { diagnostics } = watching();
+  diagnostics.ask = mock.fn(() => say()); // it answers
+  diagnostics.frameIsLoaded();
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.ask.mock.callCount(), 1);
+  assert.equal(diagnostics.shown, null);
+
+  delete document.body.dataset.chat;
+  const other = watching().diagnostics;
+  other.ask = mock.fn();
+  say();
+  other.frameIsLoaded();
+  mock.timers.tick(60_000);
+  assert.equal(other.ask.mock.callCount(), 0);
+});
+
+test("a script of one's own, whose frame is elsewhere, works too", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsLoaded();
+  say("https://frames.example.com");
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+});
+
+test("a frame of the script's origin is the element's wherever it is", () => {
+  const { diagnostics } = watching();
+  const moved = { contentWindow: { parent: window } };
+  document.querySelectorAll = () => [moved];
+  diagnostics.frameIsLoaded();
+  say(new URL(SCRIPT).origin, moved.contentWindow);
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+});
+
+test("whoever else says something is not taken for the frame", () => {
+  const { diagnostics } = watching();
+  const others = { contentWindow: { parent: window } };
+  document.querySelectorAll = () => [others];
+  diagnostics.frameIsLoaded();
+  say("https://ads.example.com", others.contentWindow); // a frame that the page put there
+  say("https://chat.example.com", window); // the page itself, or an extension in it
+  say("https://shop.example.com", { parent: {} }); // the page around this one
+  say("https://chat.example.com", new EventTarget()); // a worker
+  say("https://chat.example.com", null);
+  shows(diagnostics, 10, "notReady");
+});
+
+test("a chat that is shown again in the same document works still", async () => {
+  document.body.dataset.chat = "ready";
+  const { diagnostics } = watching();
+  await define();
+  diagnostics.frameIsStarting();
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+  assert.equal(document.body.dataset.chat, "ready");
+});
+
+test("a stopped observer says and asks nothing", () => {
+  const { diagnostics } = watching();
+  diagnostics.ask = mock.fn();
+  diagnostics.frameIsLoaded();
+  diagnostics.stop();
+  mock.timers.tick(60_000);
+  assert.equal(diagnostics.shown, null);
+  assert.equal(diagnostics.ask.mock.callCount(), 0);
+  say();
+  assert.equal(document.body.dataset.chat, "loaded");
+});
+
+test("a domain that is refused before the frame has said anything else is told of, too", () => {
+  const { diagnostics } = watching();
+  diagnostics.frameIsStarting();
+  diagnostics.frameFailed(new Error("Domain verification failed"));
+  say();
+  diagnostics.frameIsLoaded();
+  assert.equal(diagnostics.shown, "notReady");
+  assert.equal(document.body.dataset.chat, undefined);
+});
+
 test("a domain that is refused is told of, whenever that is, and no other error", () => {
   const { diagnostics } = watching();
-  diagnostics.frameIsReady();
+  say();
+  diagnostics.frameIsLoaded();
   diagnostics.frameFailed(new Error("the stream broke"));
   assert.equal(diagnostics.shown, null);
   diagnostics.frameFailed(new Error("Domain verification failed"));
+  assert.equal(diagnostics.shown, "notReady");
+  assert.equal(document.body.dataset.chat, undefined);
+
+  say(); // as the error itself did
+  diagnostics.frameIsLoaded();
   assert.equal(diagnostics.shown, "notReady");
   assert.equal(document.body.dataset.chat, undefined);
 });

@@ -25,7 +25,7 @@ const EVENTS = [
 function page() {
   const element = new EventTarget();
   const busy = new Busy();
-  const diagnostics = { frameIsReady: mock.fn(), frameFailed: mock.fn() };
+  const diagnostics = { frameIsLoaded: mock.fn(), frameFailed: mock.fn() };
   const memory = new ThreadMemory(memoryStore(), { threadId: null });
   const tool = new ToolPrefix();
   const runs = { end: mock.fn() };
@@ -130,7 +130,7 @@ test("ready is passed on, until the observer stops", () => {
   fire("chatkit.ready");
   observer.stop();
   fire("chatkit.ready");
-  assert.equal(diagnostics.frameIsReady.mock.callCount(), 1);
+  assert.equal(diagnostics.frameIsLoaded.mock.callCount(), 1);
 });
 
 test("a deeplink is passed on with its name and data", () => {

@@ -77,6 +77,11 @@ test("what the site brings is handed on", () => {
   assert.deepEqual(options.commands, { enabled: true, ...commands });
 });
 
+test("there is no menu with nothing in it", () => {
+  const options = chatOptions({ ...config, tools: [], models: [] }, "en", {}, null, fetch);
+  assert.deepEqual(options.composer, { placeholder: "Message" });
+});
+
 test("building options changes nothing", () => {
   const before = structuredClone(config);
   chatOptions(config, "en", {}, null, fetch, async () => ({}));

@@ -19,8 +19,7 @@ async function refusalsOf(response) {
   );
   assert.equal(await fetch("/chatkit"), response);
   assert.equal(response.bodyUsed, false, "the element reads it too");
-  await turn();
-  return refusals;
+  return refusals; // by now: what the element does next may end the response
 }
 
 for (const [status, code] of [
@@ -63,14 +62,19 @@ test("a proxy's own page is no message", async () => {
   }
 });
 
-function page(openThread) {
+function page(openThread, busyFor = 0) {
   const notice = { show: mock.fn() };
   const follower = { follow: mock.fn() };
-  const element = { setThreadId: mock.fn() };
+  let refusals = busyFor;
+  const element = {
+    setThreadId: mock.fn(async () => {
+      if (refusals-- > 0) throw new Error("an answer is streaming");
+    }),
+  };
   const memory = new ThreadMemory(memoryStore(), { threadId: null });
   const busy = new Busy();
   memory.remember(openThread);
-  const refused = refusalHandler(notice, follower, memory, busy, element);
+  const refused = refusalHandler(notice, follower, memory, busy, element, turn);
   const calls = (fake) => fake.mock.calls.map((call) => call.arguments);
   return {
     busy,
@@ -122,4 +126,16 @@ test("a repeated message's new thread is opened, as soon as that can be", async 
   await turn();
   assert.deepEqual(opened(), ["thr_2"]);
   assert.deepEqual(followed(), [], "loading it makes it followed");
+});
+
+test("an element that has not noticed the end yet is asked again, not for ever", async () => {
+  const late = page(null, 3);
+  late.refused("repeated_request", "thr_2");
+  for (let wait = 0; wait < 20; wait += 1) await turn();
+  assert.deepEqual(late.opened(), Array(4).fill("thr_2"));
+
+  const never = page(null, 1000);
+  never.refused("repeated_request", "thr_2");
+  for (let wait = 0; wait < 100; wait += 1) await turn();
+  assert.equal(never.opened().length, 20);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFetch } from "../../../app/web/static/js/api.js";
+import { watchEnd } from "../../../app/web/static/js/endings.js";
 import { withRequestKeys } from "../../../app/web/static/js/request-key.js";
 import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
 
@@ -8,22 +9,46 @@ const URL_OF_API = "https://chat.test/chatkit";
 const HELLO = '{"type":"threads.create","params":{"input":"hello"}}';
 const BYE = '{"type":"threads.create","params":{"input":"bye"}}';
 
-/** A page whose attempts go as `outcomes` say: statuses, or errors. */
+/** An answer that the server has begun. */
+function stream() {
+  const headers = { "Content-Type": "text/event-stream; charset=utf-8" };
+  return new Response("data: {}\n\n", { headers });
+}
+
+/** What a proxy says in its server's place. */
+function html(status = 200) {
+  return new Response("<h1>One moment", { status, headers: { "Content-Type": "text/html" } });
+}
+
+/** A page whose attempts go as `outcomes` say: responses, statuses, or errors. */
 function page(...outcomes) {
   const keys = [];
   let count = 0;
   const newKey = () => `key-${++count}`;
   const fetch = async (_input, init) => {
     keys.push(new Headers(init.headers).get("Idempotency-Key"));
-    const outcome = outcomes.shift() ?? 200;
+    const outcome = outcomes.shift() ?? stream();
     if (outcome instanceof Error) throw outcome;
-    return new Response("{}", { status: outcome });
+    const response = outcome instanceof Response ? outcome : new Response("", { status: outcome });
+    return watchEnd(response, init.signal, () => {});
   };
-  return { fetch, keyed: withRequestKeys(fetch, newKey), keys, newKey };
+  const tab = { isAway: false };
+  return { fetch, keyed: withRequestKeys(fetch, newKey, tab), keys, newKey, tab };
 }
 
-function post(fetch, body, init) {
-  return fetch(URL_OF_API, { method: "POST", body, ...init }).catch(() => {});
+/** As fetch-event-source does: the stream is read, and the signal aborted, whatever came of it. */
+async function post(fetch, body, init) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  try {
+    const response = await fetch(URL_OF_API, { method: "POST", body, signal, ...init });
+    if (response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+      await response.text();
+      controller.abort();
+    }
+  } catch {
+    // The library repeats it, or not.
+  }
 }
 
 test("each request for an answer has a key of its own", async () => {
@@ -34,9 +59,9 @@ test("each request for an answer has a key of its own", async () => {
 });
 
 test("keys are long, random, and what the server accepts", async () => {
-  const { fetch, keys } = page();
-  await post(withRequestKeys(fetch), HELLO);
-  await post(withRequestKeys(fetch), HELLO);
+  const { fetch, keys, tab } = page();
+  await post(withRequestKeys(fetch, undefined, tab), HELLO);
+  await post(withRequestKeys(fetch, undefined, tab), HELLO);
   assert.match(keys[0], /^[\w.:-]{32}$/);
   assert.notEqual(keys[0], keys[1]);
 });
@@ -51,26 +76,83 @@ test("what is not answered by a stream has none, and the element's headers stay"
     seen.push(init.headers.get("Content-Type"));
     return new Response("{}");
   };
-  await post(withRequestKeys(fetch), HELLO, { headers: { "Content-Type": "application/json" } });
+  await post(withRequestKeys(fetch, undefined, { isAway: false }), HELLO, { headers: { "Content-Type": "application/json" } });
   assert.deepEqual(seen, ["application/json"]);
 });
 
-for (const outcome of [new TypeError("Failed to fetch"), 502, 503, 504]) {
-  test(`after ${outcome} the same request keeps its key, once answered no more`, async () => {
-    const { keyed, keys } = page(outcome, outcome, 200, 200);
+for (const [name, outcome] of Object.entries({
+  "no connection": () => new TypeError("Failed to fetch"),
+  ...Object.fromEntries([302, 500, 502, 503, 504, 520, 524].map((status) => [status, () => status])),
+  "a proxy's page": () => html(),
+})) {
+  test(`after ${name} the same request keeps its key, once answered no more`, async () => {
+    const { keyed, keys } = page(outcome(), outcome());
     for (let attempt = 0; attempt < 4; attempt += 1) await post(keyed, HELLO);
     assert.deepEqual(keys, ["key-1", "key-1", "key-1", "key-2"]);
   });
 }
 
-for (const outcome of [200, 409, 429, 500]) {
-  test(`${outcome} is an answer`, async () => {
+for (const outcome of [stream(), 400, 401, 403, 409, 429]) {
+  test(`${outcome.status ?? outcome} is an answer`, async () => {
     const { keyed, keys } = page(outcome);
     await post(keyed, HELLO);
     await post(keyed, HELLO);
     assert.deepEqual(keys, ["key-1", "key-2"]);
   });
 }
+
+test("what is repeated while it is under way keeps its key too", async () => {
+  const { keyed, keys } = page();
+  const first = await keyed(URL_OF_API, { body: HELLO, signal: new AbortController().signal });
+  await keyed(URL_OF_API, { body: HELLO, signal: new AbortController().signal });
+  assert.deepEqual(keys, ["key-1", "key-1"]);
+  await first.text();
+});
+
+test("an answer that breaks off has begun: said again, it is another message", async () => {
+  const broken = new ReadableStream({ start: (controller) => controller.error(new TypeError("gone")) });
+  const headers = { "Content-Type": "text/event-stream" };
+  const { keyed, keys } = page(new Response(broken, { headers }));
+  await post(keyed, HELLO);
+  await post(keyed, HELLO);
+  assert.deepEqual(keys, ["key-1", "key-2"]);
+});
+
+for (const isAway of [true, false]) {
+  test(`an abort by ${isAway ? "a hidden tab" : "the user"} in mid-answer`, async () => {
+    const { keyed, keys, tab } = page();
+    const controller = new AbortController();
+    await keyed(URL_OF_API, { body: HELLO, signal: controller.signal });
+    tab.isAway = isAway;
+    controller.abort();
+    tab.isAway = false;
+    await post(keyed, HELLO);
+    assert.deepEqual(keys, ["key-1", isAway ? "key-1" : "key-2"]);
+  });
+}
+
+test("an answer that ended in a hidden tab has been given", async () => {
+  const { keyed, keys, tab } = page();
+  tab.isAway = true;
+  await post(keyed, HELLO);
+  tab.isAway = false;
+  await post(keyed, HELLO);
+  assert.deepEqual(keys, ["key-1", "key-2"]);
+});
+
+test("a repeat that has its answer elsewhere is no error: the element gets a stream that ends", async () => {
+  const refusal = (code) =>
+    Response.json({ error: { code, message: "…", thread_id: "thr_1" } }, { status: 409 });
+  const { keyed, keys } = page(504, refusal("repeated_request"), refusal("run_in_progress"));
+  await post(keyed, HELLO);
+  const response = await keyed(URL_OF_API, { body: HELLO });
+  assert.deepEqual(keys, ["key-1", "key-1"]);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("Content-Type"), "text/event-stream");
+  assert.equal(await response.text(), "");
+
+  assert.equal((await keyed(URL_OF_API, { body: BYE })).status, 409, "another's answer is one");
+});
 
 test("another message in between is another matter", async () => {
   const { keyed, keys } = page(new TypeError("Failed to fetch"));
@@ -82,13 +164,16 @@ test("another message in between is another matter", async () => {
 
 test("what the user stopped is not asked again", async () => {
   const { keyed, keys } = page(new DOMException("Aborted", "AbortError"));
-  await post(keyed, HELLO, { signal: AbortSignal.abort() });
+  const controller = new AbortController();
+  const stopped = post(keyed, HELLO, { signal: controller.signal });
+  controller.abort();
+  await stopped;
   await post(keyed, HELLO);
   assert.deepEqual(keys, ["key-1", "key-2"]);
 });
 
 test("a request that is sent again with new credentials keeps its key", async () => {
-  const { fetch, keys, newKey } = page(401, 200);
+  const { fetch, keys, newKey, tab } = page(401);
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
@@ -101,6 +186,6 @@ test("a request that is sent again with new credentials keeps its key", async ()
     report: () => {},
     fetch,
   };
-  await post(withRequestKeys(createFetch(api), newKey), HELLO);
+  await post(withRequestKeys(createFetch(api), newKey, tab), HELLO);
   assert.deepEqual(keys, ["key-1", "key-1"]);
 });

@@ -6,7 +6,7 @@ import { RunObserver } from "../../../app/web/static/js/runs.js";
 const API = "https://chat.test/chatkit";
 
 /** A page in a window of its own, and what it told the server. */
-function page(status = 200) {
+function page(status = 200, body = () => "data: {}\n\n") {
   const seen = { beacons: [], posts: [] };
   const responses = [];
   const fetch = async (url, init) => {
@@ -15,11 +15,12 @@ function page(status = 200) {
       throw new TypeError("Failed to fetch"); // nobody minds
     }
     const headers = { "X-Run-ID": `run_${responses.length + 1}` };
-    responses.push(new Response("data: {}\n\n", { status, headers }));
+    responses.push(new Response(body(), { status, headers }));
     return responses.at(-1);
   };
   const window = new EventTarget();
-  const runs = new RunObserver(new URL(API), fetch, (url) => seen.beacons.push(url), window);
+  const tab = { isAway: false };
+  const runs = new RunObserver(new URL(API), fetch, (url) => seen.beacons.push(url), window, tab);
   runs.start();
   const stop = new AbortController();
   return {
@@ -28,15 +29,67 @@ function page(status = 200) {
     seen,
     send: (signal = stop.signal) => runs.fetch(API, { method: "POST", signal }),
     stop,
+    tab,
     fire: (type) => window.dispatchEvent(new Event(type)),
   };
 }
 
-test("the response passes untouched", async () => {
+test("the element gets what the server said, and the user's stop breaks it off", async () => {
   const { responses, send } = page();
   const response = await send();
-  assert.equal(response, responses[0]);
-  assert.equal(response.bodyUsed, false);
+  assert.equal(response.status, 200);
+  assert.deepEqual([...response.headers], [...responses[0].headers]);
+  assert.equal(await response.text(), "data: {}\n\n");
+
+  const stop = new AbortController();
+  const endless = new ReadableStream({
+    start(controller) {
+      stop.signal.addEventListener("abort", () => controller.error(stop.signal.reason));
+    },
+  });
+  const { seen, send: sendOther } = page(200, () => endless);
+  const read = (await sendOther(stop.signal)).text();
+  stop.abort();
+  await assert.rejects(read, { name: "AbortError" });
+  assert.equal(seen.posts.length, 1);
+});
+
+test("what is no answer passes untouched", async () => {
+  const { responses, send } = page(409);
+  assert.equal(await send(), responses[0]);
+});
+
+test("the abort that comes after a normal end stops nothing", async () => {
+  const { fire, seen, send, stop } = page();
+  await (await send()).text();
+  stop.abort();
+  fire("pagehide");
+  assert.deepEqual(seen, { beacons: [], posts: [] });
+});
+
+test("the abort that comes after a broken connection stops nothing", async () => {
+  const broken = () => new ReadableStream({ start: (stream) => stream.error(new TypeError("gone")) });
+  const { seen, send, stop } = page(200, broken);
+  await assert.rejects((await send()).text(), TypeError);
+  stop.abort();
+  assert.deepEqual(seen.posts, []);
+});
+
+test("an answer whose connection breaks because the page goes away is left all the same", async () => {
+  const broken = () => new ReadableStream({ start: (stream) => stream.error(new TypeError("gone")) });
+  const { fire, seen, send } = page(200, broken);
+  await assert.rejects((await send()).text(), TypeError);
+  fire("pagehide");
+  assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
+});
+
+test("an abort in a hidden tab leaves the answer, which goes on", async () => {
+  const { fire, seen, send, stop, tab } = page();
+  await send();
+  tab.isAway = true;
+  stop.abort();
+  fire("pagehide");
+  assert.deepEqual(seen, { beacons: [`${API}/runs/run_1/leave`], posts: [] });
 });
 
 test("a page that goes away leaves the answer that streams", async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { readTheme } from "../../../app/web/static/js/theme.js";
 
+globalThis.location = new URL("https://chat.example.com/?thread=thr_1");
 const css = readFileSync(new URL("../../../app/web/static/theme.css", import.meta.url), "utf8");
 
 const GOOD = {
@@ -73,6 +74,7 @@ for (const [name, value] of [
   ["--chat-base-size", "20px"],
   ["--chat-base-size", "16em"],
   ["--chat-font-sources", "inter.woff2"],
+  ["--chat-font-sources", '[{ "family": "Inter", "src": "https://[" }]'],
   ["--chat-font-sources", '[{ "family": "Inter" }]'],
 ]) {
   test(`${name}: ${value} is ignored with a warning`, () => {
@@ -81,6 +83,14 @@ for (const [name, value] of [
     assert.equal(JSON.stringify(theme).includes(value), false);
   });
 }
+
+test("a font of this host is named in full, since the frame is on another", () => {
+  const sources = '[{ "family": "Inter", "src": "/static/inter.woff2", "weight": 700 }]';
+  const { theme } = read({ "--chat-font-sources": sources });
+  assert.deepEqual(theme.typography.fontSources, [
+    { family: "Inter", src: "https://chat.example.com/static/inter.woff2", weight: 700 },
+  ]);
+});
 
 test("what is not set is left to ChatKit, without a warning", () => {
   const { theme, warned } = read({});

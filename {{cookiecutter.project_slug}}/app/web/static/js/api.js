@@ -1,7 +1,7 @@
 /** @import { ChatAuth, Fetch, PageConfig, ProblemId } from "../../types" */
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
-import { isStreaming, parseObject } from "./requests.js";
+import { isEventStream, isStreaming, parseObject } from "./requests.js";
 
 /**
  * @typedef {object} Api
@@ -16,8 +16,6 @@ import { isStreaming, parseObject } from "./requests.js";
  * @property {(problem: ProblemId | null) => void} report told after each request how it went
  * @property {Fetch} fetch
  */
-
-const UNAVAILABLE = new Set([502, 503, 504]);
 
 /**
  * The `fetch` that the element uses: ours, with the session id, the chosen tool and the user's
@@ -44,7 +42,7 @@ export function createFetch(api) {
     try {
       let response = await send(input, request, await credentials(api, false), api);
       if (response.status === 401) response = await send(input, request, await renew(), api);
-      api.report(await problemOf(response));
+      api.report(await problemOf(response, isStreaming(init.body)));
       return response;
     } catch (error) {
       if (!init.signal?.aborted) api.report("backendDown");
@@ -141,11 +139,13 @@ function isOurs(input, url) {
 
 /**
  * @param {Response} response
+ * @param {boolean} streams whether an event stream was asked for
  * @returns {Promise<ProblemId | null>}
  */
-async function problemOf(response) {
+async function problemOf(response, streams) {
   if (response.status === 401) return "unauthenticated";
-  if (!UNAVAILABLE.has(response.status)) return null;
+  if (response.status < 400) return streams && !isEventStream(response) ? "backendDown" : null;
+  if (response.status < 500) return null;
   const error = parseObject(await response.clone().text())?.error;
   if (error?.code === "database_unavailable") return "databaseDown";
   return error?.code ? null : "backendDown"; // a refusal in the server's words: it does answer

@@ -1,10 +1,12 @@
 /** @import { Problem, ProblemId, Say } from "../../types" */
 
+import { FrameListener } from "./frame-listener.js";
 import { voice } from "./texts.js";
 
 const SECONDS_TO_LOAD = 15;
 const SECONDS_TO_DEFINE = 5;
 const SECONDS_TO_READY = 10;
+const SECONDS_TO_SPEAK = 1;
 
 const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist";
 
@@ -103,17 +105,32 @@ function notReadyHere(host, cdn, say) {
   };
 }
 
-/** Watches the element come to life, and says in `panel` what is wrong when it does not. */
+/**
+ * Watches the element come to life, and says in `panel` what is wrong when it does not.
+ *
+ * `chatkit.ready` is the load of the element's frame, and a browser fires that for a frame that was
+ * refused or does not exist, too. Only a chat that works sends messages and asks for threads.
+ */
 export class Diagnostics {
   /**
    * @param {HTMLElement} panel
    * @param {HTMLScriptElement} script the tag that loads the element, watched by watch-script.js
    * @param {Say} say
+   * @param {Element} [element]
    */
-  constructor(panel, script, say = voice("en")) {
+  constructor(panel, script, say = voice("en"), element) {
     this.panel = panel;
     this.script = script;
     this.say = say;
+    this.frame = new FrameListener(script.src, element, () => this.frameIsAlive());
+    // In an application that shows the chat again, the frame may have begun before.
+    this.isLoaded = Boolean(document.body.dataset.chat);
+    this.isAlive = document.body.dataset.chat === "ready";
+    this.isRefused = false;
+    /** Has the element send its frame something that the frame answers. */
+    this.ask = () => {};
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.asking = undefined;
     this.problems = problems(location.host, script.src, say);
     /** @type {ProblemId | null} */
     this.shown = null;
@@ -124,6 +141,7 @@ export class Diagnostics {
   }
 
   start() {
+    this.frame.start();
     this.script.addEventListener("load", this.scriptLoaded);
     this.script.addEventListener("error", this.scriptFailed);
     customElements
@@ -137,7 +155,9 @@ export class Diagnostics {
   stop() {
     this.script.removeEventListener("load", this.scriptLoaded);
     this.script.removeEventListener("error", this.scriptFailed);
+    this.frame.stop();
     clearTimeout(this.timer);
+    clearTimeout(this.asking);
   }
 
   scriptFailed = () => {
@@ -151,12 +171,27 @@ export class Diagnostics {
 
   /** To be called once the element has its options. */
   frameIsStarting() {
-    if (document.body.dataset.chat !== "ready") this.expect("notReady", SECONDS_TO_READY);
+    if (this.isLoaded) this.frameIsLoaded();
+    else if (!this.isAlive) this.expect("notReady", SECONDS_TO_READY);
   }
 
-  frameIsReady() {
+  /** To be called at `chatkit.ready`. A frame that has not spoken yet stays in sight and is asked. */
+  frameIsLoaded() {
+    this.isLoaded = true;
+    if (this.isRefused) return;
+    document.body.dataset.chat = this.isAlive ? "ready" : "loaded";
+    if (this.isAlive) return;
+    this.expect("notReady", SECONDS_TO_READY);
+    this.asking = setTimeout(this.ask, SECONDS_TO_SPEAK * 1000);
+  }
+
+  /** To be called at each sign of life. */
+  frameIsAlive() {
+    if (this.isAlive || this.isRefused) return;
+    this.isAlive = true;
+    clearTimeout(this.asking);
     this.resolve(["notReady"]);
-    document.body.dataset.chat = "ready";
+    if (this.isLoaded) document.body.dataset.chat = "ready";
   }
 
   /**
@@ -166,6 +201,8 @@ export class Diagnostics {
    */
   frameFailed(error) {
     if (/domain/i.test(`${error?.name} ${error?.message}`)) {
+      this.isRefused = true;
+      clearTimeout(this.asking);
       delete document.body.dataset.chat;
       this.show("notReady");
     }

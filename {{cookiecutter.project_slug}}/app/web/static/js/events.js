@@ -32,7 +32,7 @@
 export function eventHandlers(parts) {
   const { busy, diagnostics, memory, tool, runs, follower, telemetry } = parts;
   return {
-    "chatkit.ready": () => diagnostics.frameIsReady(),
+    "chatkit.ready": () => diagnostics.frameIsLoaded(),
     "chatkit.error": ({ error }) => {
       console.error("chatkit.error", error);
       telemetry.report("error", error?.name ?? "");

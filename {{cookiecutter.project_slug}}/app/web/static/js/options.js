@@ -38,8 +38,9 @@ export function chatOptions(config, locale, theme, initialThread, fetch, onClien
     threadItemActions: { feedback: element.feedback, retry: element.retry },
     composer: {
       placeholder: config.placeholder,
-      tools: config.tools,
-      models: config.models,
+      // Whether an empty menu is shown is not documented.
+      ...(config.tools.length > 0 && { tools: config.tools }),
+      ...(config.models.length > 0 && { models: config.models }),
       ...config.extras.composer,
     },
     disclaimer: { text: config.disclaimer, highContrast: element.disclaimerInHighContrast },

@@ -26,6 +26,7 @@ import { Telemetry } from "./telemetry.js";
 import { translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
+import { TabVisibility } from "./visibility.js";
 
 /** What happens between the markup of index.html, the element and the backend. */
 export class Page {
@@ -49,7 +50,8 @@ export class Page {
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
     const say = voice(this.locale);
-    this.diagnostics = new Diagnostics(find("#problem"), find("script#chatkit-script"), say);
+    const script = find("script#chatkit-script");
+    this.diagnostics = new Diagnostics(find("#problem"), script, say, this.element);
     this.notice = new Notice(find("#notice"));
     /** @type {HTMLFormElement} */
     this.accountForm = find("#account");
@@ -96,7 +98,10 @@ export class Page {
 
     await customElements.whenDefined("openai-chatkit");
     if (this.isStopped) return;
-    this.keepOptions(config, fetch);
+    this.keepOptions(config, (input, init) => {
+      this.diagnostics.frameIsAlive(); // the element asks for what its frame wants
+      return fetch(input, init);
+    });
     this.diagnostics.frameIsStarting();
   }
 
@@ -129,7 +134,8 @@ export class Page {
     const { element, busy, tool, memory, diagnostics, notice } = this;
     const send = createFetch(api);
     const beacon = createBeacon(navigator, api.fetch, () => api.credentials);
-    const runs = new RunObserver(api.url, send, beacon, window);
+    const visibility = new TabVisibility(document);
+    const runs = new RunObserver(api.url, send, beacon, window, visibility);
     const follower = new RunFollower(api.url, send, element, busy, document);
     const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
     const handlers = eventHandlers({
@@ -145,8 +151,8 @@ export class Page {
     });
     diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
     const refused = refusalHandler(notice, follower, memory, busy, element);
-    this.run(new EventObserver(element, handlers), runs, follower);
-    return withRequestKeys(withRefusals(runs.fetch, refused));
+    this.run(new EventObserver(element, handlers), visibility, runs, follower);
+    return withRequestKeys(withRefusals(runs.fetch, refused), undefined, visibility);
   }
 
   /**
@@ -166,6 +172,7 @@ export class Page {
       this.busy.whenIdle().then(applyOptions);
     };
     this.run(new SchemeObserver(schemeChanges));
+    this.diagnostics.ask = applyOptions;
     applyOptions();
   }
 
@@ -206,7 +213,7 @@ export class Page {
  * @returns {Promise<unknown>}
  */
 function ready(element) {
-  if (document.body.dataset.chat === "ready") return Promise.resolve();
+  if (document.body.dataset.chat) return Promise.resolve();
   return new Promise((resolve) => element.addEventListener("chatkit.ready", resolve));
 }
 

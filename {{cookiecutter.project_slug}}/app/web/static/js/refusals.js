@@ -9,8 +9,12 @@ import { parseObject } from "./requests.js";
 
 const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 
+const SECONDS_BETWEEN = 0.5;
+const ATTEMPTS = 20;
+
 /**
- * Tells `onRefusal` what the server does not do, and why. The element gets the response unread.
+ * Tells `onRefusal` what the server does not do, and why. The element gets the response unread, and
+ * after it: fetch-event-source aborts a request that was refused, which ends its clone as well.
  *
  * @param {Fetch} fetch
  * @param {(refusal: Refusal) => void} onRefusal
@@ -19,9 +23,8 @@ const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 export function withRefusals(fetch, onRefusal) {
   return async (input, init) => {
     const response = await fetch(input, init);
-    if (REFUSED.has(response.status)) {
-      readRefusal(response.clone()).then((refusal) => refusal && onRefusal(refusal));
-    }
+    const refusal = REFUSED.has(response.status) ? await readRefusal(response.clone()) : null;
+    if (refusal) onRefusal(refusal);
     return response;
   };
 }
@@ -34,9 +37,10 @@ export function withRefusals(fetch, onRefusal) {
  * @param {ThreadMemory} memory
  * @param {Busy} busy
  * @param {Pick<OpenAIChatKit, "setThreadId">} element
+ * @param {(seconds: number) => Promise<void>} sleep
  * @returns {(refusal: Refusal) => void}
  */
-export function refusalHandler(notice, follower, memory, busy, element) {
+export function refusalHandler(notice, follower, memory, busy, element, sleep = sleepSeconds) {
   /** @type {Record<string, (refusal: Refusal) => unknown>} */
   const handlers = {
     // Another tab's answer, or one that this tab has lost sight of.
@@ -48,14 +52,27 @@ export function refusalHandler(notice, follower, memory, busy, element) {
     async repeated_request({ threadId }) {
       if (!threadId) return;
       if (threadId === memory.threadId) return follower.follow(threadId);
-      await busy.whenIdle();
-      await element.setThreadId(threadId); // loading it makes it followed
+      // Loading it makes it followed. The element refuses until it has noticed the stream's end.
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+        await busy.whenIdle();
+        const isOpened = await element.setThreadId(threadId).then(() => true, () => false);
+        if (isOpened) return;
+        await sleep(SECONDS_BETWEEN);
+      }
     },
   };
   return (refusal) => {
     const handle = handlers[refusal.code] ?? (() => notice.show(refusal));
     handle(refusal);
   };
+}
+
+/**
+ * @param {number} seconds
+ * @returns {Promise<void>}
+ */
+function sleepSeconds(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
 /**

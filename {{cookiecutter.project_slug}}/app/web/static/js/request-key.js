@@ -1,43 +1,71 @@
 /** @import { Fetch } from "../../types" */
+/** @import { TabVisibility } from "./visibility.js" */
 
+import { isOver } from "./endings.js";
 import { randomHex } from "./random.js";
-import { isStreaming } from "./requests.js";
+import { isEventStream, isStreaming, parseObject } from "./requests.js";
 
 /**
+ * A request for an answer. It is `open` until it is answered or stopped: asked again in the same
+ * words before that, it is a repeat.
+ *
  * @typedef {object} Attempt
  * @property {string} body
  * @property {string} key
+ * @property {boolean} isOpen
+ * @property {AbortSignal | null | undefined} signal
  */
 
-const UNANSWERED = new Set([502, 503, 504]);
-
 /**
- * Gives each request for an answer a key of its own. One that got no answer may have arrived all
- * the same: asked again in the same words it keeps its key, so that it is not answered twice.
+ * Gives each request for an answer a key of its own, and a repeat of it the same key, so that it is
+ * not answered twice. The element repeats by itself whatever is answered by neither an event stream
+ * nor a 4xx, and a request that a hidden tab aborted; users repeat after any failure.
+ *
+ * A repeat that the server refuses has its answer elsewhere, and the page shows it. The element
+ * would show an error instead, so it gets a stream without events.
  *
  * @param {Fetch} fetch
  * @param {() => string} newKey
+ * @param {Pick<TabVisibility, "isAway">} visibility
  * @returns {Fetch}
  */
-export function withRequestKeys(fetch, newKey = () => randomHex(16)) {
+export function withRequestKeys(fetch, newKey = () => randomHex(16), visibility = tab) {
   /** @type {Attempt | null} */
-  let unanswered = null;
+  let latest = null;
 
   return async (input, init = {}) => {
     const { body, signal } = init;
     if (!isStreaming(body)) return fetch(input, init);
 
-    const key = unanswered?.body === body ? unanswered.key : newKey();
-    unanswered = null;
+    const repeated = latest?.body === body && latest.isOpen && !isOver(latest.signal);
+    const key = repeated && latest ? latest.key : newKey();
+    const attempt = { body, key, isOpen: true, signal };
+    latest = attempt;
+    signal?.addEventListener("abort", () => {
+      if (!visibility.isAway) attempt.isOpen = false;
+    });
     const headers = new Headers(init.headers);
     headers.set("Idempotency-Key", key);
-    try {
-      const response = await fetch(input, { ...init, headers });
-      if (UNANSWERED.has(response.status)) unanswered = { body, key };
-      return response;
-    } catch (error) {
-      if (!signal?.aborted) unanswered = { body, key };
-      throw error;
-    }
+    const response = await fetch(input, { ...init, headers });
+    if (response.status >= 400 && response.status < 500) attempt.isOpen = false;
+    if (isEventStream(response) && !signal) attempt.isOpen = false; // its end goes unnoticed
+    return (await isRefusedRepeat(response)) ? emptyStream() : response;
   };
 }
+
+/** @param {Response} response */
+async function isRefusedRepeat(response) {
+  if (response.status !== 409) return false;
+  const error = parseObject(await response.clone().text())?.error;
+  return error?.code === "repeated_request" && typeof error.thread_id === "string";
+}
+
+function emptyStream() {
+  return new Response("", { headers: { "Content-Type": "text/event-stream" } });
+}
+
+const tab = {
+  get isAway() {
+    return document.hidden;
+  },
+};

@@ -17,6 +17,15 @@ export function isStreaming(body) {
 }
 
 /**
+ * @param {Response} response
+ * @returns {boolean}
+ */
+export function isEventStream(response) {
+  const type = response.headers.get("Content-Type") ?? "";
+  return response.ok && type.startsWith("text/event-stream");
+}
+
+/**
  * A JSON body, or null for uploads and whatever else is not a JSON object.
  *
  * @param {unknown} body

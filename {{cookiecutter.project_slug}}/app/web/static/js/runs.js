@@ -1,4 +1,7 @@
 /** @import { Beacon, Fetch } from "../../types" */
+/** @import { TabVisibility } from "./visibility.js" */
+
+import { watchEnd } from "./endings.js";
 
 /**
  * The answers that stream into this page. What becomes of one that loses its listener depends on
@@ -23,12 +26,14 @@ export class RunObserver {
    * @param {Fetch} fetch
    * @param {Beacon} beacon
    * @param {EventTarget} page the window
+   * @param {Pick<TabVisibility, "isAway">} visibility
    */
-  constructor(url, fetch, beacon, page) {
+  constructor(url, fetch, beacon, page, visibility = tab) {
     this.url = url;
     this.send = fetch;
     this.beacon = beacon;
     this.page = page;
+    this.visibility = visibility;
   }
 
   start() {
@@ -49,8 +54,9 @@ export class RunObserver {
   fetch = async (input, init) => {
     const response = await this.send(input, init);
     const run = response.ok && response.headers.get("X-Run-ID");
-    if (run) this.begin(run, init?.signal);
-    return response;
+    if (!run) return response;
+    this.begin(run, init?.signal);
+    return watchEnd(response, init?.signal, (error) => this.over(run, error));
   };
 
   /**
@@ -69,9 +75,21 @@ export class RunObserver {
     setTimeout(() => this.ended.clear()); // (nothing else runs in between while the page goes)
   }
 
+  /**
+   * The response came to its end, or broke: an abort after that stops nothing.
+   *
+   * @param {string} run
+   * @param {unknown} error null at a normal end
+   */
+  over(run, error) {
+    if (this.streaming.delete(run) && error) this.ended.add(run);
+    setTimeout(() => this.ended.delete(run));
+  }
+
   /** @param {string} run */
   cut(run) {
     if (this.isLeaving || !this.streaming.delete(run)) return;
+    if (this.visibility.isAway) return this.beacon(this.urlOf(run, "leave"));
     // In vain at worst: the server then goes by its setting for broken connections.
     this.send(this.urlOf(run, "stop"), { method: "POST", keepalive: true }).catch(() => {});
   }
@@ -94,3 +112,9 @@ export class RunObserver {
     return `${this.url}/runs/${encodeURIComponent(run)}/${wish}`;
   }
 }
+
+const tab = {
+  get isAway() {
+    return document.hidden;
+  },
+};

@@ -144,7 +144,12 @@ function fontSources(value) {
   const allowed = 'a list like [{ "family": "Inter", "src": "https://…/inter.woff2" }]';
   const fonts = parseJson(value);
   if (!Array.isArray(fonts) || !fonts.every(isFont)) throw new Error(allowed);
-  return fonts;
+  try {
+    // The frame is on another host, where it would look for a path.
+    return fonts.map((font) => ({ ...font, src: new URL(font.src, location.href).href }));
+  } catch {
+    throw new Error(allowed);
+  }
 }
 
 /** @param {any} font */

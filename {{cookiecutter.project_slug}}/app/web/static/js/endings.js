@@ -1,0 +1,48 @@
+/** @type {WeakSet<AbortSignal>} */
+const over = new WeakSet();
+
+/**
+ * The same response, whose end is noticed: fetch-event-source aborts its signal after a normal end
+ * and after a broken connection too, and neither is a wish of the user's.
+ *
+ * @param {Response} response
+ * @param {AbortSignal | null | undefined} signal that of its request
+ * @param {(error: unknown) => void} onOver called once, with `null` after a normal end
+ * @returns {Response}
+ */
+export function watchEnd(response, signal, onOver) {
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+
+  /** @param {unknown} error */
+  const end = (error) => {
+    if (signal && !signal.aborted) over.add(signal);
+    onOver(error);
+  };
+  /** @type {UnderlyingDefaultSource} */
+  const source = {
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        end(null);
+        controller.close();
+      } catch (error) {
+        end(error);
+        controller.error(error);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
+  const body = new ReadableStream(source, { highWaterMark: 0 }); // nothing is read ahead
+  const { status, statusText, headers } = response;
+  return new Response(body, { status, statusText, headers });
+}
+
+/**
+ * @param {AbortSignal | null | undefined} signal
+ * @returns {boolean} whether the response was read to its end, or broke, before an abort
+ */
+export function isOver(signal) {
+  return signal ? over.has(signal) : false;
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { isOver, watchEnd } from "../../../app/web/static/js/endings.js";
+
+function watched(body) {
+  const controller = new AbortController();
+  const onOver = mock.fn();
+  const response = watchEnd(new Response(body), controller.signal, onOver);
+  const ends = () => onOver.mock.calls.map((call) => call.arguments[0]);
+  return { controller, ends, isOver: () => isOver(controller.signal), response };
+}
+
+test("the end is noticed when it has been read, and not before", async () => {
+  const { ends, isOver, response } = watched("data: {}");
+  assert.deepEqual([isOver(), ends()], [false, []]);
+  assert.equal(await response.text(), "data: {}");
+  assert.deepEqual([isOver(), ends()], [true, [null]]);
+});
+
+test("a connection that breaks is over too, and says why", async () => {
+  const gone = new TypeError("gone");
+  const broken = new ReadableStream({ start: (stream) => stream.error(gone) });
+  const { ends, isOver, response } = watched(broken);
+  await assert.rejects(response.text(), TypeError);
+  assert.deepEqual([isOver(), ends()], [true, [gone]]);
+});
+
+test("a stop is no end", async () => {
+  let source;
+  const body = new ReadableStream({ start: (stream) => (source = stream) });
+  const { controller, isOver, response } = watched(body);
+  const read = response.text();
+  controller.abort();
+  source.error(controller.signal.reason);
+  await assert.rejects(read, { name: "AbortError" });
+  assert.equal(isOver(), false);
+});
+
+test("who stops to read stops the download", async () => {
+  const cancel = mock.fn();
+  const { response } = watched(new ReadableStream({ cancel }));
+  await response.body.cancel("enough");
+  assert.deepEqual(cancel.mock.calls[0].arguments, ["enough"]);
+});
+
+test("what has no body passes, and a request without a signal is never over", () => {
+  const response = new Response(null, { status: 204 });
+  assert.equal(watchEnd(response, undefined, () => {}), response);
+  assert.equal(isOver(undefined), false);
+});
