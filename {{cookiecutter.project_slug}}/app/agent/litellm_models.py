@@ -6,7 +6,8 @@ model brings it in.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
@@ -22,6 +23,7 @@ from agents import (
 from agents.items import TResponseStreamEvent
 from dotenv import load_dotenv
 
+from app.agent.patience import Heard, Patience
 from app.config import LITELLM, EnvSettings, Settings, UnusableSettings
 
 # What LiteLLM does on import unless it is told not to: fetch a list of prices from GitHub, and
@@ -55,9 +57,9 @@ class LitellmModels:
         self._retries = settings.model_retries
 
     def get(self, name: str) -> Model:
-        provider = import_module("agents.extensions.models.litellm_provider").LitellmProvider()
+        model = import_module("app.agent.litellm_stream").ObservedModel
         return PatientModel(
-            provider.get_model(name.removeprefix(LITELLM)), self._patience, self._retries
+            partial(model, name.removeprefix(LITELLM)), self._patience, self._retries
         )
 
     def missing_keys(self, name: str) -> list[str]:
@@ -76,8 +78,10 @@ class PatientModel(Model):
     neither is left to it.
     """
 
-    def __init__(self, model: Model, patience_seconds: float, retries: int) -> None:
-        self._model = model
+    def __init__(
+        self, connect: Callable[[Heard], Model], patience_seconds: float, retries: int
+    ) -> None:
+        self._connect = connect
         self._patience = patience_seconds
         self._retries = retries
 
@@ -91,33 +95,34 @@ class PatientModel(Model):
     ) -> AsyncIterator[TResponseStreamEvent]:
         once = ModelSettings(extra_args={"max_retries": 0, "timeout": self._patience})
         asked = (system_instructions, input, model_settings.resolve(once), *args)
+        patience = Patience(self._patience)
         try:
-            async with asyncio.timeout(self._patience):
-                events, event = await self._begin(asked, kwargs)
+            async with patience:
+                events, event = await self._begin(self._connect(patience.heard), asked, kwargs)
             while event is not None:
                 yield event
-                async with asyncio.timeout(self._patience):
+                async with patience:
                     event = await anext(events, None)
         except TimeoutError:
             raise ModelTimeoutError(self._patience) from None
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        return await self._model.get_response(*args, **kwargs)
+        return await self._connect(lambda: None).get_response(*args, **kwargs)
 
     async def _begin(
-        self, asked: tuple[Any, ...], kwargs: dict[str, Any]
+        self, model: Model, asked: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[AsyncGenerator[TResponseStreamEvent, None], TResponseStreamEvent | None]:
         """The answer, and its first event, after as many tries as it may take."""
         attempt = 1
         while True:
             events = cast(
                 "AsyncGenerator[TResponseStreamEvent, None]",
-                self._model.stream_response(*asked, **kwargs),
+                model.stream_response(*asked, **kwargs),
             )
             try:
                 return events, await anext(events, None)
             except Exception as error:
-                advice = self._model.get_retry_advice(
+                advice = model.get_retry_advice(
                     ModelRetryAdviceRequest(error, attempt=attempt, stream=True)
                 )
                 if attempt > self._retries or advice is None or not advice.suggested:
