@@ -7,6 +7,7 @@ model brings it in.
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,9 +33,15 @@ QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 
 FIRST_WAIT_SECONDS = 0.5
 
+# `drop_params` leaves out what a model is known to refuse, such as having to call a tool.
+ONCE = {"max_retries": 0, "drop_params": True}
+
+EXAMPLE = "litellm/<provider>/<model>, such as litellm/anthropic/claude-sonnet-5"
+ALL_PROVIDERS = "See https://docs.litellm.ai/docs/providers"
+
 
 class LitellmModels:
-    """Raises `UnusableSettings` where LiteLLM is not installed.
+    """Raises `UnusableSettings` where LiteLLM is not installed, or does not know a provider.
 
     Providers' keys are where LiteLLM looks for them, such as ANTHROPIC_API_KEY: in the process
     environment, to which what `.env` says is added.
@@ -55,6 +62,8 @@ class LitellmModels:
         self._litellm.suppress_debug_info = True  # it would print advice in the midst of a log
         self._patience = settings.model_timeout_seconds
         self._retries = settings.model_retries
+        for name in settings.litellm_models:
+            self._check(name, _setting_of(name, settings))
 
     def get(self, name: str) -> Model:
         model = import_module("app.agent.litellm_stream").ObservedModel
@@ -69,6 +78,32 @@ class LitellmModels:
 
     async def close(self) -> None:
         await self._litellm.close_litellm_async_clients()
+        # It would give who comes after us, in this process, the closed ones.
+        self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+    def _check(self, name: str, setting: str) -> None:
+        asked = name.removeprefix(LITELLM)
+        provider, _, model = asked.partition("/")
+        providers = [str(getattr(known, "value", known)) for known in self._litellm.provider_list]
+        if not provider or (provider in providers and not model.strip()):
+            raise UnusableSettings(
+                f"{setting}: expected {EXAMPLE}, found {name}, which names no "
+                f"{'model' if provider else 'provider'}. {ALL_PROVIDERS}"
+            )
+        try:
+            self._litellm.get_llm_provider(asked)
+        except self._litellm.BadRequestError:
+            similar = ", ".join(get_close_matches(provider, providers)) or "none"
+            raise UnusableSettings(
+                f"{setting}: expected {EXAMPLE}, found {name}. LiteLLM knows {len(providers)} "
+                f"providers, but not {provider}. Similar ones: {similar}. {ALL_PROVIDERS}"
+            ) from None
+
+
+def _setting_of(name: str, settings: Settings) -> str:
+    if name not in settings.offered_models:
+        return "TITLE_MODEL"
+    return "MODELS" if settings.models else "MODEL"
 
 
 class PatientModel(Model):
@@ -93,8 +128,8 @@ class PatientModel(Model):
         *args: Any,
         **kwargs: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
-        once = ModelSettings(extra_args={"max_retries": 0, "timeout": self._patience})
-        asked = (system_instructions, input, model_settings.resolve(once), *args)
+        ours = ModelSettings(extra_args={**ONCE, "timeout": self._patience})
+        asked = (system_instructions, input, model_settings.resolve(ours), *args)
         patience = Patience(self._patience)
         try:
             async with patience:

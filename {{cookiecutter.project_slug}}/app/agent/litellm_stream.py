@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 
 import httpx
+import openai
 from agents import ModelBehaviorError, ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
+from litellm.exceptions import MidStreamFallbackError
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
 from app.agent.finish_reasons import WithReason
@@ -89,9 +92,12 @@ class _Observed(AsyncIterator[Any]):
         except StopAsyncIteration:
             self._ending.check()
             raise
-        except Exception as error:
-            # LiteLLM's router would go on with another model; we have none.
-            raise getattr(error, "original_exception", None) or error from error
+        except MidStreamFallbackError as error:  # for LiteLLM's router, which we have not
+            if error.original_exception is None:
+                raise
+            raise _plain(error.original_exception) from None
+        except openai.BadRequestError as error:
+            raise _plain(error) from None
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -121,6 +127,13 @@ class _Observed(AsyncIterator[Any]):
         return read
 
 
+def _plain(error: Exception) -> Exception:
+    """Google's 403 is a 400 to LiteLLM."""
+    if isinstance(error, openai.BadRequestError) and error.response.status_code == 403:
+        return openai.PermissionDeniedError(str(error), response=error.response, body=None)
+    return error
+
+
 class _Ending:
     """How a stream ends, in the provider's own terms."""
 
@@ -130,7 +143,10 @@ class _Ending:
 
     def read(self, event: Mapping[str, Any]) -> None:
         if event.get("type") == "error":
-            raise ProviderError(event.get("error") or {})
+            error = event.get("error") or {}
+            status = ANTHROPIC_STATUS.get(str(error.get("type")), 500)
+            # LiteLLM raises this for what comes as a status, and makes an error of OpenAI's of it.
+            raise BaseLLMException(status, f"{error.get('type')}: {error.get('message')}")
         candidates = event.get("candidates")
         if candidates or event.get("promptFeedback"):
             self._is_gemini = True
@@ -143,15 +159,6 @@ class _Ending:
             raise ModelBehaviorError(
                 f"Expected a whole answer, found the finishReason {self._reason}. Ask again."
             )
-
-
-class ProviderError(Exception):
-    """An error inside a stream, as LiteLLM knows those that have a status."""
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        self.status_code = ANTHROPIC_STATUS.get(str(error.get("type")), 500)
-        self.message = f"{error.get('type')}: {error.get('message')}"
-        super().__init__(self.message)
 
 
 class _HeardLines(AsyncIterator[Any]):

@@ -1,0 +1,327 @@
+"""Answers of Anthropic's and Gemini's APIs through LiteLLM, and the many ways in which they end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+
+import pytest
+from agents import ModelSettings, ModelTracing
+
+from app.agent import tools
+from app.agent.litellm_models import LitellmModels
+from app.config import EnvSettings, Settings
+from app.main import create_app
+from tests.agent.echo import ECHO
+from tests.agent.providers import (
+    ANTHROPIC_STATUS,
+    call_part,
+    claude,
+    claude_error,
+    gemini,
+    gemini_error,
+    redacted_block,
+    refuse_claude,
+    refuse_gemini,
+    text_block,
+    text_part,
+    thinking_block,
+    thought_part,
+    tool_block,
+)
+from tests.agent.test_faults import AWAY, BROKE_OFF, BUSY, SLOW, told
+from tests.conftest import serving, visiting
+from tests.model_server import (
+    CANARY,
+    Behaviour,
+    Event,
+    Exchange,
+    ModelServer,
+    answer,
+    end_early,
+    model_server,
+    silence,
+)
+from tests.talk import Turn, Visitor
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra"),
+    # LiteLLM's own, where a server of OpenAI's kind counts tokens.
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
+]
+
+CLAUDE = "litellm/anthropic/claude-test"
+# It thinks unless it is told not to, and takes no `tool_choice` but "auto".
+THINKER = "litellm/anthropic/claude-sonnet-5-5"
+GEMINI = "litellm/gemini/gemini-test"
+COMPATIBLE = "litellm/openai/gpt-test"
+OFFERED = (CLAUDE, THINKER, GEMINI, COMPATIBLE)
+WELL = {
+    CLAUDE: claude(text_block("All is well.")),
+    THINKER: claude(text_block("All is well.")),
+    GEMINI: gemini(text_part("All is well.")),
+    COMPATIBLE: answer("All is well."),
+}
+PATIENCE = 2.0
+
+Talk = tuple[Visitor, ModelServer]
+
+
+def whole(turn: Turn) -> str:
+    """An answer that came to its end."""
+    assert turn.error is None
+    return turn.answer
+
+
+@pytest.fixture(scope="module")
+async def talk(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Talk]:
+    """All these models at one server, which is asked once."""
+    env = tmp_path_factory.mktemp("litellm") / ".env"
+    async with AsyncExitStack() as stack:
+        server, url = await stack.enter_async_context(model_server())
+        base = url.removesuffix("/v1")
+        addresses = {"ANTHROPIC": base, "GEMINI": base, "OPENAI": url}
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, address in addresses.items():
+            patch.setenv(f"{name}_API_KEY", CANARY)
+            patch.setenv(f"{name}_API_BASE", address)
+        patch.setitem(EnvSettings.model_config, "env_file", env)
+        patch.setattr(tools, "TOOLS", (ECHO,))
+        changes = {
+            "openai_api_key": None,
+            "models": OFFERED,
+            "model_retries": 0,
+        }
+        changed = settings.model_copy(update=changes)
+        app = await stack.enter_async_context(serving(create_app(changed)))
+        visitor = await stack.enter_async_context(visiting(app, changed))
+        for model in OFFERED:  # the first request of all takes LiteLLM seconds
+            server.does(WELL[model])
+            assert whole(await visitor.say("hello", model=model)) == "All is well."
+        yield visitor, server
+
+
+@pytest.fixture(scope="module")
+async def impatient(settings: Settings, talk: Talk) -> AsyncIterator[Talk]:
+    """The same, where the models have `PATIENCE` seconds to say something."""
+    _, server = talk
+    changed = settings.model_copy(
+        update={"models": OFFERED, "model_retries": 0, "model_timeout_seconds": PATIENCE}
+    )
+    async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
+        yield visitor, server
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over(talk: Talk) -> None:
+    talk[1].forget()
+
+
+@pytest.mark.parametrize("kind", ANTHROPIC_STATUS)
+async def test_an_error_in_claudes_stream_means_what_it_means_as_a_status(
+    talk: Talk, kind: str
+) -> None:
+    visitor, server = talk
+    server.does(refuse_claude(kind), claude(then=claude_error(kind)))
+    server.does(claude(text_block("Half"), then=claude_error(kind)))
+
+    as_status = told(await visitor.say("hello", model=CLAUDE))
+    assert told(await visitor.say("hello", model=CLAUDE)) == as_status
+    turn = await visitor.say("hello", model=CLAUDE)
+    assert told(turn) == as_status
+    assert turn.answer == "Half"
+
+
+GEMINI_ERRORS = [
+    (400, "INVALID_ARGUMENT"),
+    (403, "PERMISSION_DENIED"),
+    (429, "RESOURCE_EXHAUSTED"),
+    (500, "INTERNAL"),
+    (503, "UNAVAILABLE"),
+]
+
+
+@pytest.mark.parametrize(("code", "status"), GEMINI_ERRORS)
+async def test_an_error_in_geminis_stream_means_what_it_means_as_a_status(
+    talk: Talk, code: int, status: str
+) -> None:
+    visitor, server = talk
+    server.does(refuse_gemini(code, status), gemini(then=gemini_error(code, status)))
+    server.does(gemini(text_part("Half"), then=gemini_error(code, status)))
+
+    as_status = told(await visitor.say("hello", model=GEMINI))
+    assert told(await visitor.say("hello", model=GEMINI)) == as_status
+    turn = await visitor.say("hello", model=GEMINI)
+    assert told(turn) == as_status
+    assert turn.answer == "Half"
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour", "words"),
+    [
+        (CLAUDE, claude(then=claude_error("rate_limit_error")), BUSY),
+        (CLAUDE, claude(then=claude_error("overloaded_error")), AWAY),
+        (GEMINI, refuse_gemini(429, "RESOURCE_EXHAUSTED"), BUSY),
+        (GEMINI, gemini(then=gemini_error(503, "UNAVAILABLE")), AWAY),
+    ],
+    ids=["busy claude", "overloaded claude", "busy gemini", "gemini away"],
+)
+async def test_what_passes_can_be_tried_again(
+    talk: Talk, model: str, behaviour: Behaviour, words: str
+) -> None:
+    visitor, server = talk
+    server.does(behaviour)
+    assert told(await visitor.say("hello", model=model)) == (words, True)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [refuse_claude("overloaded_error"), claude(then=claude_error("overloaded_error"))],
+    ids=["as a status", "in the stream"],
+)
+async def test_an_overload_before_the_answer_is_not_seen(
+    settings: Settings, talk: Talk, behaviour: Behaviour
+) -> None:
+    _, server = talk
+    changed = settings.model_copy(update={"model": CLAUDE, "model_retries": 1})
+    server.does(behaviour, claude(text_block("Here I am.")))
+    async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
+        assert whole(await visitor.say("hello")) == "Here I am."
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        gemini(text_part("Half"), finish="MALFORMED_FUNCTION_CALL"),
+        gemini(text_part("Half"), finish="UNEXPECTED_TOOL_CALL"),
+        gemini(text_part("Half"), finish=None),
+        gemini(text_part("Half"), then=end_early),
+    ],
+    ids=["malformed call", "unexpected call", "without a reason", "ends early"],
+)
+async def test_half_an_answer_of_gemini_is_not_taken_for_a_whole_one(
+    talk: Talk, behaviour: Behaviour
+) -> None:
+    visitor, server = talk
+    server.does(behaviour)
+    turn = await visitor.say("hello", model=GEMINI)
+    assert told(turn) == (BROKE_OFF, True)
+    assert turn.answer == "Half"
+
+
+async def test_nor_is_half_an_answer_of_claude(talk: Talk) -> None:
+    visitor, server = talk
+    server.does(claude(text_block("Half"), then=end_early))
+    turn = await visitor.say("hello", model=CLAUDE)
+    assert told(turn)[1]
+    assert turn.answer == "Half"
+
+
+async def test_pings_are_signs_of_life(impatient: Talk) -> None:
+    """Before the text, and within it."""
+    visitor, server = impatient
+    server.does(claude(text_block("One"), text_block(" two"), pings=6))
+    assert whole(await visitor.say("hello", model=CLAUDE)) == "One two"
+
+
+async def test_so_are_comments(impatient: Talk) -> None:
+    visitor, server = impatient
+    server.does(answer("Here", comments=6))
+    assert whole(await visitor.say("hello", model=COMPATIBLE)) == "Here"
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour"),
+    [
+        (CLAUDE, claude(text_block("Half"), pings=2, then=silence)),
+        (GEMINI, gemini(text_part("Half"), then=silence)),
+        (COMPATIBLE, answer("Half", then=silence)),
+    ],
+)
+async def test_who_falls_silent_is_cut(
+    impatient: Talk, model: str, behaviour: Behaviour
+) -> None:
+    visitor, server = impatient
+    server.does(behaviour)
+    turn = await visitor.say("hello", model=model)
+    assert told(turn) == (SLOW, True)
+    assert turn.answer == "Half"
+
+
+SHOUT = '{"text": "hi"}'
+
+
+async def test_claude_gets_its_thinking_back_with_the_results_of_its_tools(talk: Talk) -> None:
+    visitor, server = talk
+    asked = len(server.exchanges)
+    thinking = [thinking_block("Which tool?", "c2lnbmVk"), redacted_block()]
+    calls = [tool_block("shout", SHOUT, "toolu_1"), tool_block("shout", SHOUT, "toolu_2")]
+    server.does(claude(*thinking, text_block("I shall shout."), *calls, stop="tool_use"))
+    server.does(claude(thinking_block("Done."), text_block("It was loud.")))
+    server.does(claude(text_block("You are welcome.")))
+
+    turn = await visitor.say("shout hi", model=THINKER)
+    assert whole(turn) == "I shall shout.It was loud."
+    later = await visitor.say("thanks", turn.thread_id, model=THINKER)
+    assert whole(later) == "You are welcome."
+    first, second, third = (exchange.body for exchange in server.exchanges[asked:])
+    assert "thinking" not in first  # it thinks by itself, and as hard as it likes
+    said = next(m["content"] for m in second["messages"] if m["role"] == "assistant")
+    assert said[: len(thinking)] == thinking
+    # Anthropic does not ask for the thinking of an earlier turn.
+    assert "thinking" not in str(third["messages"])
+    assert [m["role"] for m in third["messages"]].count("assistant") >= 2
+
+
+async def test_gemini_gets_the_signature_of_its_thought_back(talk: Talk) -> None:
+    visitor, server = talk
+    asked = len(server.exchanges)
+    server.does(gemini(thought_part("Which tool?"), call_part("shout", "c2lnbmVk", text="hi")))
+    server.does(gemini(text_part("It was loud.")), gemini(text_part("You are welcome.")))
+
+    turn = await visitor.say("shout hi", model=GEMINI)
+    assert whole(turn) == "It was loud."
+    later = await visitor.say("thanks", turn.thread_id, model=GEMINI)
+    assert whole(later) == "You are welcome."
+
+    _, second, third = (exchange.body for exchange in server.exchanges[asked:])
+    [signed] = [p for m in second["contents"] for p in m["parts"] if "function_call" in p]
+    assert signed["thoughtSignature"] == "c2lnbmVk"
+    assert "shout" in str(third["contents"])
+
+
+async def test_a_model_that_cannot_be_made_to_call_a_tool_is_only_offered_it(talk: Talk) -> None:
+    visitor, server = talk
+    asked = len(server.exchanges)
+    server.does(claude(text_block("No.")), claude(text_block("No.")))
+    for model in (THINKER, CLAUDE):
+        assert whole(await visitor.say("hello", model=model, tool="echo")) == "No."
+    thinker, other = (exchange.body for exchange in server.exchanges[asked:])
+    assert thinker.get("tool_choice", {"type": "auto"})["type"] == "auto"
+    assert other["tool_choice"]["type"] == "any"
+    assert [tool["name"] for tool in thinker["tools"]] == ["shout"]
+
+
+@pytest.mark.parametrize("counted", [True, None])
+async def test_stream_options_are_sent_only_where_they_are_asked_for(
+    settings: Settings, talk: Talk, counted: bool | None
+) -> None:
+    _, server = talk
+    model = LitellmModels(settings.model_copy(update={"model": COMPATIBLE})).get(COMPATIBLE)
+    asked = ModelSettings(include_usage=counted)
+    events = model.stream_response(
+        None,
+        "hello",
+        asked,
+        [],
+        None,
+        [],
+        ModelTracing.DISABLED,
+        previous_response_id=None,
+        conversation_id=None,
+        prompt=None,
+    )
+    assert [event.type async for event in events][-1] == "response.completed"
+    assert ("stream_options" in server.exchanges[-1].body) is bool(counted)
