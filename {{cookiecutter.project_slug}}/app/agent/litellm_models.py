@@ -22,6 +22,7 @@ from agents import (
     TResponseInputItem,
 )
 from agents.items import TResponseStreamEvent
+from agents.models.reasoning_content_replay import ShouldReplayReasoningContent
 from dotenv import load_dotenv
 
 from app.agent.patience import Heard, Patience
@@ -65,11 +66,10 @@ class LitellmModels:
         for name in settings.litellm_models:
             self._check(name, _setting_of(name, settings))
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str, replays_reasoning: ShouldReplayReasoningContent) -> Model:
         model = import_module("app.agent.litellm_stream").ObservedModel
-        return PatientModel(
-            partial(model, name.removeprefix(LITELLM)), self._patience, self._retries
-        )
+        connect = partial(model, name.removeprefix(LITELLM), replays_reasoning)
+        return PatientModel(connect, self._patience, self._retries)
 
     def missing_keys(self, name: str) -> list[str]:
         """The variables that this model's provider wants and the environment has not."""

@@ -11,11 +11,12 @@ import httpx
 import openai
 from agents import ModelBehaviorError, ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
+from agents.models.reasoning_content_replay import ShouldReplayReasoningContent
 from litellm.exceptions import MidStreamFallbackError
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
-from app.agent.finish_reasons import WithReason
+from app.agent.boundary.endings import noting_the_end
 from app.agent.patience import Heard
 
 # https://platform.claude.com/docs/en/api/errors
@@ -48,8 +49,10 @@ class ObservedModel(LitellmModel):
     For one request at a time.
     """
 
-    def __init__(self, name: str, heard: Heard) -> None:
-        super().__init__(name)
+    def __init__(
+        self, name: str, replays_reasoning: ShouldReplayReasoningContent, heard: Heard
+    ) -> None:
+        super().__init__(name, should_replay_reasoning_content=replays_reasoning)
         self._heard = heard
         self._effort: Any | None = None
 
@@ -65,7 +68,7 @@ class ObservedModel(LitellmModel):
         if not isinstance(fetched, tuple):
             return fetched
         response, stream = fetched
-        return response, WithReason(response, _Observed(stream, self._heard))
+        return response, noting_the_end(_Observed(stream, self._heard))
 
     def _get_reasoning_effort(self, model_settings: ModelSettings) -> Any | None:
         return self._effort

@@ -1,16 +1,14 @@
 """Answers of Anthropic's and Gemini's APIs through LiteLLM, and the many ways in which they end."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 import pytest
-from agents import ModelSettings, ModelTracing
 
 from app.agent import tools
-from app.agent.litellm_models import LitellmModels
 from app.config import EnvSettings, Settings
+from app.locales import CATALOGUE
 from app.main import create_app
 from tests.agent.echo import ECHO
 from tests.agent.providers import (
@@ -19,6 +17,7 @@ from tests.agent.providers import (
     claude,
     claude_error,
     gemini,
+    gemini_blocks,
     gemini_error,
     redacted_block,
     refuse_claude,
@@ -34,15 +33,13 @@ from tests.conftest import serving, visiting
 from tests.model_server import (
     CANARY,
     Behaviour,
-    Event,
-    Exchange,
     ModelServer,
     answer,
     end_early,
     model_server,
     silence,
 )
-from tests.talk import Turn, Visitor
+from tests.talk import Turn, Visitor, events_in, message
 
 pytestmark = [
     pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra"),
@@ -74,9 +71,7 @@ def whole(turn: Turn) -> str:
 
 
 @pytest.fixture(scope="module")
-async def talk(
-    settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Talk]:
+async def talk(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Talk]:
     """All these models at one server, which is asked once."""
     env = tmp_path_factory.mktemp("litellm") / ".env"
     async with AsyncExitStack() as stack:
@@ -240,9 +235,7 @@ async def test_so_are_comments(impatient: Talk) -> None:
         (COMPATIBLE, answer("Half", then=silence)),
     ],
 )
-async def test_who_falls_silent_is_cut(
-    impatient: Talk, model: str, behaviour: Behaviour
-) -> None:
+async def test_who_falls_silent_is_cut(impatient: Talk, model: str, behaviour: Behaviour) -> None:
     visitor, server = impatient
     server.does(behaviour)
     turn = await visitor.say("hello", model=model)
@@ -304,24 +297,148 @@ async def test_a_model_that_cannot_be_made_to_call_a_tool_is_only_offered_it(tal
     assert [tool["name"] for tool in thinker["tools"]] == ["shout"]
 
 
-@pytest.mark.parametrize("counted", [True, None])
-async def test_stream_options_are_sent_only_where_they_are_asked_for(
-    settings: Settings, talk: Talk, counted: bool | None
+async def test_stream_options_are_not_sent_where_the_settings_say_so(
+    settings: Settings, talk: Talk
 ) -> None:
     _, server = talk
-    model = LitellmModels(settings.model_copy(update={"model": COMPATIBLE})).get(COMPATIBLE)
-    asked = ModelSettings(include_usage=counted)
-    events = model.stream_response(
-        None,
-        "hello",
-        asked,
-        [],
-        None,
-        [],
-        ModelTracing.DISABLED,
-        previous_response_id=None,
-        conversation_id=None,
-        prompt=None,
-    )
-    assert [event.type async for event in events][-1] == "response.completed"
-    assert ("stream_options" in server.exchanges[-1].body) is bool(counted)
+    for counts in (True, False):
+        changed = settings.model_copy(update={"model": COMPATIBLE, "stream_options": counts})
+        server.does(answer("Here I am."))
+        async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
+            assert whole(await visitor.say("hello")) == "Here I am."
+        assert ("stream_options" in server.exchanges[-1].body) is counts
+
+
+NO_ANSWER = ("The model gave no answer. Please try again.", True)
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour"),
+    [
+        (CLAUDE, claude()),
+        (CLAUDE, claude(text_block(""))),
+        (CLAUDE, claude(text_block(" \n"))),
+        (CLAUDE, claude(stop="max_tokens")),
+        (THINKER, claude(thinking_block("So."))),
+        (THINKER, claude(thinking_block("Ever so long."), stop="max_tokens")),
+        (GEMINI, gemini()),
+        (GEMINI, gemini(text_part(""))),
+        (GEMINI, gemini(finish="MAX_TOKENS")),
+        (GEMINI, gemini(thought_part("Ever so long."), finish="MAX_TOKENS")),
+    ],
+)
+async def test_an_answer_that_says_nothing_can_be_tried_again(
+    talk: Talk, model: str, behaviour: Behaviour
+) -> None:
+    visitor, server = talk
+    server.does(behaviour)
+    turn = await visitor.say("hello", model=model)
+    assert told(turn) == NO_ANSWER
+    assert turn.answer == ""
+
+
+@pytest.mark.parametrize(
+    "finish", ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"]
+)
+async def test_a_call_that_gemini_could_not_write_can_be_tried_again(
+    talk: Talk, finish: str
+) -> None:
+    visitor, server = talk
+    server.does(gemini(finish=finish))
+    assert told(await visitor.say("hello", model=GEMINI)) == (BROKE_OFF, True)
+
+
+async def test_a_refusal_is_an_answer(talk: Talk) -> None:
+    visitor, server = talk
+    why = "This request was declined because it could enable harm."
+    server.does(claude(stop="refusal", explanation=why), claude(text_block("Gladly.")))
+
+    turn = await visitor.say("do harm", model=CLAUDE)
+    assert whole(turn) == why
+    stored = [i for i in await visitor.items(turn.thread_id) if i["type"] == "assistant_message"]
+    assert [part["text"] for part in stored[0]["content"]] == [why]
+    assert whole(await visitor.say("do good", turn.thread_id, model=CLAUDE)) == "Gladly."
+    assert why in str(server.exchanges[-1].body["messages"])
+
+
+WITHHELD = {
+    "en": "The model's content filter withheld this answer. Please put it differently.",
+    "de": CATALOGUE["de"][
+        "The model's content filter withheld this answer. Please put it differently."
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour"),
+    [
+        (CLAUDE, claude(stop="refusal")),
+        (THINKER, claude(thinking_block("Hm."), stop="refusal")),
+        (GEMINI, gemini(finish="SAFETY")),
+        (GEMINI, gemini(finish="RECITATION")),
+        (GEMINI, gemini(finish="PROHIBITED_CONTENT")),
+        (GEMINI, gemini(thought_part("Hm."), finish="SAFETY")),
+        (GEMINI, gemini_blocks("PROHIBITED_CONTENT")),
+    ],
+)
+async def test_what_a_filter_takes_back_whole_has_a_sentence_in_its_place(
+    talk: Talk, model: str, behaviour: Behaviour
+) -> None:
+    visitor, server = talk
+    for language, sentence in WITHHELD.items():
+        server.does(behaviour)
+        response = await visitor.send(
+            "threads.create",
+            headers={"Accept-Language": language},
+            input=message("hello", model=model),
+        )
+        turn = Turn(events_in(response.text))
+        assert whole(turn) == sentence
+        assert turn.done("task") == []
+        stored = await visitor.items(turn.thread_id)
+        assert stored[-1]["content"][0]["text"] == sentence
+
+
+CUT = "The answer ends here: it reached the longest that the model may say."
+FILTERED = "The answer ends here: the model's content filter stopped it."
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour", "remark"),
+    [
+        (CLAUDE, claude(text_block("Half"), stop="max_tokens"), CUT),
+        (CLAUDE, claude(text_block("Half"), stop="model_context_window_exceeded"), CUT),
+        (CLAUDE, claude(text_block("Half"), stop="refusal"), FILTERED),
+        (GEMINI, gemini(text_part("Half"), finish="MAX_TOKENS"), CUT),
+        (GEMINI, gemini(text_part("Half"), finish="SAFETY"), FILTERED),
+    ],
+)
+async def test_an_answer_that_is_cut_says_so_below_its_text(
+    talk: Talk, model: str, behaviour: Behaviour, remark: str
+) -> None:
+    visitor, server = talk
+    server.does(behaviour)
+    turn = await visitor.say("hello", model=model)
+    assert whole(turn) == "Half"
+    assert [item["task"]["title"] for item in turn.done("task")] == [remark]
+    stored = await visitor.items(turn.thread_id)
+    assert [item["type"] for item in stored[-2:]] == ["assistant_message", "task"]
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour"),
+    [
+        (THINKER, claude(thinking_block("Let me see."), redacted_block(), text_block("Yes."))),
+        (GEMINI, gemini(thought_part("Let me see."), text_part("Yes."))),
+    ],
+)
+async def test_thoughts_are_tasks_and_no_part_of_the_answer(
+    talk: Talk, model: str, behaviour: Behaviour
+) -> None:
+    visitor, server = talk
+    server.does(behaviour)
+    turn = await visitor.say("hello", model=model)
+    assert whole(turn) == "Yes."
+    [workflow] = turn.done("workflow")
+    thoughts = [t for t in workflow["workflow"]["tasks"] if t["type"] == "thought"]
+    assert [thought["content"] for thought in thoughts] == ["Let me see."]

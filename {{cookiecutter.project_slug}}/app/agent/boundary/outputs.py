@@ -112,9 +112,9 @@ class ResponseEvents:
     def _refusal_text(self, given: Any) -> str | None:
         if not self._refusals or not isinstance(given, str):
             return None
-        # (The Agents SDK writes its own English sentence where a filter left nothing.)
+        # The Agents SDK writes its own English sentence where a filter left nothing.
         is_of_filter = self._ending.cut == "filter" and not self._has_said()
-        return self._withheld if is_of_filter else given
+        return None if is_of_filter else given
 
     def _part_done(self, event: Any) -> Iterator[TResponseStreamEvent]:
         yield from self._take_part(self._message(event), _content_index(event), event.part)
