@@ -56,7 +56,7 @@ class ObservedModel(LitellmModel):
         self._heard = heard
         self._effort: Any | None = None
 
-    async def _fetch_response(
+    async def _fetch_response(  # type: ignore[override] # which has a signature for each `stream`
         self, instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **more: Any
     ) -> Any:
         # The SDK sends a model's thinking back with the results of its tools, as Anthropic asks,

@@ -116,7 +116,7 @@ def claude_error(kind: str, message: str = CANARY) -> Behaviour:
 
 
 def _message_start() -> Iterator[Event]:
-    message = {
+    message: Event = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",

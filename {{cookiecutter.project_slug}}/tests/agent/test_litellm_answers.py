@@ -355,6 +355,7 @@ async def test_a_refusal_is_an_answer(talk: Talk) -> None:
 
     turn = await visitor.say("do harm", model=CLAUDE)
     assert whole(turn) == why
+    assert turn.done("task") == []
     stored = [i for i in await visitor.items(turn.thread_id) if i["type"] == "assistant_message"]
     assert [part["text"] for part in stored[0]["content"]] == [why]
     assert whole(await visitor.say("do good", turn.thread_id, model=CLAUDE)) == "Gladly."
