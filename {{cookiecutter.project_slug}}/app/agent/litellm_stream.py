@@ -12,7 +12,6 @@ import openai
 from agents import ModelBehaviorError, ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
 from agents.models.reasoning_content_replay import ShouldReplayReasoningContent
-from litellm.exceptions import MidStreamFallbackError
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
@@ -80,11 +79,12 @@ class _Observed(AsyncIterator[Any]):
     def __init__(self, stream: Any, heard: Heard) -> None:
         self._stream = stream
         self._heard = heard
-        self._ending = _Ending()
-        if stream.completion_stream is not None:
-            self._observe(stream.completion_stream)
-        elif stream.make_call is not None:  # the request is not sent before the first chunk is read
-            stream.make_call = self._observing(stream.make_call)
+        self._ending = _NativeEnding()
+        if (parser := getattr(stream, "completion_stream", None)) is not None:
+            self._observe(parser)
+        elif (make_call := getattr(stream, "make_call", None)) is not None:
+            # The request is not sent before the first chunk is read.
+            stream.make_call = self._observing(make_call)
 
     def __aiter__(self) -> Self:
         return self
@@ -95,12 +95,13 @@ class _Observed(AsyncIterator[Any]):
         except StopAsyncIteration:
             self._ending.check()
             raise
-        except MidStreamFallbackError as error:  # for LiteLLM's router, which we have not
-            if error.original_exception is None:
-                raise
-            raise _plain(error.original_exception) from None
         except openai.BadRequestError as error:
-            raise _plain(error) from None
+            if error.response.status_code != 403:
+                raise
+            # LiteLLM has both for what Google calls PERMISSION_DENIED.
+            raise openai.PermissionDeniedError(
+                str(error), response=error.response, body=None
+            ) from None
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -122,22 +123,16 @@ class _Observed(AsyncIterator[Any]):
         return parser
 
     def _reading(self, parse: Any) -> Any:
-        def read(chunk: Any) -> Any:
-            if isinstance(chunk, dict):
-                self._ending.read(chunk)
-            return parse(chunk=chunk)
+        def read(*args: Any, **kwargs: Any) -> Any:
+            for event in (*args, *kwargs.values()):
+                if isinstance(event, dict):
+                    self._ending.read(event)
+            return parse(*args, **kwargs)
 
         return read
 
 
-def _plain(error: Exception) -> Exception:
-    """Google's 403 is a 400 to LiteLLM."""
-    if isinstance(error, openai.BadRequestError) and error.response.status_code == 403:
-        return openai.PermissionDeniedError(str(error), response=error.response, body=None)
-    return error
-
-
-class _Ending:
+class _NativeEnding:
     """How a stream ends, in the provider's own terms."""
 
     def __init__(self) -> None:
@@ -145,8 +140,7 @@ class _Ending:
         self._reason: str | None = None
 
     def read(self, event: Mapping[str, Any]) -> None:
-        if event.get("type") == "error":
-            error = event.get("error") or {}
+        if event.get("type") == "error" and isinstance(error := event.get("error"), dict):
             status = ANTHROPIC_STATUS.get(str(error.get("type")), 500)
             # LiteLLM raises this for what comes as a status, and makes an error of OpenAI's of it.
             raise BaseLLMException(status, f"{error.get('type')}: {error.get('message')}")

@@ -93,6 +93,7 @@ def text_block(text: str) -> Event:
 
 
 def thinking_block(thinking: str, signature: str = "c2lnbmF0dXJl") -> Event:
+    """Many models keep what they think to themselves: then it is empty, and signed."""
     return {"type": "thinking", "thinking": thinking, "signature": signature}
 
 
@@ -145,10 +146,9 @@ def _block(index: int, block: Event, *, is_open: bool) -> Iterator[Event]:
             deltas = [{"type": "text_delta", "text": block["text"]}] if block["text"] else []
         case "thinking":
             start = {"type": "thinking", "thinking": "", "signature": ""}
-            deltas = [
-                {"type": "thinking_delta", "thinking": block["thinking"]},
-                {"type": "signature_delta", "signature": block["signature"]},
-            ]
+            deltas = [{"type": "signature_delta", "signature": block["signature"]}]
+            if block["thinking"]:
+                deltas.insert(0, {"type": "thinking_delta", "thinking": block["thinking"]})
         case "tool_use":
             start = {**block, "input": {}}
             deltas = [{"type": "input_json_delta", "partial_json": block["input"]}]

@@ -246,10 +246,13 @@ async def test_who_falls_silent_is_cut(impatient: Talk, model: str, behaviour: B
 SHOUT = '{"text": "hi"}'
 
 
-async def test_claude_gets_its_thinking_back_with_the_results_of_its_tools(talk: Talk) -> None:
+@pytest.mark.parametrize("thought", ["Which tool?", ""])
+async def test_claude_gets_its_thinking_back_with_the_results_of_its_tools(
+    talk: Talk, thought: str
+) -> None:
     visitor, server = talk
     asked = len(server.exchanges)
-    thinking = [thinking_block("Which tool?", "c2lnbmVk"), redacted_block()]
+    thinking = [thinking_block(thought, "c2lnbmVk"), redacted_block()]
     calls = [tool_block("shout", SHOUT, "toolu_1"), tool_block("shout", SHOUT, "toolu_2")]
     server.does(claude(*thinking, text_block("I shall shout."), *calls, stop="tool_use"))
     server.does(claude(thinking_block("Done."), text_block("It was loud.")))
