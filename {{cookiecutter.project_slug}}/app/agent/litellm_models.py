@@ -22,7 +22,6 @@ from agents import (
     TResponseInputItem,
 )
 from agents.items import TResponseStreamEvent
-from agents.models.reasoning_content_replay import ShouldReplayReasoningContent
 from dotenv import load_dotenv
 
 from app.agent.patience import Heard, Patience
@@ -66,9 +65,9 @@ class LitellmModels:
         for name in settings.litellm_models:
             self._check(name, _setting_of(name, settings))
 
-    def get(self, name: str, replays_reasoning: ShouldReplayReasoningContent) -> Model:
+    def get(self, name: str) -> Model:
         model = import_module("app.agent.litellm_stream").ObservedModel
-        connect = partial(model, name.removeprefix(LITELLM), replays_reasoning)
+        connect = partial(model, name.removeprefix(LITELLM))
         return PatientModel(connect, self._patience, self._retries)
 
     def missing_keys(self, name: str) -> list[str]:

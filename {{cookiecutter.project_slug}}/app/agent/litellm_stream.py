@@ -11,11 +11,12 @@ import httpx
 import openai
 from agents import ModelBehaviorError, ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
-from agents.models.reasoning_content_replay import ShouldReplayReasoningContent
+from litellm.exceptions import MidStreamFallbackError
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
 from app.agent.boundary.endings import noting_the_end
+from app.agent.boundary.learned import replays_reasoning
 from app.agent.patience import Heard
 
 # https://platform.claude.com/docs/en/api/errors
@@ -48,9 +49,7 @@ class ObservedModel(LitellmModel):
     For one request at a time.
     """
 
-    def __init__(
-        self, name: str, replays_reasoning: ShouldReplayReasoningContent, heard: Heard
-    ) -> None:
+    def __init__(self, name: str, heard: Heard) -> None:
         super().__init__(name, should_replay_reasoning_content=replays_reasoning)
         self._heard = heard
         self._effort: Any | None = None
@@ -95,6 +94,8 @@ class _Observed(AsyncIterator[Any]):
         except StopAsyncIteration:
             self._ending.check()
             raise
+        except MidStreamFallbackError as error:  # LiteLLM's router would go on with another model
+            raise error.original_exception or error from None
         except openai.BadRequestError as error:
             if error.response.status_code != 403:
                 raise

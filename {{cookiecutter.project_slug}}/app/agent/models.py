@@ -41,7 +41,7 @@ class ModelSource:
     def get(self, name: str) -> Model:
         """The model itself; what talks to it does so through `BoundaryModel`."""
         if self._litellm is not None and is_litellm(name):
-            return self._litellm.get(name, self._learned_of(name).replays_reasoning)
+            return self._litellm.get(name)
         if self._client is None:
             return self._demo
         if self._has_responses:

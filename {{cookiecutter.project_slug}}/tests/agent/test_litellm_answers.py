@@ -33,11 +33,16 @@ from tests.conftest import serving, visiting
 from tests.model_server import (
     CANARY,
     Behaviour,
+    Event,
     ModelServer,
     answer,
+    chat_call,
+    complete,
     end_early,
     model_server,
+    refuse_saying,
     silence,
+    unless,
 )
 from tests.talk import Turn, Visitor, events_in, message
 
@@ -310,6 +315,24 @@ async def test_stream_options_are_not_sent_where_the_settings_say_so(
         async with serving(create_app(changed)) as app, visiting(app, changed) as visitor:
             assert whole(await visitor.say("hello")) == "Here I am."
         assert ("stream_options" in server.exchanges[-1].body) is counts
+
+
+def lacks_thoughts(body: Event) -> bool:
+    return any(m.get("tool_calls") and not m.get("reasoning_content") for m in body["messages"])
+
+
+async def test_what_a_compatible_server_does_not_take_is_left_out(talk: Talk) -> None:
+    visitor, server = talk
+    asked = len(server.exchanges)
+    no_options = refuse_saying(422, "stream_options: extra inputs are not permitted")
+    call = complete(chat_call("shout", SHOUT), finish_reason="tool_calls")
+    no_thoughts = refuse_saying(400, "The `reasoning_content` must be passed back to the API.")
+    server.does(no_options, call, unless(lacks_thoughts, no_thoughts, answer("wrong")))
+    server.does(unless(lacks_thoughts, no_thoughts, answer("It was loud.")))
+
+    assert whole(await visitor.say("shout hi", model=COMPATIBLE)) == "It was loud."
+    sent = ["stream_options" in exchange.body for exchange in server.exchanges[asked:]]
+    assert sent == [True, False, False, False]
 
 
 NO_ANSWER = ("The model gave no answer. Please try again.", True)
