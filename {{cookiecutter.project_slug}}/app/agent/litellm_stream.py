@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 
 import httpx
-import openai
 from agents import ModelBehaviorError, ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
 from litellm.exceptions import MidStreamFallbackError
@@ -96,13 +95,6 @@ class _Observed(AsyncIterator[Any]):
             raise
         except MidStreamFallbackError as error:  # LiteLLM's router would go on with another model
             raise error.original_exception or error from None
-        except openai.BadRequestError as error:
-            if error.response.status_code != 403:
-                raise
-            # LiteLLM has both for what Google calls PERMISSION_DENIED.
-            raise openai.PermissionDeniedError(
-                str(error), response=error.response, body=None
-            ) from None
 
     async def aclose(self) -> None:
         await self._stream.aclose()
