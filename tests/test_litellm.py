@@ -18,6 +18,7 @@ def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
             "-p",
             "no:schemathesis",
             "tests/agent/test_litellm_models.py",
+            "tests/agent/test_litellm_answers.py",
         ],
         cwd=bake().path,
         env=clean_environment(),

@@ -49,17 +49,22 @@ def configure_logging(level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _story(error: BaseException) -> Iterator[str]:
-    """The tracebacks of an exception and of those that led to it, the first one first."""
+def _story(error: BaseException, told: frozenset[int] = frozenset()) -> Iterator[str]:
+    """The tracebacks of an exception and of those that led to it, the first one first.
+
+    Libraries that keep an exception and raise it again make it the cause of itself: `told` ends
+    that.
+    """
+    told |= {id(error)}
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        yield from _story(before)
+    if before is not None and id(before) not in told:
+        yield from _story(before, told)
         yield "which led to\n"
     yield from traceback.format_tb(error.__traceback__)
     yield f"{_name(error)}\n"
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
-            yield from _story(part)
+            yield from _story(part, told)
 
 
 def _name(error: BaseException) -> str:

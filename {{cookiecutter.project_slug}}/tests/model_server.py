@@ -84,6 +84,10 @@ class ModelServer:
         """What the coming requests meet, one each; afterwards all is well."""
         self._planned.extend(behaviours)
 
+    def forget(self) -> None:
+        """Drop what a test that failed has left over."""
+        self._planned.clear()
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:] if line)}
@@ -156,18 +160,27 @@ def answer(
     then: Behaviour | None = None,
     pause: float = 0,
     after: asyncio.Event | None = None,
+    comments: int = 0,
 ) -> Behaviour:
     """Stream the text, word by word; `then` is how it goes wrong before its end.
 
-    With `after`, the first word is all there is until that has happened.
+    With `after`, the first word is all there is until that has happened. So many `comments`, half
+    a second apart, come before the beginning and before each word.
     """
+
+    async def comment(exchange: Exchange) -> None:
+        for _ in range(comments):
+            await asyncio.sleep(0.5)
+            await exchange.chunk(": in a moment\n\n")
 
     async def behave(exchange: Exchange) -> None:
         await exchange.begin()
         script = _chat(text, exchange) if exchange.is_chat else _response(text)
         beginning, words, end = script
+        await comment(exchange)
         await exchange.stream(beginning)
         for word in words:
+            await comment(exchange)
             await exchange.stream([word])
             await asyncio.sleep(pause)
             if after is not None:

@@ -220,3 +220,10 @@ async def _records_as_before() -> AsyncIterator[None]:
     factory = logging.getLogRecordFactory()
     yield
     logging.setLogRecordFactory(factory)
+
+
+def test_an_error_that_led_to_itself_is_told_once() -> None:
+    kept, raised = ValueError("kept"), KeyError("raised")
+    kept.__cause__, raised.__cause__ = raised, kept
+    record = DiscreetRecord("n", logging.ERROR, "p", 1, "failed", (), (KeyError, raised, None))
+    assert record.exc_text == "builtins.ValueError\nwhich led to\nbuiltins.KeyError"

@@ -175,6 +175,18 @@ async def test_an_answer_may_take_longer_than_a_silence(with_server: WithServer)
     assert (await visitor.say("hello")).answer == "one two three four five"
 
 
+@pytest.mark.parametrize("api", APIS)
+async def test_comments_are_signs_of_life(with_server: WithServer, api: str) -> None:
+    """Proxies and patient servers send them, so that a line stays open."""
+    visitor, model = await with_server(openai_api=api, model_timeout_seconds=1.5)
+    model.does(answer("one two", comments=5), answer("one two", comments=5, then=silence))
+
+    assert (await visitor.say("hello")).answer == "one two"
+    turn = await visitor.say("hello")
+    assert told(turn) == (SLOW, True)
+    assert turn.answer == "one two"
+
+
 async def test_a_server_that_is_not_there(with_server: WithServer) -> None:
     visitor, _ = await with_server(openai_base_url="http://127.0.0.1:9/v1", model_retries=1)
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -278,6 +279,41 @@ def test_the_doctor_names_the_key_that_is_missing(
     assert doctor._model(only).state == doctor._model_key(only).state == "ok"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "set")
     assert doctor._litellm(only).state == "ok"
+
+
+MISSPELT = "litellm/antrophic/claude"
+
+
+@installed
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": MISSPELT}, rf"^MODEL: .*found {MISSPELT}.*not antrophic. Similar.* anthropic\b"),
+        ({"models": (CLAUDE, MISSPELT)}, rf"^MODELS: .*found {MISSPELT}\."),
+        ({"model": CLAUDE, "title_model": MISSPELT}, rf"^TITLE_MODEL: .*found {MISSPELT}\."),
+        ({"model": "litellm/anthropic"}, "^MODEL: .*found litellm/anthropic, which names no model"),
+        ({"model": "litellm/anthropic/"}, "which names no model"),
+        ({"model": "litellm/"}, "^MODEL: .*found litellm/, which names no provider"),
+        ({"model": "litellm//claude"}, "which names no provider"),
+        ({"model": "litellm/claude"}, "not claude"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused_at_the_start(
+    settings: Settings, changes: dict[str, Any], words: str
+) -> None:
+    wrong = settings.model_copy(update=changes)
+    with pytest.raises(UnusableSettings, match=words) as error:
+        create_app(wrong)
+    assert "\n" not in str(error.value)
+    assert "litellm/<provider>/<model>" in str(error.value)
+    finding = doctor._litellm(wrong)
+    assert (finding.state, finding.text) == ("fail", str(error.value))
+
+
+@installed
+@pytest.mark.parametrize("name", ["litellm/openrouter/anthropic/claude-x", "litellm/gpt-4o"])
+def test_names_that_litellm_knows_are_taken(settings: Settings, name: str) -> None:
+    ModelSource(settings.model_copy(update={"model": name}))
 
 
 @pytest.fixture

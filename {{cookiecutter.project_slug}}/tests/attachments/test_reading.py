@@ -90,6 +90,22 @@ async def test_chat_completions(attaching: Attaching, server: Server) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", " "])
+async def test_a_message_of_files_alone_has_no_text(
+    attaching: Attaching, server: Server, text: str
+) -> None:
+    model, settings = server
+    application = await attaching(**settings)
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+
+    turn = await say_with(application.visitor, attachment["id"], text=text)
+    await application.visitor.say("And now?", turn.thread_id)
+
+    for exchange in model.exchanges:
+        [part] = exchange.body["input"][0]["content"]
+        assert part["type"] == "input_image"
+
+
 async def test_the_next_turn_still_has_them(attaching: Attaching, server: Server) -> None:
     model, settings = server
     application = await attaching(**settings)

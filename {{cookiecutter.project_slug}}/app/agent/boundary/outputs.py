@@ -71,6 +71,7 @@ class ResponseEvents:
         # How many items of a kind were told, and of each message that ended, if it was visible.
         self._told: Counter[str] = Counter()
         self._messages: list[bool] = []
+        self._has_refused = False
         self.cut: Cut | None = None
         self.is_silent = False
         # A response that was cut is an answer here, and an error to what comes after it.
@@ -112,9 +113,11 @@ class ResponseEvents:
     def _refusal_text(self, given: Any) -> str | None:
         if not self._refusals or not isinstance(given, str):
             return None
-        # (The Agents SDK writes its own English sentence where a filter left nothing.)
-        is_of_filter = self._ending.cut == "filter" and not self._has_said()
-        return self._withheld if is_of_filter else given
+        # The Agents SDK writes its own English sentence where a filter left nothing.
+        if self._ending.cut == "filter" and not self._has_said():
+            return None
+        self._has_refused = True
+        return given
 
     def _part_done(self, event: Any) -> Iterator[TResponseStreamEvent]:
         yield from self._take_part(self._message(event), _content_index(event), event.part)
@@ -257,7 +260,8 @@ class ResponseEvents:
         """The server cut the answer. A call whose arguments have no end is none."""
         self._output = [item for item in self._output if not _is_half_call(item)]
         if self._has_said() or any(_is_call(item) for item in self._output):
-            self.cut = cut
+            # A refusal says by itself why there is no more.
+            self.cut = None if cut == "filter" and self._has_refused else cut
         elif cut == "filter" and self._withheld is not None and self._refusals:
             message = StreamedMessage(self._ids.mint("message"), None, len(self._output))
             yield from message.text(0, self._withheld)
