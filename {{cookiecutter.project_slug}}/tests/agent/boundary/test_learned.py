@@ -220,10 +220,9 @@ PDF = {"type": "input_file", "filename": "plan.pdf", "file_data": "data:applicat
 class Blind(Model):
     """A model that refuses whatever `is_refused` of its input."""
 
-    def __init__(self, is_refused: Callable[[Any], bool], message: str = "no") -> None:
+    def __init__(self, is_refused: Callable[[Any], bool]) -> None:
         self.asked: list[Any] = []
         self._is_refused = is_refused
-        self._message = message
 
     async def stream_response(  # type: ignore[override]
         self, _instructions: Any, input: Any, *args: Any, **kwargs: Any
@@ -231,7 +230,8 @@ class Blind(Model):
         self.asked.append(input)
         if self._is_refused(input):
             response: Any = httpx.Response(400, request=httpx.Request("POST", "http://model.test"))
-            raise openai.BadRequestError(self._message, response=response, body=None)
+            message = f"reason {len(self.asked)}"
+            raise openai.BadRequestError(message, response=response, body=None)
         async for event in DemoModel(0).stream_response(None, "hello", *args, **kwargs):
             yield event
 
@@ -294,13 +294,20 @@ async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
 
 
 async def test_files_are_not_blamed_for_other_refusals() -> None:
-    model, learned = Blind(lambda _input: True, "the first reason"), Learned()
-    with pytest.raises(openai.BadRequestError, match="the first reason"):
+    model, learned = Blind(lambda _input: True), Learned()
+    with pytest.raises(openai.BadRequestError, match="reason 1"):
         await ask(model, learned, saying(PICTURE))
     assert len(model.asked) == 2
     seeing = Blind(lambda _input: False)
     await ask(seeing, learned, saying(PICTURE))
     assert has(PICTURE)(seeing.asked[0])
+
+
+async def test_a_thought_of_another_turn_does_not_go_to_the_responses_api() -> None:
+    model = Blind(lambda _input: False)
+    thought_before = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    await ask(model, Learned(), thought_before, saying())
+    assert "Hm." not in str(model.asked)
 
 
 async def test_what_one_model_refuses_another_is_asked() -> None:
