@@ -21,8 +21,9 @@ import httpx
 
 from app.commands import SMOKE_CHECKS, SMOKE_USERS
 from app.config import Settings
+from app.database_url import connect_options
 from app.db import EVERYBODY_SETTING, TABLE_PREFIX
-from app.dev.database import libpq_url, running_database
+from app.dev.database import running_database
 from app.dev.smoke_process import Server, SmokeFailure, two_servers
 
 REQUEST_SECONDS = 120
@@ -438,7 +439,7 @@ def _users(database_url: str) -> Iterator[list[str]]:
 
 async def _delete_users(database_url: str, user_ids: list[str]) -> None:
     # (No cache: what PgBouncer leads to remembers no statement.)
-    connection = await asyncpg.connect(libpq_url(database_url), statement_cache_size=0)
+    connection = await asyncpg.connect(**connect_options(database_url), statement_cache_size=0)
     try:
         async with connection.transaction():
             await connection.execute("SELECT set_config($1, 'on', true)", EVERYBODY_SETTING)

@@ -11,7 +11,7 @@ import pytest
 from app.agent.services import ToolRefusal
 from app.analytics import database
 from app.analytics.database import MAX_CELL_CHARS, Analytics, AnalyticsSettings
-from app.db import connect_options
+from app.database_url import connect_options
 from tests.analytics.shop import analytics_at
 from tests.talk import PATIENCE_SECONDS
 

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from app.agent.demo import DemoModel
 from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
 from app.config import Settings
-from app.db import WITHOUT_WAITING
+from app.db import ASYNC_COMMIT
 from app.main import create_app
 from tests.conftest import OneModel, serving, visiting
 
@@ -60,7 +60,7 @@ async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
         with counted(app) as sent:
             await visitor.say("hello")
 
-    waits = [WITHOUT_WAITING.name not in statement for statement in sent]
+    waits = [ASYNC_COMMIT.name not in statement for statement in sent]
     wrote = [_written(statement) for statement in sent]
     assert [table for table, waited in zip(wrote, waits, strict=True) if not waited] == [
         RunRow.__tablename__,  # the claim
