@@ -68,6 +68,10 @@ class EnvSettings(BaseSettings):
         hide_input_in_errors=True,  # it may be a password
     )
 
+    def __init__(self, **values: Any) -> None:
+        # The library's own source would read the file as UTF-8, before ours takes its place.
+        super().__init__(_env_file=None, **values)
+
     @classmethod
     def settings_customise_sources(
         cls,

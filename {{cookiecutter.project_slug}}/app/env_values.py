@@ -1,7 +1,7 @@
 """Values as environments and `.env` files bring them, made fit for settings."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -43,9 +43,9 @@ def add_to_environment(env_file: Path) -> None:
             os.environ.setdefault(name, value or "")
 
 
-def clean_keys(environment: "os._Environ[str]") -> None:
+def clean_keys(environment: MutableMapping[str, str]) -> None:
     """Strip the keys of other libraries. Raises ValueError for one that no header can carry."""
-    for name, value in environment.items():
+    for name, value in list(environment.items()):
         if name.endswith("_API_KEY"):
             environment[name] = value.strip()
             if not _fits_a_header(value.strip()):

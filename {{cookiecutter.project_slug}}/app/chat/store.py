@@ -150,7 +150,7 @@ class SqlStore(Store[RequestContext]):
             update(ThreadRow)
             .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
             .values(
-                payload=func.jsonb_set(payload, ["title"], func.to_jsonb(title)),
+                payload=func.jsonb_set(payload, ["title"], literal(title, JSONB)),
                 updated_at=func.now(),
             )
             .returning(payload)

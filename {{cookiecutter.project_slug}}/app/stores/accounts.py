@@ -16,7 +16,6 @@ from sqlalchemy import (
     Text,
     Update,
     delete,
-    func,
     insert,
     select,
     update,
@@ -156,13 +155,15 @@ class AccountStore:
 
     async def disable(self, user_id: str) -> bool:
         """End all sessions and let none begin; False when there is no such account."""
+        query = select(AccountRow.user_id).where(AccountRow.user_id == user_id)
         change = (
             update(AccountRow)
-            .where(AccountRow.user_id == user_id)
-            .values(disabled_at=func.coalesce(AccountRow.disabled_at, now()))
+            .where(AccountRow.user_id == user_id, AccountRow.disabled_at.is_(None))
+            .values(disabled_at=now())
         )
         async with self._database.transaction(user_id) as connection:
-            is_there = (await connection.execute(change)).rowcount > 0
+            is_there = (await connection.execute(query.with_for_update())).first() is not None
+            await connection.execute(change)
             await connection.execute(end_sessions(user_id))
         return is_there
 
