@@ -18,7 +18,7 @@ _TABLE = f'"{ItemRow.__tablename__}"'
 _SEQUENCE = f"pg_get_serial_sequence('{_TABLE}', 'seq')"
 
 # The longest that a probe may look through all items.
-LOOK_SECONDS = 2
+LOOK_SECONDS = 2.0
 _TOO_LONG = "57014"
 
 _MEND = f"setval({_SEQUENCE}, max(seq)) FROM {_TABLE}"
@@ -63,7 +63,7 @@ class SequenceWatch:
         return False
 
     async def _look(self, connection: AsyncConnection) -> bool:
-        limit = func.set_config("statement_timeout", str(LOOK_SECONDS * 1_000), True)
+        limit = func.set_config("statement_timeout", str(int(LOOK_SECONDS * 1_000)), True)
         try:
             async with connection.begin_nested():
                 await connection.execute(select(limit))
