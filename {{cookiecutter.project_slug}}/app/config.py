@@ -86,10 +86,10 @@ class EnvSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return cleaned(cls.model_fields, _without_service_links(values))
+        return cleaned(cls.model_fields, without_service_links(values))
 
 
-def _without_service_links(values: dict[str, Any]) -> dict[str, Any]:
+def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
     """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
     return {
         name: value

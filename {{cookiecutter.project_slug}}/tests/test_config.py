@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.config import EnvSettings, Settings
+from app.config import Settings, without_service_links
 from app.env_text import UnreadableEnvFile
 from app.env_values import add_to_environment, clean_keys
 from app.main import create_app
@@ -67,7 +67,7 @@ def test_the_address_of_a_service_in_the_cluster_is_no_port(
 ) -> None:
     """Kubernetes sets NAME_PORT for each Service; what is kept may still be refused."""
     values = {name: value, "other": "stays"}
-    kept = EnvSettings._ignore_service_links(values)  # type: ignore[operator]
+    kept = without_service_links(values)
     assert kept == (values if is_kept else {"other": "stays"})
 
 
