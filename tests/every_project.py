@@ -34,6 +34,9 @@ THOUSAND = (
 PROVED_IN_DEFAULT = (
     *("tests/test_database_faults.py", "tests/test_processes.py", "tests/test_pgbouncer.py"),
     *("tests/test_soak.py", "tests/test_flat_history.py", "tests/dev/test_postgres.py"),
+    *("tests/test_failover.py", "tests/test_oldest_postgres.py", "tests/test_database_url.py"),
+    *("tests/test_unusable_databases.py", "tests/test_citus_rules.py"),
+    "tests/chat/test_sequence.py",
     *("tests/agent/test_faults.py", "tests/agent/test_titles.py", "tests/agent/tools/test_base.py"),
     *("tests/agent/test_litellm_models.py", "tests/agent/test_litellm_answers.py"),
     "tests/agent/test_openai_servers.py",

@@ -166,8 +166,10 @@ def test_compose_gives_the_application_its_own_database(project: BakedProject) -
     user, password, name = (account[f"POSTGRES_{key}"] for key in ("USER", "PASSWORD", "DB"))
 
     for service in ("app", "migrate"):
-        url = services[service]["environment"]["DATABASE_URL"]
-        assert url == f"postgresql://{user}:{password}@database:5432/{name}"
+        environment = services[service]["environment"]
+        # (In the URL, a password with an @ or a # in it would be read as something else.)
+        assert environment["DATABASE_URL"] == f"postgresql://{user}@database:5432/{name}"
+        assert environment["PGPASSWORD"] == password
         assert services[service]["env_file"] == ".env"
 
 

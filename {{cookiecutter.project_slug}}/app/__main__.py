@@ -85,20 +85,24 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
+    from app.config import UnusableSettings, explained
     from app.dev.database import DatabaseUnavailable
     from app.dev.postgres import PostgresError
+    from app.env_text import UnreadableEnvFile
+    from app.migrations import MigrationRefused
 
     try:
         run: Callable[[argparse.Namespace], int] = (
             options.run if "run" in options else _COMMANDS[options.command]
         )
         return run(options)
-    except (DatabaseUnavailable, PostgresError, StepFailed) as error:
+    except (
+        *(DatabaseUnavailable, MigrationRefused, PostgresError, StepFailed),
+        *(UnreadableEnvFile, UnusableSettings),
+    ) as error:
         print(error)
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"{name} is not usable: {problem['msg']}. See .env.example.")
+        print(*explained(error), sep="\n")
     except KeyboardInterrupt:
         return 130
     return 1

@@ -2,13 +2,25 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from app.database_url import checked_url
+from app.env_values import EnvFileSource, HeaderSecret, cleaned
 from app.origins import checked_origin
 
 T = TypeVar("T")
@@ -20,6 +32,15 @@ SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
 # Before the name of a model that is had through LiteLLM.
 LITELLM = "litellm/"
+
+
+def explained(error: ValidationError) -> list[str]:
+    """A line for each setting that cannot be used, without its value."""
+    return [
+        f"{'_'.join(map(str, problem['loc'])).upper()} is not usable: "
+        f"{problem['msg'].removeprefix('Value error, ')}. See .env.example."
+        for problem in error.errors()
+    ]
 
 
 class UnusableSettings(ValueError):
@@ -47,15 +68,34 @@ class EnvSettings(BaseSettings):
         hide_input_in_errors=True,  # it may be a password
     )
 
+    def __init__(self, **values: Any) -> None:
+        # The library's own source would read the file as UTF-8, before ours takes its place.
+        super().__init__(_env_file=None, **values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, EnvFileSource(settings_cls), file_secret_settings
+
     @model_validator(mode="before")
     @classmethod
-    def _ignore_service_links(cls, values: dict[str, object]) -> dict[str, object]:
-        """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
-        return {
-            name: value
-            for name, value in values.items()
-            if not (name.endswith("port") and SERVICE_LINK.fullmatch(str(value)))
-        }
+    def _clean(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return cleaned(cls.model_fields, without_service_links(values))
+
+
+def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
+    """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
+    return {
+        name: value
+        for name, value in values.items()
+        if not (name.endswith("port") and SERVICE_LINK.fullmatch(str(value)))
+    }
 
 
 class Settings(EnvSettings):
@@ -71,7 +111,7 @@ class Settings(EnvSettings):
     secret_key: SecretStr = SecretStr("")
     secret_key_previous: SecretStr = SecretStr("")
 
-    openai_api_key: SecretStr | None = None
+    openai_api_key: HeaderSecret | None = None
     openai_base_url: str | None = None
     openai_api_version: str | None = None
     openai_api: Literal["responses", "chat_completions"] = "responses"
@@ -118,8 +158,8 @@ class Settings(EnvSettings):
 
     @field_validator("database_url", "database_direct_url")
     @classmethod
-    def _use_asyncpg(cls, value: str | None) -> str | None:
-        return None if value is None else asyncpg_url(value)
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
     @property
     def signing_keys(self) -> list[str]:
@@ -160,23 +200,3 @@ class Settings(EnvSettings):
 
 def is_litellm(model: str) -> bool:
     return model.startswith(LITELLM)
-
-
-def asyncpg_url(url: str) -> str:
-    """Accept the spellings that hosting providers hand out, return the one SQLAlchemy needs.
-
-    `postgres://` and `postgresql://` become `postgresql+asyncpg://`, and libpq's `sslmode`
-    becomes asyncpg's `ssl`. Raises ValueError for anything that is not PostgreSQL.
-    """
-    try:
-        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    except ArgumentError:
-        raise ValueError("DATABASE_URL is no URL") from None
-    if parsed.get_backend_name() != "postgresql":
-        raise ValueError(f"DATABASE_URL must be PostgreSQL, not {parsed.get_backend_name()}")
-    # Only libpq knows it; asyncpg refuses to connect.
-    parsed = parsed.difference_update_query(["channel_binding"])
-    if "sslmode" in parsed.query:
-        mode = parsed.query["sslmode"]
-        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

@@ -3,20 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, MetaData, Row, Select, func, select
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.engine import make_url
+from sqlalchemy import ExceptionContext, Executable, MetaData, Row, Select, event, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
+from app.database_url import connect_options
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,12 @@ EVERYBODY_SETTING = f"{TABLE_PREFIX}app.everybody"
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
+POOL_SECONDS = 30
 LONGEST_PAUSE = 1.0
+
+# Of the pool, one connection in five takes reads alone. Writes hang for as long as a synchronous
+# standby is away; without this share, reads would wait behind them.
+READ_SHARE = 5
 
 # A statement without a name is parsed again by asyncpg along with its parameters, so it needs
 # nothing of what the server remembers, and leaves nothing behind there.
@@ -48,12 +52,18 @@ UNPREPARED = {
 
 # SQLSTATE classes and codes of a server that is away or swamped, and may be back soon:
 # connection lost, no resources left, shutting down or starting up, read-only after a failover.
-AWAY = ("08", "53", "57P", "25006")
+READ_ONLY = "25006"
+AWAY = ("08", "53", "57P", READ_ONLY)
 
 # Beside a statement's columns: its commit does not wait for the disk, which is most of a write's
 # time. Should PostgreSQL itself crash within the next second, the write may be lost; the next
 # write that waits, whoever's it is, makes it safe.
-WITHOUT_WAITING = func.set_config("synchronous_commit", "off", True).label("without_waiting")
+#
+# It stands in the list of the outermost SELECT, over CTEs that write: Citus allows no such function
+# in RETURNING. (`tests/citus_rules.py`)
+ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True).label("async_commit")
+
+NOTHING: Mapping[str, Any] = {}
 
 T = TypeVar("T")
 
@@ -96,18 +106,18 @@ class Database:
     ) -> None:
         self._patience_seconds = patience_seconds
         self._row_level_security = row_level_security
-        self.engine = create_async_engine(
+        self.engine = new_engine(
             url,
-            pool_size=pool_size,
-            max_overflow=0,
-            connect_args={
-                "timeout": CONNECT_SECONDS,
+            {
                 "command_timeout": STATEMENT_SECONDS,
                 **(UNPREPARED if transaction_pooler else {}),
             },
-            # Errors are logged, and parameters are what people said.
-            hide_parameters=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_SECONDS,
         )
+        event.listen(self.engine.sync_engine, "handle_error", _leave_read_only_server)
+        self._writers = asyncio.Semaphore(pool_size - connections_for_reads(pool_size))
         # A single statement needs neither BEGIN nor COMMIT, which would be two more round trips.
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -137,11 +147,16 @@ class Database:
         """
 
         async def execute() -> Sequence[Row[Any]]:
-            async with self._connect_for_one(owner) as connection:
-                result = await connection.execute(statement, parameters)
-                return result.all() if result.returns_rows else ()
+            async with self._place_for_a_write():
+                return await self._execute(owner, statement, parameters)
 
         return await self._insist(execute, patient)
+
+    async def read(
+        self, owner: str | None, statement: Executable, *, patient: bool = False
+    ) -> Sequence[Row[Any]]:
+        """The rows of a statement that writes nothing; it does not wait behind those that do."""
+        return await self._insist(lambda: self._execute(owner, statement), patient)
 
     async def write(
         self, owner: str | None, *statements: Executable, patient: bool = False
@@ -149,7 +164,7 @@ class Database:
         """All of the statements or none, tried again like `fetch`."""
 
         async def execute() -> None:
-            async with self._begin(owner) as connection:
+            async with self._place_for_a_write(), self._begin(owner) as connection:
                 for statement in statements:
                     await connection.execute(statement)
 
@@ -161,15 +176,40 @@ class Database:
     @asynccontextmanager
     async def transaction(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
         """Several statements that depend on each other; tried once."""
-        try:
+        with away_is_raised():
+            async with self._place_for_a_write(), self._begin(owner) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes nothing; it does not wait behind those that do."""
+        with away_is_raised():
             async with self._begin(owner) as connection:
                 yield connection
-        except Exception as error:
-            _raise_if_away(error)
-            raise
+
+    async def renew(self) -> None:
+        """Connect anew from now on: the server at the other end is not the one to talk to."""
+        await self.engine.dispose()
 
     async def dispose(self) -> None:
         await self.engine.dispose()
+
+    async def _execute(
+        self, owner: str | None, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        async with self._connect_for_one(owner) as connection:
+            result = await connection.execute(statement, parameters)
+            return result.all() if result.returns_rows else ()
+
+    @asynccontextmanager
+    async def _place_for_a_write(self) -> AsyncIterator[None]:
+        """Raises TimeoutError when all of them are taken for too long."""
+        async with asyncio.timeout(POOL_SECONDS):
+            await self._writers.acquire()
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     def _connect_for_one(self, owner: str | None) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._begin(owner) if self._row_level_security else self._autocommit.connect()
@@ -196,11 +236,20 @@ class Database:
             pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
 
 
-def connect_options(url: str) -> dict[str, Any]:
-    """The arguments of `asyncpg.connect`, for a connection of asyncpg's own to that database."""
-    # (SQLAlchemy has no types for its dialects.)
-    _, options = dialect().create_connect_args(make_url(url))  # type: ignore[no-untyped-call]
-    return dict(options)
+def new_engine(url: str, connect_args: Mapping[str, Any] = NOTHING, **options: Any) -> AsyncEngine:
+    """The engine of every part that has one. Raises `InvalidUrl`."""
+    return create_async_engine(
+        "postgresql+asyncpg://",  # the rest is said in the arguments
+        connect_args={**connect_options(url, seconds=CONNECT_SECONDS), **connect_args},
+        # Errors are logged, and parameters are what people said.
+        hide_parameters=True,
+        **options,
+    )
+
+
+def connections_for_reads(pool_size: int) -> int:
+    """How many connections of a pool are never taken by writes; none of a pool of one."""
+    return max(1, pool_size // READ_SHARE) if pool_size > 1 else 0
 
 
 def in_the_name_of(owner: str | None) -> Select[Any]:
@@ -216,10 +265,36 @@ def is_away(error: BaseException) -> bool:
         if error.connection_invalidated:
             return True
         error = error.orig or error
-    # (OSError: refused, no such host or socket, timed out.)
-    if isinstance(error, OSError | PoolTimeout | asyncpg.InterfaceError):
+    # (OSError: refused, no such host or socket, timed out. InternalClientError: of several hosts,
+    # none is what `target_session_attrs` asks for.)
+    if isinstance(
+        error, OSError | PoolTimeout | asyncpg.InterfaceError | asyncpg.InternalClientError
+    ):
         return True
-    return (getattr(error, "sqlstate", None) or "").startswith(AWAY)
+    return _sqlstate(error).startswith(AWAY)
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    return getattr(error, "sqlstate", None) or ""
+
+
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """After a failover, a connection to what is a standby now would refuse each write for good.
+
+    All connections of the pool are made anew, as if the server had closed this one.
+    """
+    if _sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
+
+
+@contextmanager
+def away_is_raised() -> Iterator[None]:
+    """`DatabaseAway`, in place of what drivers and sockets raise."""
+    try:
+        yield
+    except Exception as error:
+        _raise_if_away(error)
+        raise
 
 
 def _raise_if_away(error: Exception) -> None:

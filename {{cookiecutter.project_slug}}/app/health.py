@@ -1,17 +1,27 @@
 """Probes: whether the process lives, and whether it should be sent traffic."""
 
-from alembic.migration import MigrationContext
+import logging
+
 from fastapi import APIRouter, Request
-from sqlalchemy import Connection
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.runs import Runs
+from app.chat.sequence import BEHIND, SequenceWatch
 from app.config import Settings
-from app.db import EVERYBODY, VERSION_TABLE, Database
+from app.db import EVERYBODY, Database
 from app.errors import DatabaseUnavailable, Unavailable, refusals
-from app.migrations import is_behind
+from app.migrations import migration_problem
 from app.row_security import is_walled_in
+from app.server_check import READ_ONLY, SERVER, server_problem
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter()
+
+REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
+OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
 
 
 @router.get("/healthz")
@@ -27,16 +37,30 @@ async def readyz(request: Request) -> dict[str, str]:
     if runs.is_draining:
         raise Unavailable("This server is about to stop.")
     database: Database = request.app.state.database
-    async with database.transaction(EVERYBODY) as connection:
-        if is_behind(await connection.run_sync(_revision)):
-            raise Unavailable("The database is not migrated: run `python -m app migrate`.")
-        is_walled = await connection.run_sync(is_walled_in)
-    settings: Settings = request.app.state.settings
-    if is_walled != settings.row_level_security:
-        raise Unavailable("ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md.")
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            problem = await _problem(
+                connection, request.app.state.settings, request.app.state.sequence
+            )
+    except DBAPIError as error:
+        logger.error("not ready: %s", error.orig)
+        raise Unavailable(REFUSED) from error
+    if problem == READ_ONLY:
+        # The next look is at whichever server is to be talked to by then.
+        await database.renew()
+    if problem is not None:
+        raise Unavailable(problem)
     return {"status": "ready"}
 
 
-def _revision(connection: Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+async def _problem(
+    connection: AsyncConnection, settings: Settings, sequence: SequenceWatch
+) -> str | None:
+    """What keeps the database from serving, and the mend."""
+    server = (await connection.execute(text(SERVER))).mappings().one()
+    problem = server_problem(server) or await connection.run_sync(migration_problem)
+    if problem is not None:
+        return problem
+    if await connection.run_sync(is_walled_in) != settings.row_level_security:
+        return OTHER_SECURITY
+    return BEHIND if await sequence.is_behind(connection) else None

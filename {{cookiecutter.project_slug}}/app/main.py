@@ -26,6 +26,7 @@ from app.chat.ids import uuid7
 from app.chat.recovery import Recovery
 from app.chat.run_store import CHANNEL, RunStore
 from app.chat.runs import Runs
+from app.chat.sequence import SequenceWatch
 from app.chat.server import ChatServer
 from app.chat.signals import Signals
 from app.chat.store import SqlStore
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     app.state.translations = joined(attachments.translations, dictation.translations)
     app.state.store = store
     app.state.run_store = run_store
+    app.state.sequence = SequenceWatch()
     app.state.runs = runs
     app.state.actions = actions
     app.state.signals = Signals(

@@ -6,12 +6,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, inspect
-from sqlalchemy.ext.asyncio import create_async_engine
+from alembic.util import CommandError
+from pydantic import ValidationError
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
-from app.config import Settings
-from app.db import EVERYBODY, TABLE_PREFIX, VERSION_TABLE, in_the_name_of
+from app.config import Settings, explained
+from app.db import (
+    EVERYBODY,
+    TABLE_PREFIX,
+    VERSION_TABLE,
+    DatabaseAway,
+    away_is_raised,
+    in_the_name_of,
+    new_engine,
+)
+from app.migrations import refusal
 from app.row_security import build_wall, tear_down_wall
+from app.server_check import SERVER, server_problem
 from app.tables import metadata
 
 
@@ -23,8 +35,21 @@ def main() -> None:
     elif (connection := context.config.attributes.get("connection")) is not None:
         _run(connection)
     else:
-        with _database_url() as url:
+        with _one_line_each(), _database_url() as url:
             asyncio.run(_connect_and_run(url))
+
+
+@contextmanager
+def _one_line_each() -> Iterator[None]:
+    """`alembic` prints a CommandError as one line, and a traceback of all else."""
+    try:
+        yield
+    except ValidationError as error:
+        raise CommandError(" ".join(explained(error))) from error
+    except DatabaseAway as error:
+        raise CommandError(
+            f"No database answers: {error.__cause__}. Check DATABASE_URL."
+        ) from error
 
 
 @contextmanager
@@ -42,15 +67,30 @@ def _database_url() -> Iterator[str]:
 
 
 async def _connect_and_run(url: str) -> None:
-    engine = create_async_engine(url)
+    engine = new_engine(url)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run)
+        with away_is_raised():
+            async with engine.begin() as connection:
+                await connection.run_sync(_run)
     finally:
         await engine.dispose()
 
 
 def _run(connection: Connection) -> None:
+    """Raises `CommandError` when the server or a migration cannot be used; nothing is applied."""
+    if problem := server_problem(connection.execute(text(SERVER)).mappings().one()):
+        raise CommandError(problem)
+    try:
+        # (So that PostgreSQL still answers after it has refused a migration.)
+        with connection.begin_nested():
+            _migrate(connection)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        raise CommandError(str(refusal(error, connection))) from error
+
+
+def _migrate(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
     # Migrations move the rows of all owners.
     connection.execute(in_the_name_of(EVERYBODY))
@@ -79,10 +119,13 @@ def _configure(**options: Any) -> None:
 
 
 def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object], bool]:
+    declared = metadata().tables  # a table of the project's own may lack the prefix
+
     def is_ours(name: str | None, kind: str, _parents: object) -> bool:
         if kind != "table" or name is None:
             return True
-        return name.startswith(TABLE_PREFIX) and not name.startswith(longer_prefixes)
+        is_prefixed = name.startswith(TABLE_PREFIX) and not name.startswith(longer_prefixes)
+        return is_prefixed or name in declared
 
     return is_ours
 

@@ -17,8 +17,8 @@ import uvicorn
 from agents import Model
 from dotenv import dotenv_values
 from fastapi import FastAPI
-from sqlalchemy import text
-from sqlalchemy.engine import make_url
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent.models import ModelSource
@@ -31,7 +31,16 @@ from app.dev.migrate import upgrade
 from app.dev.paths import PROJECT_ROOT
 from app.dev.postgres import Postgres
 from app.main import create_app
+from tests.citus_rules import hold_against_rules
 from tests.talk import Visitor
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _citus_rules() -> Iterator[None]:
+    event.listen(Engine, "before_cursor_execute", hold_against_rules)
+    yield
+    event.remove(Engine, "before_cursor_execute", hold_against_rules)
+
 
 # Who vouches for servers is read once: that takes longer than most requests.
 AUTHORITIES = ssl.create_default_context()

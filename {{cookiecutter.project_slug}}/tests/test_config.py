@@ -1,23 +1,14 @@
 """Settings from the environment."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from app.config import EnvSettings, Settings, asyncpg_url
+from app.config import Settings, without_service_links
+from app.env_text import UnreadableEnvFile
+from app.env_values import add_to_environment, clean_keys
 from app.main import create_app
-
-
-@pytest.mark.parametrize(
-    ("given", "used"),
-    [
-        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
-        ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
-        ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
-        ("postgresql://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
-    ],
-)
-def test_the_spellings_that_providers_hand_out(given: str, used: str) -> None:
-    assert asyncpg_url(given) == used
 
 
 def test_another_database_is_refused() -> None:
@@ -76,7 +67,7 @@ def test_the_address_of_a_service_in_the_cluster_is_no_port(
 ) -> None:
     """Kubernetes sets NAME_PORT for each Service; what is kept may still be refused."""
     values = {name: value, "other": "stays"}
-    kept = EnvSettings._ignore_service_links(values)  # type: ignore[operator]
+    kept = without_service_links(values)
     assert kept == (values if is_kept else {"other": "stays"})
 
 
@@ -86,3 +77,81 @@ def test_without_a_database_the_application_says_what_to_do(
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(ValueError, match="python -m app dev"):
         create_app(Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "used"),
+    [
+        ("MODEL", " gpt \r", "gpt"),
+        ("LOG_LEVEL", "info", "INFO"),
+        ("LOG_LEVEL", " Warning", "WARNING"),
+        ("ON_DISCONNECT", "Finish", "finish"),
+        ("MAX_TURNS", " 3 ", 3),
+        ("TRACING", "true\n", True),
+        ("TITLE_MODEL", "  ", None),
+    ],
+)
+def test_white_space_and_capitals_do_not_count(
+    name: str, given: str, used: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(Settings(), name.lower()) == used
+
+
+def test_a_key_is_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+    key = Settings().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-1"
+
+
+@pytest.mark.parametrize("key", ["sk-secret\nX: y", "sk-\x00secret", "sk-secret…"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP client would repeat it in its complaint."""
+    with pytest.raises(ValidationError, match="one line of ASCII") as refused:
+        Settings(openai_api_key=key)
+    assert "secret" not in str(refused.value)
+    environment = {"SOME_API_KEY": key}
+    with pytest.raises(ValueError, match="SOME_API_KEY must be one line"):
+        clean_keys(environment)
+
+
+def test_the_keys_of_other_libraries_are_stripped() -> None:
+    environment = {"SOME_API_KEY": " k\n", "OTHER": " o"}
+    clean_keys(environment)
+    assert environment == {"SOME_API_KEY": "k", "OTHER": " o"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_env_file_of_another_editor_is_read(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text("MODEL=größer\nLOG_LEVEL=\n", encoding=encoding)
+    monkeypatch.setitem(Settings.model_config, "env_file", env)
+    assert Settings().model == "größer"
+    monkeypatch.delenv("MODEL", raising=False)
+    add_to_environment(env)
+    assert Settings().model == "größer"
+    monkeypatch.delenv("MODEL")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"A=b\n" + "MODEL=c\r\n".encode("utf-16"),  # what PowerShell's >> leaves behind
+        "MODEL=c".encode("utf-16-le"),
+        "MODEL=ö".encode("latin-1"),
+    ],
+)
+def test_an_env_file_in_two_encodings_is_refused_in_a_line(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = tmp_path / ".env"
+    env.write_bytes(content)
+    monkeypatch.setitem(Settings.model_config, "env_file", env)
+    with pytest.raises(UnreadableEnvFile, match="save the file as UTF-8") as refused:
+        Settings()
+    assert "\n" not in str(refused.value)

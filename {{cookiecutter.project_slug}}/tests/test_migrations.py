@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, Integer, Table, Text, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.db import TABLE_PREFIX, VERSION_TABLE
+from app.db import TABLE_PREFIX, VERSION_TABLE, Base
 from app.migrations import alembic_config
 from tests.conftest import new_database
 
@@ -64,3 +64,18 @@ async def test_other_tables_in_the_database_are_left_alone(fresh_url: str, neigh
         assert tables(connection) == theirs | {VERSION_TABLE}
 
     await on(fresh_url, work)
+
+
+async def test_an_own_table_without_the_prefix_is_not_proposed_for_ever(fresh_url: str) -> None:
+    columns = Column("id", Integer, primary_key=True), Column("user_id", Text)
+    own = Table("orders", Base.metadata, *columns)
+
+    def work(connection: Connection) -> None:
+        alembic(connection, command.upgrade, "head")
+        own.create(connection)
+        alembic(connection, command.check)
+
+    try:
+        await on(fresh_url, work)
+    finally:
+        Base.metadata.remove(own)

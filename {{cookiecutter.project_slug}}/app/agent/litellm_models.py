@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, cast
 
 from agents import (
@@ -22,10 +23,10 @@ from agents import (
     TResponseInputItem,
 )
 from agents.items import TResponseStreamEvent
-from dotenv import load_dotenv
 
 from app.agent.patience import Heard, Patience
 from app.config import LITELLM, EnvSettings, Settings, UnusableSettings
+from app.env_values import add_to_environment, clean_keys
 
 # What LiteLLM does on import unless it is told not to: fetch a list of prices from GitHub, and
 # look for an `.env` wherever it may be.
@@ -41,7 +42,8 @@ ALL_PROVIDERS = "See https://docs.litellm.ai/docs/providers"
 
 
 class LitellmModels:
-    """Raises `UnusableSettings` where LiteLLM is not installed, or does not know a provider.
+    """Raises `UnusableSettings` where LiteLLM is not installed, does not know a provider, or a key
+    cannot be sent.
 
     Providers' keys are where LiteLLM looks for them, such as ANTHROPIC_API_KEY: in the process
     environment, to which what `.env` says is added.
@@ -55,7 +57,11 @@ class LitellmModels:
                 "for the image: docker build --build-arg EXTRA=litellm)"
             )
         if env_file := EnvSettings.model_config.get("env_file"):
-            load_dotenv(str(env_file))
+            add_to_environment(Path(str(env_file)))
+        try:
+            clean_keys(os.environ)
+        except ValueError as error:
+            raise UnusableSettings(str(error)) from None
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         self._litellm = cast(Any, import_module("litellm"))

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from agents import FunctionTool, Tool
 from agents.mcp import MCPServerStreamableHttp
-from pydantic import BaseModel, Field, HttpUrl, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, HttpUrl, StringConstraints
 
 from app.agent.services import ToolRefusal
 from app.agent.tools.base import remote_function
 from app.config import EnvSettings
+from app.env_values import HeaderSecret
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class RemoteServer(BaseModel):
     """Where one is, and what it is sent with each request, such as a token."""
 
     url: HttpUrl
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: dict[str, HeaderSecret] = Field(default_factory=dict)
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]

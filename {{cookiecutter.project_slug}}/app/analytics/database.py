@@ -11,8 +11,9 @@ from pydantic import Field, field_validator
 
 from app.agent.services import ToolRefusal
 from app.analytics.guard import Refused, readable
-from app.config import EnvSettings, asyncpg_url
-from app.db import connect_options, is_away
+from app.config import EnvSettings
+from app.database_url import checked_url, connect_options
+from app.db import is_away
 
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 2
@@ -75,7 +76,7 @@ class AnalyticsSettings(EnvSettings):
     @field_validator("analytics_database_url")
     @classmethod
     def _check(cls, value: str | None) -> str | None:
-        return None if value is None else asyncpg_url(value)
+        return None if value is None else checked_url(value)
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,19 @@ class Analytics:
     def __init__(self, settings: AnalyticsSettings | None = None) -> None:
         self._settings = settings or AnalyticsSettings()
         self._pool: asyncpg.Pool | None = None
+        self._connect_seconds: float = CONNECT_SECONDS
         # Its warnings quote statements, which may hold what people said.
         logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
     async def start(self) -> None:
         url = self._settings.analytics_database_url
         if url is not None:
+            options = connect_options(url, seconds=CONNECT_SECONDS)
+            self._connect_seconds = options["timeout"]
             self._pool = await asyncpg.create_pool(
-                **connect_options(url),
+                **options,
                 min_size=0,
                 max_size=self._settings.analytics_pool_size,
-                timeout=CONNECT_SECONDS,
                 statement_cache_size=0,  # for poolers of transactions
             )
 
@@ -195,7 +198,7 @@ class Analytics:
 
     async def _connect(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:
-            return await pool.acquire(timeout=CONNECT_SECONDS)
+            return await pool.acquire(timeout=self._connect_seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise _away(error) from error
 

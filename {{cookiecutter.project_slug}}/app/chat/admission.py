@@ -43,7 +43,14 @@ from app.chat.store import SqlStore
 from app.chat.title_text import one_line
 from app.config import Settings
 from app.dictation.base import Dictation
-from app.errors import AppError, InvalidRequest, MessageTooLong, NotFound, RunInProgress
+from app.errors import (
+    AppError,
+    InvalidRequest,
+    MessageTooLong,
+    NotFound,
+    RunInProgress,
+    Unavailable,
+)
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
@@ -182,7 +189,7 @@ class Admission:
         # Only now: until it has the thread, another answer may still have been written.
         try:
             context.run.retry = await self._store.retry_range(thread_id, item_id, context)
-        except NotFound:
+        except (NotFound, Unavailable):
             context.run.status = "failed"
             await self._run_store.end(context.run)
             raise

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from app.chat.users import ensure_user
 from app.config import Settings
-from app.db import WITHOUT_WAITING
+from app.db import ASYNC_COMMIT
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -94,7 +94,7 @@ def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
         select(claimed.c.id).scalar_subquery().label("claimed"),
         running_in(_USER, _THREAD).scalar_subquery().label("busy"),
         # A crash that takes the claim takes what hangs on it: no item is written without it.
-        WITHOUT_WAITING,
+        ASYNC_COMMIT,
     ).select_from(seen)
     return refusal_or_claim.add_cte(ensure_user(_USER).cte("owner"))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from chatkit.types import (
@@ -25,10 +26,14 @@ Wish = Literal["stop", "leave"]
 
 @dataclass(frozen=True)
 class Retry:
-    """An answer that is being replaced: the items in `(after_seq, last_seq]` are the old one."""
+    """An answer that is being replaced: the items in `(after_seq, last_seq]` are the old one.
+
+    None of it is older than `asked_at`, when its message was stored.
+    """
 
     after_seq: int
     last_seq: int
+    asked_at: datetime
 
 
 class Run:

@@ -25,7 +25,7 @@ from app.chat.claim import DAY, MINUTE, claim_statement, running_in
 from app.chat.models import IS_RUNNING, ItemRow, RunRow
 from app.chat.run import WITH_MESSAGE, Run, Wish
 from app.config import Settings
-from app.db import EVERYBODY, TABLE_PREFIX, WITHOUT_WAITING, Database
+from app.db import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
 from app.errors import (
     DailyTokensUsed,
     NotFound,
@@ -109,7 +109,7 @@ class RunStore:
             .returning(RunRow.id, RunRow.wish)
             .cte("beat")
         )
-        return select(beat.c.wish, WITHOUT_WAITING).add_cte(*writes(beat))
+        return select(beat.c.wish, ASYNC_COMMIT).add_cte(*writes(beat))
 
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.
@@ -133,17 +133,17 @@ class RunStore:
         """Tell the worker that has the run. Raises `NotFound`."""
         payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", wish)
         statement = (
-            update(RunRow)
-            .where(RunRow.user_id == user_id, RunRow.id == run_id)
-            .values(wish=wish)
-            .returning(func.pg_notify(CHANNEL, cast(payload, Text)))
+            update(RunRow).where(RunRow.user_id == user_id, RunRow.id == run_id).values(wish=wish)
         )
-        if not await self._database.fetch(user_id, statement):
-            raise NotFound("There is no such run.")
+        async with self._database.transaction(user_id) as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                raise NotFound("There is no such run.")
+            # A statement of its own, so that Citus notifies where the workers listen.
+            await connection.execute(select(func.pg_notify(CHANNEL, cast(payload, Text))))
 
     async def running(self, user_id: str, thread_id: str) -> str | None:
         """The id of the run that answers in this thread."""
-        rows = await self._database.fetch(user_id, running_in(user_id, thread_id))
+        rows = await self._database.read(user_id, running_in(user_id, thread_id))
         return rows[0].id if rows else None
 
     async def abandoned(self) -> Sequence[Row[Any]]:
@@ -154,7 +154,7 @@ class RunStore:
             .order_by(RunRow.started_at)
             .limit(100)
         )
-        return await self._database.fetch(EVERYBODY, statement)
+        return await self._database.read(EVERYBODY, statement)
 
     async def use(self, day: datetime) -> list[DayOfUse]:
         """What everybody used in the 24 hours from `day`, most tokens first."""
@@ -170,7 +170,7 @@ class RunStore:
             .group_by(RunRow.user_id)
             .order_by((tokens_in + tokens_out).desc(), RunRow.user_id)
         )
-        rows = await self._database.fetch(EVERYBODY, statement)
+        rows = await self._database.read(EVERYBODY, statement)
         return [DayOfUse(r.user_id, r.turns, int(r.tokens_in), int(r.tokens_out)) for r in rows]
 
     async def refuse_repeat(self, user_id: str, request_key: str | None) -> None:
@@ -183,7 +183,7 @@ class RunStore:
         )
         for seconds in ARRIVAL_SECONDS:
             await asyncio.sleep(seconds)
-            rows = await self._database.fetch(user_id, statement)
+            rows = await self._database.read(user_id, statement)
             if not rows:
                 return
             if rows[0].arrived:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import asyncpg
 
-from app.db import CONNECT_SECONDS, connect_options, is_away
+from app.database_url import connect_options
+from app.db import CONNECT_SECONDS, is_away
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Signals:
     """
 
     def __init__(self, url: str, channel: str, hear: Callable[[str, str, str], object]) -> None:
-        self._options = connect_options(url)
+        self._options = connect_options(url, seconds=CONNECT_SECONDS)
         self._channel = channel
         self._hear = hear
         self._task: asyncio.Task[None] | None = None
@@ -46,7 +47,7 @@ class Signals:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(**self._options, timeout=CONNECT_SECONDS)
+        connection = await asyncpg.connect(**self._options)
         try:
             await connection.add_listener(self._channel, self._receive)
             while True:

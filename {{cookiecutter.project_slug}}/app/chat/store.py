@@ -6,6 +6,7 @@ more than once, and a write is repeated when the database went away in the middl
 answer runs it is repeated for longer, for that answer cannot be had again.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    Update,
     bindparam,
     delete,
     func,
@@ -54,10 +56,13 @@ from app.chat.models import (
     ThreadRow,
 )
 from app.chat.run import Retry, Run, has_text, is_answer
+from app.chat.sequence import BEHIND, last_number
 from app.chat.text import storable
 from app.chat.users import ensure_user
-from app.db import WITHOUT_WAITING, Database, DatabaseAway
-from app.errors import InvalidRequest, NotFound
+from app.db import ASYNC_COMMIT, Database, DatabaseAway
+from app.errors import InvalidRequest, NotFound, Unavailable
+
+logger = logging.getLogger(__name__)
 
 MAX_PAGE = 100
 
@@ -77,18 +82,23 @@ def _create_thread() -> Insert:
     row = insert(ThreadRow).values(user_id=_OWNER, id=_THREAD, payload=_PAYLOAD)
     return row.on_conflict_do_update(
         index_elements=[ThreadRow.user_id, ThreadRow.id],
-        set_={"payload": row.excluded.payload, "updated_at": func.now()},
+        set_={"payload": row.excluded.payload, "updated_at": row.excluded.updated_at},
     )
 
 
-_CREATE_THREAD = _create_thread().returning(ThreadRow.id, WITHOUT_WAITING)
+def _without_waiting(write: Insert | Update) -> Select[Any]:
+    written = write.returning(ThreadRow.id).cte("written")
+    return select(written.c.id, ASYNC_COMMIT)
+
+
+_CREATE_THREAD = _without_waiting(_create_thread())
 _SAVE_THREAD = (
     update(ThreadRow)
     .where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
     .values(payload=_PAYLOAD, updated_at=func.now())
-    .returning(ThreadRow.id)
 )
-_SAVE_THREAD_IN_RUN = _SAVE_THREAD.returning(WITHOUT_WAITING)
+_SAVE_THREAD_IN_RUN = _without_waiting(_SAVE_THREAD)
+_SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
 
 
 class SqlStore(Store[RequestContext]):
@@ -123,7 +133,7 @@ class SqlStore(Store[RequestContext]):
             run.brings_thread = False
             return
         # In a run, the items that come after it are waited for, and with them what came before.
-        statement = _SAVE_THREAD if run is None else _SAVE_THREAD_IN_RUN
+        statement = _SAVE_THREAD_AND_WAIT if run is None else _SAVE_THREAD_IN_RUN
         if not await self._write(context, statement, _saved(thread, context)):
             raise NotFound(f"There is no thread {thread.id}.")
 
@@ -140,7 +150,7 @@ class SqlStore(Store[RequestContext]):
             update(ThreadRow)
             .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
             .values(
-                payload=func.jsonb_set(payload, ["title"], func.to_jsonb(title)),
+                payload=func.jsonb_set(payload, ["title"], literal(title, JSONB)),
                 updated_at=func.now(),
             )
             .returning(payload)
@@ -179,7 +189,7 @@ class SqlStore(Store[RequestContext]):
             AttachmentRow.user_id == context.user_id, AttachmentRow.thread_id == thread_id
         )
         deleted = delete(ThreadRow).where(*_owns_thread(context, thread_id)).cte("deleted")
-        rows = await self._fetch(context, attached.add_cte(deleted))
+        rows = await self._write(context, attached.add_cte(deleted))
         await self._attachments.discard([row.id for row in rows], context)
 
     async def load_thread_items(
@@ -314,20 +324,29 @@ class SqlStore(Store[RequestContext]):
                         FeedbackRow.thread_id,
                         FeedbackRow.item_id,
                     ],
-                    set_={"kind": row.excluded.kind, "updated_at": func.now()},
+                    set_={"kind": row.excluded.kind, "updated_at": row.excluded.updated_at},
                 ),
                 values,
             )
 
     async def retry_range(self, thread_id: str, item_id: str, context: RequestContext) -> Retry:
-        """What lies between the item and the end of the thread: its answer, to be replaced."""
+        """What lies between the item and the end of the thread: its answer, to be replaced.
+
+        Raises `Unavailable` while the new answer would be numbered as if it were part of the old.
+        """
         last = select(func.max(ItemRow.seq)).where(*_in_thread(context, thread_id))
-        statement = select(ItemRow.seq, last.scalar_subquery().label("last")).where(
-            *_in_thread(context, thread_id), ItemRow.id == item_id
-        )
-        for row in await self._fetch(context, statement):
-            return Retry(row.seq, row.last)
-        raise NotFound(f"There is no item {item_id} in this thread.")
+        statement = select(
+            ItemRow.seq, ItemRow.created_at, last.scalar_subquery().label("last")
+        ).where(*_in_thread(context, thread_id), ItemRow.id == item_id)
+        async with self._database.reading(context.user_id) as connection:
+            row = (await connection.execute(statement)).first()
+            given = await last_number(connection)
+        if row is None:
+            raise NotFound(f"There is no item {item_id} in this thread.")
+        if given is not None and given < row.last:
+            logger.error(BEHIND)
+            raise Unavailable("This answer cannot be tried again right now.")
+        return Retry(row.seq, row.last, row.created_at)
 
     async def _one(self, context: RequestContext, statement: Select[Any], missing: str) -> Any:
         rows = await self._fetch(context, statement)
@@ -364,7 +383,7 @@ class SqlStore(Store[RequestContext]):
 
     async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
         patient = context.run is not None
-        return await self._database.fetch(context.user_id, statement, patient=patient)
+        return await self._database.read(context.user_id, statement, patient=patient)
 
     async def _write(
         self,
@@ -454,6 +473,8 @@ def _delete_replaced(run: Run, retry: Retry, alive: CTE) -> CTE:
         ItemRow.thread_id == run.thread_id,
         ItemRow.seq > retry.after_seq,
         ItemRow.seq <= retry.last_seq,
+        # (Where `seq` has once been given twice, the range holds what is older than the question.)
+        ItemRow.created_at >= retry.asked_at,
         select(alive.c.id).exists(),
     )
     return statement.cte("replaced")

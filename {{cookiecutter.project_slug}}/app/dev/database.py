@@ -1,19 +1,24 @@
 """The database that development uses: the one of DATABASE_URL, or the embedded one."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.engine import make_url
 
 from app.config import Settings
+from app.database_url import connect_options, parse_url, psql_arguments
 from app.dev.paths import POSTGRES_DIR
 from app.dev.postgres import Postgres
+from app.server_check import SERVER, server_problem
 
-CONNECT_SECONDS = 10
+NO_ANSWER = (
+    *(OSError, TimeoutError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 
 
 class DatabaseUnavailable(Exception):
@@ -42,22 +47,28 @@ def running_database(settings: Settings) -> Iterator[str]:
 
 
 def check_database(url: str) -> str:
-    """Return the server's version; raise `DatabaseUnavailable` when there is no answer."""
+    """Return the server's version.
+
+    Raises `DatabaseUnavailable` when there is no answer, or from a server that cannot be used.
+    """
     try:
-        return asyncio.run(_version(url))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        server = asyncio.run(_server(url))
+    except NO_ANSWER as error:
         reason = str(error) or type(error).__name__
         raise DatabaseUnavailable(
-            f"No database answers at {without_password(url)}: {reason}\n"
+            f"No database answers at {parse_url(url)}: {reason}\n"
             "Check DATABASE_URL, or remove it to use the embedded PostgreSQL."
         ) from error
+    if problem := server_problem(server):
+        raise DatabaseUnavailable(f"{parse_url(url)} cannot be used. {problem}")
+    return f"PostgreSQL {server['version'].split()[0]}"
 
 
 def start() -> int:
     settings = Settings()
     if settings.database_url is not None:
         version = check_database(settings.database_url)
-        print(f"{version} at {without_password(settings.database_url)}")
+        print(f"{version} at {parse_url(settings.database_url)}")
     else:
         url = Postgres(POSTGRES_DIR).start()
         print(f"embedded {check_database(url)}")
@@ -78,14 +89,13 @@ def psql() -> int:
     settings = Settings()
     with running_database(settings) as url:
         if settings.database_url is None:
-            command = [str(part) for part in Postgres(POSTGRES_DIR).psql_command()]
-        else:
-            program = shutil.which("psql")
-            if program is None:
-                print("psql is not installed here; it comes with PostgreSQL's client package.")
-                return 1
-            command = [program, libpq_url(url)]
-        return subprocess.call(command)
+            return subprocess.call(Postgres(POSTGRES_DIR).psql_command())
+        program = shutil.which("psql")
+        if program is None:
+            print("psql is not installed here; it comes with PostgreSQL's client package.")
+            return 1
+        place, secrets = psql_arguments(url)
+        return subprocess.call([program, place], env=os.environ | secrets)
 
 
 def reset(*, confirmed: bool) -> int:
@@ -100,34 +110,19 @@ def reset(*, confirmed: bool) -> int:
     return 0
 
 
-def without_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def libpq_url(url: str) -> str:
-    """The same database in the spelling that asyncpg itself and psql read."""
-    parsed = make_url(url).set(drivername="postgresql")
-    if "ssl" in parsed.query:
-        mode = parsed.query["ssl"]
-        parsed = parsed.difference_update_query(["ssl"]).update_query_dict({"sslmode": mode})
-    return parsed.render_as_string(hide_password=False)
-
-
-async def _version(url: str) -> str:
-    connection = await asyncpg.connect(
-        libpq_url(url), timeout=CONNECT_SECONDS, statement_cache_size=0
-    )
+async def _server(url: str) -> asyncpg.Record:
+    # (No cache: what PgBouncer leads to remembers no statement.)
+    connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
     try:
-        version: str = await connection.fetchval("SHOW server_version")
+        return await connection.fetchrow(SERVER)
     finally:
         await connection.close()
-    return f"PostgreSQL {version.split()[0]}"
 
 
 async def _is_idle(url: str) -> bool:
     try:
-        connection = await asyncpg.connect(libpq_url(url), timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError):
+        connection = await asyncpg.connect(**connect_options(url))
+    except NO_ANSWER:
         return True
     try:
         others: int = await connection.fetchval(

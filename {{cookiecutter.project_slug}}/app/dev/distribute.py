@@ -7,10 +7,10 @@ Safe to repeat: a table that is distributed already is left as it is.
 import asyncio
 
 from sqlalchemy import Table, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.chat.models import UserRow
 from app.config import Settings
+from app.db import new_engine
 from app.dev.database import running_database
 from app.tables import owned_tables, owner_column
 
@@ -43,7 +43,7 @@ def distribution_of(table: Table) -> str:
 
 
 async def _distribute(url: str) -> int:
-    engine = create_async_engine(url)
+    engine = new_engine(url)
     try:
         async with engine.begin() as connection:
             if not await connection.scalar(text(HAS_CITUS)):

@@ -9,23 +9,24 @@ from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
-import asyncpg
 import httpx
-from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
 from app.agent import tools
 from app.agent.litellm_models import LitellmModels
 from app.agent.services import ToolRefusal, ToolService
 from app.attachments import KINDS
 from app.auth import STYLES
+from app.chat.sequence import BEHIND, is_behind
 from app.commands import DOCTOR_CHECKS
 from app.config import Settings, UnusableSettings
-from app.db import TABLE_PREFIX, Database
-from app.dev.database import DatabaseUnavailable, check_database, libpq_url, without_password
+from app.database_url import parse_url
+from app.db import EVERYBODY, Database, DatabaseAway
+from app.dev.database import DatabaseUnavailable, check_database
 from app.dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
 from app.dev.postgres import Postgres
 from app.dev.serve import port_problem
-from app.migrations import alembic_config
+from app.migrations import MigrationRefused, migration_problem, newest_revision
 
 TIMEOUT_SECONDS = 10
 OPENAI_URL = "https://api.openai.com/v1"
@@ -178,22 +179,24 @@ def _database(settings: Settings) -> Finding:
         version = check_database(url)
     except DatabaseUnavailable as error:
         return Finding("fail", " ".join(str(error).split()))
-    where = "embedded" if settings.database_url is None else without_password(url)
+    where = "embedded" if settings.database_url is None else str(parse_url(url))
     return Finding("ok", f"{version}, {where}")
 
 
 def _migrations(settings: Settings) -> Finding:
     url = _database_url(settings)
-    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    if url is None:
-        return Finding("warn", "cannot tell: the database is not running")
     try:
-        current = asyncio.run(_revision(url))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        newest = newest_revision()
+        if url is None:
+            return Finding("warn", "cannot tell: the database is not running")
+        problem = asyncio.run(_problem(url))
+    except MigrationRefused as error:
+        return Finding("fail", str(error))
+    except DatabaseAway:
         return Finding("fail", "cannot tell: the database does not answer")
-    if current != newest:
-        return Finding("fail", f"at {current or 'none'}, not {newest}. Run: python -m app migrate")
-    return Finding("ok", f"at the newest, {newest}")
+    except DBAPIError as error:
+        return Finding("fail", f"cannot tell: PostgreSQL says: {' '.join(str(error.orig).split())}")
+    return Finding("fail", problem) if problem else Finding("ok", f"at the newest, {newest}")
 
 
 def _domain_key(settings: Settings) -> Finding:
@@ -275,15 +278,13 @@ def _database_url(settings: Settings) -> str | None:
     return postgres.url if postgres.is_running() else None
 
 
-async def _revision(url: str) -> str | None:
-    connection = await asyncpg.connect(
-        libpq_url(url), timeout=TIMEOUT_SECONDS, statement_cache_size=0
-    )
+async def _problem(url: str) -> str | None:
+    """What is wrong with the tables, and the mend."""
+    database = Database(url, transaction_pooler=True)
     try:
-        table = f'"{TABLE_PREFIX}alembic_version"'
-        revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608
-        return revision
-    except asyncpg.UndefinedTableError:
-        return None
+        async with database.reading(EVERYBODY) as connection:
+            if problem := await connection.run_sync(migration_problem):
+                return problem
+            return BEHIND if await is_behind(connection) else None
     finally:
-        await connection.close()
+        await database.dispose()

@@ -5,6 +5,8 @@ import re
 import secrets
 from pathlib import Path
 
+from app.env_text import read_env_text
+
 # What the example says above a setting that is to be a secret of this project's own.
 _MADE = re.compile(
     r"^# Setup makes one(?:, unless (?P<rival>[A-Z0-9_]+) is set)?\.\n(?P<name>[A-Z0-9_]+)=$", re.M
@@ -17,14 +19,14 @@ def write_env_file(env: Path, example: Path) -> list[str]:
 
     Whatever it says already stays as it is, an empty value excepted where a secret belongs.
     A setting that stands uncommented in the example and not in `env` is appended, so a newer
-    example completes an older file. Readable by its owner only.
+    example completes an older file. Readable by its owner only. Raises `UnreadableEnvFile`.
     """
     template = example.read_text(encoding="utf-8")
     if not env.exists():
         text, gained = _with_secrets(template, template)
         _write_private(env, text)
         return gained
-    current = env.read_text(encoding="utf-8")
+    current = read_env_text(env)
     missing = [line for line in template.splitlines() if _is_missing(line, current)]
     complete = "".join(f"{line}\n" for line in [*current.splitlines(), *missing])
     text, gained = _with_secrets(complete, template)

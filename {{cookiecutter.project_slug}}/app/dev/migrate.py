@@ -3,10 +3,11 @@
 import os
 
 from alembic import command
+from alembic.util import CommandError
 
 from app.config import Settings
 from app.dev.database import running_database
-from app.migrations import alembic_config
+from app.migrations import MigrationRefused, alembic_config, newest_revision
 
 
 def migrate() -> int:
@@ -17,6 +18,13 @@ def migrate() -> int:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at `url` to the newest migration; what runs later in here uses it too."""
+    """Bring the database at `url` to the newest migration; what runs later in here uses it too.
+
+    Raises `MigrationRefused`.
+    """
     os.environ["DATABASE_URL"] = url
-    command.upgrade(alembic_config(), "head")
+    newest_revision()
+    try:
+        command.upgrade(alembic_config(), "head")
+    except CommandError as error:
+        raise MigrationRefused(str(error)) from error

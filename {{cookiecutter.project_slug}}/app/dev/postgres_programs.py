@@ -170,12 +170,13 @@ def make_cluster(data_dir: Path, programs: Path, runner: Runner) -> None:
 def _initdb(directory: Path, programs: Path, runner: Runner) -> None:
     said = runner.run([str(programs / "postgres"), "--version"], capture_output=True).stdout
     version = re.search(r"\d+", said)
-    builtin = version is not None and int(version[0]) >= 17
+    major = int(version[0]) if version else 0
     command = [str(programs / "initdb"), "-D", str(directory), "--username=postgres"]
-    command += ["--auth=trust", "--encoding=UTF8", "--no-instructions"]
+    command += ["--auth=trust", "--encoding=UTF8"]
+    command += ["--no-instructions"] if major >= 14 else []
     # Waiting for the disk would take longer than all the rest; the server itself does wait.
     command += ["--no-sync"]
-    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []
+    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else []
     for locale in LOCALES:
         done = runner.initdb([*command, f"--locale={locale}"])
         if done.returncode == 0:

@@ -35,22 +35,30 @@ class _Proof:
         self._stack = stack
 
     def database(self, _progress: Progress) -> str:
-        from app.config import Settings
+        from pydantic import ValidationError
+
+        from app.config import Settings, explained
         from app.dev.database import DatabaseUnavailable, check_database, running_database
         from app.dev.postgres import PostgresError
 
-        settings = Settings()
         try:
+            settings = Settings()
             self._url = self._stack.enter_context(running_database(settings))
             version = check_database(self._url)
+        except ValidationError as error:
+            raise StepFailed("\n".join(explained(error))) from error
         except (DatabaseUnavailable, PostgresError) as error:
             raise StepFailed(str(error)) from error
         return version if settings.database_url else f"embedded {version}"
 
     def migrations(self, _progress: Progress) -> str:
         from app.dev.migrate import upgrade
+        from app.migrations import MigrationRefused
 
-        upgrade(self._url)
+        try:
+            upgrade(self._url)
+        except MigrationRefused as error:
+            raise StepFailed(str(error)) from error
         return "at the newest migration"
 
     def smoke_test(self, progress: Progress) -> str:

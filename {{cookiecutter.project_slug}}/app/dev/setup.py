@@ -16,6 +16,7 @@ from app.dev.environment import own_environment
 from app.dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
 from app.dev.steps import Progress, Step, StepFailed, run_steps
 from app.dev.uv import find_uv, make_environment, make_lock
+from app.env_text import UnreadableEnvFile
 
 NEXT_STEPS = """
 Done. What now:{where}
@@ -73,7 +74,10 @@ def _prove(after: int) -> int:
 
 
 def _settings(_progress: Progress) -> str:
-    gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
+    try:
+        gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
+    except UnreadableEnvFile as error:
+        raise StepFailed(str(error)) from error
     return f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
 
 

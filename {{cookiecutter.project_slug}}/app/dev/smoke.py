@@ -21,13 +21,16 @@ import httpx
 
 from app.commands import SMOKE_CHECKS, SMOKE_USERS
 from app.config import Settings
+from app.database_url import connect_options
 from app.db import EVERYBODY_SETTING, TABLE_PREFIX
-from app.dev.database import libpq_url, running_database
+from app.dev.database import running_database
 from app.dev.smoke_process import Server, SmokeFailure, two_servers
 
 REQUEST_SECONDS = 120
 MESSAGE = "Hello. This is the smoke test, with a message of more than fifty characters."
-NEW_TITLE = "Renamed by the smoke test"
+# People write in all scripts; a database in another encoding than UTF-8 would refuse them.
+SCRIPTS = "Grüße, Привет, שלום, مرحبا, नमस्ते, 你好, こんにちは 🙂👩🏽‍🚀"
+NEW_TITLE = "Renamed by the smoke test 🙂"
 # What a tool that asks the page gets to know, and how often it may ask.
 NO_PAGE = {"title": "The smoke test, which has no page"}
 PAGE_QUESTIONS = 5
@@ -205,7 +208,7 @@ class Checks:
     def _chat(self) -> None:
         options = {"tool_choice": {"id": self._target.tool}} if self._target.tool else {}
         message = {
-            "content": [{"type": "input_text", "text": self._target.message}],
+            "content": [{"type": "input_text", "text": self._text}],
             "attachments": [],
             "inference_options": options,
         }
@@ -214,6 +217,10 @@ class Checks:
         self._thread_id = events[0]["thread"]["id"]
         answer = events[[_label(event) for event in events].index(ANSWER_DONE)]["item"]
         self._answer_id = answer["id"]
+
+    @property
+    def _text(self) -> str:
+        return f"{self._target.message} {SCRIPTS}"
 
     def _listed(self) -> None:
         [thread] = [t for t in self._ask("threads.list")["data"] if t["id"] == self._thread_id]
@@ -226,6 +233,8 @@ class Checks:
         between = ("widget", "client_tool_call")
         kinds = [item["type"] for item in items if item["type"] not in between]
         _expect(kinds == ["user_message", "workflow", "assistant_message"], f"items: {kinds}")
+        text = items[0]["content"][0]["text"]
+        _expect(text == self._text, f"the message reads {text!r}, and was {self._text!r}")
 
     def _strangers(self) -> None:
         theirs: dict[str, Json] = {
@@ -438,7 +447,7 @@ def _users(database_url: str) -> Iterator[list[str]]:
 
 async def _delete_users(database_url: str, user_ids: list[str]) -> None:
     # (No cache: what PgBouncer leads to remembers no statement.)
-    connection = await asyncpg.connect(libpq_url(database_url), statement_cache_size=0)
+    connection = await asyncpg.connect(**connect_options(database_url), statement_cache_size=0)
     try:
         async with connection.transaction():
             await connection.execute("SELECT set_config($1, 'on', true)", EVERYBODY_SETTING)

@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import DateTime, ForeignKey, Select, Text, delete, func, insert, select, update
+from sqlalchemy import (
+    DateTime,
+    ForeignKey,
+    Select,
+    Text,
+    Update,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
@@ -62,13 +72,13 @@ class AccountStore:
 
     async def find(self, user_id: str) -> Account | None:
         query = select(*AccountRow.__table__.columns).where(AccountRow.user_id == user_id)
-        rows = await self._database.fetch(user_id, query)
+        rows = await self._database.read(user_id, query)
         return Account(**rows[0]._mapping) if rows else None
 
     async def all(self) -> Sequence[Account]:
         """Every account, by name. For the operator."""
         query = select(*AccountRow.__table__.columns).order_by(AccountRow.name)
-        rows = await self._database.fetch(EVERYBODY, query)
+        rows = await self._database.read(EVERYBODY, query)
         return [Account(**row._mapping) for row in rows]
 
     async def add(self, name: str, password_hash: str, session: Session | None = None) -> bool:
@@ -145,13 +155,15 @@ class AccountStore:
 
     async def disable(self, user_id: str) -> bool:
         """End all sessions and let none begin; False when there is no such account."""
+        query = select(AccountRow.user_id).where(AccountRow.user_id == user_id)
         change = (
             update(AccountRow)
-            .where(AccountRow.user_id == user_id)
-            .values(disabled_at=func.coalesce(AccountRow.disabled_at, now()))
+            .where(AccountRow.user_id == user_id, AccountRow.disabled_at.is_(None))
+            .values(disabled_at=now())
         )
         async with self._database.transaction(user_id) as connection:
-            is_there = (await connection.execute(change)).rowcount > 0
+            is_there = (await connection.execute(query.with_for_update())).first() is not None
+            await connection.execute(change)
             await connection.execute(end_sessions(user_id))
         return is_there
 
@@ -179,29 +191,27 @@ class AttemptStore:
 
     async def take(self, whose: str, burst: int, pause: timedelta) -> timedelta | None:
         """Count one attempt. None if it may go ahead, else how long to wait."""
-        first = postgresql.insert(AttemptRow).values(user_id=whose, forgotten_at=now() + pause)
-        count = first.on_conflict_do_update(
-            index_elements=[AttemptRow.user_id],
-            set_={"forgotten_at": func.greatest(AttemptRow.forgotten_at, now()) + pause},
-            where=AttemptRow.forgotten_at <= now() + pause * (burst - 1),
-        ).returning(AttemptRow.user_id)
+        first = postgresql.insert(AttemptRow).values(user_id=whose, forgotten_at=now())
+        # The row is there afterwards, and locked until the attempt has been counted.
+        locked = first.on_conflict_do_update(
+            index_elements=[AttemptRow.user_id], set_={"forgotten_at": AttemptRow.forgotten_at}
+        ).returning(AttemptRow.forgotten_at)
         async with self._database.transaction(whose) as connection:
-            if (await connection.execute(count)).first() is not None:
-                return None
-            # It is there: what a count does not apply to is locked all the same.
-            query = select(AttemptRow.forgotten_at, now()).where(AttemptRow.user_id == whose)
-            forgotten_at, this_moment = (await connection.execute(query)).one()
-        wait: timedelta = forgotten_at - this_moment - pause * (burst - 1)
-        return wait
+            forgotten_at: datetime = (await connection.execute(locked)).scalar_one()
+            this_moment: datetime = (await connection.execute(select(now()))).scalar_one()
+            wait = forgotten_at - this_moment - pause * (burst - 1)
+            if wait > timedelta():
+                return wait
+            await connection.execute(_put_off(whose, max(forgotten_at, this_moment) + pause))
+        return None
 
     async def give_back(self, whose: str, pause: timedelta) -> None:
         """An attempt that was none after all."""
-        await self._database.fetch(
-            whose,
-            update(AttemptRow)
-            .where(AttemptRow.user_id == whose)
-            .values(forgotten_at=AttemptRow.forgotten_at - pause),
-        )
+        locked = select(AttemptRow.forgotten_at).where(AttemptRow.user_id == whose)
+        async with self._database.transaction(whose) as connection:
+            row = (await connection.execute(locked.with_for_update())).first()
+            if row is not None:
+                await connection.execute(_put_off(whose, row.forgotten_at - pause))
 
     async def forget(self, whose: str) -> None:
         await self._database.fetch(whose, delete(AttemptRow).where(AttemptRow.user_id == whose))
@@ -218,3 +228,8 @@ def _unchanged(account: Account) -> Select[str]:
         AccountRow.password_hash == account.password_hash,
         AccountRow.disabled_at.is_(None),
     )
+
+
+def _put_off(whose: str, moment: datetime) -> Update:
+    # (A moment plus an interval depends on the time zone: Citus has no such sums in what it writes.)
+    return update(AttemptRow).where(AttemptRow.user_id == whose).values(forgotten_at=moment)

@@ -39,7 +39,7 @@ class AttachmentRows:
         statement = select(AttachmentRow.id, AttachmentRow.payload).where(
             AttachmentRow.user_id == user_id, AttachmentRow.id.in_(ids)
         )
-        rows = {row.id: row.payload for row in await self._database.fetch(user_id, statement)}
+        rows = {row.id: row.payload for row in await self._database.read(user_id, statement)}
         return [_ATTACHMENT.validate_python(rows[id_]) for id_ in dict.fromkeys(ids) if id_ in rows]
 
     async def is_in_message(self, user_id: str, attachment: Attachment) -> bool:
@@ -48,7 +48,7 @@ class AttachmentRows:
         statement = select(ItemRow.id).where(
             ItemRow.user_id == user_id, ItemRow.thread_id == attachment.thread_id, carries
         )
-        return bool(await self._database.fetch(user_id, statement.limit(1)))
+        return bool(await self._database.read(user_id, statement.limit(1)))
 
     async def in_thread(self, user_id: str, thread_id: str) -> list[Attachment]:
         """The thread's files, oldest first."""
@@ -57,7 +57,7 @@ class AttachmentRows:
             .where(AttachmentRow.user_id == user_id, AttachmentRow.thread_id == thread_id)
             .order_by(AttachmentRow.created_at, AttachmentRow.id)
         )
-        rows = await self._database.fetch(user_id, statement)
+        rows = await self._database.read(user_id, statement)
         return [_ATTACHMENT.validate_python(row.payload) for row in rows]
 
     async def save(self, user_id: str, attachment: Attachment) -> None:
@@ -80,7 +80,7 @@ class AttachmentRows:
             func.coalesce(func.sum(size), 0).label("bytes"),
             func.count().filter(AttachmentRow.thread_id.is_(None)).label("unsent"),
         ).where(AttachmentRow.user_id == user_id)
-        [row] = await self._database.fetch(user_id, statement)
+        [row] = await self._database.read(user_id, statement)
         return Use(int(row.bytes), row.unsent)
 
     @asynccontextmanager
@@ -113,11 +113,11 @@ class AttachmentRows:
         hashed = func.encode(func.sha256(func.convert_to(UserRow.id, "UTF8")), "hex")
         owners = select(UserRow.id, hashed.label("owner")).where(hashed.in_(by_owner))
         known: set[str] = set()
-        for user in await self._database.fetch(EVERYBODY, owners):
+        for user in await self._database.read(EVERYBODY, owners):
             statement = select(AttachmentRow.id).where(
                 AttachmentRow.user_id == user.id, AttachmentRow.id.in_(by_owner[user.owner])
             )
-            rows = await self._database.fetch(user.id, statement)
+            rows = await self._database.read(user.id, statement)
             known |= {f"{user.owner}/{row.id}" for row in rows}
         return known
 

@@ -103,7 +103,7 @@ class EmailStore:
 
     async def of_card(self, thread_id: str, item_id: str) -> Email | None:
         statement = select(EmailRow.__table__).where(*self._is(thread_id, item_id))
-        for row in await self._database.fetch(self._user_id, statement):
+        for row in await self._database.read(self._user_id, statement):
             return Email(
                 row.thread_id,
                 row.item_id,
@@ -139,7 +139,7 @@ class EmailStore:
         statement = select(EmailDayRow.sent).where(
             EmailDayRow.user_id == self._user_id, EmailDayRow.day == TODAY
         )
-        rows = await self._database.fetch(self._user_id, statement)
+        rows = await self._database.read(self._user_id, statement)
         return rows[0].sent if rows else 0
 
     def _count_one(self, per_day: int) -> Insert:

@@ -35,5 +35,5 @@ class IdTokenStore:
         statement = select(IdTokenRow.token).where(
             IdTokenRow.user_id == session.user_id, IdTokenRow.session_id == session.id
         )
-        rows = await self._database.fetch(session.user_id, statement)
+        rows = await self._database.read(session.user_id, statement)
         return rows[0].token if rows else None

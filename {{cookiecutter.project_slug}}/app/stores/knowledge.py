@@ -149,7 +149,7 @@ class KnowledgeStore:
             .group_by(DocumentRow.user_id, DocumentRow.id)
             .order_by(DocumentRow.source)
         )
-        rows = await self._database.fetch(PROJECT, statement)
+        rows = await self._database.read(PROJECT, statement)
         return [Listed(row.source, row.title, row.passages, row.added_at) for row in rows]
 
     async def search(self, question: str, limit: int) -> list[Found]:
@@ -164,7 +164,7 @@ class KnowledgeStore:
 
     async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
         statement = best_passages(query, limit)
-        return [Found(**row._mapping) for row in await self._database.fetch(PROJECT, statement)]
+        return [Found(**row._mapping) for row in await self._database.read(PROJECT, statement)]
 
     def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
         parts = ((title, TITLE), (passage.heading, HEADING), (passage.text, BODY))

@@ -51,7 +51,7 @@ class NoteStore:
         )
         if containing:
             statement = statement.where(NoteRow.text.icontains(containing, autoescape=True))
-        rows = await self._database.fetch(self._user_id, statement)
+        rows = await self._database.read(self._user_id, statement)
         return [Note(row.id, row.text) for row in rows]
 
     async def delete(self, note_id: int) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.sql.functions import now
 
 from app.chat.models import UserRow
 from app.chat.users import ensure_user
-from app.db import TABLE_PREFIX, Base, Database
+from app.db import ASYNC_COMMIT, TABLE_PREFIX, Base, Database
 
 # Being seen is written down at most this often: most requests only read.
 SEEN_EVERY = timedelta(minutes=5)
@@ -64,7 +64,7 @@ class SessionStore:
         """The session, unless it has ended; it has been used now."""
         this = _one(user_id, session_id)
         was_seen_long_ago = SessionRow.seen_at < now() - min(SEEN_EVERY, self._idle / 2)
-        rows = await self._database.fetch(
+        rows = await self._database.read(
             user_id,
             select(SessionRow.name, was_seen_long_ago.label("is_stale")).where(
                 this, ~self._has_ended()
@@ -73,9 +73,9 @@ class SessionStore:
         if not rows:
             return None
         if rows[0].is_stale:
-            await self._database.fetch(
-                user_id, update(SessionRow).where(this).values(seen_at=now())
-            )
+            seen = update(SessionRow).where(this).values(seen_at=now()).returning(SessionRow.id)
+            # (Somebody who only reads does not wait for the disk, or for a standby.)
+            await self._database.fetch(user_id, select(seen.cte("seen").c.id, ASYNC_COMMIT))
         return Session(user_id, session_id, rows[0].name)
 
     async def end(self, user_id: str, session_id: str) -> None:

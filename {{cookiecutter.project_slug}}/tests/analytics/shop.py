@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from app.analytics.database import Analytics, AnalyticsSettings
-from app.db import connect_options
+from app.database_url import connect_options
 from tests.conftest import new_database
 
 SHOP = """

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from pydantic import ValidationError
 
 from app.agent.services import ToolRefusal
 from app.analytics import database
 from app.analytics.database import MAX_CELL_CHARS, Analytics, AnalyticsSettings
-from app.db import connect_options
+from app.database_url import connect_options
 from tests.analytics.shop import analytics_at
 from tests.talk import PATIENCE_SECONDS
 
@@ -229,3 +230,23 @@ async def test_connections_that_died_are_replaced(analytics: Analytics, shop_url
         await asyncio.gather(analytics.query("SELECT 1"), return_exceptions=True) for _ in "ab"
     ]
     assert not isinstance(answers[-1][0], BaseException)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:s3cret@x@h/d", "postgresql://u@h/d?pgbouncer=true"]
+)
+def test_its_url_is_read_as_every_other(url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        AnalyticsSettings(analytics_database_url=url)
+    assert "s3cret" not in str(refused.value)
+
+
+async def test_the_parameters_of_its_url_are_applied(shop_url: str) -> None:
+    url = f"{shop_url}{'&' if '?' in shop_url else '?'}application_name=asks&connect_timeout=7"
+    analytics = Analytics(AnalyticsSettings(analytics_database_url=url))
+    await analytics.start()
+    assert analytics._pool is not None
+    async with analytics._pool.acquire() as connection:
+        assert await connection.fetchval("SELECT current_setting('application_name')") == "asks"
+    assert analytics._connect_seconds == 7
+    await analytics.close()

@@ -16,9 +16,10 @@ from app.auth.base import MAX_USER_ID_LENGTH
 from app.auth.sessions import COOKIE, Sessions, SessionSettings, Ticket
 from app.chat.models import UserRow
 from app.config import Settings
-from app.db import EVERYBODY, TABLE_PREFIX, Database
+from app.db import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
 from app.errors import install_error_handlers
-from app.stores.sessions import SEEN_EVERY, SessionRow
+from app.stores.sessions import SEEN_EVERY, Session, SessionRow
+from tests.chat.test_statements import counted
 
 DAYS, IDLE_DAYS = 30, 7
 
@@ -274,6 +275,18 @@ async def test_not_every_request_writes(
         await grow_old(database, user_id, seen=ago)
         await browser.get("/me")
         assert (await seen_ago(database, user_id) < ago) is is_touched
+
+
+async def test_who_only_reads_waits_for_no_commit(
+    sessions: Sessions, database: Database, user_id: str
+) -> None:
+    """Which may have to wait for a standby that is away."""
+    await sessions.store.begin(Session(user_id, "one", None))
+    await grow_old(database, user_id, seen=SEEN_EVERY * 2)
+    with counted(database) as sent:
+        await sessions.store.find(user_id, "one")
+    [writes] = [statement for statement in sent if "UPDATE" in statement]
+    assert ASYNC_COMMIT.name in writes
 
 
 async def seen_ago(database: Database, user_id: str) -> timedelta:

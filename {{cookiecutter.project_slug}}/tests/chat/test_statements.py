@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import FastAPI
 from sqlalchemy import event
 
 from app.agent.demo import DemoModel
 from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
 from app.config import Settings
-from app.db import WITHOUT_WAITING
+from app.db import ASYNC_COMMIT, Database
 from app.main import create_app
 from tests.conftest import OneModel, serving, visiting
 
@@ -19,10 +18,10 @@ MAINTENANCE = "heartbeat_at <"
 
 
 @contextmanager
-def counted(app: FastAPI) -> Iterator[list[str]]:
+def counted(database: Database) -> Iterator[list[str]]:
     """The statements that the application sends."""
     sent: list[str] = []
-    engine = app.state.database.engine.sync_engine
+    engine = database.engine.sync_engine
 
     def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if MAINTENANCE not in statement:
@@ -39,11 +38,11 @@ async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings
     app = create_app(settings, OneModel(settings, DemoModel(0)))
     async with serving(app) as url, visiting(url, settings) as visitor:
         await visitor.say("warming up, in a conversation of its own")
-        with counted(app) as first:
+        with counted(app.state.database) as first:
             turn = await visitor.say("hello")
-        with counted(app) as second:
+        with counted(app.state.database) as second:
             await visitor.say("hello again", turn.thread_id)
-        with counted(app) as asking:
+        with counted(app.state.database) as asking:
             await visitor.client.get("/config.json")
 
     # Who is asking may cost one of its own.
@@ -57,10 +56,10 @@ async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
 ) -> None:
     app = create_app(settings, OneModel(settings, DemoModel(0)))
     async with serving(app) as url, visiting(url, settings) as visitor:
-        with counted(app) as sent:
+        with counted(app.state.database) as sent:
             await visitor.say("hello")
 
-    waits = [WITHOUT_WAITING.name not in statement for statement in sent]
+    waits = [ASYNC_COMMIT.name not in statement for statement in sent]
     wrote = [_written(statement) for statement in sent]
     assert [table for table, waited in zip(wrote, waits, strict=True) if not waited] == [
         RunRow.__tablename__,  # the claim

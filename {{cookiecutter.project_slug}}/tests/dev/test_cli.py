@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from app import __main__ as cli
-from app.dev import database
+from app.dev import database, prove
 from app.dev.paths import PROJECT_ROOT, python_of
 from app.dev.serve import port_problem
+from app.dev.steps import StepFailed
 
 
 def run(
@@ -57,6 +58,27 @@ def test_unusable_setting_is_one_line() -> None:
     assert done.returncode == 1
     assert done.stdout.splitlines()[0].startswith("DATABASE_URL is not usable")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["doctor"], ["db", "start"], ["smoke"]])
+def test_a_password_that_is_not_encoded_is_one_line_without_it(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_belongs_in_venv", lambda: False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:gehe@im/#@127.0.0.1/name")
+    assert cli.main(command) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("DATABASE_URL is not usable: it is not a valid URL")
+    assert said.out.count("\n") == 1
+    assert "gehe" not in said.out + said.err
+
+
+def test_setup_says_it_in_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:gehe@im/#@127.0.0.1/name")
+    proof = prove._Proof((None, None), None)  # type: ignore[arg-type]
+    with pytest.raises(StepFailed, match="DATABASE_URL is not usable") as failed:
+        proof.database(None)  # type: ignore[arg-type]
+    assert "gehe" not in str(failed.value)
 
 
 def test_database_that_nobody_answers(unused_port: int) -> None:

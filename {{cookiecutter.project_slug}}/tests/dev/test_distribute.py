@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from app import __main__ as cli
+from app.database_url import connect_options
 from app.db import TABLE_PREFIX
-from app.dev.database import libpq_url
 from app.dev.migrate import upgrade
 from app.tables import owned_tables
 from tests.conftest import new_database
@@ -100,7 +100,7 @@ def test_a_plain_postgresql_is_told_so(capsys: pytest.CaptureFixture[str]) -> No
 
 
 async def execute(url: str, script: str) -> None:
-    connection = await asyncpg.connect(libpq_url(url))
+    connection = await asyncpg.connect(**connect_options(url))
     try:
         await connection.execute(script)
     finally:

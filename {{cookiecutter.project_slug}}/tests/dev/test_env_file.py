@@ -10,6 +10,7 @@ import app.main  # noqa: F401 — defines the settings of every option
 from app.config import EnvSettings, Settings
 from app.dev.env_file import write_env_file
 from app.dev.paths import PROJECT_ROOT
+from app.env_text import UnreadableEnvFile
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
 
@@ -58,6 +59,20 @@ def test_never_overwrites(env: Path, example: Path) -> None:
     env.write_text("SECRET_KEY=mine\nOTHER=kept", encoding="utf-8")
     assert write_env_file(env, example) == ["OPENAI_API_KEY"]
     assert values(env) == {"SECRET_KEY": "mine", "OTHER": "kept", "OPENAI_API_KEY": ""}
+
+
+def test_one_in_utf16_is_completed_in_utf8(env: Path, example: Path) -> None:
+    env.write_text("SECRET_KEY=größer\n", encoding="utf-16")
+    assert write_env_file(env, example) == ["OPENAI_API_KEY"]
+    assert values(env) == {"SECRET_KEY": "größer", "OPENAI_API_KEY": ""}
+
+
+def test_one_in_two_encodings_is_left_alone(env: Path, example: Path) -> None:
+    env.write_bytes(b"SECRET_KEY=mine\n" + "A=b\r\n".encode("utf-16"))
+    before = env.read_bytes()
+    with pytest.raises(UnreadableEnvFile, match="save the file as UTF-8"):
+        write_env_file(env, example)
+    assert env.read_bytes() == before
 
 
 def test_fills_a_copied_example(env: Path, example: Path) -> None:
