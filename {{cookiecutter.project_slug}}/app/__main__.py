@@ -87,6 +87,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from app.dev.database import DatabaseUnavailable
     from app.dev.postgres import PostgresError
+    from app.start import problems
 
     try:
         run: Callable[[argparse.Namespace], int] = (
@@ -96,9 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     except (DatabaseUnavailable, PostgresError, StepFailed) as error:
         print(error)
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"{name} is not usable: {problem['msg']}. See .env.example.")
+        print("\n".join(problems(error)))
     except KeyboardInterrupt:
         return 130
     return 1

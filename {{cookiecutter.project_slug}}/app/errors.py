@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.access_log import loggable_path
 from app.db import DatabaseAway
 from app.locales import Translations, translate
 from app.request_id import HEADER
@@ -217,7 +218,7 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error on %s", request.url.path, exc_info=error)
+    logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
     return error_response(request, 500, "internal_error", "Something went wrong on our side.")
 
 

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
 from app.auth.base import User
-from app.auth.cookies import set_cookie
+from app.auth.cookies import read_lasting_cookie, set_cookie
 from app.config import Settings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -46,11 +46,18 @@ class AnonymousAuth:
         return self._signer.sign(user_id).decode()
 
     def _user_id(self, request: Request) -> str | None:
+        """Whose cookie it is, if we signed it, and not too long ago.
+
+        One that was signed in the future counts too: some worker's clock is ahead of this one's,
+        and a browser that loses its cookie loses all of its conversations.
+        """
+        signed = read_lasting_cookie(request, COOKIE) or ""
         try:
-            signed = request.cookies.get(COOKIE, "")
-            return self._signer.unsign(signed, max_age=MAX_AGE_SECONDS).decode()
+            user_id, signed_at = self._signer.unsign(signed, return_timestamp=True)
         except BadSignature:
             return None
+        age = self._signer.get_timestamp() - signed_at.timestamp()
+        return user_id.decode() if age <= MAX_AGE_SECONDS else None
 
 
 def _signer(settings: Settings) -> TimestampSigner:

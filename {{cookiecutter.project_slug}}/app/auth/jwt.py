@@ -9,7 +9,13 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
-from app.auth.tokens import JwksKeys, TokenSettings, TokenVerifier, published_keys
+from app.auth.tokens import (
+    JwksKeys,
+    TokenSettings,
+    TokenVerifier,
+    check_names_who,
+    published_keys,
+)
 from app.config import EnvSettings, Settings
 from app.db import Database
 from app.errors import Unauthenticated
@@ -90,6 +96,7 @@ def _keys(settings: JwtSettings) -> SharedSecret | JwksKeys:
     if settings.secret is not None and settings.jwks_url is None:
         return SharedSecret(settings.secret.get_secret_value())
     if settings.jwks_url is not None and settings.secret is None:
+        check_names_who(settings, "JWT")
         return published_keys(settings.jwks_url, settings)
     raise ValueError(
         "Set exactly one of JWT_SECRET and JWT_JWKS_URL. "

@@ -9,7 +9,13 @@ from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
 from app.auth.load_balancer import LoadBalancer
-from app.auth.tokens import TokenSettings, TokenVerifier, published_keys, user_named
+from app.auth.tokens import (
+    TokenSettings,
+    TokenVerifier,
+    check_names_who,
+    published_keys,
+    user_named,
+)
 from app.config import CommaSeparated, EnvSettings, Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthenticated
@@ -122,9 +128,7 @@ def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
         return None
     if settings.signer:
         return LoadBalancer(settings.signer, str(settings.jwks_url), settings)
-    if not settings.issuer or not settings.audience:
-        # One provider's keys sign for many applications, and often for many customers.
-        raise ValueError("With PROXY_JWKS_URL, set PROXY_ISSUER and PROXY_AUDIENCE too.")
+    check_names_who(settings, "PROXY")
     return TokenVerifier(published_keys(settings.jwks_url, settings), settings)
 
 

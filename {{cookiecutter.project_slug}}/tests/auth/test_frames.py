@@ -17,7 +17,7 @@ from tests.conftest import serving
 from tests.talk import Visitor
 
 SITE = "https://www.example.com"
-KEY, NEW_KEY = "key-of-this-year", "key-of-next-year"
+KEY, NEW_KEY = "the-key-of-this-year-is-long-enough", "the-key-of-next-year-is-long-enough"
 ADA = Session("ada", "hash-of-a-secret", "Ada")
 
 
