@@ -165,8 +165,12 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "anonymous": (
             "app/auth/anonymous.py",
             "app/auth/cookies.py",
+            "app/auth/visitors.py",
+            "app/stores/visitors.py",
+            "migrations/versions/0012_visitors.py",
             "tests/auth/test_anonymous.py",
             "tests/auth/test_cookies.py",
+            "tests/auth/test_visitors.py",
             *ORIGIN_FILES,
         ),
         "jwt": ("app/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),

@@ -68,9 +68,10 @@ def _build(settings: Settings, models: ModelSource | None) -> FastAPI:
     dictation = dictations.KINDS[0](models)
     store = SqlStore(database, attachments)
     actions = Actions(database, store)
-    run_store = RunStore(settings, database, worker=_worker())
-    runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
+    attachments.shared_limits = authenticator.shared_limits
+    run_store = RunStore(settings, database, worker=_worker(), shared=authenticator.shared_limits)
+    runs = Runs(settings, database, run_store, store)
     services = ToolServices(tool.service for tool in tools.TOOLS if tool.service)
 
     app = FastAPI(

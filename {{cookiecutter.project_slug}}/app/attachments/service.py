@@ -162,6 +162,7 @@ class FileAttachments(Attachments):
         size = content.seek(0, 2)
         await self.check_room(size, context)
         mime_type = await self.check_type(content, declared)
+        await self.count(size, context)
         attachment = self.describe(name, mime_type, size, context, checked=True)
         content.seek(0)
         await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
@@ -197,6 +198,11 @@ class FileAttachments(Attachments):
             raise FileTooLarge("Your files take up all the room that you have. Delete some chats.")
         if use.unsent >= MAX_UNSENT:
             raise TooManyFiles("Too many files wait to be sent.", UNSENT_SECONDS)
+
+    async def count(self, size: int, context: RequestContext) -> None:
+        """Count a new file for those who share limits with the user, or raise `LimitReached`."""
+        if self.shared_limits is not None and context.address is not None:
+            await self.shared_limits.take_file(context.address, size)
 
     async def check_type(self, content: BinaryIO, declared: str) -> str:
         """The type of these bytes, or raise if it is not among those that are taken."""

@@ -6,8 +6,10 @@ from uuid import uuid4
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
+from app.auth.addresses import Addresses
 from app.auth.base import User
 from app.auth.cookies import read_lasting_cookie, set_cookie
+from app.auth.visitors import VisitorLimits
 from app.config import Settings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -21,14 +23,17 @@ class AnonymousAuth:
     name = "anonymous"
     pages = None
 
-    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self._signer = _signer(settings)
+        self._addresses = Addresses(settings)
+        self.shared_limits = VisitorLimits(database)
 
     async def authenticate(self, request: Request) -> User:
         user_id = self._user_id(request)
         if user_id is None:
             raise Unauthenticated("There is no valid session cookie. Reload the page to get one.")
-        return User(id=user_id)
+        await self.shared_limits.sweep()
+        return User(id=user_id, address=self._addresses.of(request))
 
     def visit(self, request: Request, response: Response) -> None:
         # Signing anew at each visit moves a returning browser to the newest key, and its cookie

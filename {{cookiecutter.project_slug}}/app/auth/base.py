@@ -5,6 +5,7 @@ from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 
+from app.chat.shared_limits import SharedLimits
 from app.config import Settings
 from app.db import Database
 
@@ -15,11 +16,13 @@ MAX_USER_ID_LENGTH = 255
 class User:
     """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL.
 
-    `name` is what the page calls them, where the style knows.
+    `name` is what the page calls them, where the style knows. `address` is a keyed hash of where
+    they are, where limits hold for an address too.
     """
 
     id: str
     name: str | None = None
+    address: str | None = None
 
 
 class SignInPages(Protocol):
@@ -45,6 +48,11 @@ class Authenticator(Protocol):
     @property
     def pages(self) -> SignInPages | None:
         """Where users sign in, if they do it here."""
+        ...
+
+    @property
+    def shared_limits(self) -> SharedLimits | None:
+        """Where anybody can be a new user at any time, the limits that hold nevertheless."""
         ...
 
     async def authenticate(self, request: Request) -> User:

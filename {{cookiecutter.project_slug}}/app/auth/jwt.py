@@ -35,6 +35,7 @@ class JwtSettings(EnvSettings, TokenSettings):
 class JwtAuth:
     name = "jwt"
     pages = None
+    shared_limits = None
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ class UntrustedProxy(Forbidden):
 class ProxyAuth:
     name = "proxy"
     pages = None
+    shared_limits = None
 
     def __init__(
         self,

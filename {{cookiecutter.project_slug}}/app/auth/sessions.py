@@ -125,6 +125,8 @@ class Sessions:
 class SessionAuth:
     """What the styles that sign in here share: afterwards the session says who is asking."""
 
+    shared_limits = None
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 

@@ -17,6 +17,7 @@ class RequestContext:
     so that the turn need not read it again. `base_url` is where the browser reached us.
     With `visible_only`, pages of items hold what the user may see: the SDK removes the others from
     a page that it has read, and the page would be too short.
+    `address` is that of `SharedLimits`, where there are such.
     """
 
     user_id: str
@@ -26,6 +27,7 @@ class RequestContext:
     request_id: str = ""
     base_url: str = ""
     request_key: str | None = None
+    address: str | None = None
     run: Run | None = None
     thread: ThreadMetadata | None = None
     visible_only: bool = False

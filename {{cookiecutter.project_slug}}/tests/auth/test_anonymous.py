@@ -10,6 +10,7 @@ from itsdangerous import TimestampSigner
 from app.auth.anonymous import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
 from app.auth.cookies import PREFIX
 from app.config import Settings
+from app.db import Database
 from app.errors import install_error_handlers
 
 KEY = "the-key-of-this-year-is-long-enough"
@@ -17,7 +18,8 @@ OLD_KEY = "the-key-of-last-year-is-long-enough"
 
 
 def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
-    return AnonymousAuth(Settings(secret_key=key, secret_key_previous=previous))
+    settings = Settings(secret_key=key, secret_key_previous=previous)
+    return AnonymousAuth(settings, Database("postgresql+asyncpg://nobody@127.0.0.1:9/none"))
 
 
 def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
