@@ -115,7 +115,7 @@ class FileAttachments(Attachments):
         if isinstance(item, UserMessageItem) and item.attachments:
             item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
         if isinstance(item, GeneratedImageItem) and item.image is not None:
-            token = self.links.renewed(item.image.url.rpartition("/")[2])
+            token = self.links.renewed(item.image.url.rpartition("/")[2], context)
             item.image.url = self._address(token, context)
         return item
 
@@ -139,7 +139,7 @@ class FileAttachments(Attachments):
         key = key_of(context.user_id, attachment.id)
         if not is_checked(attachment):
             key = f"{INCOMING}/{key}"
-        token = self.links.token(key, attachment.name, attachment.mime_type)
+        token = self.links.token(key, attachment.name, attachment.mime_type, context)
         return AnyUrl(self._address(token, context))
 
     def _address(self, token: str, context: RequestContext) -> str:

@@ -37,7 +37,7 @@ class AccountPages:
         self._forms = FormTokens(settings, COOKIE)
         self._templates = _templates()
         self.router = self._routes()
-        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
+        self.router.include_router(frame_routes(sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

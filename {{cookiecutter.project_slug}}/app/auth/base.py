@@ -17,12 +17,14 @@ class User:
     """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL.
 
     `name` is what the page calls them, where the style knows. `address` is a keyed hash of where
-    they are, where limits hold for an address too.
+    they are, where limits hold for an address too. `sign_in` is the id of their session, where
+    there are sessions: what it gave out ends with it, see `is_signed_in`.
     """
 
     id: str
     name: str | None = None
     address: str | None = None
+    sign_in: str | None = None
 
 
 class SignInPages(Protocol):
@@ -57,6 +59,10 @@ class Authenticator(Protocol):
 
     async def authenticate(self, request: Request) -> User:
         """Return the request's user, or raise `Unauthenticated` saying what is missing."""
+        ...
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        """Whether what a user was given in that session still counts."""
         ...
 
     def visit(self, request: Request, response: Response) -> None:

@@ -89,7 +89,7 @@ class OidcPages:
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
         self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
-        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
+        self.router.include_router(frame_routes(sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

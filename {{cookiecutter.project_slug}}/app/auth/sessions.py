@@ -132,7 +132,10 @@ class SessionAuth:
 
     async def authenticate(self, request: Request) -> User:
         session = await self._sessions.authenticate(request)
-        return User(session.user_id, session.name)
+        return User(session.user_id, session.name, sign_in=session.id)
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return await self._sessions.store.find(user_id, sign_in) is not None
 
     def visit(self, request: Request, response: Response) -> None:
         self._sessions.keep(request, response)

@@ -160,6 +160,7 @@ async def chatkit(
             base_url=str(request.base_url),
             request_key=_request_key(request),
             address=user.address,
+            sign_in=user.sign_in,
         ),
     )
     result = await chat.answer(chat_request.request, context)

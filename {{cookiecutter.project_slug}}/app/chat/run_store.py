@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.claim import DAY, MINUTE, claim_statement, running_in
 from app.chat.models import IS_RUNNING, ItemRow, RunRow
@@ -232,6 +233,17 @@ class RunStore:
             )
         if self._shared:
             self._shared.refuse(row)
+
+
+async def stop_runs(connection: AsyncConnection, user_id: str) -> None:
+    """Have all answers to this user stopped, once the transaction has committed."""
+    mine = (RunRow.user_id == user_id, IS_RUNNING)
+    running = await connection.execute(
+        update(RunRow).where(*mine).values(wish="stop").returning(RunRow.id)
+    )
+    for run_id in running.scalars().all():
+        payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", "stop")
+        await connection.execute(select(func.pg_notify(CHANNEL, cast(payload, Text))))
 
 
 def check_writable(thread: ThreadMetadata) -> None:

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, ForeignKey, Select, Text, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
 from app.chat.models import UserRow
+from app.chat.run_store import stop_runs
 from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
-from app.stores.sessions import Session, end_sessions, new_session
+from app.stores.sessions import Session, end_sessions, lock_user, new_session
 
 
 class AccountRow(Base):
@@ -113,7 +115,7 @@ class AccountStore:
             if await connection.scalar(_unchanged(account).with_for_update()) is None:
                 return False
             await connection.execute(change)
-            await connection.execute(end_sessions(account.user_id))
+            await _end_everything(connection, account.user_id)
             if session is not None:
                 await connection.execute(new_session(session))
         return True
@@ -127,7 +129,7 @@ class AccountStore:
         )
         async with self._database.transaction(user_id) as connection:
             is_there = (await connection.execute(change)).rowcount > 0
-            await connection.execute(end_sessions(user_id))
+            await _end_everything(connection, user_id)
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
         return is_there
 
@@ -152,7 +154,7 @@ class AccountStore:
         )
         async with self._database.transaction(user_id) as connection:
             is_there = (await connection.execute(change)).rowcount > 0
-            await connection.execute(end_sessions(user_id))
+            await _end_everything(connection, user_id)
         return is_there
 
     async def enable(self, user_id: str) -> bool:
@@ -164,6 +166,7 @@ class AccountStore:
         """The user and all that is theirs; False when there is none."""
         async with self._database.transaction(user_id) as connection:
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
+            await stop_runs(connection, user_id)
             gone = await connection.execute(delete(UserRow).where(UserRow.id == user_id))
         return gone.rowcount > 0
 
@@ -210,6 +213,15 @@ class AttemptStore:
         """Delete what counts no more, of everybody."""
         gone = delete(AttemptRow).where(AttemptRow.forgotten_at < now())
         await self._database.fetch(EVERYBODY, gone)
+
+
+async def _end_everything(connection: AsyncConnection, user_id: str) -> None:
+    """What an old password, or an account as it was, has begun: sessions, and with them links to
+    files and codes for frames; answers that are being written.
+    """
+    await connection.execute(lock_user(user_id))
+    await connection.execute(end_sessions(user_id))
+    await stop_runs(connection, user_id)
 
 
 def _unchanged(account: Account) -> Select[str]:
