@@ -193,7 +193,6 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/auth/account_pages.py",
             "app/auth/account_texts.py",
             "app/auth/accounts.py",
-            "app/auth/common_passwords.txt",
             "app/auth/password.py",
             "app/auth/templates/account.html",
             "app/auth/templates/layout.html",

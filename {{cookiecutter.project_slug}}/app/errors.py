@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.access_log import loggable_path
+from app.audit import record
 from app.db import DatabaseAway
 from app.locales import Translations, translate
 from app.request_id import HEADER
@@ -191,6 +192,9 @@ def error_response(
 
 async def _app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)
+    if error.status in (403, 429):
+        user_id: str | None = getattr(request.state, "user_id", None)
+        record("refused", request, user_id=user_id, reason=error.code)
     return error_response(
         request, error.status, error.code, error.message, error.headers, error.details
     )

@@ -48,6 +48,8 @@ def configure_logging(level: str) -> None:
     root.propagate = False
     # (One filter, however many applications a process builds.)
     logging.getLogger("uvicorn.access").filters = [WithoutSecrets()]
+    # They are for those who look after the application, who may want no others.
+    logging.getLogger("app.audit").setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

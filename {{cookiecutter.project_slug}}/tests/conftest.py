@@ -1,6 +1,7 @@
 """Fixtures: a migrated PostgreSQL, the application on a real server, and people who use it."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -188,6 +189,27 @@ def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """None that comes before a test is over."""
     monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 60)
     monkeypatch.setattr(runs, "LONGEST_ROUND_SECONDS", 60)
+
+
+class Kept(logging.Handler):
+    """What is logged, line by line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def audit() -> Iterator[list[str]]:
+    """The lines of `app.audit`."""
+    kept = Kept()
+    logger = logging.getLogger("app.audit")
+    logger.addHandler(kept)
+    yield kept.lines
+    logger.removeHandler(kept)
 
 
 class OneModel(ModelSource):

@@ -6,10 +6,10 @@ from uuid import uuid4
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
-from app.auth.addresses import Addresses
+from app.addresses import Addresses
 from app.auth.base import User
 from app.auth.cookies import read_lasting_cookie, set_cookie
-from app.auth.visitors import VisitorLimits
+from app.auth.visitors import VisitorLimits, VisitorSettings
 from app.config import Settings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -26,13 +26,15 @@ class AnonymousAuth:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._signer = _signer(settings)
         self._addresses = Addresses(settings)
-        self.shared_limits = VisitorLimits(database)
+        limits = VisitorSettings()
+        self.shared_limits = VisitorLimits(database, limits) if limits.are_set else None
 
     async def authenticate(self, request: Request) -> User:
         user_id = self._user_id(request)
         if user_id is None:
             raise Unauthenticated("There is no valid session cookie. Reload the page to get one.")
-        await self.shared_limits.sweep()
+        if self.shared_limits is not None:
+            await self.shared_limits.sweep()
         return User(id=user_id, address=self._addresses.of(request))
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:

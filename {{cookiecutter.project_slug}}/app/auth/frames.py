@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.audit import record
 from app.auth.base import MAX_USER_ID_LENGTH
 from app.auth.forms import PAGE_HEADERS, read_form
 from app.auth.frame_texts import TRANSLATIONS
@@ -93,7 +94,9 @@ def frame_routes(sessions: Sessions, sign_in: str) -> APIRouter:
             code.user_id, code.session_id, code.digest, ticket.session_id
         )
         if session is None:
+            record("a frame's code refused", request, reason="unauthenticated")
             raise Unauthenticated(NO_CODE)
+        record("signed in by a frame's code", request, user_id=session.user_id)
         await sessions.hand_over(request, response, ticket)
 
     return router

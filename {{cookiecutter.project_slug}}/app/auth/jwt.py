@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
+from app.audit import record
 from app.auth.tokens import (
     JwksKeys,
     TokenSettings,
@@ -48,7 +49,12 @@ class JwtAuth:
         self._verifier = TokenVerifier(self._keys, self._settings)
 
     async def authenticate(self, request: Request) -> User:
-        return await self._verifier.user(_bearer_token(request))
+        token = _bearer_token(request)
+        try:
+            return await self._verifier.user(token)
+        except Unauthenticated as error:
+            record("a token refused", request, reason=error.code)
+            raise
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
         return True

@@ -8,6 +8,7 @@ from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import User
+from app.audit import record
 from app.auth.load_balancer import LoadBalancer
 from app.auth.tokens import (
     TokenSettings,
@@ -67,7 +68,11 @@ class ProxyAuth:
         if not said or not said[0]:
             raise Unauthenticated("The proxy in front of this server names no user.")
         if self._verifier is not None:
-            return await self._verifier.user(said[0])
+            try:
+                return await self._verifier.user(said[0])
+            except Unauthenticated as error:
+                record("a token refused", request, reason=error.code)
+                raise
         return user_named(said[0], by=self._settings.header)
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:

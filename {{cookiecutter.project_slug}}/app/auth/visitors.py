@@ -43,6 +43,10 @@ class VisitorSettings(EnvSettings):
     visitors_tokens_per_day: int = Field(default=20_000_000, ge=0)
     visitors_bytes_per_day: int = Field(default=20_000_000_000, ge=0)
 
+    @property
+    def are_set(self) -> bool:
+        return any(self.model_dump().values())
+
 
 class DailyBytesUsed(LimitReached):
     code = "daily_bytes_used"
