@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import tomllib
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 

@@ -2,8 +2,8 @@
 
 import logging
 
-# What stands behind these is a signed link, good for whoever has it.
-SECRET_PATHS = ("/attachments/",)
+# Of a part of a path. Ids are shorter; a longer one is a signed link, good for whoever has it.
+LONGEST_PART = 64
 
 
 class WithoutSecrets(logging.Filter):
@@ -17,8 +17,5 @@ class WithoutSecrets(logging.Filter):
 
 
 def loggable_path(path: str) -> str:
-    path = path.partition("?")[0]
-    for secret in SECRET_PATHS:
-        if path.startswith(secret):
-            return f"{secret}…"
-    return path
+    parts = path.partition("?")[0].split("/")
+    return "/".join(part if len(part) <= LONGEST_PART else "…" for part in parts)

@@ -12,7 +12,6 @@ from fastapi import Request
 
 from app.config import Settings
 
-
 MOST_WARNINGS = 5
 
 logger = logging.getLogger(__name__)

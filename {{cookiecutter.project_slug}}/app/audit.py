@@ -1,4 +1,4 @@
-"""What happens to sign-ins and accounts, in the log: `app.audit`, one line each.
+"""What happens around signing in, in the log: `app.audit`, one line each.
 
 A line has the event, ids and codes, and nothing that anybody wrote: no name, no password. An
 address is a keyed hash there too, the same for as long as SECRET_KEY is.

@@ -108,7 +108,13 @@ def _build(settings: Settings, models: ModelSource | None) -> FastAPI:
     headers = security_headers(
         settings, connect=attachments.upload_origins(), microphone=dictation.listens
     )
-    app.add_middleware(SecurityHeadersMiddleware, headers=headers, settings=settings)
+    pages = authenticator.pages
+    app.add_middleware(
+        SecurityHeadersMiddleware,
+        headers=headers,
+        settings=settings,
+        windows=pages.windows if pages else (),
+    )
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)

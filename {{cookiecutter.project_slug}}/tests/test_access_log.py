@@ -7,16 +7,18 @@ import httpx
 import pytest
 
 from app.access_log import loggable_path
+from app.chat.ids import new_run_id
 from app.config import Settings
 from app.logs import configure_logging
 from tests.workers import Worker
 
 CANARY = "canary-4711"
+LINK = f"{CANARY}." * 8
 ADDRESSES = (
     f"/sign-in/callback?code={CANARY}&state={CANARY}",
     f"/?thread={CANARY}",
-    f"/attachments/{CANARY}.{CANARY}",
-    f"/attachments/{CANARY}?x={CANARY}",
+    f"/files/{LINK}",
+    f"/files/{LINK}?x={CANARY}",
     f"/nowhere?next=%2F{CANARY}",
 )
 
@@ -35,7 +37,7 @@ async def test_it_has_neither_codes_nor_links(settings: Settings, tmp_path: Path
 
     written = worker.log.read_text("utf-8")
     assert CANARY not in written
-    for path in ("/sign-in/callback", "/", "/attachments/…", "/nowhere"):
+    for path in ("/sign-in/callback", "/", "/files/…", "/nowhere"):
         assert f'"GET {path} HTTP/1.1" ' in written
 
 
@@ -55,3 +57,5 @@ def test_building_several_applications_adds_one_filter() -> None:
 
 def test_the_path_alone_is_loggable() -> None:
     assert loggable_path("/chatkit?a=b") == "/chatkit"
+    run = f"/chatkit/runs/{new_run_id()}/stop"
+    assert loggable_path(run) == run

@@ -1,4 +1,4 @@
-"""Sign-ins, refusals and changes of accounts, as the log tells them."""
+"""Sign-ins and refusals, as the log tells them."""
 
 import pytest
 

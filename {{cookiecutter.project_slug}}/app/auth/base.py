@@ -33,6 +33,7 @@ class SignInPages(Protocol):
     router: APIRouter
     sign_in: str
     sign_out: str  # takes a POST with the field `form_token`
+    windows: tuple[str, ...]  # where the paths begin that a window opens to sign in
     account: str | None  # where users look after their account
 
     def form_token(self, request: Request) -> str:

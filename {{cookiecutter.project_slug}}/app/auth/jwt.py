@@ -8,8 +8,8 @@ from fastapi import Request, Response
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from app.auth.base import User
 from app.audit import record
+from app.auth.base import User
 from app.auth.tokens import (
     JwksKeys,
     TokenSettings,

@@ -10,9 +10,9 @@ from html import escape
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.audit import record
 from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
-from app.audit import record
 from app.auth.forms import (
     COLOR_SCHEME,
     PAGE_HEADERS,
@@ -70,6 +70,7 @@ class OidcPages:
 
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
+    windows = (SIGN_IN,)
     account: str | None = None
 
     def __init__(

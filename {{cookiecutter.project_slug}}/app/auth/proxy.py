@@ -7,8 +7,8 @@ from fastapi import Request, Response
 from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
-from app.auth.base import User
 from app.audit import record
+from app.auth.base import User
 from app.auth.load_balancer import LoadBalancer
 from app.auth.tokens import (
     TokenSettings,

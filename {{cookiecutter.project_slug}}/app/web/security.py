@@ -15,8 +15,7 @@ from app.config import Settings
 # Cross-Origin-Embedder-Policy is not among them: it would keep the element's frame blank.
 
 # A window in which somebody signs in hands a code to the frame that opened it, on another site's
-# page. Cross-Origin-Opener-Policy would keep the two apart.
-SIGN_IN_WINDOWS = ("/sign-in", "/sign-up")
+# page: `windows` are its paths. Cross-Origin-Opener-Policy would keep the two apart.
 
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
@@ -102,11 +101,17 @@ def _origin(url: str) -> str:
 class SecurityHeadersMiddleware:
     """Adds them to what has none of its own by that name: a download may allow itself less."""
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str], settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        headers: Mapping[str, str],
+        settings: Settings,
+        windows: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
         self._headers = _raw(headers)
         self._in_window = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
-        self._can_be_embedded = bool(settings.allowed_origins)
+        self._windows = windows if settings.allowed_origins else ()
         self._hsts = _raw({"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"})
         self._has_hsts = settings.hsts_seconds > 0
 
@@ -127,7 +132,7 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
     def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        is_window = self._can_be_embedded and scope["path"].startswith(SIGN_IN_WINDOWS)
+        is_window = scope["path"].startswith(self._windows)
         headers = self._in_window if is_window else self._headers
         # (Only HTTPS may say it: RFC 6797, section 7.2. Behind a proxy that ends TLS, that is known
         # where FORWARDED_ALLOW_IPS names the proxy.)

@@ -10,6 +10,7 @@ import pytest
 from itsdangerous import URLSafeSerializer
 from sqlalchemy import delete
 
+from app.access_log import loggable_path
 from app.attachments.files import key_of
 from app.chat.context import RequestContext
 from app.config import Settings
@@ -52,6 +53,7 @@ async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Applic
         message["attachments"][0]["preview_url"],
         await preview(application, turn.thread_id),
     ):
+        assert loggable_path(url).endswith("/attachments/…")
         shown = await fetch(url)
         assert (shown.status_code, shown.content) == (200, PNG)
         assert shown.headers["content-type"] == "image/png"

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib import import_module
 from typing import Any
 
 import httpx
@@ -87,8 +88,8 @@ async def link_to_a_file(client: httpx.AsyncClient) -> str | None:
     """The path that a picture is shown under; None where nothing is attached, or elsewhere."""
     if KINDS[0].name != "local":
         return None
-    files = {"file": ("a.png", PNG, "image/png")}
-    attached = await client.post("/attachments", files=files)
+    kind = import_module("tests.attachments.local")
+    attached = await kind.upload(Visitor(client, "me"), PNG, "a.png", "image/png")
     assert attached.status_code == 200, attached.text
     path = httpx.URL(attached.json()["preview_url"]).path
     assert (await client.get(path, headers={"Cookie": ""})).content == PNG

@@ -209,6 +209,6 @@ class TestPublishedKeys:
     async def test_nobody_here_can_make_credentials(
         self, make_auth: MakeAuth, provider: IdentityProvider
     ) -> None:
+        auth = make_auth(jwks_url=provider.url, issuer=ISSUER, audience=AUDIENCE)
         with pytest.raises(ValueError, match="identity provider"):
-            auth = make_auth(jwks_url=provider.url, issuer=ISSUER, audience=AUDIENCE)
             await auth.sample_credentials("ada")

@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from app.addresses import Addresses
 from app.agent.demo import DemoModel
 from app.attachments import KINDS
-from app.addresses import Addresses
 from app.auth.visitors import VisitorLimits, VisitorSettings
 from app.config import Settings
 from app.db import EVERYBODY, Database
@@ -22,7 +23,7 @@ from app.main import create_app
 from app.stores.visitors import EVERYONE, VisitorUseRow, forget_old
 from tests.chat.test_interrupted import Watched
 from tests.conftest import OneModel, serving
-from tests.talk import message
+from tests.talk import Visitor, message
 
 HERE = "198.51.100.7"
 ELSEWHERE = "203.0.113.9"
@@ -172,7 +173,8 @@ async def test_a_new_cookie_may_not_fill_the_log(opened: Opened, settings: Setti
     async def tell() -> int:
         async with site.visitor() as client:
             await client.get("/config.json")
-            return (await client.post("/telemetry", json=report)).status_code
+            response = await client.post("/telemetry", json=report)
+            return response.status_code
 
     codes = [await tell() for _ in range(settings.telemetry_per_minute // 20 * 5 + 2)]
     assert codes[0] == 204
@@ -190,11 +192,13 @@ async def test_no_limit(opened: Opened, database: Database) -> None:
 async def test_files_count_too(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=3, address_bytes_per_day=2_500)
 
+    kind = import_module(f"tests.attachments.{KINDS[0].name}")
+
     async def attach(address: str = HERE) -> str:
         async with site.visitor(address) as client:
             await client.get("/config.json")
-            files = {"file": ("a.txt", b"x" * 1_000, "text/plain")}
-            return outcome(await client.post("/attachments", files=files))
+            visitor = Visitor(client, "whoever this is")
+            return outcome(await kind.upload(visitor, b"x" * 1_000, "a.txt", "text/plain"))
 
     assert [await attach() for _ in range(3)] == ["ok", "ok", "daily_bytes_used"]
     assert await site.codes(2) == ["ok", "too_many_turns"]

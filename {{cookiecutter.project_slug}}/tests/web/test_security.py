@@ -190,7 +190,10 @@ def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncC
     settings = chosen(**values)
     app = FastAPI()
     app.add_middleware(
-        SecurityHeadersMiddleware, headers=security_headers(settings), settings=settings
+        SecurityHeadersMiddleware,
+        headers=security_headers(settings),
+        settings=settings,
+        windows=("/sign-in",),
     )
 
     @app.get("/file")
