@@ -37,7 +37,7 @@ TEXTS = joined(account_texts.TRANSLATIONS, form_texts.TRANSLATIONS)
 class AccountPages:
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
-    windows = (SIGN_IN, SIGN_UP)
+    windows: tuple[str, ...] = (SIGN_IN, SIGN_UP)
     account: str | None = ACCOUNT
 
     def __init__(self, settings: Settings, accounts: Accounts, sessions: Sessions) -> None:

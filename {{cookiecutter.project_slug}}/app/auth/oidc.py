@@ -70,7 +70,7 @@ class OidcPages:
 
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
-    windows = (SIGN_IN,)
+    windows: tuple[str, ...] = (SIGN_IN,)
     account: str | None = None
 
     def __init__(

@@ -174,7 +174,7 @@ async def test_a_new_cookie_may_not_fill_the_log(opened: Opened, settings: Setti
         async with site.visitor() as client:
             await client.get("/config.json")
             response = await client.post("/telemetry", json=report)
-            return response.status_code
+            return int(response.status_code)
 
     codes = [await tell() for _ in range(settings.telemetry_per_minute // 20 * 5 + 2)]
     assert codes[0] == 204
