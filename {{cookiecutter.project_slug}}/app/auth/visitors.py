@@ -60,24 +60,27 @@ class VisitorLimits:
         self._settings = settings or VisitorSettings()
         self._swept_at = time.monotonic()
 
-    def take(self, seen: FromClause, conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    def take(
+        self, seen: FromClause, conditions: list[ColumnElement[bool]]
+    ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         limits = self._settings
         # Who is refused takes nothing, or a hundred refusals would keep everyone else out.
         room = [*conditions, *self._room()]
-        taken = turn_taken(
+        here = turn_taken(
             select(_ADDRESS.label("who")).select_from(seen).where(*room),
             "taken_by_address",
             turns=limits.address_turns_per_minute,
             running=limits.address_running_answers,
         )
+        all_of_them = here
         if limits.visitors_turns_per_minute:
-            taken = turn_taken(
-                select(literal(EVERYONE, Text).label("who")).select_from(taken),
+            all_of_them = turn_taken(
+                select(literal(EVERYONE, Text).label("who")).select_from(here),
                 "taken_by_everyone",
                 turns=limits.visitors_turns_per_minute,
                 running=0,
             )
-        return select(taken.c.who).exists()
+        return select(all_of_them.c.who).exists(), select(here.c.who).exists()
 
     def columns(self) -> list[ColumnElement[Any]]:
         limits = self._settings

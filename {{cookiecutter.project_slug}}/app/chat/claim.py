@@ -72,9 +72,9 @@ def claim_statement(
         conditions.append(used.c.tokens < settings.tokens_per_day)
     shared_columns: list[ColumnElement[Any]] = []
     if shared is not None:
-        is_taken = shared.take(seen, conditions)
+        may_begin, is_taken = shared.take(seen, conditions)
         shared_columns = [*shared.columns(), is_taken.label("taken")]
-        conditions = [is_taken]
+        conditions = [may_begin]
     values: dict[str, ColumnElement[Any]] = {
         "user_id": _USER,
         "id": bindparam("run_id", type_=Text),

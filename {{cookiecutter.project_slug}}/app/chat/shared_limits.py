@@ -11,9 +11,11 @@ class SharedLimits(Protocol):
     `address` is how an auth style calls the address that a request came from (`User.address`).
     """
 
-    def take(self, seen: FromClause, conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-        """For the statement that begins a run: true once its place among those of the address is
-        taken, which is tried when the conditions hold. The statement's parameter is `address`.
+    def take(
+        self, seen: FromClause, conditions: list[ColumnElement[bool]]
+    ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """For the statement that begins a run: whether it may, and whether a place among those of
+        the address was taken, which is tried when the conditions hold. Its parameter is `address`.
         """
         ...
 

@@ -181,6 +181,20 @@ async def test_a_new_cookie_may_not_fill_the_log(opened: Opened, settings: Setti
     assert 429 in codes
 
 
+async def test_while_all_of_them_have_to_wait_an_address_uses_nothing_up(
+    opened: Opened, database: Database
+) -> None:
+    site = await opened(
+        visitors_turns_per_minute=1, address_turns_per_minute=2, address_running_answers=1
+    )
+    assert await site.codes(1, ELSEWHERE) == ["ok"]
+    assert await site.codes(3) == ["server_busy"] * 3
+
+    await database.fetch(EVERYBODY, delete(VisitorUseRow).where(VisitorUseRow.who == EVERYONE))
+
+    assert await site.codes(1) == ["ok"]
+
+
 async def test_no_limit(opened: Opened, database: Database) -> None:
     names = VisitorSettings.model_fields
     site = await opened(**dict.fromkeys(names, 0))
