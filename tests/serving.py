@@ -92,7 +92,9 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
     """Serve a project that has been set up, on its own database; somebody who is signed in there."""
     url = project.run("python", "-c", START).splitlines()[-1]
     placed = BakedProject(
-        project.path, environment=project.environment | {"DATABASE_URL": url, "LOG_LEVEL": "ERROR"}
+        project.path,
+        environment=project.environment
+        | {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", "OPENAPI_JSON": "true"},
     )
     [credentials] = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
     port = free_port()

@@ -25,6 +25,7 @@ SETTINGS = {
     "DEMO_DELAY_SECONDS": "0.006",
     "MODELS": "first-model,second-model",
     "ALLOWED_ORIGINS": f"http://allowed.localhost:{SITE_PORT}",
+    "ADDRESS_TURNS_PER_MINUTE": "1000",
 }
 
 Serve = Callable[..., Application]

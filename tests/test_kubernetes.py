@@ -182,16 +182,19 @@ def test_no_visitor_makes_up_an_address_for_itself(project: BakedProject) -> Non
     async def application(scope: Any, *_: Any) -> None:
         seen.append(scope["client"][0])
 
-    server = ProxyHeadersMiddleware(application, settings(project)["FORWARDED_ALLOW_IPS"])
+    assert settings(project)["FORWARDED_ALLOW_IPS"] == "", "a proxy that the operator did not name"
+    # As an operator names the ingress controller's pods and the load balancer.
+    named = "10.42.0.0/16,fd00:10:244::/64,10.0.0.2"
+    server = ProxyHeadersMiddleware(application, named)
     # What the visitor sent, what the load balancer saw, and the load balancer itself.
     said = (b"x-forwarded-for", b"1.2.3.4, 203.0.113.9, 10.0.0.2")
-    for pod in ("10.42.0.7", "fd00:10:244::5", "198.51.100.1"):
+    for pod in ("10.42.0.7", "fd00:10:244::5", "10.43.0.1"):
         scope: Any = {"type": "http", "scheme": "http", "client": (pod, 1), "headers": [said]}
         # (In a thread of its own: in this one, a browser's loop may be running.)
         with ThreadPoolExecutor() as thread:
             thread.submit(asyncio.run, server(scope, None, None)).result()  # type: ignore[arg-type]
 
-    assert seen == ["203.0.113.9", "203.0.113.9", "198.51.100.1"]
+    assert seen == ["203.0.113.9", "203.0.113.9", "10.43.0.1"]
 
 
 def settings(project: BakedProject) -> dict[str, str]:

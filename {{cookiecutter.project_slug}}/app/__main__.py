@@ -85,11 +85,12 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
-    from app.config import UnusableSettings, explained
+    from app.config import UnusableSettings
     from app.dev.database import DatabaseUnavailable
     from app.dev.postgres import PostgresError
     from app.env_text import UnreadableEnvFile
     from app.migrations import MigrationRefused
+    from app.start import problems
 
     try:
         run: Callable[[argparse.Namespace], int] = (
@@ -102,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
     ) as error:
         print(error)
     except ValidationError as error:
-        print(*explained(error), sep="\n")
+        print(*problems(error), sep="\n")
     except KeyboardInterrupt:
         return 130
     return 1

@@ -8,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -25,6 +24,9 @@ from app.origins import checked_origin
 
 T = TypeVar("T")
 
+# What is signed with a shorter one can be guessed without asking the server.
+MIN_KEY_LENGTH = 32
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 # What Kubernetes and Docker's links put into the environment for another container.
@@ -32,15 +34,6 @@ SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
 # Before the name of a model that is had through LiteLLM.
 LITELLM = "litellm/"
-
-
-def explained(error: ValidationError) -> list[str]:
-    """A line for each setting that cannot be used, without its value."""
-    return [
-        f"{'_'.join(map(str, problem['loc'])).upper()} is not usable: "
-        f"{problem['msg'].removeprefix('Value error, ')}. See .env.example."
-        for problem in error.errors()
-    ]
 
 
 class UnusableSettings(ValueError):
@@ -146,6 +139,8 @@ class Settings(EnvSettings):
 
     allowed_origins: CommaSeparated[str] = ()
     csp_extra: str = ""
+    hsts_seconds: int = Field(default=31_536_000, ge=0)
+    openapi_json: bool = False
 
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
@@ -164,6 +159,7 @@ class Settings(EnvSettings):
     @property
     def signing_keys(self) -> list[str]:
         """The keys that count, the one to sign with last. Raises ValueError when there is none."""
+        self.check_keys()
         key = self.secret_key.get_secret_value()
         previous = self.secret_key_previous.get_secret_value()
         if not key:
@@ -172,6 +168,19 @@ class Settings(EnvSettings):
                 "in production, set the environment variable."
             )
         return [previous, key] if previous else [key]
+
+    def check_keys(self) -> None:
+        """Raises ValueError for a key that is too short; a missing one fails where it is needed."""
+        if 0 < (length := len(self.secret_key.get_secret_value())) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"SECRET_KEY has {length} characters, and needs at least {MIN_KEY_LENGTH}. To make "
+                'one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if 0 < (length := len(self.secret_key_previous.get_secret_value())) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"SECRET_KEY_PREVIOUS has {length} characters, and needs at least "
+                f"{MIN_KEY_LENGTH}. Remove it: what it signed can be forged."
+            )
 
     @property
     def offered_models(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.access_log import loggable_path
+from app.audit import record
 from app.db import DatabaseAway
 from app.locales import Translations, translate
 from app.request_id import HEADER
@@ -194,6 +196,9 @@ def error_response(
 
 async def _app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)
+    if error.status in (403, 429):
+        user_id: str | None = getattr(request.state, "user_id", None)
+        record("refused", request, user_id=user_id, reason=error.code)
     return error_response(
         request, error.status, error.code, error.message, error.headers, error.details
     )
@@ -221,7 +226,7 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error on %s", request.url.path, exc_info=error)
+    logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
     return error_response(request, 500, "internal_error", "Something went wrong on our side.")
 
 

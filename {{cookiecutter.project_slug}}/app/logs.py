@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from app.access_log import WithoutSecrets
 from app.request_id import current_request_id
 
 # These can be told to log whole requests, and with them what people said, at INFO and below.
@@ -45,6 +46,10 @@ def configure_logging(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     root.propagate = False
+    # (One filter, however many applications a process builds.)
+    logging.getLogger("uvicorn.access").filters = [WithoutSecrets()]
+    # They are for those who look after the application, who may want no others.
+    logging.getLogger("app.audit").setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

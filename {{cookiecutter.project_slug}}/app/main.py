@@ -37,6 +37,7 @@ from app.locales import joined
 from app.logs import configure_logging
 from app.request_id import RequestIdMiddleware
 from app.shutdown import Shutdown
+from app.start import one_line_for_unusable_settings
 from app.web import embedding, telemetry
 from app.web import routes as web
 from app.web.security import SecurityHeadersMiddleware, security_headers
@@ -45,9 +46,17 @@ from app.web.security import SecurityHeadersMiddleware, security_headers
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
     """Build the application. Raises ValueError when a setting is missing or unusable.
 
-    `models` replaces where answers come from; by default the settings decide.
+    Without `settings` they come from the environment, and one that is missing or unusable ends
+    the process with one line that says so. `models` replaces where answers come from.
     """
-    settings = settings or Settings()
+    if settings is None:
+        with one_line_for_unusable_settings():
+            return _build(Settings(), models)
+    return _build(settings, models)
+
+
+def _build(settings: Settings, models: ModelSource | None) -> FastAPI:
+    settings.check_keys()
     configure_logging(settings.log_level)
     if settings.database_url is None:
         raise ValueError(
@@ -60,9 +69,10 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     dictation = dictations.KINDS[0](models)
     store = SqlStore(database, attachments)
     actions = Actions(database, store)
-    run_store = RunStore(settings, database, worker=_worker())
-    runs = Runs(settings, database, run_store, store)
     authenticator: Authenticator = STYLES[0](settings, database)
+    attachments.shared_limits = authenticator.shared_limits
+    run_store = RunStore(settings, database, worker=_worker(), shared=authenticator.shared_limits)
+    runs = Runs(settings, database, run_store, store)
     services = ToolServices(tool.service for tool in tools.TOOLS if tool.service)
 
     app = FastAPI(
@@ -70,6 +80,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.openapi_json else None,
         dependencies=[Depends(check(settings)) for check in CHECKS],
     )
     app.state.settings = settings
@@ -99,7 +110,13 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     headers = security_headers(
         settings, connect=attachments.upload_origins(), microphone=dictation.listens
     )
-    app.add_middleware(SecurityHeadersMiddleware, headers=headers)
+    pages = authenticator.pages
+    app.add_middleware(
+        SecurityHeadersMiddleware,
+        headers=headers,
+        settings=settings,
+        windows=pages.windows if pages else (),
+    )
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)

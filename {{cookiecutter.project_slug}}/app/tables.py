@@ -18,10 +18,13 @@ def metadata() -> MetaData:
 
 
 def owned_tables() -> list[Table]:
-    """All of them: there is no row without an owner. A table comes after those it refers to, and
-    all after that of the users.
+    """All that hold what is a user's. A table comes after those it refers to, and all after that
+    of the users.
+
+    One whose rows belong to nobody says so: `info={"has_owner": False}`.
     """
-    return sorted(metadata().sorted_tables, key=lambda table: table is not UserRow.__table__)
+    tables = [table for table in metadata().sorted_tables if table.info.get("has_owner", True)]
+    return sorted(tables, key=lambda table: table is not UserRow.__table__)
 
 
 def owner_column(table: Table) -> Column[str]:

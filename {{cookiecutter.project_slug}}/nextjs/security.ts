@@ -4,7 +4,13 @@ import { BACKEND_URL } from "./backend";
 
 export const SCRIPT_HEADER = "x-chatkit-script";
 
-const OTHERS = ["Permissions-Policy", "Referrer-Policy", "X-Content-Type-Options"];
+const OTHERS = [
+  "Cross-Origin-Opener-Policy",
+  "Cross-Origin-Resource-Policy",
+  "Permissions-Policy",
+  "Referrer-Policy",
+  "X-Content-Type-Options",
+];
 const MINUTE = 60_000;
 
 interface Policy {

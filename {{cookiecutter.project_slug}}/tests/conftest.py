@@ -1,6 +1,7 @@
 """Fixtures: a migrated PostgreSQL, the application on a real server, and people who use it."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -118,7 +119,21 @@ def no_settings_from_outside(folder: Path) -> Iterator[None]:
         write_env_file(env, PROJECT_ROOT / ".env.example")
         for name, value in dotenv_values(env).items():
             patch.setenv(name, value or "")
+        for name, value in shared_limits().items():
+            patch.setenv(name.upper(), value)
         yield
+
+
+def shared_limits() -> dict[str, str]:
+    """Settings that let one address be everybody who takes part in a test."""
+    most = {"_per_minute": "100000", "_answers": "100000", "_per_day": "1000000000000"}
+    return {
+        name: value
+        for settings in every_settings_class(EnvSettings)
+        for name in settings.model_fields
+        for ending, value in most.items()
+        if name.startswith(("address_", "visitors_")) and name.endswith(ending)
+    }
 
 
 def every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]]:
@@ -183,6 +198,27 @@ def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """None that comes before a test is over."""
     monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 60)
     monkeypatch.setattr(runs, "LONGEST_ROUND_SECONDS", 60)
+
+
+class Kept(logging.Handler):
+    """What is logged, line by line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def audit() -> Iterator[list[str]]:
+    """The lines of `app.audit`."""
+    kept = Kept()
+    logger = logging.getLogger("app.audit")
+    logger.addHandler(kept)
+    yield kept.lines
+    logger.removeHandler(kept)
 
 
 class OneModel(ModelSource):

@@ -30,7 +30,7 @@ from app.db import EVERYBODY, Database
 from app.dev.credentials import sample_credentials
 from app.dev.migrate import upgrade
 from app.dev.postgres import Postgres
-from tests.conftest import no_settings_from_outside
+from tests.conftest import no_settings_from_outside, shared_limits
 from tests.invariant import Sent, Violation, violations
 from tests.talk import is_text, message, streamed
 from tests.test_database_faults import children_of, postmaster_of
@@ -544,6 +544,7 @@ async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
                     running_answers_per_user=5,
                     tokens_per_day=0,
                     log_level="WARNING",
+                    **shared_limits(),
                     on_disconnect="finish" if number % 2 else "stop",
                 )
                 worker.log = folder / "workers.log"

@@ -13,6 +13,7 @@ from openai.types.responses import ResponseInputContentParam, ResponseInputTextP
 
 from app.chat.context import RequestContext
 from app.chat.ids import new_id
+from app.chat.shared_limits import SharedLimits
 from app.errors import InvalidRequest
 from app.locales import Translations
 
@@ -27,6 +28,9 @@ class Attachments(AttachmentStore[RequestContext]):
 
     name = "none"
     translations: ClassVar[Translations] = {}
+
+    # Those of the auth style, which is built later.
+    shared_limits: SharedLimits | None = None
 
     def __init__(self, *_given: object) -> None:
         """Those that take some are given the settings, the database and more types."""

@@ -6,22 +6,27 @@ address itself has to prove that we gave it out.
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from app.chat.context import RequestContext
 from app.config import Settings
 from app.errors import NotFound
 
 
 @dataclass(frozen=True)
 class Link:
-    """What an address leads to, until `expires` (Unix time)."""
+    """What an address leads to, until `expires` (Unix time), and while the user's session lasts
+    in which it was given out, where there are sessions.
+    """
 
     key: str
     name: str
     mime_type: str
     expires: int
+    user_id: str | None = None
+    sign_in: str | None = None
 
 
 class Links:
@@ -33,18 +38,21 @@ class Links:
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
 
-    def token(self, key: str, name: str, mime_type: str) -> str:
+    def token(self, key: str, name: str, mime_type: str, context: RequestContext) -> str:
         """Good for one to two times the seconds, and the same for that long.
 
         An address that changed with each look would have the browser load its image again.
         """
         expires = (int(time.time()) // self._seconds + 2) * self._seconds
-        return str(self._serializer.dumps(asdict(Link(key, name, mime_type, expires))))
+        link = Link(key, name, mime_type, expires)
+        if context.sign_in is not None:
+            link = replace(link, user_id=context.user_id, sign_in=context.sign_in)
+        return str(self._serializer.dumps(asdict(link)))
 
-    def renewed(self, token: str) -> str:
+    def renewed(self, token: str, context: RequestContext) -> str:
         """Another for what this one led to, be it expired. Raises `NotFound`."""
         link = self._read(token)
-        return self.token(link.key, link.name, link.mime_type)
+        return self.token(link.key, link.name, link.mime_type, context)
 
     def open(self, token: str) -> Link:
         """Raises `NotFound` for what was not given out, or too long ago."""

@@ -8,11 +8,16 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from app.attachments.files import FileGone
+from app.attachments.links import Link
 from app.attachments.service import FileAttachments
 from app.attachments.types import IMAGES
+from app.auth.base import Authenticator
 from app.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
+
+# How long a store serves an address that it was not asked to take back.
+STORE_SECONDS = 60
 
 # Whatever a file claims to be, it is no page of this site: it runs nothing. (That browsers do not
 # guess at its type, every response of the application says.)
@@ -26,17 +31,29 @@ SAFE = {
 async def file(token: str, request: Request) -> Response:
     attachments: FileAttachments = request.app.state.attachments
     link = attachments.links.open(token)
+    await _check_sign_in(link, request.app.state.authenticator)
     seconds = max(0, int(link.expires - time.time()))
     headers = {**SAFE, "Cache-Control": f"private, max-age={seconds}"}
     disposition = disposition_of(link.name, link.mime_type)
     try:
-        place = await attachments.files.locate(link.key, link.mime_type, disposition, seconds + 1)
+        place = await attachments.files.locate(
+            link.key, link.mime_type, disposition, min(seconds, STORE_SECONDS) + 1
+        )
     except FileGone:
         raise NotFound("There is no such file.") from None
     if isinstance(place, Path):
         headers["Content-Disposition"] = disposition
         return FileResponse(place, media_type=link.mime_type, headers=headers)
+    headers["Cache-Control"] = f"private, max-age={min(seconds, STORE_SECONDS)}"
     return RedirectResponse(place, headers=headers)
+
+
+async def _check_sign_in(link: Link, authenticator: Authenticator) -> None:
+    """Who has signed out, or whose account is disabled, leaves no links behind."""
+    if link.user_id is None or link.sign_in is None:
+        return
+    if not await authenticator.is_signed_in(link.user_id, link.sign_in):
+        raise NotFound("This link has expired.")
 
 
 def disposition_of(name: str, mime_type: str) -> str:

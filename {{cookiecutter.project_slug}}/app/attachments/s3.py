@@ -72,6 +72,7 @@ class S3Attachments(FileAttachments):
         mime_type = plain_type(input.mime_type)
         if mime_type not in self.types:
             raise self.unsupported()
+        await self.count(input.size, context)
         attachment = self.describe(input.name, mime_type, input.size, context, checked=False)
         upload = await self._bucket.upload_url(
             _incoming(attachment, context), mime_type, input.size, self._s3.upload_seconds

@@ -127,7 +127,7 @@ class FileAttachments(Attachments):
         if isinstance(item, UserMessageItem) and item.attachments:
             item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
         if isinstance(item, GeneratedImageItem) and item.image is not None:
-            token = self.links.renewed(item.image.url.rpartition("/")[2])
+            token = self.links.renewed(item.image.url.rpartition("/")[2], context)
             item.image.url = self._address(token, context)
         return item
 
@@ -171,7 +171,7 @@ class FileAttachments(Attachments):
         key = key_of(context.user_id, attachment.id)
         if not is_checked(attachment):
             key = f"{INCOMING}/{key}"
-        token = self.links.token(key, attachment.name, attachment.mime_type)
+        token = self.links.token(key, attachment.name, attachment.mime_type, context)
         return AnyUrl(self._address(token, context))
 
     def _address(self, token: str, context: RequestContext) -> str:
@@ -196,6 +196,7 @@ class FileAttachments(Attachments):
         size = content.seek(0, 2)
         await self.check_room(size, context)
         mime_type = await self.check_type(content, declared)
+        await self.count(size, context)
         attachment = self.describe(name, mime_type, size, context, checked=True)
         content.seek(0)
         await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
@@ -231,6 +232,11 @@ class FileAttachments(Attachments):
             raise FileTooLarge("Your files take up all the room that you have. Delete some chats.")
         if use.unsent >= MAX_UNSENT:
             raise TooManyFiles("Too many files wait to be sent.", UNSENT_SECONDS)
+
+    async def count(self, size: int, context: RequestContext) -> None:
+        """Count a new file for those who share limits with the user, or raise `LimitReached`."""
+        if self.shared_limits is not None and context.address is not None:
+            await self.shared_limits.take_file(context.address, size)
 
     async def check_type(self, content: BinaryIO, declared: str) -> str:
         """The type of these bytes, or raise if it is not among those that are taken."""

@@ -22,7 +22,12 @@ FORM_BYTES = 64_000
 @router.post(UPLOAD_PATH)
 async def upload(request: Request, user: CurrentUser) -> Response:
     attachments: FileAttachments = request.app.state.attachments
-    context = RequestContext(user_id=user.id, base_url=str(request.base_url))
+    context = RequestContext(
+        user_id=user.id,
+        base_url=str(request.base_url),
+        address=user.address,
+        sign_in=user.sign_in,
+    )
     limit = attachments.limits.max_bytes
     if _declared(request) > limit + FORM_BYTES:
         raise _too_large(limit)

@@ -9,8 +9,16 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.addresses import Addresses
+from app.audit import record
 from app.auth import account_texts, form_texts
-from app.auth.accounts import NAME_LENGTH, PASSWORD_LENGTH, Accounts, SignUpClosed
+from app.auth.accounts import (
+    NAME_LENGTH,
+    PASSWORD_LENGTH,
+    Accounts,
+    SignUpClosed,
+    WrongCredentials,
+)
 from app.auth.forms import COLOR_SCHEME, PAGE_HEADERS, SITE, FormTokens, read_form, return_path
 from app.auth.frames import frame_routes
 from app.auth.sessions import COOKIE, Sessions
@@ -29,15 +37,17 @@ TEXTS = joined(account_texts.TRANSLATIONS, form_texts.TRANSLATIONS)
 class AccountPages:
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
+    windows: tuple[str, ...] = (SIGN_IN, SIGN_UP)
     account: str | None = ACCOUNT
 
     def __init__(self, settings: Settings, accounts: Accounts, sessions: Sessions) -> None:
         self._accounts = accounts
         self._sessions = sessions
+        self._addresses = Addresses(settings)
         self._forms = FormTokens(settings, COOKIE)
         self._templates = _templates()
         self.router = self._routes()
-        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
+        self.router.include_router(frame_routes(sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))
@@ -60,12 +70,14 @@ class AccountPages:
 
     async def _take_sign_in(self, request: Request) -> Response:
         async def sign_in(form: Form) -> Response:
-            ticket = await self._accounts.sign_in(form["name"], form["password"], _address(request))
+            address = self._addresses.of(request)
+            ticket = await self._accounts.sign_in(form["name"], form["password"], address)
+            record("signed in", request, user_id=ticket.user_id)
             response = _go(return_path(form.get("next")))
             await self._sessions.hand_over(request, response, ticket)
             return response
 
-        return await self._take(request, "sign_in.html", sign_in)
+        return await self._take(request, "sign_in.html", "signing in", sign_in)
 
     async def _show_sign_up(self, request: Request) -> Response:
         if not self._accounts.is_open:
@@ -75,20 +87,24 @@ class AccountPages:
 
     async def _take_sign_up(self, request: Request) -> Response:
         async def sign_up(form: Form) -> Response:
-            ticket = await self._accounts.sign_up(form["name"], form["password"], _address(request))
+            address = self._addresses.of(request)
+            ticket = await self._accounts.sign_up(form["name"], form["password"], address)
+            record("signed up", request, user_id=ticket.user_id)
             response = _go(return_path(form.get("next")))
             await self._sessions.hand_over(request, response, ticket)
             return response
 
-        return await self._take(request, "sign_up.html", sign_up)
+        return await self._take(request, "sign_up.html", "signing up", sign_up)
 
     async def _take_sign_out(self, request: Request) -> Response:
         async def sign_out(_form: Form) -> Response:
             response = _go(SIGN_IN)
+            session = await self._sessions.find(request)
             await self._sessions.end(request, response)
+            record("signed out", request, user_id=session.user_id if session else None)
             return response
 
-        return await self._take(request, "sign_in.html", sign_out)
+        return await self._take(request, "sign_in.html", "signing out", sign_out)
 
     async def _show_account(self, request: Request) -> Response:
         session = await self._sessions.find(request)
@@ -105,14 +121,19 @@ class AccountPages:
             ticket = await self._accounts.change_password(
                 session.user_id, form["password"], form["new_password"]
             )
+            record("password changed", request, user_id=session.user_id)
             response = _go(f"{ACCOUNT}?changed")
             await self._sessions.hand_over(request, response, ticket)
             return response
 
-        return await self._take(request, "account.html", change)
+        return await self._take(request, "account.html", "changing the password", change)
 
     async def _take(
-        self, request: Request, template: str, act: Callable[[Form], Awaitable[Response]]
+        self,
+        request: Request,
+        template: str,
+        what: str,
+        act: Callable[[Form], Awaitable[Response]],
     ) -> Response:
         """What `act` makes of the form, or the page once more, saying why not."""
         form: Form = {}
@@ -123,6 +144,8 @@ class AccountPages:
         except DatabaseAway as error:
             return self._page(request, template, Unavailable(str(error)), form)
         except AppError as refusal:
+            user_id = refusal.user_id if isinstance(refusal, WrongCredentials) else None
+            record(f"{what} refused", request, user_id=user_id, reason=refusal.code)
             return self._page(request, template, refusal, form)
 
     def _page(
@@ -177,8 +200,3 @@ def _templates() -> Environment:
 
 def _go(path: str) -> RedirectResponse:
     return RedirectResponse(path, 303, PAGE_HEADERS)
-
-
-def _address(request: Request) -> str:
-    """Behind a proxy it is the client's where FORWARDED_ALLOW_IPS names the proxy."""
-    return request.client.host if request.client else ""

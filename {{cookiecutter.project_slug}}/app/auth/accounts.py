@@ -1,21 +1,18 @@
 """Accounts: what may be a name and a password, and who is let in."""
 
 import asyncio
-import hashlib
-import ipaddress
 import math
 import re
 import secrets
 import time
 import unicodedata
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from pwdlib import PasswordHash
 from pydantic import Field
 
+from app.auth.forms import SITE
 from app.auth.sessions import Ticket
 from app.config import EnvSettings
 from app.db import Database
@@ -25,7 +22,8 @@ from app.stores.sessions import Session
 
 NAME_LENGTH = range(3, 255)
 PASSWORD_LENGTH = range(8, 257)
-FEWEST_CHARACTERS = 5  # different ones, or it is a pattern
+WEAKEST = 2  # of zxcvbn's scores, 0 to 4: a million guesses do not find it
+LONGEST_GUESSED = 72  # what follows makes nothing weaker, and takes its time
 
 WINDOW = timedelta(minutes=15)
 SWEEP_SECONDS = 3600
@@ -44,10 +42,16 @@ class AccountSettings(EnvSettings):
 
 
 class WrongCredentials(AppError):
-    """One answer for an unknown name and for a wrong password."""
+    """One answer for an unknown name and for a wrong password. The log gets the id of an account
+    that is there; another name may be a password in the wrong field.
+    """
 
     status = 401
     code = "wrong_credentials"
+
+    def __init__(self, message: str, user_id: str | None = None) -> None:
+        super().__init__(message)
+        self.user_id = user_id
 
 
 class AccountDisabled(AppError):
@@ -83,12 +87,12 @@ class Accounts:
         self._swept_at = -math.inf
 
     async def sign_up(self, name: str, password: str, address: str) -> Ticket:
-        """Make an account and begin its first session."""
+        """Make an account and begin its first session. `address` is what `Addresses` makes of it."""
         if not self.is_open:
             raise SignUpClosed("New accounts are made by whoever runs this site.")
         name = checked_name(name)
         check_password(password, name)
-        await self._take(owner_of_address(address), self._per_address)
+        await self._take(address, self._per_address)
         ticket = Ticket.new(user_id_of(name))
         session = Session(ticket.user_id, ticket.session_id, name)
         if not await self._store.add(name, await self._hasher.hash(password), session):
@@ -97,14 +101,15 @@ class Accounts:
 
     async def sign_in(self, name: str, password: str, address: str) -> Ticket:
         """Begin a session. Names that are not there cost as much time as those that are."""
-        user_id, address = user_id_of(normal_name(name)), owner_of_address(address)
+        user_id = user_id_of(normal_name(name))
         await self._take(address, self._per_address)
         await self._take(user_id, self._per_account)
         account = await self._store.find(user_id)
         stored = account.password_hash if account else None
         is_right, rehashed = await self._hasher.verify(password, stored)
         if account is None or not is_right:
-            raise WrongCredentials("The name or the password is wrong.")
+            found = user_id if account else None
+            raise WrongCredentials("The name or the password is wrong.", found)
         if account.disabled_at is not None:
             raise AccountDisabled("This account is disabled. Please ask whoever runs this site.")
         ticket = Ticket.new(user_id)
@@ -124,7 +129,7 @@ class Accounts:
         stored = account.password_hash if account else None
         is_right, _ = await self._hasher.verify(current, stored)
         if account is None or not is_right:
-            raise WrongCredentials("The current password is wrong.")
+            raise WrongCredentials("The current password is wrong.", user_id)
         check_password(new, account.name)
         ticket = Ticket.new(user_id)
         session = Session(user_id, ticket.session_id, account.name)
@@ -203,29 +208,17 @@ def check_password(password: str, name: str) -> None:
             f"A password has {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[-1]} characters. "
             "A few words in a row are good ones."
         )
-    easy = password.casefold()
-    if (
-        easy in common_passwords()
-        or len(set(easy)) < FEWEST_CHARACTERS
-        or easy in {name, name.partition("@")[0]}
-    ):
+    if _is_guessed_soon(password.casefold(), name):
         raise InvalidRequest("This password is among the first that anybody would guess.")
 
 
-@cache
-def common_passwords() -> frozenset[str]:
-    file = Path(__file__).with_name("common_passwords.txt")
-    return frozenset(file.read_text(encoding="utf-8").split())
+def _is_guessed_soon(password: str, name: str) -> bool:
+    """By lists of what people choose and by words, dates, patterns, the account's and the site's
+    name, also several after one another.
+    """
+    # (Its lists take a while to read, and only who chooses a password needs them.)
+    from zxcvbn import zxcvbn
 
-
-def owner_of_address(address: str) -> str:
-    """Whose attempts those from an address are: a site is given all of an IPv6 /64."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return f"address:{hashlib.sha256(address.encode()).hexdigest()[:16]}"
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is None:
-            return f"address:{ipaddress.ip_network((int(ip), 64), strict=False)}"
-        ip = ip.ipv4_mapped
-    return f"address:{ip}"
+    known = [name, name.partition("@")[0], SITE, "".join(SITE.split()), *SITE.split()]
+    strength = zxcvbn(password[:LONGEST_GUESSED], user_inputs=[text.casefold() for text in known])
+    return bool(strength["score"] < WEAKEST)

@@ -6,8 +6,10 @@ from uuid import uuid4
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
+from app.addresses import Addresses
 from app.auth.base import User
-from app.auth.cookies import set_cookie
+from app.auth.cookies import read_lasting_cookie, set_cookie
+from app.auth.visitors import VisitorLimits, VisitorSettings
 from app.config import Settings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -21,14 +23,22 @@ class AnonymousAuth:
     name = "anonymous"
     pages = None
 
-    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self._signer = _signer(settings)
+        self._addresses = Addresses(settings)
+        limits = VisitorSettings()
+        self.shared_limits = VisitorLimits(database, limits) if limits.are_set else None
 
     async def authenticate(self, request: Request) -> User:
         user_id = self._user_id(request)
         if user_id is None:
             raise Unauthenticated("There is no valid session cookie. Reload the page to get one.")
-        return User(id=user_id)
+        if self.shared_limits is not None:
+            await self.shared_limits.sweep()
+        return User(id=user_id, address=self._addresses.of(request))
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return True
 
     def visit(self, request: Request, response: Response) -> None:
         # Signing anew at each visit moves a returning browser to the newest key, and its cookie
@@ -46,11 +56,18 @@ class AnonymousAuth:
         return self._signer.sign(user_id).decode()
 
     def _user_id(self, request: Request) -> str | None:
+        """Whose cookie it is, if we signed it, and not too long ago.
+
+        One that was signed in the future counts too: some worker's clock is ahead of this one's,
+        and a browser that loses its cookie loses all of its conversations.
+        """
+        signed = read_lasting_cookie(request, COOKIE) or ""
         try:
-            signed = request.cookies.get(COOKIE, "")
-            return self._signer.unsign(signed, max_age=MAX_AGE_SECONDS).decode()
+            user_id, signed_at = self._signer.unsign(signed, return_timestamp=True)
         except BadSignature:
             return None
+        age = self._signer.get_timestamp() - signed_at.timestamp()
+        return user_id.decode() if age <= MAX_AGE_SECONDS else None
 
 
 def _signer(settings: Settings) -> TimestampSigner:

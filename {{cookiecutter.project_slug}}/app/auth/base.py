@@ -5,6 +5,7 @@ from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 
+from app.chat.shared_limits import SharedLimits
 from app.config import Settings
 from app.db import Database
 
@@ -15,11 +16,15 @@ MAX_USER_ID_LENGTH = 255
 class User:
     """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL.
 
-    `name` is what the page calls them, where the style knows.
+    `name` is what the page calls them, where the style knows. `address` is a keyed hash of where
+    they are, where limits hold for an address too. `sign_in` is the id of their session, where
+    there are sessions: what it gave out ends with it, see `is_signed_in`.
     """
 
     id: str
     name: str | None = None
+    address: str | None = None
+    sign_in: str | None = None
 
 
 class SignInPages(Protocol):
@@ -28,6 +33,7 @@ class SignInPages(Protocol):
     router: APIRouter
     sign_in: str
     sign_out: str  # takes a POST with the field `form_token`
+    windows: tuple[str, ...]  # where the paths begin that a window opens to sign in
     account: str | None  # where users look after their account
 
     def form_token(self, request: Request) -> str:
@@ -47,8 +53,17 @@ class Authenticator(Protocol):
         """Where users sign in, if they do it here."""
         ...
 
+    @property
+    def shared_limits(self) -> SharedLimits | None:
+        """Where anybody can be a new user at any time, the limits that hold nevertheless."""
+        ...
+
     async def authenticate(self, request: Request) -> User:
         """Return the request's user, or raise `Unauthenticated` saying what is missing."""
+        ...
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        """Whether what a user was given in that session still counts."""
         ...
 
     def visit(self, request: Request, response: Response) -> None:

@@ -15,6 +15,7 @@ async def current_user(request: Request) -> User:
     """
     authenticator: Authenticator = request.app.state.authenticator
     user = await authenticator.authenticate(request)
+    request.state.user_id = user.id
     if user.id == PROJECT:
         raise Unauthenticated("Nobody can sign in as this.")
     return user

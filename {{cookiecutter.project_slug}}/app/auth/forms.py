@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
-from app.auth.cookies import set_cookie
+from app.auth.cookies import read_cookie, read_lasting_cookie, set_cookie
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.errors import AppError, InvalidRequest, RequestTooLarge
@@ -73,7 +73,8 @@ class FormTokens:
             raise ForgedForm("This form was open for too long, or is not ours. Please try again.")
 
     def _secret(self, request: Request) -> str | None:
-        return request.cookies.get(self._session_cookie) or request.cookies.get(FORM_COOKIE)
+        session = read_lasting_cookie(request, self._session_cookie)
+        return session or read_cookie(request, FORM_COOKIE)
 
 
 async def read_form(request: Request) -> dict[str, str]:

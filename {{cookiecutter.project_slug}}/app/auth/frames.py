@@ -8,20 +8,20 @@ frame gets a session for it.
 
 import base64
 import hashlib
-import hmac
 import json
-import time
-from collections.abc import Callable
+import secrets
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.audit import record
+from app.auth.base import MAX_USER_ID_LENGTH
 from app.auth.forms import PAGE_HEADERS, read_form
 from app.auth.frame_texts import TRANSLATIONS
-from app.auth.sessions import Sessions
-from app.config import Settings
+from app.auth.sessions import Sessions, Ticket
 from app.errors import Unauthenticated
 from app.locales import language_of, translate
 from app.stores.sessions import Session
@@ -29,39 +29,48 @@ from app.stores.sessions import Session
 WINDOW = "/sign-in/frame"
 CODE = "/sign-in/frame/code"
 
-CODE_SECONDS = 60
+NO_CODE = "This code came too late or was used already. Please sign in again."
 
 
-class FrameCodes:
-    """A code is good for a minute, and for as long as the session that it comes from."""
+@dataclass(frozen=True)
+class FrameCode:
+    """Good once, for a minute, and while the session lasts that it comes from.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        *previous, current = [key.encode() for key in settings.signing_keys]
-        self._keys = [current, *previous]
-        self._clock = clock
+    The session's row holds a hash of the secret until it is used, whichever worker is asked; the
+    rest says which row that is.
+    """
 
-    def code(self, session: Session) -> str:
-        content = json.dumps([session.user_id, session.id, self._clock() + CODE_SECONDS])
-        text = base64.urlsafe_b64encode(content.encode()).decode()
-        return f"{text}.{_signature(self._keys[0], text)}"
+    user_id: str
+    session_id: str
+    secret: str
 
-    def read(self, code: str) -> tuple[str, str]:
-        """The ids of the user and of the session. Raises `Unauthenticated`."""
-        text, _, signature = code.partition(".")
-        if not any(
-            hmac.compare_digest(_signature(key, text).encode(), signature.encode())
-            for key in self._keys
-        ):
-            raise Unauthenticated("This code is not ours.")
-        user_id, session_id, end = json.loads(base64.urlsafe_b64decode(text))
-        if end < self._clock():
-            raise Unauthenticated("This code came too late. Please sign in again.")
-        return user_id, session_id
+    @classmethod
+    def new(cls, session: Session) -> "FrameCode":
+        return cls(session.user_id, session.id, secrets.token_urlsafe(32))
+
+    @classmethod
+    def parse(cls, code: str) -> "FrameCode":
+        """Raises `Unauthenticated`."""
+        try:
+            parts = json.loads(base64.urlsafe_b64decode(code))
+        except ValueError:
+            raise Unauthenticated(NO_CODE) from None
+        match parts:
+            case [str(user_id), str(session_id), str(secret)] if _is_storable(user_id, session_id):
+                return cls(user_id, session_id, secret)
+        raise Unauthenticated(NO_CODE)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.secret.encode("utf-8", "replace")).hexdigest()
+
+    def __str__(self) -> str:
+        content = json.dumps([self.user_id, self.session_id, self.secret])
+        return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def frame_routes(settings: Settings, sessions: Sessions, sign_in: str) -> APIRouter:
+def frame_routes(sessions: Sessions, sign_in: str) -> APIRouter:
     """The window's last page, the code that it asks for, and what the frame does with that."""
-    codes = FrameCodes(settings)
     router = APIRouter(include_in_schema=False)
 
     @router.get(WINDOW)
@@ -73,21 +82,28 @@ def frame_routes(settings: Settings, sessions: Sessions, sign_in: str) -> APIRou
     @router.post(CODE)
     async def code(request: Request, response: Response) -> dict[str, str]:
         response.headers["Cache-Control"] = "no-store"
-        return {"code": codes.code(await sessions.authenticate(request))}
+        code = FrameCode.new(await sessions.authenticate(request))
+        await sessions.store.give_code(code.user_id, code.session_id, code.digest)
+        return {"code": str(code)}
 
     @router.post(WINDOW, status_code=204)
     async def enter(request: Request, response: Response) -> None:
-        user_id, session_id = codes.read((await read_form(request)).get("code", ""))
-        session = await sessions.store.find(user_id, session_id)
+        code = FrameCode.parse((await read_form(request)).get("code", ""))
+        ticket = Ticket.new(code.user_id)
+        session = await sessions.store.exchange_code(
+            code.user_id, code.session_id, code.digest, ticket.session_id
+        )
         if session is None:
-            raise Unauthenticated("You are not signed in, or no longer.")
-        await sessions.start(request, response, user_id, session.name)
+            record("a frame's code refused", request, reason="unauthenticated")
+            raise Unauthenticated(NO_CODE)
+        record("signed in by a frame's code", request, user_id=session.user_id)
+        await sessions.hand_over(request, response, ticket)
 
     return router
 
 
-def _signature(key: bytes, text: str) -> str:
-    return hmac.new(key, f"frame\0{text}".encode(), hashlib.sha256).hexdigest()
+def _is_storable(*ids: str) -> bool:
+    return all(0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable() for text in ids)
 
 
 def _window_page(locale: str) -> HTMLResponse:

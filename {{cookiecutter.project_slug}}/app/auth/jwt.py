@@ -8,8 +8,15 @@ from fastapi import Request, Response
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from app.audit import record
 from app.auth.base import User
-from app.auth.tokens import JwksKeys, TokenSettings, TokenVerifier, published_keys
+from app.auth.tokens import (
+    JwksKeys,
+    TokenSettings,
+    TokenVerifier,
+    check_names_who,
+    published_keys,
+)
 from app.config import EnvSettings, Settings
 from app.db import Database
 from app.errors import Unauthenticated
@@ -29,6 +36,7 @@ class JwtSettings(EnvSettings, TokenSettings):
 class JwtAuth:
     name = "jwt"
     pages = None
+    shared_limits = None
 
     def __init__(
         self,
@@ -41,7 +49,15 @@ class JwtAuth:
         self._verifier = TokenVerifier(self._keys, self._settings)
 
     async def authenticate(self, request: Request) -> User:
-        return await self._verifier.user(_bearer_token(request))
+        token = _bearer_token(request)
+        try:
+            return await self._verifier.user(token)
+        except Unauthenticated as error:
+            record("a token refused", request, reason=error.code)
+            raise
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return True
 
     def visit(self, request: Request, response: Response) -> None:
         pass
@@ -90,6 +106,7 @@ def _keys(settings: JwtSettings) -> SharedSecret | JwksKeys:
     if settings.secret is not None and settings.jwks_url is None:
         return SharedSecret(settings.secret.get_secret_value())
     if settings.jwks_url is not None and settings.secret is None:
+        check_names_who(settings, "JWT")
         return published_keys(settings.jwks_url, settings)
     raise ValueError(
         "Set exactly one of JWT_SECRET and JWT_JWKS_URL. "

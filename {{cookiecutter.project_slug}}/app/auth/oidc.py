@@ -10,6 +10,7 @@ from html import escape
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.audit import record
 from app.auth.base import SignInPages
 from app.auth.cookies import drop_cookie, set_cookie
 from app.auth.forms import (
@@ -69,6 +70,7 @@ class OidcPages:
 
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
+    windows: tuple[str, ...] = (SIGN_IN,)
     account: str | None = None
 
     def __init__(
@@ -89,7 +91,7 @@ class OidcPages:
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
         self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
-        self.router.include_router(frame_routes(settings, sessions, SIGN_IN))
+        self.router.include_router(frame_routes(sessions, SIGN_IN))
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))
@@ -134,12 +136,14 @@ class OidcPages:
         except SignInFailed as error:
             # `%r`, since it may quote what anybody can send.
             logger.warning("sign-in failed: %r", str(error))
+            record("signing in refused", request, reason="sign_in_failed")
             text = "That did not work. Please try again."
             return _page(request, 400, "You are not signed in", text)
         response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
         claims = identity.claims
         session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        record("signed in", request, user_id=session.user_id)
         await self._id_tokens.keep(session, identity.token)
         return response
 
@@ -155,6 +159,8 @@ class OidcPages:
 
     async def _sign_out(self, request: Request) -> Response:
         self._forms.check(request, (await read_form(request)).get("form_token", ""))
+        session = await self._sessions.find(request)
+        record("signed out", request, user_id=session.user_id if session else None)
         url = await self._sign_out_url(request)
         # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
         response = (

@@ -16,6 +16,7 @@ from joserfc.errors import JoseError
 from pydantic import HttpUrl, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from app.auth.cookies import read_cookie
 from app.auth.forms import return_path
 from app.config import EnvSettings
 from app.db import TABLE_PREFIX
@@ -95,7 +96,7 @@ class Attempt:
     def of(cls, request: Request) -> "Attempt":
         """The one that the provider answers to. Raises `SignInFailed`."""
         state = request.query_params.get("state", "")
-        secret, _, wanted = request.cookies.get(_cookie(state), "").partition(".")
+        secret, _, wanted = (read_cookie(request, _cookie(state)) or "").partition(".")
         attempt = cls(secret, return_path(_decoded(wanted)))
         if not secret or not hmac.compare_digest(attempt.state.encode(), state.encode()):
             raise SignInFailed("this browser did not ask for it, or it took too long")

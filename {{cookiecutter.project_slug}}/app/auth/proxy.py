@@ -7,9 +7,16 @@ from fastapi import Request, Response
 from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
+from app.audit import record
 from app.auth.base import User
 from app.auth.load_balancer import LoadBalancer
-from app.auth.tokens import TokenSettings, TokenVerifier, published_keys, user_named
+from app.auth.tokens import (
+    TokenSettings,
+    TokenVerifier,
+    check_names_who,
+    published_keys,
+    user_named,
+)
 from app.config import CommaSeparated, EnvSettings, Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthenticated
@@ -39,6 +46,7 @@ class UntrustedProxy(Forbidden):
 class ProxyAuth:
     name = "proxy"
     pages = None
+    shared_limits = None
 
     def __init__(
         self,
@@ -60,8 +68,15 @@ class ProxyAuth:
         if not said or not said[0]:
             raise Unauthenticated("The proxy in front of this server names no user.")
         if self._verifier is not None:
-            return await self._verifier.user(said[0])
+            try:
+                return await self._verifier.user(said[0])
+            except Unauthenticated as error:
+                record("a token refused", request, reason=error.code)
+                raise
         return user_named(said[0], by=self._settings.header)
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return True
 
     def visit(self, request: Request, response: Response) -> None:
         pass
@@ -122,9 +137,7 @@ def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
         return None
     if settings.signer:
         return LoadBalancer(settings.signer, str(settings.jwks_url), settings)
-    if not settings.issuer or not settings.audience:
-        # One provider's keys sign for many applications, and often for many customers.
-        raise ValueError("With PROXY_JWKS_URL, set PROXY_ISSUER and PROXY_AUDIENCE too.")
+    check_names_who(settings, "PROXY")
     return TokenVerifier(published_keys(settings.jwks_url, settings), settings)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from app.auth.base import MAX_USER_ID_LENGTH, User
-from app.auth.cookies import drop_cookie, set_cookie
+from app.auth.cookies import drop_cookie, read_lasting_cookie, rename_cookie, set_cookie
 from app.config import EnvSettings
 from app.db import TABLE_PREFIX, Database
 from app.errors import Unauthenticated
@@ -72,8 +72,9 @@ class Ticket:
 class Sessions:
     def __init__(self, database: Database, settings: SessionSettings | None = None) -> None:
         settings = settings or SessionSettings()
-        self._lifetime = timedelta(days=settings.days)
-        self.store = SessionStore(database, self._lifetime, timedelta(days=settings.idle_days))
+        lifetime = timedelta(days=settings.days)
+        self._seconds = int(lifetime.total_seconds())
+        self.store = SessionStore(database, lifetime, timedelta(days=settings.idle_days))
 
     async def find(self, request: Request) -> Session | None:
         ticket = _presented(request)
@@ -101,8 +102,11 @@ class Sessions:
     async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
         """Give the browser the secret of a session that has begun, in the place of its old one."""
         await self._end_presented(request)
-        seconds = int(self._lifetime.total_seconds())
-        set_cookie(request, response, COOKIE, str(ticket), seconds)
+        set_cookie(request, response, COOKIE, str(ticket), self._seconds)
+
+    def keep(self, request: Request, response: Response) -> None:
+        """A browser that was signed in before cookies were named as they are today stays so."""
+        rename_cookie(request, response, COOKIE, self._seconds)
 
     async def end(self, request: Request, response: Response) -> None:
         await self._end_presented(request)
@@ -121,15 +125,20 @@ class Sessions:
 class SessionAuth:
     """What the styles that sign in here share: afterwards the session says who is asking."""
 
+    shared_limits = None
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     async def authenticate(self, request: Request) -> User:
         session = await self._sessions.authenticate(request)
-        return User(session.user_id, session.name)
+        return User(session.user_id, session.name, sign_in=session.id)
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return await self._sessions.store.find(user_id, sign_in) is not None
 
     def visit(self, request: Request, response: Response) -> None:
-        pass
+        self._sessions.keep(request, response)
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return await self._sessions.sample_credentials(user_id)
@@ -139,4 +148,4 @@ class SessionAuth:
 
 
 def _presented(request: Request) -> Ticket | None:
-    return Ticket.parse(request.cookies.get(COOKIE, ""))
+    return Ticket.parse(read_lasting_cookie(request, COOKIE) or "")

@@ -149,6 +149,19 @@ def published_keys(url: HttpUrl, settings: TokenSettings) -> JwksKeys:
     )
 
 
+def check_names_who(settings: TokenSettings, prefix: str) -> None:
+    """Raises ValueError unless the settings say who signs the tokens, and for whom.
+
+    One provider's keys sign for many applications, and often for many customers.
+    """
+    names = {"ISSUER": settings.issuer, "AUDIENCE": settings.audience}
+    if missing := [f"{prefix}_{name}" for name, value in names.items() if not value]:
+        raise ValueError(
+            f"With {prefix}_JWKS_URL, set {' and '.join(missing)} too: the keys there also sign "
+            "tokens for other applications."
+        )
+
+
 def _signing_keys(jwks: dict[str, Any]) -> dict[str | None, PyJWK]:
     keys = {
         key.key_id: key for key in PyJWKSet.from_dict(jwks) if key.public_key_use in (None, "sig")

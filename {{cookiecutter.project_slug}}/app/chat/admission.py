@@ -162,6 +162,7 @@ class Admission:
             thread_id,
             request=request.type,
             model=chosen or self._settings.offered_models[0],
+            address=context.address,
         )
 
     async def _claim(self, run: Run, context: RequestContext) -> RequestContext:

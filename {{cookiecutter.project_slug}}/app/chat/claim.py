@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, Text, bindparam, func, select, tru
 from sqlalchemy.dialects.postgresql import insert
 
 from app.chat.models import IS_RUNNING, ItemRow, RunRow, ThreadRow
+from app.chat.shared_limits import SharedLimits
 from app.chat.users import ensure_user
 from app.config import Settings
 from app.db import ASYNC_COMMIT
@@ -18,14 +19,17 @@ _USER = bindparam("user_id", type_=Text)
 _THREAD = bindparam("thread_id", type_=Text)
 
 
-def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
+def claim_statement(
+    settings: Settings, *, new_thread: bool, shared: SharedLimits | None = None
+) -> Select[Any]:
     """One statement that checks and claims, and has one row to say what came of it.
 
     Its parameters are `user_id`, `run_id`, `thread_id`, `request`, `request_key`, `model` and
     `worker`. `claimed` is the run's id or null; the other columns tell why it is null: `turns` of
     the last minute and when the `first` of them began, `tokens` of the day, the free `slot`, the
     thread's `payload`, and the run that is `busy` in it. `moment` is the database's time, by which
-    all of that was counted.
+    all of that was counted. Shared limits add the parameter `address`, columns of theirs, and
+    `taken`, whether a place among them was.
     """
     since_minute = func.now() - MINUTE
     since_day = func.date_trunc("day", func.now(), "UTC")
@@ -59,13 +63,18 @@ def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
         ItemRow.user_id == _USER, ItemRow.thread_id == _THREAD
     )
     is_active = thread.c.payload["status"]["type"].astext == "active"
-    conditions = [
+    conditions: list[ColumnElement[bool]] = [
         used.c.turns < settings.turns_per_minute,
         free.c.slot.is_not(None),
         true() if new_thread else select(thread.c.payload).where(is_active).exists(),
     ]
     if settings.tokens_per_day:
         conditions.append(used.c.tokens < settings.tokens_per_day)
+    shared_columns: list[ColumnElement[Any]] = []
+    if shared is not None:
+        may_begin, is_taken = shared.take(seen, conditions)
+        shared_columns = [*shared.columns(), is_taken.label("taken")]
+        conditions = [may_begin]
     values: dict[str, ColumnElement[Any]] = {
         "user_id": _USER,
         "id": bindparam("run_id", type_=Text),
@@ -93,6 +102,7 @@ def claim_statement(settings: Settings, *, new_thread: bool) -> Select[Any]:
         select(thread.c.payload).scalar_subquery().label("payload"),
         select(claimed.c.id).scalar_subquery().label("claimed"),
         running_in(_USER, _THREAD).scalar_subquery().label("busy"),
+        *shared_columns,
         # A crash that takes the claim takes what hangs on it: no item is written without it.
         ASYNC_COMMIT,
     ).select_from(seen)

@@ -17,6 +17,8 @@ class RequestContext:
     so that the turn need not read it again. `base_url` is where the browser reached us.
     With `visible_only`, pages of items hold what the user may see: the SDK removes the others from
     a page that it has read, and the page would be too short.
+    `address` is that of `SharedLimits`, where there are such. `sign_in` is the user's session, where
+    there are sessions.
     """
 
     user_id: str
@@ -26,6 +28,8 @@ class RequestContext:
     request_id: str = ""
     base_url: str = ""
     request_key: str | None = None
+    address: str | None = None
+    sign_in: str | None = None
     run: Run | None = None
     thread: ThreadMetadata | None = None
     visible_only: bool = False

@@ -159,6 +159,8 @@ async def chatkit(
             request_id=request.state.request_id,
             base_url=str(request.base_url),
             request_key=_request_key(request),
+            address=user.address,
+            sign_in=user.sign_in,
         ),
     )
     result = await chat.answer(chat_request.request, context)

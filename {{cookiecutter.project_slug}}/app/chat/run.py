@@ -53,12 +53,14 @@ class Run:
         *,
         request: str,
         model: str,
+        address: str | None = None,
     ) -> None:
         self.id = run_id
         self.user_id = user_id
         self.thread_id = thread_id
         self.request = request
         self.model = model
+        self.address = address
         self.retry: Retry | None = None
 
         self.status: Status = "running"

@@ -20,10 +20,12 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chat.claim import DAY, MINUTE, claim_statement, running_in
 from app.chat.models import IS_RUNNING, ItemRow, RunRow
 from app.chat.run import WITH_MESSAGE, Run, Wish
+from app.chat.shared_limits import SharedLimits
 from app.config import Settings
 from app.db import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
 from app.errors import (
@@ -58,13 +60,20 @@ class DayOfUse:
 
 
 class RunStore:
-    def __init__(self, settings: Settings, database: Database, worker: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        worker: str,
+        shared: SharedLimits | None = None,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._worker = worker
+        self._shared = shared
         # Built once: to put it together takes longer than to execute it.
-        self._new_thread_claim = claim_statement(settings, new_thread=True)
-        self._claim = claim_statement(settings, new_thread=False)
+        self._new_thread_claim = claim_statement(settings, new_thread=True, shared=shared)
+        self._claim = claim_statement(settings, new_thread=False, shared=shared)
         self.history_tokens = settings.history_tokens
 
     async def claim(
@@ -87,9 +96,12 @@ class RunStore:
             "request_key": request_key,
             "model": run.model,
             "worker": self._worker,
+            **({"address": run.address or ""} if self._shared else {}),
         }
         for _ in range(self._settings.running_answers_per_user + 1):
             [row] = await self._database.fetch(run.user_id, statement, parameters)
+            if self._shared and row.taken and not row.claimed:
+                await self._shared.give_back_unused(run.address or "")
             # (`busy` is this very run when the claim was repeated on a fresh connection.)
             if row.claimed or row.busy == run.id:
                 return None if new_thread else ThreadMetadata.model_validate(row.payload)
@@ -127,6 +139,10 @@ class RunStore:
                 request_key=case((has_arrived(run.user_id), RunRow.request_key)),
             )
         )
+        if self._shared and run.address:
+            is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
+            tokens = run.tokens_in + run.tokens_out
+            statement = self._shared.give_back(statement, run.address, is_running, tokens)
         await self._database.fetch(run.user_id, statement, patient=True)
 
     async def wish(self, user_id: str, run_id: str, wish: Wish) -> None:
@@ -215,6 +231,19 @@ class RunStore:
             raise DailyTokensUsed(
                 "You have used up today's allowance. Please come back later.", wait
             )
+        if self._shared:
+            self._shared.refuse(row)
+
+
+async def stop_runs(connection: AsyncConnection, user_id: str) -> None:
+    """Have all answers to this user stopped, once the transaction has committed."""
+    mine = (RunRow.user_id == user_id, IS_RUNNING)
+    running = await connection.execute(
+        update(RunRow).where(*mine).values(wish="stop").returning(RunRow.id)
+    )
+    for run_id in running.scalars().all():
+        payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", "stop")
+        await connection.execute(select(func.pg_notify(CHANNEL, cast(payload, Text))))
 
 
 def check_writable(thread: ThreadMetadata) -> None:

@@ -55,9 +55,15 @@ def run(options: argparse.Namespace) -> int:
         return 1
 
     async def act(database: "Database") -> int:
+        from app.audit import record
+        from app.logs import configure_logging
         from app.stores.accounts import AccountStore
 
-        return await _ACTIONS[options.action](AccountStore(database), options)
+        configure_logging("WARNING")
+        code = await _ACTIONS[options.action](AccountStore(database), options)
+        if code == 0 and options.action in _EVENTS:
+            record(_EVENTS[options.action], user_id=_user_id(options))
+        return code
 
     return with_database(act)
 
@@ -122,12 +128,21 @@ _ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int
 }
 
 
+_EVENTS = {
+    "add": "account added",
+    "reset": "password reset",
+    "disable": "account disabled",
+    "enable": "account enabled",
+    "delete": "account deleted",
+}
+
+
 async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:
     """One that is good enough, and its hash. Raises InvalidRequest."""
-    from app.auth.accounts import Hasher, check_password
+    from app.auth.accounts import Hasher, check_password, normal_name
 
     password = _read_password(options)
-    check_password(password, name)
+    check_password(password, normal_name(name))
     return password, await Hasher().hash(password)
 
 

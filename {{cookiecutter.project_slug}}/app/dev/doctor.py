@@ -101,11 +101,12 @@ def _environment() -> Finding:
 
 
 def _secret_key(settings: Settings) -> Finding:
-    length = len(settings.secret_key.get_secret_value())
-    if length == 0:
+    if not settings.secret_key.get_secret_value():
         return Finding("warn", "SECRET_KEY is empty. Run: python -m app setup")
-    if length < 32:
-        return Finding("warn", "SECRET_KEY is short. Use 32 characters or more")
+    try:
+        settings.check_keys()
+    except ValueError as error:
+        return Finding("fail", str(error))
     return Finding("ok", "set")
 
 

@@ -37,16 +37,17 @@ class _Proof:
     def database(self, _progress: Progress) -> str:
         from pydantic import ValidationError
 
-        from app.config import Settings, explained
+        from app.config import Settings
         from app.dev.database import DatabaseUnavailable, check_database, running_database
         from app.dev.postgres import PostgresError
+        from app.start import problems
 
         try:
             settings = Settings()
             self._url = self._stack.enter_context(running_database(settings))
             version = check_database(self._url)
         except ValidationError as error:
-            raise StepFailed("\n".join(explained(error))) from error
+            raise StepFailed("\n".join(problems(error))) from error
         except (DatabaseUnavailable, PostgresError) as error:
             raise StepFailed(str(error)) from error
         return version if settings.database_url else f"embedded {version}"

@@ -26,6 +26,7 @@ def serve(host: str, port: int) -> int:
         return 1
     settings = Settings()
     os.environ.setdefault("SHUTDOWN_SECONDS", SHUTDOWN_SECONDS)
+    os.environ.setdefault("OPENAPI_JSON", "true")
     with running_database(settings) as url, ExitStack() as stack:
         upgrade(url)
         if settings.is_demo:

@@ -43,7 +43,7 @@ def _signed_in(url: str, user: str) -> dict[str, str]:
         fields = {"name": name, "password": password, "form_token": _form_token(client)}
         answer = client.post("/sign-in", data=fields)
         _expect(answer.status_code == 303, f"{name} cannot sign in: {answer.status_code}")
-        return {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+        return _session_cookie(client)
 
 
 def _visit(client: httpx.Client, name: str, password: str) -> None:
@@ -54,12 +54,18 @@ def _visit(client: httpx.Client, name: str, password: str) -> None:
     account = client.get("/config.json").json()["account"]
     _expect(account is not None and account["name"] == name, f"signed in as {account}")
 
-    cookie = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+    cookie = _session_cookie(client)
     _expect(_may_chat(client, cookie), "who has signed in is refused")
     signed_out = client.post(account["signOut"], data={"form_token": account["formToken"]})
     _expect(signed_out.status_code == 303, f"signing out answers {signed_out.status_code}")
     client.cookies.clear()
     _expect(not _may_chat(client, cookie), "the cookie still counts after signing out")
+
+
+def _session_cookie(client: httpx.Client) -> dict[str, str]:
+    """Over HTTPS its name has a prefix."""
+    [name] = [name for name in client.cookies if name.endswith(COOKIE)]
+    return {"Cookie": f"{name}={client.cookies[name]}"}
 
 
 def _form_token(client: httpx.Client) -> str:

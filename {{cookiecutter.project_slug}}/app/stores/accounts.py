@@ -21,12 +21,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
 from app.chat.models import UserRow
+from app.chat.run_store import stop_runs
 from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
-from app.stores.sessions import Session, end_sessions, new_session
+from app.stores.sessions import Session, end_sessions, lock_user, new_session
 
 
 class AccountRow(Base):
@@ -123,7 +125,7 @@ class AccountStore:
             if await connection.scalar(_unchanged(account).with_for_update()) is None:
                 return False
             await connection.execute(change)
-            await connection.execute(end_sessions(account.user_id))
+            await _end_everything(connection, account.user_id)
             if session is not None:
                 await connection.execute(new_session(session))
         return True
@@ -137,7 +139,7 @@ class AccountStore:
         )
         async with self._database.transaction(user_id) as connection:
             is_there = (await connection.execute(change)).rowcount > 0
-            await connection.execute(end_sessions(user_id))
+            await _end_everything(connection, user_id)
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
         return is_there
 
@@ -164,7 +166,7 @@ class AccountStore:
         async with self._database.transaction(user_id) as connection:
             is_there = (await connection.execute(query.with_for_update())).first() is not None
             await connection.execute(change)
-            await connection.execute(end_sessions(user_id))
+            await _end_everything(connection, user_id)
         return is_there
 
     async def enable(self, user_id: str) -> bool:
@@ -176,6 +178,7 @@ class AccountStore:
         """The user and all that is theirs; False when there is none."""
         async with self._database.transaction(user_id) as connection:
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
+            await stop_runs(connection, user_id)
             gone = await connection.execute(delete(UserRow).where(UserRow.id == user_id))
         return gone.rowcount > 0
 
@@ -220,6 +223,15 @@ class AttemptStore:
         """Delete what counts no more, of everybody."""
         gone = delete(AttemptRow).where(AttemptRow.forgotten_at < now())
         await self._database.fetch(EVERYBODY, gone)
+
+
+async def _end_everything(connection: AsyncConnection, user_id: str) -> None:
+    """What an old password, or an account as it was, has begun: sessions, and with them links to
+    files and codes for frames; answers that are being written.
+    """
+    await connection.execute(lock_user(user_id))
+    await connection.execute(end_sessions(user_id))
+    await stop_runs(connection, user_id)
 
 
 def _unchanged(account: Account) -> Select[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import DateTime, Delete, ForeignKey, Text, and_, delete, select, update
+from sqlalchemy import DateTime, Delete, ForeignKey, Select, Text, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.elements import ColumnElement
@@ -16,10 +16,13 @@ from app.db import ASYNC_COMMIT, TABLE_PREFIX, Base, Database
 # Being seen is written down at most this often: most requests only read.
 SEEN_EVERY = timedelta(minutes=5)
 
+CODE_LIFETIME = timedelta(seconds=60)
+
 
 class SessionRow(Base):
     """`id` is the hash of a secret that only the browser has; `name` is what the page calls the
-    user, where the style knows.
+    user, where the style knows. `frame_code` is the hash of a code that a frame gets its own
+    session for.
     """
 
     __tablename__ = f"{TABLE_PREFIX}sessions"
@@ -31,6 +34,8 @@ class SessionRow(Base):
     name: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    frame_code: Mapped[str | None] = mapped_column(Text)
+    frame_code_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,47 @@ class SessionStore:
             await self._database.fetch(user_id, select(seen.cte("seen").c.id, ASYNC_COMMIT))
         return Session(user_id, session_id, rows[0].name)
 
+    async def give_code(self, user_id: str, session_id: str, code: str) -> None:
+        """Keep the hash of a code, in the place of one that was not used."""
+        await self._database.write(
+            user_id,
+            update(SessionRow)
+            .where(_one(user_id, session_id))
+            .values(frame_code=code, frame_code_at=now()),
+        )
+
+    async def exchange_code(
+        self, user_id: str, session_id: str, code: str, new_id: str
+    ) -> Session | None:
+        """Begin a session of that id for a code, once; None when the code is not good any more.
+
+        Whoever ends the user's sessions waits, and then ends this one too: see `lock_user`.
+        """
+        take = (
+            update(SessionRow)
+            .where(
+                _one(user_id, session_id),
+                ~self._has_ended(),
+                SessionRow.frame_code == code,
+                SessionRow.frame_code_at > now() - CODE_LIFETIME,
+            )
+            .values(frame_code=None)
+            .returning(SessionRow.name)
+        )
+        async with self._database.transaction(user_id) as connection:
+            await connection.execute(lock_user(user_id, shared=True))
+            row = (await connection.execute(take)).one_or_none()
+            if row is None:
+                return None
+            session = Session(user_id, new_id, row.name)
+            await connection.execute(new_session(session))
+        return session
+
     async def end(self, user_id: str, session_id: str) -> None:
         await self._database.write(user_id, delete(SessionRow).where(_one(user_id, session_id)))
 
     async def end_all(self, user_id: str) -> None:
-        await self._database.write(user_id, end_sessions(user_id))
+        await self._database.write(user_id, lock_user(user_id), end_sessions(user_id))
 
     def sweep(self, user_id: str) -> Delete:
         """The statement that deletes what has expired of this user's."""
@@ -101,6 +142,15 @@ def new_session(session: Session) -> Insert:
         .values(user_id=session.user_id, id=session.id, name=session.name)
         .on_conflict_do_nothing()
     )
+
+
+def lock_user(user_id: str, *, shared: bool = False) -> Select[str]:
+    """The statement before one that ends all sessions of this user; `shared` before one that
+    begins a session for another one.
+    """
+    # (Rows that refer to the user's can be written meanwhile.)
+    user = select(UserRow.id).where(UserRow.id == user_id)
+    return user.with_for_update(read=shared, key_share=not shared)
 
 
 def end_sessions(user_id: str) -> Delete:

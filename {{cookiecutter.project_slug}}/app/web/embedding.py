@@ -52,6 +52,7 @@ def launcher(request: Request) -> Response:
         response = Response(script, media_type="text/javascript")
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     share(response, request.headers.get("Origin"), settings.allowed_origins)
     return response
 

@@ -14,6 +14,9 @@ from app.config import Settings
 
 # Cross-Origin-Embedder-Policy is not among them: it would keep the element's frame blank.
 
+# A window in which somebody signs in hands a code to the frame that opened it, on another site's
+# page: `windows` are its paths. Cross-Origin-Opener-Policy would keep the two apart.
+
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
     "'unsafe-inline'",
@@ -40,6 +43,10 @@ def security_headers(
     return {
         "Content-Security-Policy": _policy(settings, cdn, connect),
         "X-Content-Type-Options": "nosniff",
+        # Unless a response says otherwise, nobody else's page may show it, and nothing keeps it.
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
         # The frame learns which host it is on, and nobody which conversation is open.
         "Referrer-Policy": "strict-origin-when-cross-origin",
         "Permissions-Policy": f"camera=(), geolocation=(), microphone={listeners}, payment=(), usb=()",
@@ -94,20 +101,43 @@ def _origin(url: str) -> str:
 class SecurityHeadersMiddleware:
     """Adds them to what has none of its own by that name: a download may allow itself less."""
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        headers: Mapping[str, str],
+        settings: Settings,
+        windows: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
-        self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+        self._headers = _raw(headers)
+        self._in_window = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
+        self._windows = windows if settings.allowed_origins else ()
+        self._hsts = _raw({"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"})
+        self._has_hsts = settings.hsts_seconds > 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
+        headers = self._headers_for(scope)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                added = [header for header in self._headers if header[0] not in own]
+                added = [header for header in headers if header[0] not in own]
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+    def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        is_window = scope["path"].startswith(self._windows)
+        headers = self._in_window if is_window else self._headers
+        # (Only HTTPS may say it: RFC 6797, section 7.2. Behind a proxy that ends TLS, that is known
+        # where FORWARDED_ALLOW_IPS names the proxy.)
+        return [*headers, *self._hsts] if self._has_hsts and scope["scheme"] == "https" else headers
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

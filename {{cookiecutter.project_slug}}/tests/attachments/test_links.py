@@ -8,12 +8,20 @@ from typing import Any
 import httpx
 import pytest
 from itsdangerous import URLSafeSerializer
+from sqlalchemy import delete
 
+from app.access_log import loggable_path
 from app.attachments.files import key_of
+from app.chat.context import RequestContext
 from app.config import Settings
+from app.db import TABLE_PREFIX, Database
+from app.tables import metadata
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT
 from tests.conftest import AUTHORITIES
+
+# Where the auth style keeps who is signed in, if it does.
+SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
 
 
 async def fetch(url: str) -> httpx.Response:
@@ -45,6 +53,7 @@ async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Applic
         message["attachments"][0]["preview_url"],
         await preview(application, turn.thread_id),
     ):
+        assert loggable_path(url).endswith("/attachments/…")
         shown = await fetch(url)
         assert (shown.status_code, shown.content) == (200, PNG)
         assert shown.headers["content-type"] == "image/png"
@@ -90,6 +99,22 @@ async def test_a_link_expires_and_a_new_look_gives_a_new_one(
     assert (await fetch(await preview(application, thread_id))).status_code == 200
 
 
+@pytest.mark.skipif(SESSIONS is None, reason="who signs in elsewhere has no session here")
+async def test_a_link_ends_with_the_session_that_it_was_given_out_in(
+    application: Application, database: Database
+) -> None:
+    thread_id, _ = await picture(application)
+    mine, theirs = application.visitor.user_id, application.stranger.user_id
+    url = await preview(application, thread_id)
+    assert SESSIONS is not None
+    await database.fetch(theirs, delete(SESSIONS).where(SESSIONS.c.user_id == theirs))
+    assert (await fetch(url)).status_code == 200
+
+    await database.fetch(mine, delete(SESSIONS).where(SESSIONS.c.user_id == mine))
+
+    assert (await fetch(url)).status_code == 404
+
+
 async def test_a_link_cannot_be_made_up(application: Application, settings: Settings) -> None:
     thread_id, attachment = await picture(application)
     url = await preview(application, thread_id)
@@ -130,7 +155,8 @@ async def test_only_pictures_are_ever_shown(application: Application) -> None:
     attachment = await attach(application.visitor, HTML, "a.html", "text/html")
     await send(application.visitor, attachment["id"])
     key = key_of(application.visitor.user_id, attachment["id"])
-    token = application.attachments.links.token(key, 'ä".html', "text/html")
+    context = RequestContext(application.visitor.user_id)
+    token = application.attachments.links.token(key, 'ä".html', "text/html", context)
 
     async with httpx.AsyncClient(base_url=application.url) as browser:
         ours = await browser.get(f"/attachments/{token}")

@@ -13,7 +13,6 @@ from app.auth.accounts import (
     AccountSettings,
     WrongCredentials,
     normal_name,
-    owner_of_address,
 )
 from app.auth.sessions import Ticket
 from app.db import TABLE_PREFIX, Database
@@ -177,7 +176,7 @@ async def test_every_statement_names_one_owner(database: Database, store: Accoun
             seen.append((statement, parameters))
 
     name, address = new_name(), new_address()
-    owners = {user_id_of(name), owner_of_address(address)}
+    owners = {user_id_of(name), address}
     event.listen(database.engine.sync_engine, "before_cursor_execute", record)
     try:
         accounts = Accounts(database, AccountSettings())
@@ -192,22 +191,6 @@ async def test_every_statement_names_one_owner(database: Database, store: Accoun
     assert len(seen) > 10
     for statement, parameters in seen:
         assert len(owners & {str(parameter) for parameter in parameters}) == 1, statement
-
-
-@pytest.mark.parametrize(
-    ("address", "owner"),
-    [
-        ("192.0.2.7", "address:192.0.2.7"),
-        ("::ffff:192.0.2.7", "address:192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "address:2001:db8:1:2::/64"),
-    ],
-)
-def test_an_address_is_one_of_ipv4_or_a_network_of_ipv6(address: str, owner: str) -> None:
-    assert owner_of_address(address) == owner
-
-
-def test_what_is_no_address_is_somebody_all_the_same() -> None:
-    assert owner_of_address("") != owner_of_address("unix:")
 
 
 @pytest.mark.parametrize("spelling", ["Ada", " ada ", "ＡＤＡ", "ａda"])

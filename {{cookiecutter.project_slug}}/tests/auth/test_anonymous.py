@@ -8,15 +8,18 @@ from httpx import ASGITransport, AsyncClient
 from itsdangerous import TimestampSigner
 
 from app.auth.anonymous import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
+from app.auth.cookies import PREFIX
 from app.config import Settings
+from app.db import Database
 from app.errors import install_error_handlers
 
-KEY = "key-of-this-year"
-OLD_KEY = "key-of-last-year"
+KEY = "the-key-of-this-year-is-long-enough"
+OLD_KEY = "the-key-of-last-year-is-long-enough"
 
 
 def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
-    return AnonymousAuth(Settings(secret_key=key, secret_key_previous=previous))
+    settings = Settings(secret_key=key, secret_key_previous=previous)
+    return AnonymousAuth(settings, Database("postgresql+asyncpg://nobody@127.0.0.1:9/none"))
 
 
 def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
@@ -43,7 +46,8 @@ async def status_with(auth: AnonymousAuth, cookie: str) -> int:
 
 
 def set_cookie(response_headers: str) -> Morsel[str]:
-    return SimpleCookie(response_headers)[COOKIE]
+    [cookie] = SimpleCookie(response_headers).values()
+    return cookie
 
 
 def signer(key: str, salt: str = "anonymous-user") -> TimestampSigner:
@@ -105,6 +109,27 @@ async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
     async with browser(anonymous_auth(), base_url) as client:
         cookie = set_cookie((await client.get("/visit")).headers["set-cookie"])
     assert bool(cookie["secure"]) is is_secure
+    assert cookie.key == (f"{PREFIX}{COOKIE}" if is_secure else COOKIE)
+    assert (cookie["path"], cookie["domain"], cookie["httponly"]) == ("/", "", True)
+
+
+async def test_a_browser_from_before_the_prefix_keeps_its_user_and_gets_the_new_name() -> None:
+    auth = anonymous_auth()
+    old = await auth.sample_credentials("anon_a")
+    async with browser(auth, "https://chat.example.com") as client:
+        assert (await client.get("/me", headers=old)).json() == "anon_a"
+        visit = await client.get("/visit", headers=old)
+        dropped, named = visit.headers.get_list("set-cookie")
+        assert dropped.startswith(f'{COOKIE}=""; HttpOnly; Max-Age=0; ')
+        assert named.startswith(f"{PREFIX}{COOKIE}=anon_a.")
+        client.cookies.clear()
+        client.cookies.set(f"{PREFIX}{COOKIE}", set_cookie(named).value)
+        assert (await client.get("/me")).json() == "anon_a"
+        # One that a neighbour under the same domain has set is not looked at any more.
+        planted = await auth.sample_credentials("anon_mallory")
+        both = {"Cookie": f"{planted['Cookie']}; {PREFIX}{old['Cookie']}"}
+        client.cookies.clear()
+        assert (await client.get("/me", headers=both)).json() == "anon_a"
 
 
 async def test_a_forwarded_header_of_an_untrusted_client_changes_nothing() -> None:
@@ -191,6 +216,21 @@ async def test_a_cookie_lapses_unless_a_visit_renews_it(monkeypatch: pytest.Monk
         at(MAX_AGE_SECONDS + 1)
         assert (await client.get("/me", headers=cookie)).status_code == 401
     assert await status_with(auth, renewed.value) == 200
+
+
+@pytest.mark.parametrize("ahead_seconds", [1, 4, 3600, 30 * 24 * 3600])
+async def test_a_worker_whose_clock_is_ahead_costs_nobody_their_user(
+    monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    auth = anonymous_auth()
+    now = TimestampSigner("any").get_timestamp()
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now + ahead_seconds)
+    cookie = await auth.sample_credentials("anon_a")
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now)
+    async with browser(auth) as client:
+        assert (await client.get("/me", headers=cookie)).json() == "anon_a"
+        await client.get("/visit", headers=cookie)
+        assert (await client.get("/me")).json() == "anon_a"
 
 
 def test_without_a_key_it_does_not_start_and_says_how_to_mend_it() -> None:

@@ -4,14 +4,22 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 
-from app.auth.cookies import drop_cookie, set_cookie
+from app.auth.cookies import (
+    drop_cookie,
+    read_cookie,
+    read_lasting_cookie,
+    rename_cookie,
+    set_cookie,
+)
 from app.config import Settings
 
 SITE = "https://www.example.com"
-PARTITIONED = "HttpOnly; Path=/; SameSite=none; Secure; Partitioned"
+AT_HOME = "Path=/; SameSite=lax; Secure"
+IN_FRAME = "Path=/; SameSite=none; Secure; Partitioned"
+OLD = {"Cookie": "who=bob"}
 
 
-async def cookies(path: str, origins: str = SITE, base_url: str = "https://chat.test") -> list[str]:
+def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncClient:
     app = FastAPI()
     app.state.settings = Settings(allowed_origins=origins)
 
@@ -23,29 +31,86 @@ async def cookies(path: str, origins: str = SITE, base_url: str = "https://chat.
     async def take(request: Request, response: Response) -> None:
         drop_cookie(request, response, "who")
 
-    async with AsyncClient(transport=ASGITransport(app), base_url=base_url) as client:
-        return (await client.get(path)).headers.get_list("set-cookie")
+    @app.get("/rename")
+    async def rename(request: Request, response: Response) -> None:
+        rename_cookie(request, response, "who", 60)
+
+    @app.get("/read")
+    async def read(request: Request) -> list[str | None]:
+        return [read_cookie(request, "who"), read_lasting_cookie(request, "who")]
+
+    return AsyncClient(transport=ASGITransport(app), base_url=base_url)
 
 
-@pytest.mark.parametrize("base_url", ["https://chat.test", "http://localhost:8000"])
-async def test_in_a_frame_it_is_partitioned_and_secure(base_url: str) -> None:
+async def cookies(
+    path: str,
+    origins: str = SITE,
+    base_url: str = "https://chat.test",
+    headers: dict[str, str] | None = None,
+) -> list[str]:
+    async with browser(origins, base_url) as client:
+        return (await client.get(path, headers=headers)).headers.get_list("set-cookie")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"), [("https://chat.test", "__Host-who"), ("http://localhost:8000", "who")]
+)
+async def test_in_a_frame_it_is_partitioned_and_secure(base_url: str, name: str) -> None:
     assert await cookies("/set?embedded", base_url=base_url) == [
-        f"who=ada; HttpOnly; Max-Age=60; {PARTITIONED.removeprefix('HttpOnly; ')}"
+        f"{name}=ada; HttpOnly; Max-Age=60; {IN_FRAME}"
     ]
 
 
 async def test_in_a_frame_the_partitioned_one_is_dropped() -> None:
     [cookie] = await cookies("/drop?embedded")
-    assert cookie.startswith('who=""; HttpOnly; Max-Age=0; ')
+    assert cookie.startswith('__Host-who=""; HttpOnly; Max-Age=0; ')
     assert cookie.endswith("; Partitioned")
 
 
 async def test_where_nobody_may_embed_the_chat_no_request_makes_it_so() -> None:
     [cookie] = await cookies("/set?embedded", origins="")
-    assert cookie == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax; Secure"
+    assert cookie == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
 
 
 async def test_at_home_it_is_not_for_other_sites_and_replaces_that_of_a_frame() -> None:
     own, framed = await cookies("/set")
-    assert own == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax; Secure"
-    assert framed == f'who=""; HttpOnly; Max-Age=0; {PARTITIONED.removeprefix("HttpOnly; ")}'
+    assert own == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
+    assert framed == f'__Host-who=""; HttpOnly; Max-Age=0; {IN_FRAME}'
+
+
+async def test_on_this_machine_it_has_no_prefix_and_works_without_https() -> None:
+    [cookie] = await cookies("/set", origins="", base_url="http://localhost:8000")
+    assert cookie == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax"
+
+
+async def test_one_of_before_the_prefix_is_renamed_once() -> None:
+    dropped, named = await cookies("/rename", origins="", headers=OLD)
+    assert dropped == f'who=""; HttpOnly; Max-Age=0; {AT_HOME}'
+    assert named == f"__Host-who=bob; HttpOnly; Max-Age=60; {AT_HOME}"
+    both = {"Cookie": "who=mallory; __Host-who=ada"}
+    assert await cookies("/rename", origins="", headers=both) == []
+    assert await cookies("/rename", base_url="http://localhost:8000", headers=OLD) == []
+
+
+async def test_signing_out_drops_both_names() -> None:
+    assert [c.partition(";")[0] for c in await cookies("/drop", origins="", headers=OLD)] == [
+        'who=""',
+        '__Host-who=""',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "sent", "read"),
+    [
+        ("https://chat.test", "__Host-who=ada", ["ada", "ada"]),
+        ("https://chat.test", "who=mallory; __Host-who=ada", ["ada", "ada"]),
+        # What lasts for months may be from before; what lasts for minutes is of a neighbour.
+        ("https://chat.test", "who=bob", [None, "bob"]),
+        ("http://localhost", "who=bob", ["bob", "bob"]),
+    ],
+)
+async def test_the_name_with_the_prefix_counts(
+    base_url: str, sent: str, read: list[str | None]
+) -> None:
+    async with browser(base_url=base_url) as client:
+        assert (await client.get("/read", headers={"Cookie": sent})).json() == read

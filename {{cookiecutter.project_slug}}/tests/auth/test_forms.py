@@ -14,7 +14,7 @@ from app.config import Settings
 from app.errors import install_error_handlers
 
 SESSION = "session"
-KEY = "key-of-this-year"
+KEY = "the-key-of-this-year-is-long-enough"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -88,9 +88,12 @@ async def test_a_token_is_bound_to_the_session_in_which_it_was_given() -> None:
 
 
 async def test_a_form_survives_a_new_key_while_the_previous_one_counts() -> None:
-    old = browsing("key-of-last-year")
+    old = browsing("the-key-of-last-year-is-long-enough")
     token = (await old.get("/form")).json()
-    for browser, status in ((browsing(previous="key-of-last-year"), 200), (browsing(), 403)):
+    for browser, status in (
+        (browsing(previous="the-key-of-last-year-is-long-enough"), 200),
+        (browsing(), 403),
+    ):
         browser.cookies = old.cookies
         assert await send(browser, token) == status
 

@@ -1,24 +1,23 @@
 """Signing in from a frame: what the window gives it, and what that is good for."""
 
-import hmac
-import time
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
-from app.auth.frames import CODE_SECONDS, FrameCodes
+from app.auth.frames import FrameCode
 from app.auth.sessions import COOKIE
 from app.config import Settings
-from app.errors import Unauthenticated
+from app.db import Database
 from app.main import create_app
-from app.stores.sessions import Session
+from app.stores.sessions import SessionRow, end_sessions, lock_user
 from tests.conftest import serving
 from tests.talk import Visitor
 
 SITE = "https://www.example.com"
-KEY, NEW_KEY = "key-of-this-year", "key-of-next-year"
-ADA = Session("ada", "hash-of-a-secret", "Ada")
 
 
 @pytest.fixture(scope="module")
@@ -97,40 +96,77 @@ async def test_another_sites_page_can_neither_ask_for_a_code_nor_hand_one_in(
     assert COOKIE not in entered.headers.get("set-cookie", "")
 
 
-@pytest.mark.parametrize("code", ["", ".", "e30=.", "ada", "é.é"])
+@pytest.mark.parametrize("code", ["", ".", "e30=", "WzEsMiwzXQ==", "ada", "é.é"])
 async def test_what_is_no_code_signs_nobody_in(frame: httpx.AsyncClient, code: str) -> None:
     assert (await enter(frame, code)).status_code == 401
 
 
-def test_a_code_is_good_for_a_minute() -> None:
-    settings = Settings(secret_key=KEY)
-    code = FrameCodes(settings).code(ADA)
-    assert FrameCodes(settings).read(code) == ("ada", "hash-of-a-secret")
-
-    later = FrameCodes(settings, clock=lambda: time.time() + CODE_SECONDS + 1)
-    with pytest.raises(Unauthenticated):
-        later.read(code)
+async def test_a_code_is_good_once(visitor: Visitor, frame: httpx.AsyncClient) -> None:
+    code = await code_of(visitor)
+    assert (await enter(frame, code)).status_code == 204
+    assert (await enter(frame, code)).status_code == 401
+    # Another one of the same session is another one.
+    assert (await enter(frame, await code_of(visitor))).status_code == 204
 
 
-def test_a_code_is_signed() -> None:
-    ours = FrameCodes(Settings(secret_key=KEY))
-    text, _, signature = ours.code(ADA).partition(".")
-    other, _, _ = ours.code(Session("bob", "hash-of-a-secret", None)).partition(".")
-    with pytest.raises(Unauthenticated):
-        ours.read(f"{other}.{signature}")
-    with pytest.raises(Unauthenticated):
-        FrameCodes(Settings(secret_key=NEW_KEY)).read(f"{text}.{signature}")
+async def test_of_many_at_once_on_two_workers_one_gets_in(
+    visitor: Visitor, frame: httpx.AsyncClient, base_url: str
+) -> None:
+    code = await code_of(visitor)
+    async with httpx.AsyncClient(base_url=base_url) as other:
+        entered = await asyncio.gather(
+            *(enter(to, code) for to in (frame, other) for _ in range(5))
+        )
+    assert sorted(response.status_code for response in entered) == [204, *[401] * 9]
 
 
-def test_what_the_same_key_signed_for_something_else_is_no_code() -> None:
-    settings = Settings(secret_key=KEY)
-    text, _, _ = FrameCodes(settings).code(ADA).partition(".")
-    signature = hmac.new(settings.signing_keys[-1].encode(), text.encode(), "sha256").hexdigest()
-    with pytest.raises(Unauthenticated):
-        FrameCodes(settings).read(f"{text}.{signature}")
+async def test_a_code_is_good_for_a_minute(
+    visitor: Visitor, frame: httpx.AsyncClient, database: Database
+) -> None:
+    for seconds, status in ((50, 204), (61, 401)):
+        code = await code_of(visitor)
+        ago = SessionRow.frame_code_at - timedelta(seconds=seconds)
+        mine = update(SessionRow).where(SessionRow.user_id == visitor.user_id)
+        await database.fetch(visitor.user_id, mine.values(frame_code_at=ago))
+        assert (await enter(frame, code)).status_code == status
 
 
-def test_a_key_that_was_replaced_still_counts() -> None:
-    code = FrameCodes(Settings(secret_key=KEY)).code(ADA)
-    rotated = FrameCodes(Settings(secret_key=NEW_KEY, secret_key_previous=KEY))
-    assert rotated.read(code) == ("ada", "hash-of-a-secret")
+async def test_a_code_is_of_one_session(
+    visitor: Visitor, stranger: Visitor, frame: httpx.AsyncClient
+) -> None:
+    ours = FrameCode.parse(await code_of(visitor))
+    theirs = FrameCode.parse(await code_of(stranger))
+    forged = [
+        FrameCode(theirs.user_id, theirs.session_id, ours.secret),
+        FrameCode(ours.user_id, theirs.session_id, ours.secret),
+        FrameCode(ours.user_id, ours.session_id, ours.digest),
+        FrameCode("", "", ""),
+        FrameCode("a\0", "b", "c"),
+    ]
+    for code in forged:
+        assert (await enter(frame, str(code))).status_code == 401
+    assert (await enter(frame, str(ours))).status_code == 204
+
+
+async def test_the_code_itself_is_not_kept(visitor: Visitor, database: Database) -> None:
+    code = FrameCode.parse(await code_of(visitor))
+    [row] = await database.fetch(
+        visitor.user_id, select(SessionRow.frame_code).where(SessionRow.user_id == code.user_id)
+    )
+    assert row.frame_code == code.digest != code.secret
+
+
+async def test_who_ends_all_sessions_ends_those_that_codes_begin_meanwhile(
+    visitor: Visitor, frame: httpx.AsyncClient, database: Database
+) -> None:
+    code = await code_of(visitor)
+    me = visitor.user_id
+    async with database.transaction(me) as connection:
+        await connection.execute(lock_user(me))
+        entering = asyncio.create_task(enter(frame, code))
+        await asyncio.sleep(0.3)
+        assert not entering.done()
+        await connection.execute(end_sessions(me))
+    assert (await entering).status_code == 401
+    left = select(SessionRow.id).where(SessionRow.user_id == me)
+    assert await database.fetch(me, left) == []

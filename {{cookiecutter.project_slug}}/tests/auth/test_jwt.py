@@ -27,6 +27,7 @@ AUDIENCE = "chat"
 MISSING = "An access token is required."
 EXPIRED = "The access token has expired."
 INVALID = "The access token is not valid."
+JWKS = "https://id.example.com/jwks"
 NO_USER = "The access token names no usable user."
 
 MakeAuth = Callable[..., JwtAuth]
@@ -161,10 +162,13 @@ class TestSettings:
         [
             ({}, r"exactly one of JWT_SECRET and JWT_JWKS_URL.*python -m app setup"),
             (
-                {"secret": SECRET, "jwks_url": "https://id.example.com/jwks"},
+                {"secret": SECRET, "jwks_url": JWKS},
                 r"exactly one of JWT_SECRET and JWT_JWKS_URL",
             ),
             ({"secret": "hunter2"}, r"JWT_SECRET is shorter than 32 bytes.*token_urlsafe"),
+            ({"jwks_url": JWKS}, r"With JWT_JWKS_URL, set JWT_ISSUER and JWT_AUDIENCE too"),
+            ({"jwks_url": JWKS, "audience": AUDIENCE}, r"With JWT_JWKS_URL, set JWT_ISSUER too"),
+            ({"jwks_url": JWKS, "issuer": ISSUER}, r"With JWT_JWKS_URL, set JWT_AUDIENCE too"),
         ],
     )
     async def test_unusable_ones_say_how_to_mend_them(
@@ -194,12 +198,17 @@ class TestPublishedKeys:
     ) -> None:
         key = ec_key("k1")
         provider.publish(key.public_jwk())
-        auth = make_auth(jwks_url=provider.url)
-        assert (await me(auth, key.sign())).json() == "ada"
-        assert_refused(await me(auth, ec_key("k1").sign()), INVALID)
+        auth = make_auth(jwks_url=provider.url, issuer=ISSUER, audience=AUDIENCE)
+        ours = {"iss": ISSUER, "aud": AUDIENCE}
+        assert (await me(auth, key.sign(**ours))).json() == "ada"
+        assert_refused(await me(auth, ec_key("k1").sign(**ours)), INVALID)
+        # The same key signs for others too.
+        assert_refused(await me(auth, key.sign(**ours | {"aud": "https://mail.test"})), INVALID)
+        assert_refused(await me(auth, key.sign(**ours | {"iss": "https://id.test/2"})), INVALID)
 
     async def test_nobody_here_can_make_credentials(
         self, make_auth: MakeAuth, provider: IdentityProvider
     ) -> None:
+        auth = make_auth(jwks_url=provider.url, issuer=ISSUER, audience=AUDIENCE)
         with pytest.raises(ValueError, match="identity provider"):
-            await make_auth(jwks_url=provider.url).sample_credentials("ada")
+            await auth.sample_credentials("ada")

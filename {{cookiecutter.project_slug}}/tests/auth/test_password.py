@@ -384,9 +384,35 @@ class TestForgedForms:
         assert await browser.is_signed_in()
 
 
+async def test_the_log_tells_what_happened_and_no_word(
+    browser: Browser, name: str, audit: list[str]
+) -> None:
+    await browser.sign_up(name)
+    await browser.change(PASSWORD, OTHER)
+    await browser.sign_out()
+    await browser.sign_in(name, WRONG)
+    await browser.sign_in(f"{PASSWORD}-in-the-wrong-field", WRONG)
+    await browser.sign_in(name, OTHER)
+    await browser.change(WRONG, OTHER)
+
+    me, address = user_id_of(name), re.findall(r"address=(\w{32}) ", audit[0])[0]
+    assert audit == [
+        f"{event} user={user!r} address={address} reason={reason}"
+        for event, user, reason in (
+            ("signed up", me, "-"),
+            ("password changed", me, "-"),
+            ("signed out", me, "-"),
+            ("signing in refused", me, "wrong_credentials"),
+            ("signing in refused", "-", "wrong_credentials"),
+            ("signed in", me, "-"),
+            ("changing the password refused", me, "wrong_credentials"),
+        )
+    ]
+
+
 class TestLimits:
     async def test_an_account_is_not_guessed_at_for_long(
-        self, settings: Settings, name: str
+        self, settings: Settings, name: str, audit: list[str]
     ) -> None:
         limits = {"SIGN_INS_PER_ACCOUNT": "3"}
         async with configured(settings, **limits) as one, configured(settings, **limits) as two:
@@ -402,6 +428,8 @@ class TestLimits:
                 assert "wait" in problem(refused)
                 assert not await browser.is_signed_in()
             assert (await one.sign_in(new_name(), WRONG)).status_code == 401
+            locked = [line for line in audit if line.endswith("reason=too_many_sign_ins")]
+            assert len(locked) == 2
 
     async def test_an_account_that_is_not_there_is_limited_alike(
         self, settings: Settings, name: str
@@ -477,7 +505,22 @@ class TestSignUp:
         assert problem(response).startswith("A name has 3 to 254")
 
     @pytest.mark.parametrize(
-        "weak", ["", "short 1", "x" * 257, "password", "Password1", "aaaabbbb"]
+        "weak",
+        [
+            *("", "short 1", "x" * 257, "aaaabbbb"),
+            # Of lists that go around, as they stand there and with what people add.
+            *(
+                "password",
+                "Password1",
+                "iloveyou2",
+                "Butterfly",
+                "P@ssw0rd",
+                "dragon12",
+                "summer2025",
+            ),
+            # Words and patterns.
+            *("refrigerator", "qwertyuiop", "abcdefgh", "31/12/1999", "zxcvbnm,./"),
+        ],
     )
     async def test_a_password_is_long_and_not_the_first_guess(
         self, browser: Browser, name: str, weak: str
@@ -488,12 +531,21 @@ class TestSignUp:
         assert (await browser.sign_in(name, weak)).status_code == 401
 
     async def test_a_password_is_not_the_name(self, browser: Browser, name: str) -> None:
-        for weak in (name, name.upper(), name.partition("@")[0]):
+        local = name.partition("@")[0]
+        for weak in (name, name.upper(), local, f"{local}1", f"{local}{local}"):
             response = await browser.submit("/sign-up", name=name, password=weak)
             assert response.status_code == 422
 
+    async def test_a_password_is_not_the_sites_name(
+        self, browser: Browser, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.auth.accounts.SITE", "Zephyrolith Quandary")
+        for weak in ("zephyrolith", "ZephyrolithQuandary", "Quandary2026", "zephyrolith quandary"):
+            response = await browser.submit("/sign-up", name=name, password=weak)
+            assert response.status_code == 422, weak
+
     async def test_any_other_password_will_do(self, browser: Browser) -> None:
-        for good in ("only lower case", "73916408", "🦆" * 3 + "12345", "a b c d e " * 25 + "f"):
+        for good in ("only lower case", "73916408", "🦆🐢🦊🐙 frog", "a b c d e " * 25 + "f"):
             await browser.sign_up(name := new_name(), good)
             await browser.sign_out()
             assert (await browser.sign_in(name, good)).status_code == 303

@@ -290,7 +290,10 @@ class TestSettings:
             ({"signer": "arn:aws:x"}, "say nothing without PROXY_JWKS_URL"),
             ({"audience": AUDIENCE}, "say nothing without PROXY_JWKS_URL"),
             ({"jwks_url": "https://id.example/"}, "set PROXY_ISSUER and PROXY_AUDIENCE"),
-            ({"jwks_url": "https://id.example/", "issuer": ISSUER}, "set PROXY_ISSUER and"),
+            (
+                {"jwks_url": "https://id.example/", "issuer": ISSUER},
+                "With PROXY_JWKS_URL, set PROXY_AUDIENCE",
+            ),
         ],
         ids=str,
     )

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.sql.functions import now
 
 from app.auth.base import MAX_USER_ID_LENGTH
+from app.auth.cookies import PREFIX
 from app.auth.sessions import COOKIE, Sessions, SessionSettings, Ticket
 from app.chat.models import UserRow
 from app.config import Settings
@@ -131,11 +132,14 @@ async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
     sessions: Sessions, user_id: str, base_url: str, is_secure: bool
 ) -> None:
     response = await browsing(sessions, base_url).post(f"/sign-in/{user_id}")
-    assert bool(set_cookie(response.headers["set-cookie"])["secure"]) is is_secure
+    cookie = set_cookie(response.headers["set-cookie"])
+    assert bool(cookie["secure"]) is is_secure
+    assert cookie.key == (f"{PREFIX}{COOKIE}" if is_secure else COOKIE)
 
 
 def set_cookie(header: str) -> Morsel[str]:
-    return SimpleCookie(header)[COOKIE]
+    [cookie] = SimpleCookie(header).values()
+    return cookie
 
 
 async def test_the_database_does_not_hold_what_signs_in(

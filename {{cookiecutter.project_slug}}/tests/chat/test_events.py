@@ -49,7 +49,7 @@ async def test_proxies_are_told_not_to_buffer(visitor: Visitor) -> None:
     body = {"type": "threads.create", "params": {"input": message("hello")}}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
-        assert response.headers["cache-control"] == "no-cache"
+        assert response.headers["cache-control"] == "no-store"
         assert response.headers["x-accel-buffering"] == "no"
 
 

@@ -182,7 +182,7 @@ def test_it_looks_for_whatever_keeps_the_page_from_working(
     assert set(doctor.PROBLEMS.values()) <= set(checks)
 
 
-@pytest.mark.parametrize(("secret", "state"), [("", "warn"), ("short", "warn"), ("x" * 32, "ok")])
+@pytest.mark.parametrize(("secret", "state"), [("", "warn"), ("x" * 31, "fail"), ("x" * 32, "ok")])
 def test_secret_key(secret: str, state: str) -> None:
     assert doctor._secret_key(settings(secret_key=SecretStr(secret))).state == state
 

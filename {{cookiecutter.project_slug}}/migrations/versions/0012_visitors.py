@@ -1,0 +1,30 @@
+"""What visitors use together: those of one network address, and all of them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.db import TABLE_PREFIX
+
+revision: str = "0012"
+down_revision: str | None = "{{ cookiecutter.__revisions.split(',0012')[0][-4:] }}"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+VISITOR_USE = f"{TABLE_PREFIX}visitor_use"
+
+
+def upgrade() -> None:
+    op.create_table(
+        VISITOR_USE,
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("running", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("who", name=f"{VISITOR_USE}_pkey"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table(VISITOR_USE)

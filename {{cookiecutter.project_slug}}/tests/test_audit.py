@@ -1,0 +1,31 @@
+"""Sign-ins and refusals, as the log tells them."""
+
+import pytest
+
+from app.addresses import Addresses
+from app.agent.demo import DemoModel
+from app.audit import record
+from app.config import Settings
+from app.logs import configure_logging
+from tests.conftest import Scripted
+from tests.talk import message
+
+
+async def test_who_is_refused_is_told_by_id_and_code(
+    with_model: Scripted, settings: Settings, audit: list[str]
+) -> None:
+    visitor = await with_model(DemoModel(0), turns_per_minute=1)
+    for _ in range(2):
+        await visitor.send("threads.create", input=message("hello"))
+
+    [line] = audit
+    here = Addresses(settings).hashed("127.0.0.1").removeprefix("address:")
+    assert line == (f"refused user={visitor.user_id!r} address={here} reason=too_many_turns")
+
+
+def test_it_is_written_whatever_the_level_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("ERROR")
+    record("signed in", user_id="a\nb")
+
+    written = capsys.readouterr().err
+    assert r"INFO app.audit [-] signed in user='a\nb' address=- reason=-" in written
