@@ -17,7 +17,5 @@ def name_of(function: exp.Func) -> str | None:
 
 def arguments_of(function: exp.Func) -> list[exp.Expr]:
     return list(
-        function.expressions
-        if isinstance(function, exp.Anonymous)
-        else function.iter_expressions()
+        function.expressions if isinstance(function, exp.Anonymous) else function.iter_expressions()
     )

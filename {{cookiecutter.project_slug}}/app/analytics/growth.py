@@ -152,7 +152,9 @@ def _copies(arguments: list[exp.Expr]) -> int:
         return 1  # (PostgreSQL refuses it.)
     count = _number(arguments[1])
     if count is None or count > MAX_COPIES:
-        raise TooMuch(f"repeat, lpad and rpad take a number that is written out, {MAX_COPIES} at most")
+        raise TooMuch(
+            f"repeat, lpad and rpad take a number that is written out, {MAX_COPIES} at most"
+        )
     return max(1, int(count))
 
 

@@ -126,7 +126,7 @@ async def test_memory_and_temporary_files_are_limited(
     analytics: Analytics, unwalled: Analytics, setting: str, value: str
 ) -> None:
     for asked in (analytics, unwalled):
-        found = await asked.query(f"SELECT current_setting('{setting}')")  # noqa: S608
+        found = await asked.query(f"SELECT current_setting('{setting}')")
         assert found.rows == [[value]]
 
 
@@ -218,7 +218,7 @@ async def test_a_role_that_can_write_is_found_out(
         "SELECT (o).income_of FROM orders AS o",
         "SELECT (SELECT o FROM orders AS o LIMIT 1).income_of",
         "SELECT id FROM orders AS o ORDER BY o.income_of",
-        f"SELECT o.{'long_' * 13} FROM orders AS o",  # (cut to 63 bytes, it is a function's)
+        f"SELECT o.{'long_' * 13} FROM orders AS o",  # noqa: S608 — (cut to 63 bytes, it is a function's)
     ],
 )
 async def test_a_name_behind_a_dot_calls_no_function(
@@ -255,9 +255,7 @@ async def test_a_function_that_runs_as_its_owner_is_found_out(
         await connection.close()
 
 
-async def test_a_role_that_could_fill_the_disk_is_found_out(
-    reader_url: str, shop_url: str
-) -> None:
+async def test_a_role_that_could_fill_the_disk_is_found_out(reader_url: str, shop_url: str) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
     role = connect_options(reader_url)["user"]
     await connection.execute(f"ALTER ROLE {role} RESET temp_file_limit")
