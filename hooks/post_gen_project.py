@@ -68,8 +68,10 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "documents": (
             "app/agent/tools/documents.py",
             "app/documents.py",
+            "app/limited.py",
             "tests/agent/tools/test_documents.py",
             "tests/test_documents.py",
+            "tests/test_limited.py",
         ),
         "image": ("app/agent/tools/image.py", "tests/agent/tools/test_image.py"),
         "notes": (
@@ -84,12 +86,14 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/knowledge/__init__.py",
             "app/knowledge/passages.py",
             "app/knowledge/reader.py",
+            "app/limited.py",
             "app/stores/knowledge.py",
             "migrations/versions/0005_knowledge.py",
             "tests/agent/tools/test_knowledge.py",
             "tests/commands/test_knowledge.py",
             "tests/knowledge/__init__.py",
             "tests/knowledge/test_reader.py",
+            "tests/test_limited.py",
         ),
         "mcp": (
             "app/agent/mcp_servers.py",
@@ -100,7 +104,9 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "sql": (
             "app/agent/tools/sql.py",
             "app/analytics/__init__.py",
+            "app/analytics/calls.py",
             "app/analytics/database.py",
+            "app/analytics/growth.py",
             "app/analytics/guard.py",
             "tests/agent/tools/test_sql.py",
             "tests/analytics/__init__.py",

@@ -4,7 +4,6 @@ In the image, which has no `app/dev`: `python -m app.commands.knowledge add PATH
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -55,14 +54,14 @@ def add(paths: Iterable[str]) -> int:
 
 async def _add(store: "KnowledgeStore", files: list[Path]) -> int:
     from app.knowledge.passages import passages, title_of
-    from app.knowledge.reader import Unreadable, read
+    from app.knowledge.reader import Unreadable, read_limited
 
     problems = []
     total = 0
     for done, file in enumerate(files):
         _show_progress(done, len(files), file.name)
         try:
-            blocks = await asyncio.to_thread(read, file)
+            blocks = await read_limited(file)
         except Unreadable as error:
             problems.append(f"{file}: {error}")
             continue
