@@ -70,7 +70,7 @@ async def read_document(content: bytes, mime_type: str, user_id: str) -> str:
             raise Unreadable(str(error)) from None
     if problem:
         raise Unreadable(problem)
-    return text
+    return str(text)
 
 
 def text_of(content: bytes, mime_type: str) -> str:

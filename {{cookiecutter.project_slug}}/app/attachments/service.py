@@ -201,7 +201,9 @@ class FileAttachments(Attachments):
         Whoever uploads many files at once gets no more room than one after the other.
         """
         size = int((attachment.metadata or {}).get("bytes", 0))
-        await self._rows.reserve(context.user_id, attachment, lambda use: self._check_use(use, size))
+        await self._rows.reserve(
+            context.user_id, attachment, lambda use: self._check_use(use, size)
+        )
         try:
             yield
         except BaseException:

@@ -153,7 +153,7 @@ def _is_unsent(before: datetime) -> ColumnElement[bool]:
     return and_(AttachmentRow.thread_id.is_(None), AttachmentRow.created_at < before)
 
 
-def _use_of(user_id: str) -> Select[Any]:
+def _use_of(user_id: str) -> Select[Any, int]:
     size = AttachmentRow.payload["metadata"]["bytes"].astext.cast(BigInteger)
     return select(
         func.coalesce(func.sum(size), 0).label("bytes"),
