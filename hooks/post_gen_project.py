@@ -114,6 +114,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/analytics/shop.py",
             "tests/analytics/test_database.py",
             "tests/analytics/test_guard.py",
+            "tests/analytics/test_role.py",
         ),
         "web_search": (
             "app/agent/tools/web_search.py",

@@ -27,8 +27,8 @@ MAX_TOOLS = 50
 MAX_DESCRIPTION_CHARS = 1_000
 MAX_SCHEMA_CHARS = 10_000
 MAX_ERROR_CHARS = 300
-# Of one response, as it comes: a model is given some thousand characters of it.
-MAX_RESPONSE_BYTES = 4_000_000
+# Of one response, as it comes: a model is given the first thousands of characters of it.
+MAX_RESPONSE_BYTES = 16_000_000
 REFRESH_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 FAREWELL_SECONDS = 5.0

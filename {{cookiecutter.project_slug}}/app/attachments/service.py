@@ -131,6 +131,7 @@ class FileAttachments(Attachments):
             await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
         except FilesLeft as error:
             logger.warning("%d files are left to be swept: %s", len(error.left), error.reasons)
+            return False
         except AppError:
             logger.warning("%d files are left to be swept", len(keys))
             return False

@@ -101,7 +101,7 @@ def never_end() -> str:
 
 @server.tool()
 def flood() -> str:
-    return "x" * 30_000_000
+    return "x" * 60_000_000
 
 
 @server.tool()

@@ -161,7 +161,7 @@ async def test_all_of_a_users_files_are_found_and_deleted(application: Applicati
 
 
 async def test_files_that_cannot_be_deleted_are_told(
-    application: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(keys: object) -> None:
         raise FilesUnavailable
@@ -169,4 +169,4 @@ async def test_files_that_cannot_be_deleted_are_told(
     monkeypatch.setattr(application.attachments.files, "delete", fail)
     context = RequestContext(application.visitor.user_id)
     assert not await application.attachments.discard(["one"], context)
-    assert "1 files are left to be swept" in capsys.readouterr().err
+    assert "1 files are left to be swept" in caplog.text
