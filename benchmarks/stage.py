@@ -197,8 +197,8 @@ def serving(target: str, url: str, **settings: str) -> Iterator[Server]:
     """The application factory `target` under uvicorn, in a process of its own, until ready."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--ws", "none", "--log-level", "warning", "--no-access-log"]
-    command += ["--timeout-graceful-shutdown", "1"]
+    command += ["--port", str(port), "--ws", "none", "--http", "h11", "--no-access-log"]
+    command += ["--log-level", "warning", "--timeout-graceful-shutdown", "1"]
     started = time.perf_counter()
     log = BUILD / f"{target.partition(':')[0]}.log"
     with log.open("ab") as output:

@@ -71,8 +71,10 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "documents": (
             "app/agent/tools/documents.py",
             "app/documents.py",
+            "app/limited.py",
             "tests/agent/tools/test_documents.py",
             "tests/test_documents.py",
+            "tests/test_limited.py",
         ),
         "image": ("app/agent/tools/image.py", "tests/agent/tools/test_image.py"),
         "notes": (
@@ -87,12 +89,14 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "app/knowledge/__init__.py",
             "app/knowledge/passages.py",
             "app/knowledge/reader.py",
+            "app/limited.py",
             "app/stores/knowledge.py",
             "migrations/versions/0005_knowledge.py",
             "tests/agent/tools/test_knowledge.py",
             "tests/commands/test_knowledge.py",
             "tests/knowledge/__init__.py",
             "tests/knowledge/test_reader.py",
+            "tests/test_limited.py",
         ),
         "mcp": (
             "app/agent/mcp_servers.py",
@@ -103,7 +107,9 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "sql": (
             "app/agent/tools/sql.py",
             "app/analytics/__init__.py",
+            "app/analytics/calls.py",
             "app/analytics/database.py",
+            "app/analytics/growth.py",
             "app/analytics/guard.py",
             "tests/agent/tools/test_sql.py",
             "tests/analytics/__init__.py",
@@ -111,6 +117,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             "tests/analytics/shop.py",
             "tests/analytics/test_database.py",
             "tests/analytics/test_guard.py",
+            "tests/analytics/test_role.py",
         ),
         "web_search": (
             "app/agent/tools/web_search.py",

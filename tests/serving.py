@@ -98,7 +98,7 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
     )
     [credentials] = json.loads(placed.run("python", "-c", CREDENTIALS).splitlines()[-1])
     port = free_port()
-    command = ["uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
+    command = ["uvicorn", "app.main:create_app", "--factory", "--http", "h11", "--port", str(port)]
     with served(placed, [*command, "--no-access-log"]):
         assert answers(f"http://127.0.0.1:{port}/readyz")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=credentials) as client:

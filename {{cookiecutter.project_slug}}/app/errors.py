@@ -66,6 +66,14 @@ class NotFound(AppError, ChatKitNotFoundError):
     code = "not_found"
 
 
+class RequestTimedOut(AppError):
+    """The rest of a request has not come."""
+
+    status = 408
+    code = "request_timed_out"
+    headers: Mapping[str, str] = {"Connection": "close"}
+
+
 class RunInProgress(AppError):
     status = 409
     code = "run_in_progress"

@@ -28,6 +28,7 @@ from app.config import EnvSettings, Settings
 from app.db import Database
 from app.dev.credentials import sample_credentials
 from app.dev.env_file import write_env_file
+from app.dev.http_server import HTTP
 from app.dev.migrate import upgrade
 from app.dev.paths import PROJECT_ROOT
 from app.dev.postgres import Postgres
@@ -262,6 +263,7 @@ async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
             # By default it closes an idle connection just when httpx would still use it.
             timeout_keep_alive=60,
             timeout_graceful_shutdown=5,
+            **HTTP,
             **options,
         )
         server = Attentive(config)

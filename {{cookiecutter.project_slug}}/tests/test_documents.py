@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import sys
 import zipfile
 
 import pytest
@@ -98,7 +99,7 @@ def test_an_archive_that_unpacks_to_too_much() -> None:
 
 async def test_reading_stops_nothing_else() -> None:
     """It happens in another process, so the loop goes round meanwhile."""
-    reading = asyncio.create_task(read_document(pdf(*["word " * 200] * 200), PDF))
+    reading = asyncio.create_task(read_document(pdf(*["word " * 200] * 200), PDF, "ada"))
     rounds = 0
     while not reading.done():
         await asyncio.sleep(0.01)
@@ -112,4 +113,58 @@ async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(documents, "SECONDS", 0.0)
 
     with pytest.raises(Unreadable, match="takes too long"):
-        await read_document(pdf("Hello"), PDF)
+        await read_document(pdf("Hello"), PDF, "ada")
+
+
+def docx_of(body: str) -> bytes:
+    """The smallest there is, with this body, which packs well."""
+    content = io.BytesIO(docx("x"))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(content) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.infolist():
+            data = old.read(member)
+            if member.filename == "word/document.xml":
+                beginning, end = data.decode().split("<w:body>")[0], "</w:body></w:document>"
+                data = f"{beginning}<w:body>{body}{end}".encode()
+            new.writestr(member.filename, data)
+    return packed.getvalue()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no limit of memory")
+@pytest.mark.parametrize(
+    ("content", "mime_type"),
+    [(docx_of("<w:p/>" * 4_000_000), DOCX), (b"<b>x" * 1_000_000, HTML)],
+    ids=["a Word file", "a page"],
+)
+async def test_what_takes_all_memory_costs_its_reader_alone(content: bytes, mime_type: str) -> None:
+    """(lxml calls a file damaged that it has no memory for, and on a slow machine the time ends.)"""
+    import resource
+
+    with pytest.raises(Unreadable, match=r"too much memory|takes too long|damaged"):
+        await read_document(content, mime_type, "ada")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1_024
+    assert most < documents.MEMORY_BYTES + 300_000_000  # (and what Python itself takes)
+
+
+async def test_a_text_ends_at_the_limit() -> None:
+    text = await read_document(b"a" * (documents.MAX_TEXT_CHARS + 1), "text/plain", "ada")
+
+    assert text.endswith(
+        f"[cut: this is the beginning of {documents.MAX_TEXT_CHARS + 1} characters]"
+    )
+    assert len(text) < documents.MAX_TEXT_CHARS + 100
+
+
+async def test_a_user_has_one_reader_and_all_have_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "WAIT_SECONDS", 0.05)
+    readers = documents.Readers(2)
+    async with readers.one("ada"):
+        with pytest.raises(Unreadable, match="other files are being read"):
+            async with readers.one("ada"):
+                pass
+        async with readers.one("grace"):
+            with pytest.raises(Unreadable, match="other files are being read"):
+                async with readers.one("edsger"):
+                    pass
+    async with readers.one("ada"), readers.one("edsger"):
+        pass

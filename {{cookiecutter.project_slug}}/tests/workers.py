@@ -4,8 +4,11 @@ Each is a fork of one process that has imported the SDKs, which takes longer tha
 """
 
 import asyncio
+import json
 import multiprocessing
 import os
+import re
+import shlex
 import signal
 import socket
 import sys
@@ -33,6 +36,20 @@ def create_app() -> FastAPI:
     for settings in every_settings_class(EnvSettings):
         settings.model_config["env_file"] = None
     return main.create_app()
+
+
+def image_command(application: str, port: int) -> list[str]:
+    """The arguments of uvicorn in the image, for this application and this machine alone."""
+    text = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    found = re.search(r"^CMD (\[.+\])$", text, re.M)
+    assert found is not None
+    [*shell, command] = json.loads(found[1])
+    assert shell == ["sh", "-c"]
+    [execute, program, _, *arguments] = shlex.split(command)
+    assert (execute, program) == ("exec", "uvicorn")
+    for name, value in (("--host", "127.0.0.1"), ("--port", str(port))):
+        arguments[arguments.index(name) + 1] = value
+    return [application, *arguments]
 
 
 def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None) -> None:
@@ -76,10 +93,8 @@ class Worker:
     async def start(self) -> None:
         """Start it, again if it has been killed, and wait until it is alive."""
         assert self.settings.database_url is not None
-        command = ["tests.workers:create_app", "--factory", "--ws", "none"]
-        command += ["--port", str(self._port), "--log-level", "warning"]
-        command += ["--timeout-keep-alive", "620", "--timeout-graceful-shutdown", "30"]
-        command += self._arguments
+        command = [*image_command("tests.workers:create_app", self._port), *self._arguments]
+        command += ["--log-level", "warning"]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload([__name__])

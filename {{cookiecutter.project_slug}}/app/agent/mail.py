@@ -6,8 +6,11 @@ import re
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
+from email import message_from_bytes
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
+from email.policy import default as READER
 from email.utils import localtime
 from typing import Literal, Self
 
@@ -94,12 +97,21 @@ class Mail:
         return f"the mail server {self._settings.host} answers"
 
 
+HEADERS = {
+    *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"),
+    "Content-Transfer-Encoding",
+}
+
+
 class Undelivered(Exception):
     """The message says why, for the user."""
 
 
 UNREACHABLE = "The mail server cannot be reached right now. Nothing was sent."
 INSECURE = "There is no secure connection to the mail server. Nothing was sent."
+UNLIKE = (
+    "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew."
+)
 UNCERTAIN = (
     "The mail server did not confirm it, so it may have arrived. "
     "Better ask the recipient before you send it again."
@@ -107,17 +119,21 @@ UNCERTAIN = (
 
 
 async def deliver(settings: EmailSettings, email: Email) -> None:
-    """To all of the recipients or to none. Raises `Undelivered`."""
+    """To all of the recipients or to none. Raises `Undelivered`.
+
+    Whatever can be found out here is, before the mail server hears of a recipient.
+    """
+    message = checked(settings, email)
     client = _client(settings)
     handed_over = False
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             await client.connect()
-            await client.mail(settings.sender)
+            await client.mail(settings.sender, options=await _size(client, message))
             for recipient in email.recipients:
                 await client.rcpt(recipient)
             handed_over = True
-            await client.data(compose(settings, email).as_bytes())
+            await client.data(message)
     except (aiosmtplib.SMTPException, OSError) as error:
         logger.warning("an email was not sent: %s", type(error).__name__)
         client.close()
@@ -127,6 +143,43 @@ async def deliver(settings: EmailSettings, email: Email) -> None:
         raise
     with suppress(aiosmtplib.SMTPException, OSError):
         await client.quit(timeout=GOODBYE_SECONDS)
+
+
+def checked(settings: EmailSettings, email: Email) -> bytes:
+    """The message, read once more: what arrives is what the card shows, or it is not sent.
+
+    Raises `Undelivered`.
+    """
+    try:
+        message = compose(settings, email).as_bytes()
+        read = message_from_bytes(message, policy=READER)
+        recipients = [address.addr_spec for address in read["To"].addresses]
+        shown = (email.recipients, email.subject, lines_of(email.body))
+        arrives = (recipients, read["Subject"], lines_of(read.get_content()))
+        same_headers = set(read.keys()) <= HEADERS and not read.defects
+    except (ValueError, LookupError, AttributeError, MessageError):
+        raise Undelivered(UNLIKE) from None
+    if arrives != shown or not same_headers or has_encoded_word(email):
+        raise Undelivered(UNLIKE)
+    return message
+
+
+def has_encoded_word(email: Email) -> bool:
+    """Programs that read mail show =?utf-8?…?= as what it stands for, be it another line (RFC 2047)."""
+    return any("=?" in text for text in (email.subject, *email.recipients))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as the card shows them, one text each, without empty ones at the end."""
+    return text.rstrip().splitlines()
+
+
+async def _size(client: aiosmtplib.SMTP, message: bytes) -> list[str]:
+    """Has a server that knows how large it may be refuse the message before its recipients."""
+    if client.is_ehlo_or_helo_needed:
+        with suppress(aiosmtplib.SMTPHeloError):
+            await client.ehlo()
+    return [f"SIZE={len(message)}"] if client.supports_extension("size") else []
 
 
 def compose(settings: EmailSettings, email: Email) -> EmailMessage:
@@ -142,7 +195,9 @@ def compose(settings: EmailSettings, email: Email) -> EmailMessage:
 
 
 def is_address(text: str) -> bool:
-    return len(text) <= 254 and ADDRESS.fullmatch(text) is not None and ".." not in text
+    """(No encoded word is one: see `has_encoded_word`.)"""
+    hides = ".." in text or "=?" in text
+    return len(text) <= 254 and ADDRESS.fullmatch(text) is not None and not hides
 
 
 def _client(settings: EmailSettings) -> aiosmtplib.SMTP:

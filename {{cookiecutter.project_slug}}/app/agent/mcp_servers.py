@@ -5,12 +5,14 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
+import httpx2
 from agents import FunctionTool, Tool
 from agents.mcp import MCPServerStreamableHttp
+from mcp.shared._httpx_utils import create_mcp_http_client
 from pydantic import BaseModel, Field, HttpUrl, StringConstraints
 
 from app.agent.services import ToolRefusal
@@ -26,6 +28,8 @@ MAX_TOOLS = 50
 MAX_DESCRIPTION_CHARS = 1_000
 MAX_SCHEMA_CHARS = 10_000
 MAX_ERROR_CHARS = 300
+# Of one response, as it comes: a model is given the first thousands of characters of it.
+MAX_RESPONSE_BYTES = 16_000_000
 REFRESH_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 FAREWELL_SECONDS = 5.0
@@ -118,6 +122,7 @@ class Connection:
                 "headers": {k: v.get_secret_value() for k, v in self._server.headers.items()},
                 # Each call ends sooner, see below. This is for a farewell that is not answered.
                 "sse_read_timeout": self._timeout_seconds + FAREWELL_SECONDS,
+                "httpx_client_factory": bounded_client,
             },
             client_session_timeout_seconds=None,
             max_list_pages=10,
@@ -172,6 +177,43 @@ class Connection:
             return text
 
         return remote_function(name, described(self.name, tool.description or ""), schema, call)
+
+
+def bounded_client(
+    headers: dict[str, str] | None = None,
+    timeout: httpx2.Timeout | None = None,
+    auth: httpx2.Auth | None = None,
+) -> httpx2.AsyncClient:
+    """The SDK's own client, whose responses end at the limit instead of filling the memory.
+
+    They come as they are: few packed bytes would become many.
+    """
+    client = create_mcp_http_client(headers, timeout, auth)
+    client.headers["Accept-Encoding"] = "identity"
+    client.event_hooks = {"response": [_bound]}
+    return client
+
+
+async def _bound(response: httpx2.Response) -> None:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise httpx2.DecodingError("the response is packed, though it must not be")
+    response.stream = BoundedStream(response.stream)
+
+
+class BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > MAX_RESPONSE_BYTES:
+                raise httpx2.ReadError(f"a response has more than {MAX_RESPONSE_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def growing_pauses() -> Iterator[float]:

@@ -10,7 +10,7 @@ import asyncpg
 from pydantic import Field, field_validator
 
 from app.agent.services import ToolRefusal
-from app.analytics.guard import Refused, readable
+from app.analytics.guard import FUNCTIONS, Query, Refused, readable
 from app.config import EnvSettings
 from app.database_url import checked_url, connect_options
 from app.db import is_away
@@ -21,6 +21,8 @@ MAX_CELL_CHARS = 1_000
 MAX_COLUMNS = 100
 MAX_TABLES = 500
 MAX_ERROR_CHARS = 300
+WORK_MEMORY = "16MB"
+TEMPORARY_FILES = "256MB"
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +52,35 @@ LIMIT $2
 """
 
 # What the role or the database may have set otherwise, until the transaction ends. The guard
-# reads strings as the standard does; with this off, a backslash would end them elsewhere.
-SETTINGS = """
+# reads strings as the standard does; with this off, a backslash would end them elsewhere. Memory
+# is that of one process, and no hash may take several times as much. The size of temporary files
+# is a superuser's to limit: the README has the role carry it.
+SETTINGS = f"""
 SELECT set_config('statement_timeout', $1, true),
        set_config('idle_in_transaction_session_timeout', $1, true),
        set_config('lock_timeout', $2, true),
-       set_config('standard_conforming_strings', 'on', true)
+       set_config('standard_conforming_strings', 'on', true),
+       set_config('work_mem', '{WORK_MEMORY}', true),
+       set_config('hash_mem_multiplier', '1', true),
+       set_config('max_parallel_workers_per_gather', '0', true),
+       CASE WHEN current_setting('is_superuser') = 'on'
+            THEN set_config('temp_file_limit', '{TEMPORARY_FILES}', true) END
+"""
+
+# Functions that a name behind a dot would call: `o.f` is f(o) where `o` has no column f, be `o` a
+# row or a number. Conversions of types and what only computes may stay, or no column could be
+# called "date" or "length".
+REACHED_BY_DOT = """
+SELECT p.proname::text
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.proname = ANY ($1::text[]::name[])
+  AND p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1
+  AND p.proargtypes[0] <> 'internal'::regtype
+  AND NOT (n.nspname = 'pg_catalog' AND (
+      p.provolatile = 'i' OR p.proname = ANY ($2::text[]::name[])
+      OR EXISTS (SELECT FROM pg_type AS t
+                 WHERE t.typname = p.proname AND t.typnamespace = n.oid)))
+LIMIT 1
 """
 
 CAN_WRITE = """
@@ -64,6 +89,17 @@ SELECT current_setting('is_superuser') = 'on' OR EXISTS (
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
 )
+"""
+
+
+# What runs with its owner's rights shows the role more than its own do.
+RUNS_AS_OWNER = """
+SELECT format('%I.%I', n.nspname, p.proname)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
+ORDER BY 1
+LIMIT 1
 """
 
 
@@ -139,6 +175,18 @@ class Analytics:
                     "ANALYTICS_DATABASE_URL connects as a role that may write. Use one that may"
                     " only SELECT; the README says how to make it."
                 )
+            if function := await connection.fetchval(RUNS_AS_OWNER):
+                raise ToolRefusal(
+                    f"The role of ANALYTICS_DATABASE_URL may call {function}, which runs with its"
+                    f" owner's rights. REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC; the"
+                    " README says how to make the role."
+                )
+            if await connection.fetchval("SHOW temp_file_limit") == "-1":
+                raise ToolRefusal(
+                    "The role of ANALYTICS_DATABASE_URL may fill the disk with temporary files."
+                    f" ALTER ROLE … SET temp_file_limit = '{TEMPORARY_FILES}'; the README says how"
+                    " to make the role."
+                )
         return "the analytics database answers, and its role only reads"
 
     async def tables(self, containing: str) -> list[TableInfo]:
@@ -150,11 +198,22 @@ class Analytics:
     async def query(self, sql: str) -> Result:
         try:
             # Some thousand characters take a moment to parse; meanwhile, others go on.
-            statement = await asyncio.to_thread(readable, sql)
+            query = await asyncio.to_thread(readable, sql)
         except Refused as refusal:
             raise ToolRefusal(f"the query was refused: {refusal}.") from refusal
         async with self._connection() as connection:
-            return await self._read(connection, statement)
+            await self._check_attributes(connection, query)
+            return await self._read(connection, query.sql)
+
+    async def _check_attributes(self, connection: asyncpg.Connection, query: Query) -> None:
+        if not query.attributes:
+            return
+        names = [name.replace("\0", "") for name in query.attributes]
+        if name := await connection.fetchval(REACHED_BY_DOT, names, sorted(FUNCTIONS)):
+            raise ToolRefusal(
+                f"the query was refused: .{name} would call the function of that name. Write a"
+                " column of that name without its table, or leave it out."
+            )
 
     async def _read(self, connection: asyncpg.Connection, statement: str) -> Result:
         """The server itself cuts rows and cells, so that no result can be too large to receive."""

@@ -4,17 +4,22 @@ This is the first of three walls. The second is the transaction, which is READ O
 third is the database role, which should have no right to anything else (README).
 
 What is checked is what is executed: not the model's text but the statement that sqlglot writes
-from what it understood, so that no difference between two parsers can be used to slip past.
+from what it understood. That statement is parsed once more and has to come out the same, so that
+neither a difference between two parsers nor a fault of the writer can be used to slip past.
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlglot import TokenType, exp, tokenize
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.postgres import PostgresParser
 
-DIALECT = "postgres"
+from app.analytics.calls import DIALECT, name_of
+from app.analytics.growth import TooMuch, check_growth
+
 MAX_SQL_CHARS = 8_000
 
 # PostgreSQL has about 3,000 functions, and extensions and people add more. Reading files, waiting,
@@ -69,6 +74,7 @@ websearch_to_tsquery
 """
 FUNCTIONS = frozenset(_ALLOWED.split())
 
+SAMPLES = ("BERNOULLI", "SYSTEM")
 SYSTEM_SCHEMAS = {"information_schema", "pg_catalog", "pg_toast"}
 
 FORBIDDEN: dict[type[exp.Expr], str] = {
@@ -98,14 +104,67 @@ class Refused(Exception):
     """The statement may not run; the message says why, in words for the model."""
 
 
-def readable(sql: str) -> str:
+@dataclass(frozen=True)
+class Query:
+    """A statement to execute.
+
+    `attributes` are the names behind a dot. PostgreSQL takes `o.name` for `name(o)` where there is
+    no such column, so they must not be the names of functions: only the database can tell.
+    """
+
+    sql: str
+    attributes: frozenset[str] = frozenset()
+
+
+def readable(sql: str) -> Query:
     """The statement to execute for this text. Raises `Refused`."""
     if len(sql) > MAX_SQL_CHARS:
         raise Refused(f"a query has at most {MAX_SQL_CHARS} characters")
+    asked = _checked(sql)
+    written = _written(asked)
+    sent = _checked(written)
+    if _written(sent) != written or _leaves(sent) != _leaves(asked):
+        raise Refused("it does not mean the same when it is written anew; write it more simply")
+    return Query(written, frozenset(_attributes(sent)))
+
+
+def _checked(sql: str) -> exp.Expr:
     statement = _parsed(sql)
     for node in statement.walk():
         _check(node)
+    try:
+        check_growth(statement)
+    except TooMuch as error:
+        raise Refused(str(error)) from error
+    return statement
+
+
+def _written(statement: exp.Expr) -> str:
     return statement.sql(dialect=DIALECT, comments=False)
+
+
+def _leaves(statement: exp.Expr) -> list[tuple[str, str]]:
+    """The names and values in the order of the text.
+
+    The trees themselves may differ: 2 ^ 3 is written POWER(2, 3).
+    """
+    return [
+        ("value" if isinstance(node, _VALUES) else type(node).__name__, str(node.this))
+        for node in statement.walk(bfs=False)
+        if isinstance(node, (exp.Identifier, exp.Var, *_VALUES))
+    ]
+
+
+_VALUES = (exp.Literal, exp.RawString, exp.ByteString, exp.National, exp.UnicodeString)
+
+
+def _attributes(statement: exp.Expr) -> Iterator[str]:
+    """The names behind a dot, as PostgreSQL folds them."""
+    for node in statement.find_all(exp.Column, exp.Dot):
+        name = node.this if isinstance(node, exp.Column) else node.expression
+        is_behind_dot = isinstance(node, exp.Dot) or node.args.get("table") is not None
+        if is_behind_dot and isinstance(name, exp.Identifier):
+            yield name.name if name.quoted else name.name.lower()
 
 
 def _parsed(sql: str) -> exp.Expr:
@@ -137,6 +196,11 @@ def _check(node: exp.Expr) -> None:
             raise Refused("WITH may hold only SELECT")
         case exp.Table():
             _check_table(node)
+        case exp.Kwarg():
+            _check_argument_name(node)
+        case exp.TableSample():
+            if node.text("method").upper() not in SAMPLES:
+                raise Refused(f"TABLESAMPLE is possible with {' and '.join(SAMPLES)}")
         case exp.Dot(expression=exp.Func()):
             raise Refused("a function is named without its schema")
         case exp.Func():
@@ -151,16 +215,15 @@ def _check_table(table: exp.Table) -> None:
         raise Refused("a function is named without its schema")
 
 
+def _check_argument_name(argument: exp.Kwarg) -> None:
+    """(sqlglot writes such a name without its quotes, whatever stands in it.)"""
+    if not re.fullmatch(r"[A-Za-z_]\w*", argument.this.name, re.ASCII):
+        raise Refused("an argument's name is written without quotes")
+
+
 def _check_function(function: exp.Func) -> None:
-    """By the name that it gets in the statement; AND, CASE, -> and the like are no call there."""
-    if isinstance(function, exp.Anonymous):
-        name = function.name
-        if isinstance(function.this, exp.Identifier):
-            raise Refused("a function's name is written without quotes")
-    else:
-        call = re.match(r"(\w+)\s*\(", function.sql(dialect=DIALECT, comments=False))
-        if call is None:
-            return
-        name = call[1]
-    if name.lower() not in FUNCTIONS:
-        raise Refused(f"the function {name.lower()} is not on the list of those that are allowed")
+    if isinstance(function, exp.Anonymous) and isinstance(function.this, exp.Identifier):
+        raise Refused("a function's name is written without quotes")
+    name = name_of(function)
+    if name is not None and name not in FUNCTIONS:
+        raise Refused(f"the function {name} is not on the list of those that are allowed")

@@ -88,8 +88,13 @@ class Attachments(AttachmentStore[RequestContext]):
         """The same for one."""
         return json
 
-    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
-        """Delete the files; their rows are gone already."""
+    async def of_user(self, user_id: str) -> list[str]:
+        """The ids of all that a user has, in whichever conversation."""
+        return []
+
+    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
+        """Delete the files; their rows are gone already. False when some are left to the sweeper."""
+        return True
 
     def reader(
         self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext

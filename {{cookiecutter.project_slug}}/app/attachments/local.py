@@ -24,6 +24,7 @@ from app.db import Database
 logger = logging.getLogger(__name__)
 
 PAGE = 1_000
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 UPLOAD_PATH = "/attachments"
 
 
@@ -76,17 +77,22 @@ class LocalFiles:
         """Written beside and then moved, so that half a file is never taken for one."""
         finished, unfinished = self._path(key), self._path(f"{INCOMING}/{uuid4().hex}")
         with _told():
-            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(unfinished.parent)
             try:
-                with unfinished.open("xb") as target:
+                with os.fdopen(os.open(unfinished, CREATE, 0o600), "wb") as target:
                     shutil.copyfileobj(content, target)
                     target.flush()
                     os.fsync(target.fileno())
-                finished.parent.mkdir(exist_ok=True)
+                self._make_folder(finished.parent)
                 unfinished.replace(finished)
             except OSError:
                 unfinished.unlink(missing_ok=True)
                 raise
+
+    def _make_folder(self, folder: Path) -> None:
+        """For its owner alone, whatever the umask. (`mkdir` gives parents no mode.)"""
+        for path in (self._folder, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _read(self, key: str) -> bytes:
         with _told():

@@ -74,9 +74,10 @@ class S3Attachments(FileAttachments):
             raise self.unsupported()
         await self.count(input.size, context)
         attachment = self.describe(input.name, mime_type, input.size, context, checked=False)
-        upload = await self._bucket.upload_url(
-            _incoming(attachment, context), mime_type, input.size, self._s3.upload_seconds
-        )
+        async with self.reserved(attachment, context):
+            upload = await self._bucket.upload_url(
+                _incoming(attachment, context), mime_type, input.size, self._s3.upload_seconds
+            )
         return attachment.model_copy(update={"upload_descriptor": upload})
 
     async def check_upload(self, attachment: Attachment, context: RequestContext) -> None:

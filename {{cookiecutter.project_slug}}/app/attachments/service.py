@@ -1,10 +1,11 @@
 """Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, BinaryIO
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from chatkit.types import (
     Attachment,
     FileAttachment,
@@ -29,7 +30,7 @@ from app.chat.text import storable
 from app.config import Settings
 from app.db import Database
 from app.errors import AppError, InvalidRequest, LimitReached, NotFound
-from app.stores.attachments import AttachmentRows
+from app.stores.attachments import AttachmentRows, Use
 
 logger = logging.getLogger(__name__)
 
@@ -151,16 +152,22 @@ class FileAttachments(Attachments):
     async def _read_link(self, link: Link) -> bytes:
         return await self.files.read(link.key)
 
-    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+    async def of_user(self, user_id: str) -> list[str]:
+        return await self._rows.ids(user_id)
+
+    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
         keys = [key_of(context.user_id, attachment_id) for attachment_id in attachment_ids]
         if not keys:
-            return
+            return True
         try:
             await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
         except FilesLeft as error:
             logger.warning("%d files are left to be swept: %s", len(error.left), error.reasons)
+            return False
         except AppError:
             logger.warning("%d files are left to be swept", len(keys))
+            return False
+        return True
 
     def reader(
         self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
@@ -192,15 +199,15 @@ class FileAttachments(Attachments):
     async def keep(
         self, content: BinaryIO, name: str, declared: str, context: RequestContext
     ) -> Attachment:
-        """Check a file on its bytes, store it and its row."""
+        """Check a file on its bytes, store its row and then the file."""
         size = content.seek(0, 2)
-        await self.check_room(size, context)
+        self._check_size(size)
         mime_type = await self.check_type(content, declared)
         await self.count(size, context)
         attachment = self.describe(name, mime_type, size, context, checked=True)
-        content.seek(0)
-        await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
-        await self._rows.save(context.user_id, attachment)
+        async with self.reserved(attachment, context):
+            content.seek(0)
+            await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
         return attachment
 
     async def keep_made(
@@ -208,7 +215,7 @@ class FileAttachments(Attachments):
     ) -> ImageAttachment:
         """Store a picture that was made for the user in this conversation."""
         size = content.seek(0, 2)
-        await self.check_room(size, context)
+        self._check_size(size)
         mime_type = await to_thread.run_sync(type_of, content, "")
         made = self.describe(name, mime_type or "", size, context, checked=True)
         if not isinstance(made, ImageAttachment):
@@ -216,18 +223,42 @@ class FileAttachments(Attachments):
         made = made.model_copy(
             update={"thread_id": thread_id, "metadata": {**(made.metadata or {}), "made": True}}
         )
-        content.seek(0)
-        await self.files.put(key_of(context.user_id, made.id), content, made.mime_type)
-        await self._rows.save(context.user_id, made)
+        async with self.reserved(made, context):
+            content.seek(0)
+            await self.files.put(key_of(context.user_id, made.id), content, made.mime_type)
         return made
 
+    @asynccontextmanager
+    async def reserved(
+        self, attachment: Attachment, context: RequestContext
+    ) -> AsyncIterator[None]:
+        """Its row counts from the beginning, and goes when this fails.
+
+        Whoever uploads many files at once gets no more room than one after the other.
+        """
+        size = int((attachment.metadata or {}).get("bytes", 0))
+        await self._rows.reserve(
+            context.user_id, attachment, lambda use: self._check_use(use, size)
+        )
+        try:
+            yield
+        except BaseException:
+            with CancelScope(shield=True):
+                await self._rows.release(context.user_id, attachment.id)
+            raise
+
     async def check_room(self, size: int, context: RequestContext) -> None:
-        """Raise when a file of so many bytes would be too much."""
+        """Raise when a file of so many bytes would be too much, as things stand: see `reserved`."""
+        self._check_size(size)
+        self._check_use(await self._rows.use(context.user_id), size)
+
+    def _check_size(self, size: int) -> None:
         if size > self.limits.max_bytes:
             raise FileTooLarge(f"A file has at most {self.limits.max_bytes} bytes.")
         if size < 1:
             raise InvalidRequest("The file is empty.")
-        use = await self._rows.use(context.user_id)
+
+    def _check_use(self, use: Use, size: int) -> None:
         if use.bytes + size > self.limits.user_bytes:
             raise FileTooLarge("Your files take up all the room that you have. Delete some chats.")
         if use.unsent >= MAX_UNSENT:

@@ -12,6 +12,7 @@ from app.auth.cookies import read_cookie, read_lasting_cookie, set_cookie
 from app.config import Settings
 from app.db import TABLE_PREFIX
 from app.errors import AppError, InvalidRequest, RequestTooLarge
+from app.request_body import BODY_SECONDS, timed_chunks
 
 # What the pages of signing in say and look like.
 SITE = "{{ cookiecutter.__project_name }}"
@@ -80,10 +81,10 @@ class FormTokens:
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form as browsers send it by default; of a repeated one, the last.
 
-    Raises `RequestTooLarge` or `InvalidRequest`.
+    Raises `RequestTooLarge`, `RequestTimedOut` or `InvalidRequest`.
     """
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in timed_chunks(request, BODY_SECONDS):
         body += chunk
         if len(body) > MAX_FORM_BYTES:
             raise RequestTooLarge(f"A form has at most {MAX_FORM_BYTES} bytes.")

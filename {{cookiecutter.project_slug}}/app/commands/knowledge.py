@@ -4,8 +4,9 @@ In the image, which has no `app/dev`: `python -m app.commands.knowledge add PATH
 """
 
 import argparse
-import asyncio
+import os
 import sys
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def add(paths: Iterable[str]) -> int:
     """Add these files, and those in these folders; return 1 when one of them was not added."""
     from app.knowledge.reader import READERS
 
-    files = sorted({file for path in paths for file in _files(Path(path))})
+    files = sorted({real_path(file) for path in paths for file in _files(Path(path))})
     if not files:
         print(f"There is nothing to add. Files can be: {', '.join(sorted(READERS))}")
         return 1
@@ -55,14 +56,14 @@ def add(paths: Iterable[str]) -> int:
 
 async def _add(store: "KnowledgeStore", files: list[Path]) -> int:
     from app.knowledge.passages import passages, title_of
-    from app.knowledge.reader import Unreadable, read
+    from app.knowledge.reader import Unreadable, read_limited
 
     problems = []
     total = 0
     for done, file in enumerate(files):
         _show_progress(done, len(files), file.name)
         try:
-            blocks = await asyncio.to_thread(read, file)
+            blocks = await read_limited(file)
         except Unreadable as error:
             problems.append(f"{file}: {error}")
             continue
@@ -108,11 +109,44 @@ def remove(sources: Iterable[str]) -> int:
     return _with_store(remove_all)
 
 
+def real_path(file: Path) -> Path:
+    """The one path of a file, however it was written: without links, and in the letters that the
+    folders themselves have, where the file system takes A for a.
+    """
+    real = file.resolve()
+    path = Path(real.anchor)
+    for part in real.parts[1:]:
+        path /= _spelling(path, part)
+    return path
+
+
+def _spelling(folder: Path, name: str) -> str:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return name
+    if name in names:
+        return name
+    alike = (other for other in names if _folded(other) == _folded(name))
+    return next((other for other in alike if _is_same(folder / other, folder / name)), name)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
 def source_of(file: Path) -> str:
     """What a document is called: its path from the project's folder, or the whole one."""
     from app.config import PROJECT_ROOT
 
-    path = file.resolve()
+    path = real_path(file)
     return (
         path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path
     ).as_posix()

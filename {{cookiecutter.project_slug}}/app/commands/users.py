@@ -115,7 +115,25 @@ async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
 
 
 async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
-    return _report(await accounts.delete(_user_id(options)), options, "deleted")
+    """Says so when the files are gone as well."""
+    from app.attachments import KINDS, MORE_TYPES
+    from app.chat.context import RequestContext
+    from app.config import Settings
+
+    user_id = _user_id(options)
+    attachments = KINDS[0](Settings(), accounts.database, MORE_TYPES)
+    try:
+        files = await attachments.of_user(user_id)
+        is_done = await accounts.delete(user_id)
+        if not await attachments.discard(files, RequestContext(user_id)):
+            print(
+                f"{options.name} is deleted, and {len(files)} files are not: they cannot be reached"
+                " right now. The application deletes them after ATTACHMENT_ORPHAN_HOURS."
+            )
+            return 1
+    finally:
+        await attachments.close()
+    return _report(is_done, options, "deleted")
 
 
 _ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int]]] = {

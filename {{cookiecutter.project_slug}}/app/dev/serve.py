@@ -11,6 +11,7 @@ import uvicorn
 from app.commands import COMPANIONS
 from app.config import Settings
 from app.dev.database import running_database
+from app.dev.http_server import HTTP
 from app.dev.migrate import upgrade
 from app.dev.paths import PROJECT_ROOT
 
@@ -44,6 +45,7 @@ def serve(host: str, port: int) -> int:
             reload_includes=["*.py", "*.md"],
             # Nothing stands in front that would have to be believed.
             proxy_headers=False,
+            **HTTP,
             ws="none",  # nothing here speaks WebSocket, and importing it takes time
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             log_level=settings.log_level.lower(),

@@ -18,6 +18,7 @@ import uvicorn
 from app.agent.build import usable_tools
 from app.config import Settings
 from app.dev.credentials import sample_credentials
+from app.dev.http_server import HTTP
 from app.main import create_app
 
 GRACEFUL_SECONDS = 5
@@ -33,7 +34,7 @@ def main(ready_file: Path) -> None:
     order = json.loads(line)
     settings = Settings(database_url=order["database_url"]).model_copy(update=DEMO)
     config = uvicorn.Config(
-        create_app(settings), ws="none", timeout_graceful_shutdown=GRACEFUL_SECONDS
+        create_app(settings), **HTTP, ws="none", timeout_graceful_shutdown=GRACEFUL_SECONDS
     )
     server = uvicorn.Server(config)
     with socket.socket() as listener:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PASSAGE_CHARS = 1_500
 MAX_HEADING_CHARS = 300
+SEPARATOR = " > "
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def passages(blocks: list[Block]) -> list[Passage]:
 
 
 def _heading(way: dict[int, str]) -> str:
-    return " > ".join(way[level] for level in sorted(way))[:MAX_HEADING_CHARS]
+    return SEPARATOR.join(way[level] for level in sorted(way))[:MAX_HEADING_CHARS]
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from docx.table import Table
 from pypdf import PdfReader
 
 from app.knowledge.passages import Block
+from app.limited import LimitExceeded, run_limited
 
 MAX_FILE_BYTES = 50_000_000
 FENCE = re.compile(r"\s{0,3}(```|~~~)")
@@ -24,8 +25,34 @@ BLOCK_TAGS = [
 ]
 
 
+# The operator adds files one by one, and waits for each.
+SECONDS = 300.0
+MEMORY_BYTES = 1_000_000_000
+
+
 class Unreadable(Exception):
     """The message says why, in a few words."""
+
+
+async def read_limited(path: Path) -> list[Block]:
+    """In a process of its own, whose time and memory are limited. Raises `Unreadable`."""
+    try:
+        blocks, problem = await run_limited(
+            _blocks_or_problem, path, seconds=SECONDS, memory_bytes=MEMORY_BYTES
+        )
+    except LimitExceeded as error:
+        raise Unreadable(str(error)) from None
+    if problem:
+        raise Unreadable(problem)
+    return [Block(text, level) for text, level in blocks]
+
+
+def _blocks_or_problem(path: Path) -> tuple[list[tuple[str, int]], str]:
+    """One of the two is empty."""
+    try:
+        return [(block.text, block.level) for block in read(path)], ""
+    except Unreadable as error:
+        return [], str(error)
 
 
 def read(path: Path) -> list[Block]:
@@ -40,7 +67,7 @@ def read(path: Path) -> list[Block]:
         blocks = [
             Block(text, block.level) for block in reader(content) if (text := _clean(block.text))
         ]
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # a library may raise anything for a file that is broken
         raise Unreadable(f"damaged ({type(error).__name__})") from error

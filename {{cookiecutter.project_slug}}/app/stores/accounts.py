@@ -72,6 +72,10 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        return self._database
+
     async def find(self, user_id: str) -> Account | None:
         query = select(*AccountRow.__table__.columns).where(AccountRow.user_id == user_id)
         rows = await self._database.read(user_id, query)

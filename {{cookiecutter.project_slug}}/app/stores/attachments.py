@@ -1,13 +1,14 @@
 """The rows of attachments beyond what the ChatKit SDK asks for."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chatkit.types import Attachment
 from pydantic import TypeAdapter
-from sqlalchemy import BigInteger, ColumnElement, and_, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.chat.models import AttachmentRow, ItemRow, UserRow
@@ -74,13 +75,39 @@ class AttachmentRows:
         # It may be the first thing that somebody does.
         await self._database.write(user_id, upsert.add_cte(ensure_user(user_id).cte("owner")))
 
+    async def reserve(
+        self, user_id: str, attachment: Attachment, check: Callable[[Use], None]
+    ) -> None:
+        """Add the row of a file that is not there yet; `check` raises when it would be too much.
+
+        Of several at once, each sees those before it: the user's row is locked meanwhile.
+        """
+        lock = select(UserRow.id).where(UserRow.id == user_id).with_for_update(key_share=True)
+        row = insert(AttachmentRow).values(
+            user_id=user_id,
+            id=attachment.id,
+            thread_id=attachment.thread_id,
+            payload=storable(attachment.model_dump(mode="json")),
+        )
+        async with self._database.transaction(user_id) as connection:
+            await connection.execute(ensure_user(user_id))
+            await connection.execute(lock)
+            used = (await connection.execute(_use_of(user_id))).one()
+            check(Use(int(used.bytes), used.unsent))
+            await connection.execute(row)
+
+    async def release(self, user_id: str, attachment_id: str) -> None:
+        statement = delete(AttachmentRow).where(
+            AttachmentRow.user_id == user_id, AttachmentRow.id == attachment_id
+        )
+        await self._database.write(user_id, statement)
+
+    async def ids(self, user_id: str) -> list[str]:
+        statement = select(AttachmentRow.id).where(AttachmentRow.user_id == user_id)
+        return [row.id for row in await self._database.fetch(user_id, statement)]
+
     async def use(self, user_id: str) -> Use:
-        size = AttachmentRow.payload["metadata"]["bytes"].astext.cast(BigInteger)
-        statement = select(
-            func.coalesce(func.sum(size), 0).label("bytes"),
-            func.count().filter(AttachmentRow.thread_id.is_(None)).label("unsent"),
-        ).where(AttachmentRow.user_id == user_id)
-        [row] = await self._database.read(user_id, statement)
+        [row] = await self._database.read(user_id, _use_of(user_id))
         return Use(int(row.bytes), row.unsent)
 
     @asynccontextmanager
@@ -124,3 +151,11 @@ class AttachmentRows:
 
 def _is_unsent(before: datetime) -> ColumnElement[bool]:
     return and_(AttachmentRow.thread_id.is_(None), AttachmentRow.created_at < before)
+
+
+def _use_of(user_id: str) -> Select[Any, int]:
+    size = AttachmentRow.payload["metadata"]["bytes"].astext.cast(BigInteger)
+    return select(
+        func.coalesce(func.sum(size), 0).label("bytes"),
+        func.count().filter(AttachmentRow.thread_id.is_(None)).label("unsent"),
+    ).where(AttachmentRow.user_id == user_id)

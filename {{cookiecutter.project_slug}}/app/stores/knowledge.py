@@ -40,10 +40,11 @@ from app.chat.models import UserRow
 from app.chat.users import ensure_user
 from app.config import EnvSettings
 from app.db import PROJECT, TABLE_PREFIX, Base, Database
-from app.knowledge.passages import Passage
+from app.knowledge.passages import SEPARATOR, Passage
 
-# Where a word stands says how much it counts.
-TITLE, HEADING, BODY = "A", "B", "C"
+# Where a word stands says how much it counts: a passage's own heading before those that it stands
+# under, the document's title among them.
+HEADING, TITLE, BODY = "A", "B", "C"
 # A passage that repeats a word because it is long is no better: divide by 1 + log(length).
 NORMALIZATION = 1
 
@@ -167,7 +168,8 @@ class KnowledgeStore:
         return [Found(**row._mapping) for row in await self._database.read(PROJECT, statement)]
 
     def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
-        parts = ((title, TITLE), (passage.heading, HEADING), (passage.text, BODY))
+        above, _, own = passage.heading.rpartition(SEPARATOR)
+        parts = ((f"{title} {above}", TITLE), (own, HEADING), (passage.text, BODY))
         of_title, of_heading, of_text = [
             func.setweight(func.to_tsvector(self._language, text), literal_column(f"'{weight}'"))
             for text, weight in parts

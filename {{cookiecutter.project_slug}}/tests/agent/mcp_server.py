@@ -100,6 +100,11 @@ def never_end() -> str:
 
 
 @server.tool()
+def flood() -> str:
+    return "x" * 60_000_000
+
+
+@server.tool()
 def fail() -> str:
     raise ToolError("no such order " * 1_000)
 

@@ -36,6 +36,7 @@ CREATE FUNCTION evil.lower(text) RETURNS int LANGUAGE sql AS 'SELECT public.grow
 """
 ROLE = """
 CREATE ROLE {role} LOGIN PASSWORD '{password}';
+ALTER ROLE {role} SET temp_file_limit = '256MB';
 GRANT USAGE ON SCHEMA public, "Odd One", evil TO {role};
 GRANT SELECT ON orders, best, parts, parts_1, "Odd One"."Sales; 2026" TO {role};
 """
@@ -51,7 +52,7 @@ def shop(postgres_url: str) -> Iterator[str]:
 
 @contextmanager
 def reader(shop_url: str) -> Iterator[str]:
-    """The URL of a role as the README describes it."""
+    """The URL of a role that may read some of it. (test_role.py has the README's.)"""
     role, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(16)
     execute(shop_url, ROLE.format(role=role, password=password))
     as_role = make_url(shop_url).set(username=role, password=password)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.agent.services import ToolRefusal
 from app.analytics import database
 from app.analytics.database import MAX_CELL_CHARS, Analytics, AnalyticsSettings
+from app.analytics.guard import Query
 from app.database_url import connect_options
 from tests.analytics.shop import analytics_at
 from tests.talk import PATIENCE_SECONDS
@@ -19,7 +20,7 @@ from tests.talk import PATIENCE_SECONDS
 
 @pytest.fixture
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "readable", lambda sql: sql)
+    monkeypatch.setattr(database, "readable", Query)
 
 
 @pytest.mark.usefixtures("no_guard")
@@ -76,11 +77,13 @@ async def test_rows_end_at_the_limit(reader_url: str) -> None:
     assert endless.is_cut
 
 
+@pytest.mark.usefixtures("no_guard")
 async def test_cells_end_at_the_limit(analytics: Analytics) -> None:
     result = await analytics.query("SELECT repeat('x', 10000000), repeat('y', 1000)")
     assert result.rows == [["x" * MAX_CELL_CHARS + "…", "y" * 1000]]
 
 
+@pytest.mark.usefixtures("no_guard")
 async def test_no_more_of_a_cell_is_received_than_is_shown(analytics: Analytics) -> None:
     tracemalloc.start()
     result = await analytics.query("SELECT repeat('x', 1000000) FROM generate_series(1, 50)")
@@ -108,6 +111,24 @@ async def test_a_query_that_takes_too_long_is_stopped(reader_url: str) -> None:
 async def test_a_transaction_that_is_forgotten_ends(analytics: Analytics) -> None:
     setting = "current_setting('idle_in_transaction_session_timeout')"
     assert (await analytics.query(f"SELECT {setting}")).rows == [["15s"]]
+
+
+@pytest.mark.usefixtures("no_guard")
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("work_mem", "16MB"),
+        ("hash_mem_multiplier", "1"),
+        ("max_parallel_workers_per_gather", "0"),
+        ("temp_file_limit", "256MB"),
+    ],
+)
+async def test_memory_and_temporary_files_are_limited(
+    analytics: Analytics, unwalled: Analytics, setting: str, value: str
+) -> None:
+    for asked in (analytics, unwalled):
+        found = await asked.query(f"SELECT current_setting('{setting}')")
+        assert found.rows == [[value]]
 
 
 async def test_nobody_is_waited_for_who_locks_a_table(
@@ -184,6 +205,68 @@ async def test_a_role_that_can_write_is_found_out(
     assert "only reads" in await analytics.check()
     with pytest.raises(ToolRefusal, match="a role that may write"):
         await unwalled.check()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT (60::float8).pg_sleep",
+        "SELECT o.pg_sleep FROM generate_series(60, 61) AS o",
+        'SELECT ("o")."pg_sleep" FROM generate_series(60, 61) AS o',
+        "SELECT o.PG_SLEEP FROM generate_series(60, 61) AS o",
+        "SELECT ('data_directory'::text).current_setting",
+        "SELECT o.income_of FROM orders AS o",
+        "SELECT (o).income_of FROM orders AS o",
+        "SELECT (SELECT o FROM orders AS o LIMIT 1).income_of",
+        "SELECT id FROM orders AS o ORDER BY o.income_of",
+        f"SELECT o.{'long_' * 13} FROM orders AS o",  # noqa: S608 — (cut to 63 bytes, it is a function's)
+    ],
+)
+async def test_a_name_behind_a_dot_calls_no_function(
+    analytics: Analytics, shop_url: str, sql: str
+) -> None:
+    connection = await asyncpg.connect(**connect_options(shop_url))
+    for name in ("income_of", ("long_" * 13)[:63]):
+        await connection.execute(
+            f"CREATE OR REPLACE FUNCTION {name}(orders) RETURNS text IMMUTABLE LANGUAGE sql"
+            " AS $$SELECT 'a secret'$$"
+        )
+    await connection.close()
+    with pytest.raises(ToolRefusal, match="would call the function of that name"):
+        await analytics.query(sql)
+
+
+async def test_a_column_may_be_called_like_a_type_or_a_calculation(analytics: Analytics) -> None:
+    sql = 'SELECT q."date", q.length, q.name, q.sum FROM (SELECT 1, 2, 3, 4) AS q(date, length, name, sum)'
+    assert (await analytics.query(sql)).rows == [["1", "2", "3", "4"]]
+
+
+async def test_a_function_that_runs_as_its_owner_is_found_out(
+    analytics: Analytics, shop_url: str
+) -> None:
+    connection = await asyncpg.connect(**connect_options(shop_url))
+    await connection.execute(
+        "CREATE FUNCTION evil.all() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"
+    )
+    try:
+        with pytest.raises(ToolRefusal, match=r'REVOKE EXECUTE ON FUNCTION evil."all" FROM PUBLIC'):
+            await analytics.check()
+    finally:
+        await connection.execute("DROP FUNCTION evil.all()")
+        await connection.close()
+
+
+async def test_a_role_that_could_fill_the_disk_is_found_out(reader_url: str, shop_url: str) -> None:
+    connection = await asyncpg.connect(**connect_options(shop_url))
+    role = connect_options(reader_url)["user"]
+    await connection.execute(f"ALTER ROLE {role} RESET temp_file_limit")
+    try:
+        async with analytics_at(reader_url) as analytics:
+            with pytest.raises(ToolRefusal, match="SET temp_file_limit = '256MB'"):
+                await analytics.check()
+    finally:
+        await connection.execute(f"ALTER ROLE {role} SET temp_file_limit = '256MB'")
+        await connection.close()
 
 
 async def test_without_a_database_it_says_what_to_set() -> None:

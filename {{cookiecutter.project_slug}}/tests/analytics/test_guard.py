@@ -10,7 +10,7 @@ from sqlglot import exp
 from app.agent.services import ToolRefusal
 from app.analytics import database, guard
 from app.analytics.database import Analytics
-from app.analytics.guard import FUNCTIONS, MAX_SQL_CHARS, Refused, readable
+from app.analytics.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, readable
 
 ATTACKS = {
     # Writing, openly.
@@ -120,6 +120,10 @@ ATTACKS = {
     "SELECT evil.lower('x')": "without its schema",
     "SELECT * FROM evil.lower('x')": "without its schema",
     "SELECT 1 OPERATOR(evil.+) 2": "OPERATOR",
+    # An argument's name that is no name.
+    'SELECT make_interval("days => 1)::text, pg_sleep(2)::text, make_interval(days" => 1)': "quotes",
+    "SELECT make_interval('days => 1), evil.lower(''x''), make_interval(days' => 1)": "quotes",
+    "SELECT 1 FROM orders TABLESAMPLE evil (1)": "TABLESAMPLE is possible with",
     # The system's tables.
     "SELECT * FROM pg_authid": "system's tables",
     "SELECT * FROM pg_catalog.pg_shadow": "system's tables",
@@ -138,6 +142,28 @@ ATTACKS = {
     f"SELECT {'1,' * MAX_SQL_CHARS}1": f"at most {MAX_SQL_CHARS} characters",
     "SELECT * FROM (INSERT INTO orders VALUES (4) RETURNING 1) AS q": "cannot be read",
     "Please delete all orders": "only SELECT",
+    # What would be too large.
+    "SELECT repeat('x', 1000000000)": "1000 at most",
+    "SELECT repeat('x', id) FROM orders": "written out",
+    "SELECT lpad('x', 1000000000)": "1000 at most",
+    "SELECT rpad('x', (SELECT 1000000000))": "written out",
+    "SELECT repeat(repeat(repeat('x', 1000), 1000), 1000)": "too large",
+    "WITH a AS (SELECT repeat('x', 1000) AS s) SELECT repeat(s, 1000) FROM a": "too large",
+    "SELECT repeat(s, 1000) FROM (SELECT repeat('x', 1000) AS s) AS q": "too large",
+    "SELECT 1 WHERE 'x' = (SELECT repeat(s, 999) FROM (SELECT repeat('x', 999)) AS q(s))": "too large",
+    "SELECT " + "replace(" * 4 + "'x'" + f", 'x', '{'x' * 99}')" * 4: "too large",
+    f"SELECT replace(customer, 'a', '{'b' * 101}') FROM orders": "at most 100 characters",  # noqa: S608
+    "SELECT replace(customer, 'a', customer) FROM orders": "written out",
+    "SELECT " + "regexp_replace(" * 3 + "'x'" + f", '', '{'x' * 99}', 'g')" * 3: "too large",
+    "SELECT format('%1000000000s', 'x')": "at most",
+    "SELECT format('%*s', 1000000000, 'x')": "no width that is computed",
+    "SELECT " + "to_json(" * 9 + "'x'" + ")::text" * 9: "too large",
+    "SELECT concat(" + ", ".join(["repeat('x', 1000)"] * 101) + ")": "too large",
+    "SELECT string_agg(customer, repeat('x', 9)) FROM orders": "written out",
+    "SELECT " + ", ".join(["array_agg(id)"] * 5) + " FROM orders": "at most 4 of",  # noqa: S608
+    "SELECT " + ", ".join(["string_agg(customer, ',')"] * 5) + " FROM orders": "at most 4 of",  # noqa: S608
+    "SELECT * FROM generate_series(1, 10000000000)": "at most 1,000,000 values",
+    "SELECT * FROM generate_series(1, -10000000000, -5)": "at most 1,000,000 values",
 }
 
 
@@ -160,6 +186,18 @@ def test_what_no_text_leads_to_is_refused_all_the_same(node: exp.Expr, reason: s
     """Other walls stand before these; the parser's next version may lead around them."""
     with pytest.raises(Refused, match=reason):
         guard._check(node)
+
+
+def test_what_is_sent_has_to_be_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the writer, as it wrote the names of arguments: what it says is looked at again."""
+    monkeypatch.setattr(guard, "_check_argument_name", lambda argument: None)
+    for inner, why in (
+        ("pg_sleep(2)", "pg_sleep is not on the list"),
+        ("(SELECT max(query) FROM pg_stat_activity)", "system's tables"),
+        ("now()", "does not mean the same"),
+    ):
+        with pytest.raises(Refused, match=why):
+            readable(f'SELECT make_interval("days => 1), {inner}, make_interval(days" => 1)')
 
 
 @pytest.mark.parametrize("sql", [sql for sql in ATTACKS if len(sql) < 1_000])
@@ -205,6 +243,12 @@ QUESTIONS = [
     "SELECT NULL, true, 1.50::float8, now() - now(), current_date = now()::date",
     "SELECT row_to_json(o) FROM orders AS o ORDER BY id -- the comment goes",
     "SELECT id FROM orders ORDER BY total DESC NULLS LAST FETCH FIRST 2 ROWS ONLY",
+    "SELECT o.id, o.total FROM orders AS o WHERE (o.extra) IS NULL",
+    "SELECT make_interval(days => 3), lpad(id::text, 5, '0'), repeat('=', 20) FROM orders",
+    "SELECT format('%s: %5s', customer, total), replace(customer, 'A', 'Å') FROM orders",
+    "SELECT string_agg(replace(replace(customer, 'a', ''), 'd', '++'), ', ') FROM orders",
+    "SELECT id FROM orders WHERE " + " OR ".join(f"id = {number}" for number in range(200)),  # noqa: S608
+    "SELECT id FROM orders TABLESAMPLE BERNOULLI (100)",
     "SELECT * FROM parts",
 ]
 
@@ -217,15 +261,20 @@ async def test_a_question_means_the_same_afterwards(
     assert guarded.rows or sql == "SELECT * FROM parts"
 
     # As it was written, to compare with.
-    monkeypatch.setattr(database, "readable", lambda sql: sql.rstrip(";").partition("--")[0])
+    monkeypatch.setattr(database, "readable", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
     assert guarded.rows == (await analytics.query(sql)).rows
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_an_allowed_function_is_written_as_it_was(name: str) -> None:
-    with_syntax = {"decode": "'61', 'hex'", "date_part": "'year', a", "string_agg": "a, ','"}
+    with_syntax = {
+        "decode": "'61', 'hex'",
+        "format": "'%s', a",
+        "date_part": "'year', a",
+        "string_agg": "a, ','",
+    }
     special = {"cast", "extract", "overlay", "position", "json_object", "case", "array", "exists"}
     if name in special | {"all", "any", "some", "date_part"}:
         return  # the questions above use them
     arguments = with_syntax.get(name, "a")
-    assert readable(f"SELECT {name}({arguments})").lower() == f"select {name}({arguments})"
+    assert readable(f"SELECT {name}({arguments})").sql.lower() == f"select {name}({arguments})"

@@ -1,5 +1,6 @@
 """What is not taken, and that nothing of it is left."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -99,6 +100,16 @@ async def test_no_room_left(attaching: Attaching) -> None:
 
     await application.visitor.send("threads.delete", thread_id=turn.thread_id)
     assert (await upload_file(application.visitor)).status_code == 200
+
+
+async def test_many_at_once_get_no_more_room_than_one_after_the_other(
+    attaching: Attaching,
+) -> None:
+    application = await attaching(attachment_user_bytes=str(3 * len(TEXT)))
+
+    responses = await asyncio.gather(*(upload_file(application.visitor) for _ in range(8)))
+
+    assert sorted(response.status_code for response in responses) == [200] * 3 + [413] * 5
 
 
 async def test_too_many_that_are_not_sent(application: Application, database: Database) -> None:

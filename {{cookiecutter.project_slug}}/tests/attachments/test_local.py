@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from app.attachments.files import FileGone, FilesLeft
+from app import request_body
+from app.attachments import upload as upload_route
+from app.attachments.files import INCOMING, FileGone, FilesLeft
 from app.attachments.local import LocalFiles
 from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
 from tests.attachments.samples import PNG, TEXT
@@ -163,8 +165,64 @@ def inside(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
-async def test_files_are_no_programs(application: Application, tmp_path: Path) -> None:
-    await attach(application.visitor)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+async def test_files_are_their_owners_alone(
+    application: Application, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        await attach(application.visitor)
+    finally:
+        os.umask(before)
     [key] = await application.keys()
+    file = tmp_path / "files" / key
 
-    assert not (tmp_path / "files" / key).stat().st_mode & (stat.S_IXUSR | stat.S_IXOTH)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for folder in (file.parent, tmp_path / "files", tmp_path / "files" / INCOMING):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_an_upload_that_stalls_is_given_up(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "IDLE_SECONDS", 0.2)
+    declared = FORM | {"Content-Length": "100"}
+
+    assert await application.visitor.post_without_end("/attachments", declared) == 408
+    assert await application.keys() == set()
+
+
+async def test_an_upload_that_drips_is_given_up(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_route, "UPLOAD_SECONDS", 0.2)
+    declared = FORM | {"Content-Length": "100"}
+
+    assert await application.visitor.post_without_end("/attachments", declared) == 408
+
+
+async def test_a_user_uploads_a_few_files_at_once(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_route, "UPLOADS_PER_USER", 2)
+    monkeypatch.setattr(upload_route, "UPLOADS_PER_PROCESS", 3)
+    with upload_route._one_more(application.visitor.user_id):
+        assert (await upload(application.visitor)).status_code == 200
+        with upload_route._one_more(application.visitor.user_id):
+            refused = await upload(application.visitor)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+            assert (await upload(application.stranger)).status_code == 200
+            with upload_route._one_more("somebody"):
+                assert (await upload(application.stranger)).status_code == 429
+    assert not upload_route._under_way
+
+
+async def test_a_file_that_cannot_be_stored_takes_no_room(
+    attaching: Attaching, tmp_path: Path
+) -> None:
+    application = await attaching(attachment_user_bytes=str(len(TEXT)))
+    (tmp_path / "files").write_text("no folder")
+    assert (await upload(application.visitor)).status_code == 503
+    (tmp_path / "files").unlink()
+
+    assert (await upload(application.visitor)).status_code == 200

@@ -3,8 +3,11 @@
 import asyncio
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
+from app.attachments.files import FilesUnavailable
+from app.chat.context import RequestContext
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import PNG
 from tests.model_server import Exchange, model_server, silence
@@ -142,3 +145,28 @@ async def test_without_credentials_nothing_is_taken(application: Application) ->
         uploaded = await nobody.post("/attachments", files={"file": ("a", b"a", "text/plain")})
         assert uploaded.status_code in {401, 404}
     assert await application.keys() == set()
+
+
+async def test_all_of_a_users_files_are_found_and_deleted(application: Application) -> None:
+    user_id = application.visitor.user_id
+    sent, unsent = [await attach(application.visitor) for _ in range(2)]
+    await say_with(application.visitor, sent["id"])
+    theirs = await attach(application.stranger)
+
+    ids = await application.attachments.of_user(user_id)
+    assert sorted(ids) == sorted([sent["id"], unsent["id"]])
+    assert await application.attachments.discard(ids, RequestContext(user_id))
+    assert sent["id"] not in str(await application.keys())
+    assert theirs["id"] in str(await application.keys())
+
+
+async def test_files_that_cannot_be_deleted_are_told(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(keys: object) -> None:
+        raise FilesUnavailable
+
+    monkeypatch.setattr(application.attachments.files, "delete", fail)
+    context = RequestContext(application.visitor.user_id)
+    assert not await application.attachments.discard(["one"], context)
+    assert "1 files are left to be swept" in caplog.text

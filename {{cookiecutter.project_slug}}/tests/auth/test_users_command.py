@@ -4,14 +4,16 @@ import asyncio
 import io
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import pytest
 
 from app import __main__ as cli
+from app.attachments.base import Attachments
 from app.auth.accounts import Accounts
 from app.auth.sessions import Sessions, Ticket
+from app.chat.context import RequestContext
 from app.db import Database
 from app.stores.accounts import user_id_of
 
@@ -169,3 +171,26 @@ def test_deleting_asks(
 def test_nobody_is_not_there(users: Users, name: str, action: tuple[str, ...]) -> None:
     verb, *flags = action
     assert users(verb, name, *flags) == (1, f"There is no account {name}.\n")
+
+
+@pytest.mark.parametrize(("are_gone", "code"), [(True, 0), (False, 1)])
+def test_the_files_of_a_deleted_account_go_before_it_is_said(
+    users: Users, monkeypatch: pytest.MonkeyPatch, name: str, are_gone: bool, code: int
+) -> None:
+    discarded: list[str] = []
+
+    class Kept(Attachments):
+        async def of_user(self, user_id: str) -> list[str]:
+            assert user_id == user_id_of(name)
+            return ["one", "two"]
+
+        async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
+            discarded.extend(attachment_ids)
+            return are_gone
+
+    monkeypatch.setattr("app.attachments.KINDS", (Kept,))
+    users("add", name, "--generate")
+    found, said = users("delete", name, "--yes")
+    assert (found, discarded) == (code, ["one", "two"])
+    assert ("2 files are not" in said) is not are_gone
+    assert name not in users("list")[1]

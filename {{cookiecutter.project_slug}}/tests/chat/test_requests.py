@@ -15,6 +15,7 @@ from chatkit.types import (
     ThreadMetadata,
 )
 
+from app import request_body
 from app.chat.admission import Admission
 from app.chat.context import RequestContext
 from app.chat.store import SqlStore
@@ -31,6 +32,24 @@ def assert_refused(response: httpx.Response, status: int, code: str) -> None:
     assert body["error"]["message"]
     assert body["message"] == body["error"]["message"], "where the element reads it"
     assert body["request_id"] == response.headers["x-request-id"]
+
+
+async def test_a_body_that_stalls_is_given_up(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "IDLE_SECONDS", 0.2)
+    headers = {"Content-Type": "application/json", "Content-Length": "100"}
+
+    assert await visitor.post_without_end("/chatkit", headers, [b"{"]) == 408
+
+
+async def test_a_body_that_drips_is_given_up(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.2)
+    headers = {"Content-Type": "application/json", "Content-Length": "100"}
+
+    assert await visitor.post_without_end("/chatkit", headers, [b"{"]) == 408
 
 
 async def test_without_credentials(base_url: str) -> None:

@@ -88,3 +88,36 @@ def test_a_bar_shows_how_far_it_is(
         f"[{'#' * 15}{'-' * 15}] 1 of 2  returns.md",
         f"[{'#' * 30}] 2 of 2  \n",
     ]
+
+
+def test_a_file_is_one_document_however_its_path_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "link.md").symlink_to(folder / "returns.md")
+    monkeypatch.chdir(folder)
+    spellings = ("returns.md", "./returns.md", "more/../returns.md", "link.md")
+    assert cli.main(["knowledge", "add", *spellings]) == 0
+    assert "1 documents added" in capsys.readouterr().out
+    for spelling in spellings:
+        assert cli.main(["knowledge", "add", spelling]) == 0
+    assert len(listed(capsys)) == 1
+    assert cli.main(["knowledge", "remove", "more/../link.md"]) == 0
+
+
+def test_a_file_system_that_takes_capitals_for_small_letters(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(A stand-in: this one may tell them apart.)"""
+    monkeypatch.setattr(
+        knowledge, "_is_same", lambda one, other: str(one).casefold() == str(other).casefold()
+    )
+    folded = folder.resolve() / "MORE" / "Costs.TXT"
+    assert knowledge.real_path(folded) == folder.resolve() / "more" / "costs.txt"
+
+
+def test_names_that_differ_are_two_files(folder: Path) -> None:
+    (folder / "Returns.md").write_text("# Other\n\nText.")
+    if len(list(folder.glob("?eturns.md"))) == 2:
+        assert knowledge.real_path(folder / "Returns.md") != knowledge.real_path(
+            folder / "returns.md"
+        )

@@ -41,7 +41,7 @@ async def read_file(turn: Turn, number: int, part: int = 1) -> str:
         return f"{file.name} is a picture: there is no text to read."
     try:
         content = await _attachments(turn).read(file, turn.context.request_context)
-        text = await read_document(content, file.mime_type)
+        text = await read_document(content, file.mime_type, turn.context.user_id)
     except FileGone:
         return f"{file.name} is no longer there."
     except Unreadable as error:

@@ -13,7 +13,15 @@ from pydantic import BaseModel, ValidationError
 
 from app.agent.actions import Shown, WidgetAction
 from app.agent.context import TurnContext
-from app.agent.mail import UNCERTAIN, EmailSettings, Mail, Undelivered, deliver, is_address
+from app.agent.mail import (
+    UNCERTAIN,
+    EmailSettings,
+    Mail,
+    Undelivered,
+    deliver,
+    is_address,
+    lines_of,
+)
 from app.agent.services import ToolRefusal
 from app.agent.tools.base import AgentTool, DemoCall, agent_function
 from app.locales import translate
@@ -62,6 +70,8 @@ async def draft_email(
     if problem := _problem(recipients, subject, body):
         raise ToolRefusal(f"the email was not drafted, because {problem}.")
     context = turn.context
+    # (Its lines end alike, and it is sent as it is shown.)
+    body = "\n".join(lines_of(body))
     email = Email(
         context.thread.id, context.generate_id("message"), recipients, subject.strip(), body
     )
@@ -84,6 +94,8 @@ def _problem(recipients: list[str], subject: str, body: str) -> str | None:
     for recipient in recipients:
         if not is_address(recipient):
             return f"{recipient!r} is no plain address, such as ada@example.com"
+    if "=?" in subject:
+        return "a subject is plain text, without encoded words (=?…?=)"
     if not 0 < len(subject.strip()) <= MAX_SUBJECT or not subject.strip().isprintable():
         return f"a subject is one line of 1 to {MAX_SUBJECT} characters"
     if not 0 < len(body.strip()) <= MAX_BODY or len(body.splitlines()) > MAX_LINES:
@@ -258,6 +270,7 @@ EMAIL = AgentTool(
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Dieser Server darf niemandem schreiben: EMAIL_RECIPIENT_DOMAINS ist leer.",
             "This server may not send to this address: {}": "Dieser Server darf nicht an diese Adresse senden: {}",
             "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Sie haben heute {} E-Mails gesendet, mehr dürfen es nicht sein. Ab Mitternacht (UTC) kann sie gesendet werden.",
+            "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew.": "Sie käme nicht so an, wie sie hier zu sehen ist; es wurde nichts gesendet. Bitte lassen Sie sie neu entwerfen.",
             "The mail server cannot be reached right now. Nothing was sent.": "Der Mailserver ist gerade nicht erreichbar. Es wurde nichts gesendet.",
             "There is no secure connection to the mail server. Nothing was sent.": "Es gibt keine sichere Verbindung zum Mailserver. Es wurde nichts gesendet.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "Der Mailserver hat es nicht bestätigt, sie kann also angekommen sein. Fragen Sie besser nach, bevor Sie noch einmal senden.",
@@ -287,6 +300,7 @@ EMAIL = AgentTool(
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Este servidor no puede escribir a nadie: EMAIL_RECIPIENT_DOMAINS está vacío.",
             "This server may not send to this address: {}": "Este servidor no puede enviar a esta dirección: {}",
             "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Hoy ha enviado {} correos y no puede enviar más. Podrá enviarse a partir de medianoche (UTC).",
+            "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew.": "No llegaría como se muestra aquí, así que no se ha enviado nada. Pida que se redacte de nuevo.",
             "The mail server cannot be reached right now. Nothing was sent.": "Ahora no se puede contactar con el servidor de correo. No se ha enviado nada.",
             "There is no secure connection to the mail server. Nothing was sent.": "No hay conexión segura con el servidor de correo. No se ha enviado nada.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "El servidor de correo no lo ha confirmado, así que puede haber llegado. Pregunte al destinatario antes de enviarlo otra vez.",
@@ -316,6 +330,7 @@ EMAIL = AgentTool(
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "Ce serveur ne peut écrire à personne : EMAIL_RECIPIENT_DOMAINS est vide.",
             "This server may not send to this address: {}": "Ce serveur ne peut pas écrire à cette adresse : {}",
             "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "Vous avez envoyé {} e-mails aujourd’hui et ne pouvez pas en envoyer plus. Il pourra partir à partir de minuit (UTC).",
+            "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew.": "Il n’arriverait pas tel qu’il est montré ici, rien n’a donc été envoyé. Faites-le rédiger à nouveau.",
             "The mail server cannot be reached right now. Nothing was sent.": "Le serveur de messagerie est injoignable pour l’instant. Rien n’a été envoyé.",
             "There is no secure connection to the mail server. Nothing was sent.": "Il n’y a pas de connexion sûre au serveur de messagerie. Rien n’a été envoyé.",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "Le serveur de messagerie ne l’a pas confirmé : il est peut-être arrivé. Demandez au destinataire avant de le renvoyer.",
@@ -345,6 +360,7 @@ EMAIL = AgentTool(
             "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty.": "どの宛先にも送信できません。EMAIL_RECIPIENT_DOMAINS が空です。",
             "This server may not send to this address: {}": "この宛先には送信できません: {}",
             "You have sent {} emails today, and may send no more. It can be sent from midnight (UTC) on.": "今日はすでに{}通のメールを送信したため、これ以上は送信できません。午前0時（UTC）以降に送信できます。",
+            "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew.": "ここに表示されているとおりには届かないため、何も送信されていません。もう一度下書きを作成してください。",
             "The mail server cannot be reached right now. Nothing was sent.": "現在メールサーバーに接続できません。何も送信されていません。",
             "There is no secure connection to the mail server. Nothing was sent.": "メールサーバーへの安全な接続がありません。何も送信されていません。",
             "The mail server did not confirm it, so it may have arrived. Better ask the recipient before you send it again.": "メールサーバーの確認が取れませんでした。届いている可能性があるため、再送する前に相手に確認してください。",

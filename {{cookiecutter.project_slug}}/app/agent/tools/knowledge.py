@@ -28,8 +28,9 @@ async def search_documents(turn: Turn, question: str) -> str:
     if not found:
         return "The documents hold nothing about this. Fewer or other words may find more."
     for passage in found:
+        # Where a file lies on the server is nobody's business who chats.
         source = FileSource(
-            title=passage.title, filename=passage.source, description=passage.heading or None
+            title=passage.title, filename=passage.title, description=passage.heading or None
         )
         turn.context.cite(_mark(passage), source)
     return "\n\n".join(map(_described, found))

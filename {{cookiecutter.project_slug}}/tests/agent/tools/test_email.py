@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import trustme
+from aiosmtpd.smtp import SMTP
 from chatkit.widgets import Card, StrictWidgetRoot
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, update
@@ -22,11 +25,13 @@ from app.agent.mail import (
     EmailSettings,
     Mail,
     Undelivered,
+    checked,
     deliver,
     is_address,
 )
 from app.agent.services import ToolRefusal
 from app.agent.tools import email as email_tool
+from app.agent.tools.email import _problem
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
@@ -699,3 +704,78 @@ async def test_doctor_says_whether_the_mail_server_answers(
     configured.setenv("EMAIL_RECIPIENT_DOMAINS", "")
     with pytest.raises(ToolRefusal, match="EMAIL_RECIPIENT_DOMAINS is empty"):
         await Mail().check()
+
+
+ENCODED = "=?utf-8?q?Your_invoice=0d=0aReply-To:_x@evil.example=0d=0aX-Rest:?="
+
+
+@pytest.mark.parametrize(
+    ("to", "subject"),
+    [
+        (["ada@example.com"], ENCODED),
+        (["ada@example.com"], "=?utf-8?b?WW91IGFyZSBmaXJlZA==?="),
+        (["=?utf-8?q?x=40evil.example?=@example.com"], "Hello"),
+    ],
+)
+def test_an_encoded_word_is_refused_when_it_is_drafted(to: list[str], subject: str) -> None:
+    assert _problem(to, subject, "body") is not None
+
+
+OWN = EmailSettings(
+    host="mail.invalid", sender="chat@example.com", recipient_domains=("example.com",)
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": ENCODED},
+        {"subject": "=?utf-8?q?plain?="},
+        {"subject": "two\nlines"},
+        {"subject": "a lone half \ud800"},
+        {"recipients": ["=?utf-8?q?x=40evil.example?=@example.com"]},
+        {"recipients": ["ada@example.com, eve@evil.example"]},
+        {"body": "a lone half \ud800"},
+    ],
+)
+async def test_what_would_not_arrive_as_it_is_shown_is_not_sent(changes: dict[str, Any]) -> None:
+    """Nobody is connected to: that host does not exist."""
+    shown = {"recipients": ["ada@example.com"], "subject": "Hello", "body": "Good day"}
+    email = Email("thread", "item", **(shown | changes))
+    with pytest.raises(Undelivered, match="would not arrive as it is shown"):
+        await deliver(OWN, email)
+
+
+@pytest.mark.parametrize(
+    ("subject", "body"),
+    [
+        ("Grüße 🦊 aus " + "w" * 150, "Zeile eins\n\n  Grüße 🦊\n.\nFrom here\n" + "x" * 3_000),
+        ("a: b; c, <d> (e)", "one\n\nthree"),
+    ],
+)
+def test_what_is_shown_is_what_arrives(subject: str, body: str) -> None:
+    email = Email("thread", "item", ["ada@example.com", "grace@example.com"], subject, body)
+    message = message_from_bytes(checked(OWN, email), policy=default)
+    assert message["Subject"] == subject
+    assert message["To"] == "ada@example.com, grace@example.com"
+    assert message.get_content().splitlines() == body.splitlines()
+
+
+async def test_a_message_that_is_too_large_is_refused_before_its_recipients() -> None:
+    heard: list[str] = []
+
+    class Handler:
+        async def handle_RCPT(self, *arguments: Any) -> str:
+            heard.append(str(arguments[3]))
+            return "250 OK"
+
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(Handler(), data_size_limit=2_000), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    settings = OWN.model_copy(update={"host": "127.0.0.1", "port": port, "security": "none"})
+    email = Email("thread", "item", ["ada@example.com"], "Hello", "x" * 5_000)
+    with pytest.raises(Undelivered, match="refused the email"):
+        await deliver(settings, email)
+    server.close()
+    assert heard == []

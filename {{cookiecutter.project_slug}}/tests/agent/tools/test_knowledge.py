@@ -48,6 +48,14 @@ async def test_words_are_found_in_any_form_and_titles_count_most(store: Knowledg
     assert (await sources(store, "parcels"))[0] == ("docs/fees.md", 1)
 
 
+async def test_a_passages_own_heading_counts_more_than_those_above_it(
+    store: KnowledgeStore,
+) -> None:
+    await store.put("b.md", "Guarantees", [Passage("Guarantees > Costs", "X"), Passage("Z", "X")])
+    await store.put("c.md", "Zoo", [Passage("Zoo > Guarantees", "X")])
+    assert await sources(store, "guarantee") == [("c.md", 1), ("b.md", 1), ("b.md", 2)]
+
+
 async def test_a_heading_counts_more_than_the_text(store: KnowledgeStore) -> None:
     await store.put(
         "a.md", "A", [Passage("", "Warranty is what it says."), Passage("Warranty", "X")]
@@ -145,11 +153,12 @@ async def test_an_answer_cites_the_passages_and_its_task_shows_the_files(visitor
 
     task, annotations = parts(turn)
     assert (task["type"], task["title"]) == ("file", "Searching the documents")
-    assert [source["filename"] for source in task["sources"]] == ["docs/returns.md"]
+    assert [source["filename"] for source in task["sources"]] == ["Returns"]
     assert task["status_indicator"] == "complete"
     [annotation] = annotations
     source = annotation["source"]
-    assert (source["type"], source["filename"]) == ("file", "docs/returns.md")
+    assert (source["type"], source["filename"]) == ("file", "Returns")
+    assert "docs/" not in str(turn.events)  # where it lies on the server
     assert (source["title"], source["description"]) == ("Returns", "Returns > Damaged goods")
     mark = turn.answer[: annotation["index"]]
     assert mark.startswith("[")

@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ from tests.model_server import ModelServer, answer, call
 from tests.talk import Turn, Visitor
 
 TOKEN = secrets.token_hex(16)
-TOOLS = 12  # of tests/agent/mcp_server.py
+TOOLS = 13  # of tests/agent/mcp_server.py
 
 
 class Remote:
@@ -129,6 +130,14 @@ async def test_a_huge_result_is_cut(connected: McpServers) -> None:
     result = await called(connected, "huge")
     assert len(result) == 20_000
     assert result.endswith("[cut: this is the beginning of 5000000 characters]")
+
+
+async def test_a_response_ends_at_the_limit_as_it_comes(connected: McpServers) -> None:
+    tracemalloc.start()
+    assert await called(connected, "flood") == GONE
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5 * mcp_servers.MAX_RESPONSE_BYTES
 
 
 @pytest.mark.parametrize("protocol", ["newest", "older"])
