@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from app.config import Settings, explained
+from app.config import Settings
 from app.db import (
     EVERYBODY,
     TABLE_PREFIX,
@@ -24,6 +24,7 @@ from app.db import (
 from app.migrations import refusal
 from app.row_security import build_wall, tear_down_wall
 from app.server_check import SERVER, server_problem
+from app.start import problems
 from app.tables import metadata
 
 
@@ -45,7 +46,7 @@ def _one_line_each() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise CommandError(" ".join(explained(error))) from error
+        raise CommandError(" ".join(problems(error))) from error
     except DatabaseAway as error:
         raise CommandError(
             f"No database answers: {error.__cause__}. Check DATABASE_URL."

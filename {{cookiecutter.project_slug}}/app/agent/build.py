@@ -69,7 +69,7 @@ def build_agent(
             tool_choice="required" if choice.tool and functions else None,
             response_include=list(include) or None,
             # Servers of chat completions count tokens when they are asked to.
-            include_usage=settings.stream_options or None,
+            include_usage=True,
         ),
         tools=list(functions),
         tool_use_behavior=_wait_for_the_page,

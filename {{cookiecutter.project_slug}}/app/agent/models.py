@@ -34,6 +34,7 @@ class ModelSource:
         self._litellm = LitellmModels(settings) if settings.litellm_models else None
         self._has_responses = settings.openai_api == "responses"
         self._encrypted_reasoning = settings.reasoning_encrypted_content
+        self._stream_options = settings.stream_options
         self._learned: dict[str, Learned] = {}
         if self._client is None and not settings.is_demo and settings.openai_models:
             raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
@@ -53,7 +54,7 @@ class ModelSource:
         is_responses = self._has_responses and not is_litellm(name)
         encrypted = self._encrypted_reasoning and self._client is not None
         learned = self._learned.setdefault(name, Learned())
-        return Dialect(is_responses, encrypted, learned)
+        return Dialect(is_responses, encrypted, self._stream_options, learned)
 
     @property
     def client(self) -> AsyncOpenAI | None:

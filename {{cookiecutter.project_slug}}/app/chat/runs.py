@@ -143,7 +143,10 @@ class Runs:
             run.tell(_sse(BROKEN))
         finally:
             checkpoints.cancel()
-            await self._end(run)
+            try:
+                await self._end(run)
+            except Exception:
+                logger.exception("run %s could not be ended", run.id)
             # Only now: who hears the end may go on at once.
             run.tell(None)
             del self._live[run.user_id, run.id]

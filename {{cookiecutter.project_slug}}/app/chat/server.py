@@ -37,7 +37,7 @@ from chatkit.types import (
 
 from app.agent.boundary.failures import EmptyAnswer
 from app.agent.boundary.model import BoundaryModel
-from app.agent.boundary.outputs import ItemIds
+from app.agent.boundary.outputs import ItemIds, Visible
 from app.agent.build import INSTRUCTIONS, Choice, build_agent, build_converter, usable_tools
 from app.agent.context import TurnContext
 from app.agent.handoffs import AGENT, agent_to_begin_with
@@ -74,6 +74,8 @@ from app.locales import translate
 
 logger = logging.getLogger(__name__)
 
+# A refusal is no title, and the title's writer knows when it has read enough of thoughts.
+FOR_TITLES = Visible(refusals=False, thoughts=True)
 WITHHELD = "The model's content filter withheld this answer. Please put it differently."
 
 
@@ -234,7 +236,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         if name is None or message is None or thread.title != title_from(message):
             return None
         model = BoundaryModel(
-            self._models.get(name), self._models.dialect(name), ItemIds(new_id), refusals=False
+            self._models.get(name), self._models.dialect(name), ItemIds(new_id), FOR_TITLES
         )
         return TitleWriter(model, _words_of(message), tracing=self._settings.tracing)
 
@@ -261,7 +263,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             self._models.get(choice.model),
             self._models.dialect(choice.model),
             ItemIds(turn.generate_id),
-            withheld=translate(WITHHELD, turn.request_context.locale),
+            Visible(withheld=translate(WITHHELD, turn.request_context.locale)),
         )
         model = HeardModel(boundary)
         agent = build_agent(self._settings, model, choice, self._services)

@@ -26,9 +26,10 @@ from sqlalchemy import (
     literal,
     select,
     true,
+    union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -89,14 +90,15 @@ def given_back(end: Update, address: str, is_running: ColumnElement[bool], token
     """The statement `end`, which then also counts an answer's tokens, and that it is not open any
     more, if it `is_running`.
     """
-    both = func.unnest(cast([address, EVERYONE], ARRAY(Text))).column_valued("who")
+    names = (select(literal(name, Text).label("who")) for name in (address, EVERYONE))
+    both = union_all(*names).subquery()
     values = {
         "running": func.greatest(VisitorUseRow.running - 1, 0),
         **_use(),
         "tokens": _today(VisitorUseRow.tokens) + tokens,
     }
     counted = (
-        _upsert(select(both).where(is_running), 0, values, true(), tokens=tokens)
+        _upsert(select(both.c.who).where(is_running), 0, values, true(), tokens=tokens)
         .returning(VisitorUseRow.who)
         .cte("given_back")
     )

@@ -195,7 +195,8 @@ async def test_a_workflow_that_a_tool_opened_keeps_its_own_tasks(
     turn = await visitor.say("go")
 
     assert turn.error is None
-    ours, of_tool = turn.done("workflow")
+    ended = {item["id"]: item for item in turn.done("workflow")}
+    ours, of_tool = ended.values()
     assert [task["title"] for task in ours["workflow"]["tasks"]] == [
         "Analyzing request",
         "Using Planner",

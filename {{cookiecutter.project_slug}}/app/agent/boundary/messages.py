@@ -43,12 +43,13 @@ class StreamedMessage:
     """Events of one message in a fixed order, whichever of them the server sends.
 
     The message opens with its first visible character; one that has none never opens. Refusals
-    are text like any other. Texts have no halves of UTF-16 pairs, and no thoughts.
+    are text like any other. Texts have no halves of UTF-16 pairs and, without `thoughts`, none of
+    the thoughts that some models write into them.
     """
 
-    def __init__(self, message_id: str, given_id: str | None, output_index: int) -> None:
+    def __init__(self, message_id: str, output_index: int, *, thoughts: bool = False) -> None:
         self.id = message_id
-        self.given_id = given_id
+        self._keeps_thoughts = thoughts
         self.is_open = False
         self._index = output_index
         self._parts: dict[int, _Part] = {}
@@ -166,7 +167,8 @@ class StreamedMessage:
     def _part(self, index: int) -> _Part:
         if index not in self._parts:
             # Thoughts stand at the beginning of a message.
-            self._parts[index] = _Part(None if self._parts else ThoughtFilter())
+            is_text = self._keeps_thoughts or bool(self._parts)
+            self._parts[index] = _Part(None if is_text else ThoughtFilter())
         return self._parts[index]
 
     def _shown(self) -> list[_Part]:

@@ -32,7 +32,9 @@ from app.agent.boundary.learned import (
     Request,
     Tried,
 )
-from app.agent.boundary.outputs import ItemIds, ResponseEvents
+from app.agent.boundary.outputs import ItemIds, ResponseEvents, Visible
+
+TEXT = Visible()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Dialect:
 
     is_responses: bool
     encrypted_reasoning: bool = False
+    stream_options: bool = True
     learned: Learned = field(default_factory=Learned)
 
 
@@ -59,8 +62,7 @@ class Remarks:
 class BoundaryModel(Model):
     """Makes what goes to the model and what comes from it fit to go on. One for each turn.
 
-    `item_ids` names the items that the model makes. `withheld` is said in place of an answer that
-    a content filter took back whole.
+    `item_ids` names the items that the model makes.
     """
 
     def __init__(
@@ -68,15 +70,12 @@ class BoundaryModel(Model):
         model: Model,
         dialect: Dialect,
         item_ids: ItemIds,
-        *,
-        withheld: str | None = None,
-        refusals: bool = True,
+        visible: Visible = TEXT,
     ) -> None:
         self._model = model
         self._dialect = dialect
         self._item_ids = item_ids
-        self._withheld = withheld
-        self._refusals = refusals
+        self._visible = visible
         self.remarks = Remarks()
 
     async def stream_response(
@@ -140,6 +139,8 @@ class BoundaryModel(Model):
             if self._dialect.encrypted_reasoning:
                 include = [*(settings.response_include or ()), ENCRYPTED_REASONING]
                 settings = replace(settings, response_include=include)
+        if not self._dialect.stream_options:
+            settings = replace(settings, include_usage=None)
         return Request(items, settings, self._dialect.is_responses)
 
     def _expect(self, call_ids: CallIds, *args: Any) -> ResponseEvents:
@@ -149,8 +150,7 @@ class BoundaryModel(Model):
             call_ids,
             {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs},
             expect_ending(),
-            withheld=self._withheld,
-            refusals=self._refusals,
+            self._visible,
         )
 
     async def _fit_events(

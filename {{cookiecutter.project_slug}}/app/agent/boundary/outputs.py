@@ -43,12 +43,20 @@ class ItemIds:
         return minted
 
 
-class ResponseEvents:
-    """Follows one response. `offered` names the tools that the model was given.
+@dataclass(frozen=True)
+class Visible:
+    """The parts of a response that become text for people.
 
-    `withheld` is said in place of an answer that the server's content filter took back as a
-    whole; without it, and without `refusals`, nothing is.
+    `withheld` is said in place of an answer that the server's content filter took back whole.
     """
+
+    withheld: str | None = None
+    refusals: bool = True
+    thoughts: bool = False
+
+
+class ResponseEvents:
+    """Follows one response. `offered` names the tools that the model was given."""
 
     def __init__(
         self,
@@ -56,16 +64,13 @@ class ResponseEvents:
         call_ids: CallIds,
         offered: Collection[str],
         ending: Ending,
-        *,
-        withheld: str | None,
-        refusals: bool,
+        visible: Visible,
     ) -> None:
         self._ids = ids
         self._call_ids = call_ids
         self._offered = offered
         self._ending = ending
-        self._withheld = withheld
-        self._refusals = refusals
+        self._visible = visible
         self._open: dict[object, StreamedMessage] = {}
         self._output: list[Any] = []
         # How many items of a kind were told, and of each message that ended, if it was visible.
@@ -111,7 +116,7 @@ class ResponseEvents:
         )
 
     def _refusal_text(self, given: Any) -> str | None:
-        if not self._refusals or not isinstance(given, str):
+        if not self._visible.refusals or not isinstance(given, str):
             return None
         # The Agents SDK writes its own English sentence where a filter left nothing.
         if self._ending.cut == "filter" and not self._has_said():
@@ -139,13 +144,17 @@ class ResponseEvents:
 
     def _message(self, event: Any) -> StreamedMessage:
         """The one that this event belongs to, though its beginning may never have been told."""
+        return self._message_at(event, getattr(event, "item_id", None))
+
+    def _message_at(self, event: Any, given_id: Any) -> StreamedMessage:
         key = _key(event)
         if key not in self._open:
-            given = getattr(event, "item_id", None)
-            self._open[key] = StreamedMessage(
-                self._ids.mint("message", given), given, getattr(event, "output_index", None) or 0
-            )
+            self._open[key] = self._new_message(given_id, getattr(event, "output_index", None) or 0)
         return self._open[key]
+
+    def _new_message(self, given_id: Any, output_index: int) -> StreamedMessage:
+        minted = self._ids.mint("message", given_id)
+        return StreamedMessage(minted, output_index, thoughts=self._visible.thoughts)
 
     def _finish_message(self, key: object, item: Any) -> Iterator[TResponseStreamEvent]:
         message = self._open.pop(key)
@@ -173,20 +182,13 @@ class ResponseEvents:
         kind = str(getattr(item, "type", None))
         self._told[kind] += 1
         if kind == "message":
-            self._message_at(event, item)
+            self._message_at(event, getattr(item, "id", None))
             yield from self._finish_message(_key(event), item)
         elif kind == "function_call":
             yield from self._call(item, event.output_index or 0)
         else:
             self._output.append(item)
             yield _mended(event)
-
-    def _message_at(self, event: Any, item: Any) -> None:
-        if (key := _key(event)) not in self._open:
-            given = getattr(item, "id", None)
-            self._open[key] = StreamedMessage(
-                self._ids.mint("message", given), given, getattr(event, "output_index", None) or 0
-            )
 
     def _call(self, given: Any, output_index: int) -> Iterator[TResponseStreamEvent]:
         known = given if isinstance(given, ResponseFunctionToolCall) else _NO_CALL
@@ -262,9 +264,9 @@ class ResponseEvents:
         if self._has_said() or any(_is_call(item) for item in self._output):
             # A refusal says by itself why there is no more.
             self.cut = None if cut == "filter" and self._has_refused else cut
-        elif cut == "filter" and self._withheld is not None and self._refusals:
-            message = StreamedMessage(self._ids.mint("message"), None, len(self._output))
-            yield from message.text(0, self._withheld)
+        elif cut == "filter" and self._visible.withheld is not None and self._visible.refusals:
+            message = self._new_message(None, len(self._output))
+            yield from message.text(0, self._visible.withheld)
             yield from message.finish()
             self._output.append(message.item())
         else:

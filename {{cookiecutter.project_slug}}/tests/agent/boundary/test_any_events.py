@@ -10,7 +10,7 @@ from openai.types.responses import ResponseStreamEvent
 from app.agent.boundary.calls import CallIds, object_arguments
 from app.agent.boundary.endings import Ending
 from app.agent.boundary.failures import EmptyAnswer, ModelFailure
-from app.agent.boundary.outputs import ItemIds, ResponseEvents
+from app.agent.boundary.outputs import ItemIds, ResponseEvents, Visible
 from app.chat.ids import new_id
 
 TEXTS = st.sampled_from(["", " ", "word ", "\ud83d", "\ude00", "<think>", "</think>", "x\x00y"])
@@ -93,9 +93,7 @@ ENDS = st.builds(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(EVENTS, max_size=8), end=ENDS)
 def test_the_sequence_that_is_relied_on(events: list[Any], end: Any) -> None:
-    response = ResponseEvents(
-        ItemIds(new_id), CallIds(), {"tool"}, Ending(), withheld="Withheld.", refusals=True
-    )
+    response = ResponseEvents(ItemIds(new_id), CallIds(), {"tool"}, Ending(), Visible("Withheld."))
     told: list[Any] = []
     cut = end["response"]["incomplete_details"]["reason"]
     try:
