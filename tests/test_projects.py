@@ -46,7 +46,7 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         template, tmp_path_factory.mktemp("default"), CHATKIT_SETUP="run", DATABASE_URL=NOBODY
     )
     assert "database … failed" in project.output
-    assert "No database answers at postgresql+asyncpg://nobody@127.0.0.1:9" in project.output
+    assert "No database answers at postgresql://nobody@127.0.0.1:9" in project.output
     assert "-m app setup" in project.output
 
     output = project.run("python", "-m", "app", "setup")

@@ -24,7 +24,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 # By `pg_proc.provolatile`. Whatever is in neither set counts as volatile: look it up and add it.
 IMMUTABLE = {"abs", "coalesce", "count", "encode", "greatest", "jsonb_set", "least", "lower"}
-IMMUTABLE |= {"make_interval", "max", "min", "setweight", "sha256", "sum"}
+IMMUTABLE |= {"jsonb_path_query_array", "make_interval", "max", "min", "octet_length"}
+IMMUTABLE |= {"setweight", "sha256", "sum"}
 STABLE = {"convert_to", "date_trunc", "now", "timezone", "to_jsonb", "to_tsvector"}
 
 _checked: set[str] = set()

@@ -23,7 +23,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from sqlalchemy import select
 
 from app.agent.demo import DemoModel
-from app.db import EVERYBODY, Base, Database
+from app.db import EVERYBODY, Database
+from app.tables import owned_tables, owner_column
 from tests.conftest import Scripted
 from tests.talk import Visitor, events_in
 
@@ -130,9 +131,9 @@ def check(response: httpx.Response, body: bytes) -> None:
 async def everything_of(database: Database, user_id: str) -> str:
     """A digest of all rows that one user owns."""
     digest = hashlib.sha256()
-    for table in Base.metadata.sorted_tables:
-        owner = table.c.user_id if "user_id" in table.c else table.c.id
-        statement = select(table).where(owner == user_id).order_by(*table.primary_key.columns)
+    for table in owned_tables():
+        of_user = owner_column(table) == user_id
+        statement = select(table).where(of_user).order_by(*table.primary_key.columns)
         digest.update(repr(await database.fetch(EVERYBODY, statement)).encode())
     return digest.hexdigest()
 

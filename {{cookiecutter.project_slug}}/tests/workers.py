@@ -93,8 +93,8 @@ class Worker:
     async def start(self) -> None:
         """Start it, again if it has been killed, and wait until it is alive."""
         assert self.settings.database_url is not None
-        command = [*image_command("tests.workers:create_app", self._port), *self._arguments]
-        command += ["--log-level", "warning"]
+        command = image_command("tests.workers:create_app", self._port)
+        command += ["--log-level", "warning", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload([__name__])

@@ -47,7 +47,8 @@ async def upload(request: Request, user: CurrentUser) -> Response:
         await attachments.check_room(1, context)
         attachment = await _receive(request, attachments, context)
     content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-    return Response(content, media_type="application/json")
+    json = await attachments.inlined(content.encode(), context)
+    return Response(json, media_type="application/json")
 
 
 async def _receive(
@@ -68,9 +69,6 @@ async def _receive(
         )
     finally:
         await form.close()
-    content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-    json = await attachments.inlined(content.encode(), context)
-    return Response(json, media_type="application/json")
 
 
 @contextmanager

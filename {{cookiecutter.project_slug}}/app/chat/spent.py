@@ -4,6 +4,8 @@ Pictures, instructions and the descriptions of tools are not among the items, an
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 from sqlalchemy import ColumnElement, Text, cast, func, not_, select
 from sqlalchemy.dialects.postgresql import JSONPATH
@@ -28,9 +30,11 @@ class Spent:
 
     def asked(self, most: int) -> ColumnElement[int]:
         """The newest items, at most so many tokens; twice if a tool was called on the way."""
-        fields = func.jsonb_build_array(*(ItemRow.payload[name] for name in _TOLD))
+        # (One by one: Citus takes no function here that is not immutable, such as one for arrays.)
+        lengths = (func.octet_length(cast(ItemRow.payload[name], Text)) for name in _TOLD)
+        length = reduce(add, (func.coalesce(one, 0) for one in lengths))
         told = (
-            select(func.octet_length(cast(fields, Text)).label("length"))
+            select(length.label("length"))
             .where(*self._in_thread, not_(self._is_answer), ItemRow.type.not_in(_UNTOLD))
             .order_by(ItemRow.seq.desc())
             .limit(MAX_ITEMS)

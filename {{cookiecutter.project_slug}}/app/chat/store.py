@@ -164,7 +164,7 @@ class SqlStore(Store[RequestContext]):
         statement = (
             update(ThreadRow)
             .where(*_owns_thread(context, thread_id))
-            .values(payload=func.jsonb_set(payload, ["metadata", AGENT], func.to_jsonb(name)))
+            .values(payload=func.jsonb_set(payload, ["metadata", AGENT], literal(name, JSONB)))
         )
         await self._write(context, statement)
 

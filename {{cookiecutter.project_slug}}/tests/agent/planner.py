@@ -1,7 +1,7 @@
 """A tool of the tests' own that opens a workflow of its own."""
 
 from agents import RunContextWrapper
-from chatkit.types import Workflow
+from chatkit.types import CustomTask, Workflow
 
 from app.agent.context import TurnContext
 from app.agent.tools.base import AgentTool, agent_function
@@ -9,9 +9,9 @@ from app.agent.tools.base import AgentTool, agent_function
 
 @agent_function
 async def plan(turn: RunContextWrapper[TurnContext]) -> str:
-    """Open a workflow without any task yet."""
-    await turn.context.end_workflow()
-    await turn.context.start_workflow(Workflow(type="custom", tasks=[]))
+    """Open a workflow with a task of its own."""
+    task = CustomTask(title="Own step", status_indicator="loading")
+    await turn.context.start_workflow(Workflow(type="custom", tasks=[task]))
     return "Planned."
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from sqlalchemy.engine import make_url
 
 from app.config import PROJECT_ROOT
-from app.db import connect_options
+from app.database_url import connect_options
 from tests.analytics.shop import analytics_at, execute
 from tests.conftest import new_database
 

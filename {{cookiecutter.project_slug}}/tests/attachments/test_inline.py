@@ -86,9 +86,9 @@ async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
     attachment = await attach(application.visitor, TEXT)
     key = key_of(application.visitor.user_id, attachment["id"])
-    token = application.attachments.links.token(key, "letter.txt", "text/plain")
-    json = b'{"url":"%b/attachments/%b"}' % (application.url.encode(), token.encode())
     context = RequestContext(application.visitor.user_id, base_url=application.url)
+    token = application.attachments.links.token(key, "letter.txt", "text/plain", context)
+    json = b'{"url":"%b/attachments/%b"}' % (application.url.encode(), token.encode())
 
     seen = await application.attachments.inlined(json, context)
 
@@ -97,7 +97,7 @@ async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
 
 async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Attaching) -> None:
     links = (await attaching()).attachments.links
-    token = links.token("key", "a.png", "image/png")
+    token = links.token("key", "a.png", "image/png", RequestContext("somebody"))
     reading = asyncio.Event()
     stopped: list[str] = []
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text
 
 from app.auth.accounts import (
     Accounts,
@@ -158,12 +158,12 @@ class TestAttempts:
         assert await database.fetch(whose, kept) == []
 
     async def _let_pass(self, database: Database, whose: str, time: timedelta) -> None:
-        await database.write(
-            whose,
-            update(AttemptRow)
-            .where(AttemptRow.user_id == whose)
-            .values(forgotten_at=AttemptRow.forgotten_at - time),
+        # (As text, which Citus's rules for the application's own statements do not read.)
+        statement = text(
+            f"UPDATE {AttemptRow.__tablename__} "  # noqa: S608 — the name is ours
+            "SET forgotten_at = forgotten_at - CAST(:time AS interval) WHERE user_id = :whose"
         )
+        await database.write(whose, statement.bindparams(time=time, whose=whose))
 
 
 async def test_every_statement_names_one_owner(database: Database, store: AccountStore) -> None:

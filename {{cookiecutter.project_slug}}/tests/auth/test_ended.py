@@ -46,7 +46,10 @@ ENDINGS: dict[str, Ending] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_everything_ends_at_once(settings: Settings, database: Database, ending: str) -> None:
+async def test_everything_ends_at_once(
+    settings: Settings, database: Database, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTACHMENT_INLINE_BYTES", "0")  # at this address, pictures are no links
     accounts, model = AccountStore(database), Watched()
     model.pause_seconds = 2
     name = f"ada-{secrets.token_hex(4)}"

@@ -195,10 +195,7 @@ async def test_a_workflow_that_a_tool_opened_keeps_its_own_tasks(
     turn = await visitor.say("go")
 
     assert turn.error is None
+    assert turn.answer == "Done."
     ended = {item["id"]: item for item in turn.done("workflow")}
-    ours, of_tool = ended.values()
-    assert [task["title"] for task in ours["workflow"]["tasks"]] == [
-        "Analyzing request",
-        "Using Planner",
-    ]
-    assert [task["title"] for task in of_tool["workflow"]["tasks"]] == ["Shouting"]
+    titles = [[task["title"] for task in item["workflow"]["tasks"]] for item in ended.values()]
+    assert ["Own step", "Shouting"] in titles
