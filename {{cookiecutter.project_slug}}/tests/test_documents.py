@@ -140,10 +140,13 @@ async def test_what_takes_all_memory_costs_its_reader_alone(content: bytes, mime
     """(lxml calls a file damaged that it has no memory for, and on a slow machine the time ends.)"""
     import resource
 
+    # (The most of any child so far: other tests may have had larger ones.)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1_024
     with pytest.raises(Unreadable, match=r"too much memory|takes too long|damaged"):
         await read_document(content, mime_type, "ada")
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1_024
-    assert most < documents.MEMORY_BYTES + 300_000_000  # (and what Python itself takes)
+    # (and what Python itself takes)
+    assert most <= max(before, documents.MEMORY_BYTES + 300_000_000)
 
 
 async def test_a_text_ends_at_the_limit() -> None:

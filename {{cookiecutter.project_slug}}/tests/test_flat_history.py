@@ -200,7 +200,14 @@ async def check(settings: Settings, recorder: Recorder, most: int) -> None:
                 plan = await measure(connection, statement, parameters, generic=generic)
                 told = f"{statement}\n{json.dumps(plan, indent=1)}"
                 assert max(map(read_by, nodes(plan))) <= most, told
-                assert not any(node["Node Type"] == "Seq Scan" for node in nodes(plan)), told
+                # (The few rows of all visitors' use fit on one page.)
+                read_whole = [
+                    node["Relation Name"]
+                    for node in nodes(plan)
+                    if node["Node Type"] == "Seq Scan"
+                    and not node["Relation Name"].endswith("visitor_use")
+                ]
+                assert read_whole == [], told
                 buffers = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
                 assert buffers <= BUFFERS_A_ROW * most + BUFFERS_BESIDES, told
 

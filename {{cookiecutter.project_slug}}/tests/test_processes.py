@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from app.chat.models import RunRow
 from app.chat.run_store import STALE_SECONDS
@@ -42,7 +42,7 @@ async def let_time_pass(database: Database, visitor: Visitor, run_id: str) -> No
         visitor.user_id,
         update(RunRow)
         .where(RunRow.user_id == visitor.user_id, RunRow.id == run_id)
-        .values(heartbeat_at=RunRow.heartbeat_at - silence),
+        .values(heartbeat_at=func.now() - silence),
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO
 
 from anyio import CancelScope, to_thread
@@ -128,8 +128,10 @@ class FileAttachments(Attachments):
         if isinstance(item, UserMessageItem) and item.attachments:
             item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
         if isinstance(item, GeneratedImageItem) and item.image is not None:
-            token = self.links.renewed(item.image.url.rpartition("/")[2], context)
-            item.image.url = self._address(token, context)
+            # (Without the tool that keeps them, the picture itself is in its address.)
+            with suppress(NotFound):
+                token = self.links.renewed(item.image.url.rpartition("/")[2], context)
+                item.image.url = self._address(token, context)
         return item
 
     def each_inlined(

@@ -65,7 +65,7 @@ async def test_so_many_turns_a_minute(
         visitor.user_id,
         update(RunRow)
         .where(RunRow.user_id == visitor.user_id, RunRow.started_at == oldest.scalar_subquery())
-        .values(started_at=RunRow.started_at - timedelta(seconds=60)),
+        .values(started_at=func.now() - timedelta(seconds=60)),
     )
     assert (await ask(visitor)).status_code == 200
 
@@ -106,7 +106,7 @@ async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) ->
     )
     assert 0 < assert_refused(await ask(visitor), 429, "daily_tokens_used") <= 24 * 3600
 
-    yesterday = RunRow.started_at - timedelta(days=1)
+    yesterday = func.now() - timedelta(days=1)
     await database.write(visitor.user_id, update(RunRow).where(mine).values(started_at=yesterday))
     assert (await ask(visitor)).status_code == 200
 
