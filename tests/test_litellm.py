@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import pytest
 from conftest import Bake, clean_environment
 
 
-def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
+@pytest.mark.parametrize("subject", ["models", "answers"])
+def test_with_the_extra_other_providers_answer(subject: str, bake: Bake) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -17,8 +19,7 @@ def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
             "no:cacheprovider",
             "-p",
             "no:schemathesis",
-            "tests/agent/test_litellm_models.py",
-            "tests/agent/test_litellm_answers.py",
+            f"tests/agent/test_litellm_{subject}.py",  # each in a process with clients of its own
         ],
         cwd=bake().path,
         env=clean_environment(),
