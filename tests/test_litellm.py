@@ -3,12 +3,10 @@
 import subprocess
 import sys
 
-import pytest
 from conftest import Bake, clean_environment
 
 
-@pytest.mark.parametrize("subject", ["models", "answers"])
-def test_with_the_extra_other_providers_answer(subject: str, bake: Bake) -> None:
+def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -19,7 +17,8 @@ def test_with_the_extra_other_providers_answer(subject: str, bake: Bake) -> None
             "no:cacheprovider",
             "-p",
             "no:schemathesis",
-            f"tests/agent/test_litellm_{subject}.py",  # each in a process with clients of its own
+            "tests/agent/test_litellm_models.py",
+            "tests/agent/test_litellm_answers.py",
         ],
         cwd=bake().path,
         env=clean_environment(),

@@ -50,6 +50,8 @@ pytestmark = [
     pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra"),
     # LiteLLM's own, where a server of OpenAI's kind counts tokens.
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
+    # LiteLLM's own too, when Gemini's part of it is imported.
+    pytest.mark.filterwarnings("ignore:Items .* on TypedDict class:UserWarning"),
 ]
 
 CLAUDE = "litellm/anthropic/claude-test"
