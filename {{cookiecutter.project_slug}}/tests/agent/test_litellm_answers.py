@@ -51,7 +51,7 @@ pytestmark = [
     # LiteLLM's own, where a server of OpenAI's kind counts tokens.
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
     # LiteLLM's own too, when Gemini's part of it is imported.
-    pytest.mark.filterwarnings("ignore:Items .* on TypedDict class:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning"),
 ]
 
 CLAUDE = "litellm/anthropic/claude-test"
