@@ -150,6 +150,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *ATTACHMENTS,
             "app/attachments/local.py",
             "app/attachments/upload.py",
+            "app/attachments/upload_texts.py",
             "tests/attachments/local.py",
             "tests/attachments/test_local.py",
         ),

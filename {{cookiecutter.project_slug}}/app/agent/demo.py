@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, cast
 from uuid import uuid4
 
-from agents import Model, ModelResponse, ModelSettings, Tool, TResponseInputItem, Usage
+from agents import Model, ModelResponse, ModelSettings, Tool, TResponseInputItem
 from agents.agent_output import AgentOutputSchemaBase
 from agents.handoffs import Handoff
 from agents.items import TResponseStreamEvent
@@ -42,6 +42,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 from app.agent import tools as agent_tools
 from app.agent.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
 from app.agent.tools.base import AgentTool, DemoCall
+from app.agent.wrapped import whole_response
 from app.chat.tokens import BYTES_PER_TOKEN, tokens_of
 
 SLOWNESS = 10
@@ -102,21 +103,7 @@ class DemoModel(Model):
         yield _completed(output, _usage([system_instructions, input], output))
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        async for event in self.stream_response(*args, **kwargs):
-            if isinstance(event, ResponseCompletedEvent):
-                usage = event.response.usage
-                assert usage is not None
-                return ModelResponse(
-                    output=event.response.output,
-                    usage=Usage(
-                        requests=1,
-                        input_tokens=usage.input_tokens,
-                        output_tokens=usage.output_tokens,
-                        total_tokens=usage.total_tokens,
-                    ),
-                    response_id=None,
-                )
-        raise DemoFailure("the stream ended early")
+        return await whole_response(self.stream_response(*args, **kwargs))
 
 
 def _last_user_text(input: str | list[TResponseInputItem]) -> str:

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from agents import Model, ModelResponse, ModelRetryAdvice, ModelRetryAdviceRequest
+from agents import Model
 from agents.items import TResponseStreamEvent
+
+from app.agent.wrapped import WrappedModel
 
 # A reader that takes longer than this has gone.
 PATIENCE_SECONDS = 5.0
 
 
-class HeardModel(Model):
+class HeardModel(WrappedModel):
     """Keeps the text before a failure.
 
     The Agents SDK puts a model's events into a queue, and when the model fails, it throws away
@@ -20,7 +22,7 @@ class HeardModel(Model):
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        super().__init__(model)
         self._unheard = 0
         self._all_heard = asyncio.Event()
 
@@ -43,15 +45,6 @@ class HeardModel(Model):
             raise
         # Also here: one that ends without having completed its answer is a failure to the SDK.
         await self._until_heard()
-
-    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        return await self._model.get_response(*args, **kwargs)
-
-    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
-        return self._model.get_retry_advice(request)
-
-    async def close(self) -> None:
-        await self._model.close()
 
     async def _until_heard(self) -> None:
         if self._unheard > 0:

@@ -16,10 +16,12 @@ from uuid import uuid4
 
 from pydantic_settings import SettingsConfigDict
 
+from app.attachments import texts, upload_texts
 from app.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
 from app.attachments.service import FileAttachments
 from app.config import PROJECT_ROOT, EnvSettings, Settings
 from app.db import Database
+from app.locales import joined
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class LocalSettings(EnvSettings):
 
 class LocalAttachments(FileAttachments):
     name = "local"
+    translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
     upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH}
 
     def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:

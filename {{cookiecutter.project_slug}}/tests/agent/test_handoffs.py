@@ -9,7 +9,9 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from app.agent.context import TurnContext
 from app.agent.handoffs import agent_to_begin_with
 from app.chat import server
+from tests.agent.conftest import WithServer
 from tests.conftest import Scripted
+from tests.model_server import called, respond, said
 
 GO = function_call("transfer_to_lawyer", {}, call_id="1")
 
@@ -87,3 +89,25 @@ def test_agents_that_hand_over_to_each_other() -> None:
     first.handoffs, second.handoffs = [second], [first]
     assert agent_to_begin_with(first, "Clerk") is second
     assert agent_to_begin_with(first, "Doctor") is first
+
+
+async def test_an_agent_that_is_another_ones_tool(
+    with_server: WithServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers pass the boundary as well, though they are not streamed to anybody."""
+
+    def build(_settings: Any, model: Any, *_rest: Any) -> Agent[TurnContext]:
+        ask = lawyer(model).as_tool("ask_lawyer", "Asks the lawyer.")
+        return Agent[TurnContext](name="Clerk", model=model, tools=[ask])
+
+    monkeypatch.setattr(server, "build_agent", build)
+    visitor, model = await with_server()
+    model.does(
+        respond(called("ask_lawyer", '{"input": "May I?"}')),
+        respond(said("\ud83d", "\ude00 Yes.")),
+        respond(said("The lawyer says yes.")),
+    )
+    turn = await visitor.say("May I?")
+
+    assert turn.answer == "The lawyer says yes."
+    assert model.exchanges[2].results == ["😀 Yes."]

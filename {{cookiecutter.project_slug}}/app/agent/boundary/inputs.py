@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from agents import TResponseInputItem
@@ -126,14 +126,14 @@ def without_unknown_reasoning(items: list[TResponseInputItem]) -> list[TResponse
 
 
 def with_mentions(
-    items: list[TResponseInputItem], is_refused: Callable[[Item], bool]
+    items: list[TResponseInputItem], refused: Container[int]
 ) -> list[TResponseInputItem]:
-    """Pictures and files that the model does not take, as a mention of what they are."""
+    """A mention in place of each picture or file whose part (by its identity) is refused."""
     changed = []
     for item in cast("list[Item]", items):
         content = item.get("content")
-        if isinstance(content, list) and any(is_refused(part) for part in content):
-            parts = [_mention(part) if is_refused(part) else part for part in content]
+        if isinstance(content, list) and any(id(part) in refused for part in content):
+            parts = [_mention(part) if id(part) in refused else part for part in content]
             item = {**item, "content": parts}
         changed.append(item)
     return cast("list[TResponseInputItem]", changed)
@@ -229,7 +229,12 @@ def _replayed(thought: Item) -> Item:
     return {**thought, "provider_data": {**(thought.get("provider_data") or {}), REPLAYED: True}}
 
 
-def digest(part: Item) -> str:
+def digests_of(items: Iterable[Any]) -> dict[int, str]:
+    """Hashes of the pictures and files, by the identity of their parts."""
+    return {id(part): _digest(part) for part in files_of(items)}
+
+
+def _digest(part: Item) -> str:
     """A hash of the picture's or file's content, or of its address."""
     content = (part.get(name) for name in ("image_url", "file_data", "file_id", "file_url"))
     return hashlib.sha256("".join(str(value or "") for value in content).encode()).hexdigest()

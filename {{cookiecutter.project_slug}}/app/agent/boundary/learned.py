@@ -7,11 +7,9 @@ process remembers it for as long as it lives.
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import partial
-from typing import Any
 
 import openai
 from agents import ModelSettings, TResponseInputItem
@@ -22,10 +20,7 @@ from agents.models.reasoning_content_replay import (
 
 from app.agent.boundary.failures import ModelFailure, Reason, reason_of, words_of
 from app.agent.boundary.inputs import (
-    FILE_PARTS,
     REPLAYED,
-    digest,
-    files_of,
     with_alternating_roles,
     with_mentions,
     with_reasoning_content,
@@ -49,15 +44,21 @@ class Concession(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """The parts of a request to the model that differ between servers."""
+    """The parts of a request to the model that differ between servers.
+
+    `digests` are of the files in the input, by the identity of their parts: a file may be megabytes
+    and is read once. Those that are `left_out` are mentioned instead.
+    """
 
     input: list[TResponseInputItem]
     settings: ModelSettings
     is_responses: bool
+    digests: Mapping[int, str]
+    left_out: frozenset[str] = frozenset()
 
     @property
     def has_files(self) -> bool:
-        return any(True for _ in files_of(self.input))
+        return not self.left_out.issuperset(self.digests.values())
 
 
 Tried = frozenset[Concession]
@@ -78,9 +79,16 @@ class Learned:
         for concession, change in _CHANGES.items():
             if concession in self.concessions or concession in tried:
                 request = change(request)
-        trial = Concession.NOT_THESE_FILES in tried
-        refused = partial(self._is_refused, trial=trial)
-        return replace(request, input=with_mentions(request.input, refused))
+        # In a trial, a file that the server never took counts as refused.
+        unknown = Concession.NOT_THESE_FILES not in tried
+        left_out = frozenset(
+            file for file in request.digests.values() if not self._files.get(file, unknown)
+        )
+        if not left_out:
+            return request
+        refused = {part for part, file in request.digests.items() if file in left_out}
+        items = with_mentions(request.input, refused)
+        return replace(request, input=items, left_out=left_out)
 
     def concession_for(self, error: Exception, request: Request, tried: Tried) -> Concession | None:
         """The concession to try after this error; None if the error names nothing to change."""
@@ -94,21 +102,14 @@ class Learned:
                 return concession
         return None
 
-    def keep(self, tried: Tried, asked: Request, sent: Request) -> None:
+    def keep(self, tried: Tried, sent: Request) -> None:
         """The request went through like this."""
         self.concessions |= tried - {Concession.NOT_THESE_FILES}
-        taken = {digest(part) for part in files_of(sent.input)}
-        for part in files_of(asked.input):
-            self._files[digest(part)] = digest(part) in taken
-            self._files.move_to_end(digest(part))
+        for file in sent.digests.values():
+            self._files[file] = file not in sent.left_out
+            self._files.move_to_end(file)
         while len(self._files) > MAX_KNOWN_FILES:
             self._files.popitem(last=False)
-
-    def _is_refused(self, part: dict[str, Any], *, trial: bool) -> bool:
-        """True for a file that was refused; in a trial, also for one that was never taken."""
-        if part.get("type") not in FILE_PARTS:
-            return False
-        return not self._files.get(digest(part), not trial)
 
 
 def replays_reasoning(context: ReasoningContentReplayContext) -> bool:

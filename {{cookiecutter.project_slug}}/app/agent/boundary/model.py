@@ -8,18 +8,19 @@ from typing import Any, cast
 from agents import (
     Model,
     ModelResponse,
-    ModelRetryAdvice,
-    ModelRetryAdviceRequest,
     ModelSettings,
+    Tool,
     TResponseInputItem,
 )
+from agents.agent_output import AgentOutputSchemaBase
+from agents.handoffs import Handoff
 from agents.items import TResponseStreamEvent
+from agents.models.interface import ModelTracing
 
 from app.agent.boundary.calls import CallIds
 from app.agent.boundary.endings import Cut, expect_ending
 from app.agent.boundary.inputs import (
-    digest,
-    files_of,
+    digests_of,
     fit_input,
     newest_files,
     with_given_ids,
@@ -33,6 +34,7 @@ from app.agent.boundary.learned import (
     Tried,
 )
 from app.agent.boundary.outputs import ItemIds, ResponseEvents, Visible
+from app.agent.wrapped import WrappedModel, whole_response
 
 TEXT = Visible()
 
@@ -59,7 +61,7 @@ class Remarks:
     refused_files: bool = False
 
 
-class BoundaryModel(Model):
+class BoundaryModel(WrappedModel):
     """Makes what goes to the model and what comes from it fit to go on. One for each turn.
 
     `item_ids` names the items that the model makes.
@@ -72,7 +74,7 @@ class BoundaryModel(Model):
         item_ids: ItemIds,
         visible: Visible = TEXT,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._dialect = dialect
         self._item_ids = item_ids
         self._visible = visible
@@ -83,34 +85,52 @@ class BoundaryModel(Model):
         system_instructions: str | None,
         input: str | list[TResponseInputItem],
         model_settings: ModelSettings,
-        *args: Any,
-        **kwargs: Any,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff],
+        tracing: ModelTracing,
+        **more: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
-        """The events of one response. What its server refuses is asked for otherwise, until
-        something of the answer has been passed on.
+        """The events of one response.
+
+        A request that the server refuses is made again in another way, as long as nothing of the
+        answer has been passed on.
         """
         call_ids = CallIds()
+        offered = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}
         asked = self._request(input, model_settings, call_ids)
         tried: Tried = frozenset()
         refusal: Exception | None = None
         while True:
             sent = self._dialect.learned.applied(asked, tried)
-            response = self._expect(call_ids, *args)
+            response = ResponseEvents(
+                self._item_ids, call_ids, offered, expect_ending(), self._visible
+            )
+            stream = self._model.stream_response(
+                system_instructions,
+                sent.input,
+                sent.settings,
+                tools,
+                output_schema,
+                handoffs,
+                tracing,
+                **more,
+            )
             has_begun = False
             try:
-                async for event in self._fit_events(
-                    system_instructions, sent, response, args, kwargs
-                ):
+                async for event in _fit_events(stream, response):
                     if not has_begun:
                         has_begun = True
                         self._note(asked, sent, tried)
                     yield event
             except Exception as error:
+                if has_begun:
+                    raise
                 concession = self._dialect.learned.concession_for(error, sent, tried)
-                if has_begun or concession is None:
+                if concession is None:
                     # Where leaving the files out did not help, they were not the reason.
-                    helped = Concession.NOT_THESE_FILES not in tried
-                    raise error if helped or has_begun else refusal or error from None
+                    without_files = Concession.NOT_THESE_FILES in tried
+                    raise (refusal or error) if without_files else error from None
                 tried, refusal = tried | {concession}, error
                 continue
             self.remarks.cut = response.cut or self.remarks.cut
@@ -118,13 +138,8 @@ class BoundaryModel(Model):
             return
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        return await self._model.get_response(*args, **kwargs)
-
-    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
-        return self._model.get_retry_advice(request)
-
-    async def close(self) -> None:
-        await self._model.close()
+        """The same as a whole, for an agent that is another one's tool."""
+        return await whole_response(self.stream_response(*args, **kwargs))
 
     def _request(
         self,
@@ -141,47 +156,29 @@ class BoundaryModel(Model):
                 settings = replace(settings, response_include=include)
         if not self._dialect.stream_options:
             settings = replace(settings, include_usage=None)
-        return Request(items, settings, self._dialect.is_responses)
-
-    def _expect(self, call_ids: CallIds, *args: Any) -> ResponseEvents:
-        tools, _output_schema, handoffs = args[:3]
-        return ResponseEvents(
-            self._item_ids,
-            call_ids,
-            {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs},
-            expect_ending(),
-            self._visible,
-        )
-
-    async def _fit_events(
-        self,
-        system_instructions: str | None,
-        sent: Request,
-        response: ResponseEvents,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        stream = self._model.stream_response(
-            system_instructions, sent.input, sent.settings, *args, **kwargs
-        )
-        async with aclosing(cast("AsyncGenerator[TResponseStreamEvent, None]", stream)) as events:
-            try:
-                async for event in events:
-                    for fit in response.feed(event):
-                        yield fit
-                    if response.ended_short:
-                        return
-            except Exception:
-                for fit in response.flush():
-                    yield fit
-                raise
-            for fit in response.flush():
-                yield fit
+        return Request(items, settings, self._dialect.is_responses, digests_of(items))
 
     def _note(self, asked: Request, sent: Request, tried: Tried) -> None:
         """The server took the request."""
-        if tried or asked.has_files:
-            self._dialect.learned.keep(tried, asked, sent)
-        taken = {digest(part) for part in files_of(sent.input)}
-        if any(digest(part) not in taken for part in newest_files(asked.input)):
+        self._dialect.learned.keep(tried, sent)
+        newest = {sent.digests[id(part)] for part in newest_files(asked.input)}
+        if newest & sent.left_out:
             self.remarks.refused_files = True
+
+
+async def _fit_events(
+    stream: AsyncIterator[TResponseStreamEvent], response: ResponseEvents
+) -> AsyncIterator[TResponseStreamEvent]:
+    async with aclosing(cast("AsyncGenerator[TResponseStreamEvent, None]", stream)) as events:
+        try:
+            async for event in events:
+                for fit in response.feed(event):
+                    yield fit
+                if response.ended_short:
+                    return
+        except Exception:
+            for fit in response.flush():
+                yield fit
+            raise
+        for fit in response.flush():
+            yield fit

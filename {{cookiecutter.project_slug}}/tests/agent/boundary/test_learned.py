@@ -7,6 +7,7 @@ import httpx
 import openai
 import pytest
 from agents import Model, ModelResponse, ModelSettings
+from agents.models.interface import ModelTracing
 
 from app.agent import tools
 from app.agent.boundary.learned import Learned
@@ -245,7 +246,7 @@ async def ask(model: Model, learned: Learned, *messages: Any) -> BoundaryModel:
     boundary = BoundaryModel(model, Dialect(True, learned=learned), ItemIds(new_id))
     rest: dict[str, Any] = {"previous_response_id": None, "conversation_id": None, "prompt": None}
     stream = boundary.stream_response(
-        None, [*messages], ModelSettings(), [], None, [], None, **rest
+        None, [*messages], ModelSettings(), [], None, [], ModelTracing.DISABLED, **rest
     )
     async for _ in stream:
         pass
