@@ -188,9 +188,9 @@ async def test_an_answer_counts_although_its_worker_died(
         asked, said = await tokens(database, run)
         assert (asked == 1_000) if history_tokens == 1_000 else (3_000 < asked < 3_200)
         assert len(stream.heard) // 3 <= said < len(stream.heard)
+        model.hurry()
         response = await other.send("threads.create", input=message("and?"))
         assert response.status_code == (200 if history_tokens == 1_000 else 429)
-        model.hurry()
         await stream.rest()
     assert await tokens(database, run) == (asked, said)
 
