@@ -22,9 +22,8 @@ from typing import Any
 
 
 def main() -> None:
-    # What the hook after the questions checks is checked here as well.
-    after = Path(__file__).with_name("pre_gen_project.py")
-    checks = runpy.run_path(str(after), run_name="checks")
+    pre_gen = Path(__file__).with_name("pre_gen_project.py")
+    checks = runpy.run_path(str(pre_gen), run_name="checks")
     checks["refuse"](checks["too_old"]())
     for line in lacks():
         print(f"Note: {line}")
@@ -70,7 +69,7 @@ def given_problems(checks: dict[str, Any], words: dict[str, Any]) -> list[str]:
 
 
 def is_lost(questions: dict[str, Any], name: str, value: object) -> bool:
-    """True for what Cookiecutter takes for another answer than it is, or for none."""
+    """True for an answer that Cookiecutter would silently change or ignore."""
     question = None if name.startswith("_") else questions.get(name)
     if isinstance(question, list):
         return value not in question
@@ -85,7 +84,7 @@ def allowed(question: object) -> str:
 def resolved_problems(
     checks: dict[str, Any], configured: dict[str, Any], extra: dict[str, Any]
 ) -> list[str]:
-    """What the hook after the questions will refuse, where there are no questions."""
+    """What pre_gen_project.py would refuse. For --no-input, where all answers are known now."""
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
@@ -104,7 +103,10 @@ def unknown(answers: dict[str, Any], questions: dict[str, Any]) -> list[str]:
 
 
 def misspelt(answers: dict[str, Any], questions: dict[str, Any], file: str) -> list[str]:
-    """A file of one's own answers may hold those to other templates' questions as well."""
+    """Names in a configuration file that are close to one of our questions.
+
+    Others are no error: the file may hold answers for other templates as well.
+    """
     close = {name: difflib.get_close_matches(name, questions, 1, 0.85) for name in answers}
     return [
         f"{name}: there is no such question ({file}). Is {match[0]} meant?"
@@ -134,15 +136,18 @@ def configuration(words: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def named_file(words: dict[str, Any]) -> str | None:
-    """(Cookiecutter has changed the present folder; the shell has not.)"""
+    """The configuration file that was named, relative to where the command was started.
+
+    (Cookiecutter has changed the working directory by now.)
+    """
     named = words.get("config_file") or os.environ.get("COOKIECUTTER_CONFIG")
     return os.path.join(os.environ.get("PWD", ""), named) if named else None
 
 
 def command_line() -> dict[str, Any]:
-    """What Cookiecutter was started with, by its own names. Empty where the system does not tell.
+    """Cookiecutter's command line, parsed by its own parser. Empty if it cannot be read.
 
-    (Hooks are not told, and of a choice that does not exist the answers keep no trace.)
+    Cookiecutter does not pass it to hooks, and drops choices that do not exist before they see them.
     """
     words = parent_words()
     program = next(

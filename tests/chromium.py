@@ -31,7 +31,7 @@ from playwright.sync_api import (
 CDN = "https://cdn.platform.openai.com/deployments/chatkit/"
 STANDIN = Path(__file__).parent / "browser" / "standin.js"
 TRANSPORT = CDN + "fetch-event-source/"
-# What the element's frame says: something by itself, and something whenever it is told anything.
+# The element's frame: it sends a message when it starts, and replies to each message.
 ANSWERING = """<!doctype html><script>
 const say = (message) => parent.postMessage({ __oaiChatKit: true, ...message }, "*");
 addEventListener("message", ({ data }) => say({ type: "response", nonce: data.nonce }));

@@ -57,7 +57,7 @@ def words_of(stage: Stage, name: str) -> list[str]:
 
 
 def environment_of(stage: Stage) -> dict[str, str]:
-    """What ENV sets, as far as nothing has to be expanded in it."""
+    """The variables that ENV sets, without those whose value refers to another variable."""
     settings = [shlex.split(text) for text in arguments_of(stage, "ENV")]
     pairs = (setting.split("=", 1) for line in settings for setting in line)
     return {name: value for name, value in pairs if "$" not in value}

@@ -1,6 +1,6 @@
 // A stand-in for OpenAI's <openai-chatkit>, served to the browser tests at the CDN's address.
 //
-// What it is: a custom element with the interface of `@openai/chatkit`, written from the types, the
+// It is a custom element with the interface of `@openai/chatkit`, written from the types, the
 // protocol and public evidence. It refuses unknown and missing options, and options that are neither
 // plain data nor functions; sends every request, uploads too, through `options.api.fetch`; shows the
 // text of answers as plain text, fires the element's events and has its methods, which reject while a
@@ -12,15 +12,17 @@
 // repeats are a tenth of the real one's.) Its frame gets the options in its address, talks by
 // `postMessage`, and `chatkit.ready` is no more than its `load`.
 //
-// What public evidence does not settle: whether the real one sets `openWhenHidden` (here: no, as is
-// the library's default); whether switching threads aborts an answer (here: it is refused meanwhile);
-// what an unknown type of event or item does (here: it is an error); whether its frame says anything before it is asked (here: yes,
-// but in the test that has it answer only); when `chatkit.response.start` fires (here: at the first
-// event); what a stream without events looks like (here: like nothing).
+// Not known about the real one, and how the stand-in behaves:
+// - Does it set `openWhenHidden`? Here: no, the library's default.
+// - Does switching threads abort an answer? Here: threads cannot be switched during an answer.
+// - What happens on an unknown type of event or item? Here: an error.
+// - Does its frame send a message before it receives one? Here: yes, except in the test of a frame
+//   that only replies.
+// - When does `chatkit.response.start` fire? Here: at the first event.
+// - What does a stream without events show? Here: nothing.
 //
-// What it cannot prove: anything about OpenAI's element itself. Not its looks, not its timing, not
-// that it does what its types say. It looks like nothing anybody would ship, so that no picture is
-// taken for the real one.
+// It proves nothing about OpenAI's element itself: neither its looks, nor its timing, nor that it does
+// what its types say. Its own looks are plain on purpose: nobody takes its pictures for the real one.
 
 /** @import { ChatKitEvents, ChatKitOptions, OpenAIChatKit, UserMessageContent } from "@openai/chatkit" */
 
