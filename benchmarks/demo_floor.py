@@ -21,7 +21,7 @@ ROUNDS = 3
 POSTGRES = """
 import sys
 from pathlib import Path
-from app.dev.postgres import Postgres
+from dev.postgres import Postgres
 getattr(Postgres(Path(sys.argv[1])), sys.argv[2])()
 """
 

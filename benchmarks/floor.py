@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from agents import Agent, RunConfig, Runner
-from app.agent.demo import DemoModel
 from app.agent.tools import TOOLS
-from app.config import Settings
 from chatkit.agents import AgentContext, simple_to_agent_input, stream_agent_response
 from chatkit.server import ChatKitServer, StreamingResult
 from chatkit.store import NotFoundError, Store
@@ -23,6 +21,8 @@ from chatkit.types import (
     ThreadStreamEvent,
     UserMessageItem,
 )
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 

@@ -54,24 +54,24 @@ SETTINGS = {
 _START = """
 import sys
 from pathlib import Path
-from app.dev.postgres import Postgres
+from dev.postgres import Postgres
 print(Postgres(Path(sys.argv[1])).start())
 """
 _STOP = """
 import sys
 from pathlib import Path
-from app.dev.postgres import Postgres
+from dev.postgres import Postgres
 Postgres(Path(sys.argv[1])).stop()
 """
 _MIGRATE = """
 import sys
-from app.dev.migrate import upgrade
+from dev.migrate import upgrade
 upgrade(sys.argv[1])
 """
 _SIGN_IN = """
 import asyncio, json, sys
-from app.auth import STYLES
-from app.config import Settings
+from engine.auth import STYLES
+from engine.settings.settings import Settings
 async def sign_in():
     authenticator = STYLES[0](Settings())
     return [await authenticator.sample_credentials(user) for user in json.load(sys.stdin)]

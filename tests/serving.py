@@ -15,14 +15,14 @@ from conftest import BakedProject, clean_environment
 
 START_SECONDS = 60
 START = """
-from app.dev.paths import POSTGRES_DIR
-from app.dev.postgres import Postgres
+from dev.paths import POSTGRES_DIR
+from dev.postgres import Postgres
 print(Postgres(POSTGRES_DIR).start())
 """
 CREDENTIALS = """
 import asyncio, json
-from app.config import Settings
-from app.dev.credentials import sample_credentials
+from engine.settings.settings import Settings
+from dev.credentials import sample_credentials
 print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"]))))
 """
 

@@ -220,7 +220,7 @@ def test_a_typed_answer_with_jinja_in_it_is_refused(text: str) -> None:
 def test_the_longest_prefix_fits_every_name(template: Path, bake: Bake) -> None:
     longest = hook("pre_gen_project").PREFIX_LENGTH
 
-    assert bake(table_prefix="p" * longest).has("app/db.py")
+    assert bake(table_prefix="p" * longest).has("engine/database/database.py")
     with pytest.raises(BakeFailed, match=f"at most {longest} characters"):
         bake(table_prefix="p" * (longest + 1))
 
@@ -236,5 +236,5 @@ def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
     # (A migration of an option names the one before it, which depends on the answers.)
     assert all(holding.pop(name) == 1 for name in migrations)
     # The pages of signing in have a title; what a text may do to Python is tried above.
-    assert holding.pop("app/auth/forms.py") == 2
-    assert holding == {"app/config.py": 1, "app/db.py": 1}
+    assert holding.pop("engine/auth/forms.py") == 2
+    assert holding == {"engine/settings/settings.py": 1, "engine/database/database.py": 1}

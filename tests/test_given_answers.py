@@ -82,7 +82,7 @@ def test_answers_to_other_templates_questions_may_stand_beside(
     project = generate(template, tmp_path / "out", "--config-file", file, CHATKIT_SETUP="skip")
 
     assert "dictation           yes" in project.output
-    assert project.has("app/auth/jwt.py")
+    assert project.has("engine/auth/jwt.py")
 
 
 def test_the_command_line_loses_none_either(template: Path, tmp_path: Path) -> None:

@@ -135,8 +135,8 @@ def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
         ".data/postgres/PG_VERSION",
         ".venv/bin/python",
         ".git/config",
-        "app/dev/setup.py",
-        "app/chat/__pycache__/server.pyc",
+        "dev/setup.py",
+        "engine/turn/__pycache__/server.pyc",
         "tests/conftest.py",
     ],
 )

@@ -79,7 +79,7 @@ def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
 def test_probes_ask_what_the_application_answers(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
-    routes = re.findall(r'@router\.get\("(/\w+)"', project.text("app/health.py"))
+    routes = re.findall(r'@router\.get\("(/\w+)"', project.text("engine/operate/health.py"))
     container = container_of(manifests["Deployment"])
     asked = {
         name: container[f"{name}Probe"]["httpGet"]["path"]

@@ -211,7 +211,7 @@ def test_versions_are_pinned_and_no_registry_is_named(project: BakedProject) -> 
         ("nextjs/app/chat.tsx", "", "", ""),
         ("nextjs/app/chat.tsx", "page.stop()", "page.end()", "Property 'end' does not exist"),
         (
-            "app/web/static/js/page.js",
+            "engine/page/static/js/page.js",
             "busy.whenIdle()",
             "busy.whenIdler()",
             "'whenIdler' does not",
@@ -368,7 +368,7 @@ def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) 
 
 BESIDE = """
 import sys
-from app.dev.nextjs import beside
+from dev.nextjs import beside
 with beside("0.0.0.0", int(sys.argv[1])):
     sys.stdin.read()
 """

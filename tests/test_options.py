@@ -43,7 +43,7 @@ TRACES = {
     "password": r"pwdlib|argon|zxcvbn|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",
     "oidc": r"(?i:\boidc\b|oidc_|openid|authlib|id_token)",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
-    "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|app/documents|read_file",
+    "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|engine/toolkits/documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
     "nextjs": r"(?i:next\.?js)|NEXT_TELEMETRY|next/|BACKEND_URL|(?i:\breact\b)|:3000\b",
@@ -79,8 +79,8 @@ WITHOUT_MODULE = {"host_page", "license"}
 
 PRINT_NAMES = """
 import importlib, json, pkgutil
-import app.chat.models, app.stores
-from app.db import Base, TABLE_PREFIX
+import engine.database.rows, app.stores
+from engine.database.database import Base, TABLE_PREFIX
 for module in pkgutil.iter_modules(app.stores.__path__, "app.stores."):
     importlib.import_module(module.name)
 names = {f"{TABLE_PREFIX}alembic_version_pkc"}
@@ -113,9 +113,9 @@ def test_the_files_of_an_option_are_in_the_template(question: str, option: str) 
     "folder",
     [
         "app/agent/tools",
-        "app/attachments",
-        "app/auth",
-        "app/dictation",
+        "engine/attachments",
+        "engine/auth",
+        "engine/dictation",
         "tests/agent/tools",
         "tests/attachments",
         "tests/dictation",

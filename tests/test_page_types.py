@@ -23,7 +23,7 @@ def packages() -> Path:
 def page(tmp_path: Path, packages: Path) -> Path:
     """The template's page as it stands, to be checked or spoilt."""
     (tmp_path / "node_modules").symlink_to(packages)
-    return shutil.copytree(TEMPLATE / "app" / "web", tmp_path / "web")
+    return shutil.copytree(TEMPLATE / "engine" / "page", tmp_path / "web")
 
 
 def test_the_page_is_typed(page: Path, packages: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_projects_page_is_typed(bake: Bake, packages: Path, tools: str) -> Non
     project = bake(agent_tools=tools)
     (project.path / "node_modules").symlink_to(packages)
 
-    assert complaints(project.path / "app" / "web", packages) == ""
+    assert complaints(project.path / "engine" / "page", packages) == ""
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_has_no_place_or_does_not_exist_is_found(
 
 
 def test_what_is_used_or_offered_is_where_the_table_says() -> None:
-    files = TEMPLATE.joinpath("app").rglob("*")
+    files = TEMPLATE.joinpath("engine").rglob("*")
     texts = {".js", ".ts", ".py", ".css", ".toml"}
     app = "".join(file.read_text("utf-8") for file in files if file.suffix in texts)
     example = TEMPLATE.joinpath(".env.example").read_text("utf-8")

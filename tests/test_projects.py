@@ -29,8 +29,8 @@ from test_hooks import without_uv
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 SQL = """
 import json, subprocess, sys
-from app.dev.paths import POSTGRES_DIR
-from app.dev.postgres import Postgres
+from dev.paths import POSTGRES_DIR
+from dev.postgres import Postgres
 command = [*Postgres(POSTGRES_DIR).psql_command(), "-X", "-A", "-t", "-c", sys.argv[1]]
 done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
 print(json.dumps(done.stdout.split()))
@@ -149,7 +149,7 @@ class TestDefault(ProjectSetUpTwice):
         copy_into_image(default.path, image, srv.path)
         srv.run("alembic", "upgrade", "head")
 
-        assert not srv.has("app/dev")
+        assert not srv.has("dev")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = str(free.getsockname()[1])
         with served(srv, command_of(image, "CMD", PORT=port)):

@@ -16,10 +16,10 @@ from pathlib import Path
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
-from app.commands import COMMANDS
-from app.dev.environment import must_restart, own_environment
-from app.dev.paths import VENV, python_of
-from app.dev.steps import StepFailed
+from dev.environment import must_restart, own_environment
+from dev.paths import VENV, python_of
+from dev.steps import StepFailed
+from engine.operate.commands import COMMANDS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -85,12 +85,12 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
-    from app.config import UnusableSettings
-    from app.dev.database import DatabaseUnavailable
-    from app.dev.postgres import PostgresError
-    from app.env_text import UnreadableEnvFile
-    from app.migrations import MigrationRefused
-    from app.start import problems
+    from dev.database import DatabaseUnavailable
+    from dev.postgres import PostgresError
+    from engine.database.migrations import MigrationRefused
+    from engine.operate.start import problems
+    from engine.settings.env_text import UnreadableEnvFile
+    from engine.settings.settings import UnusableSettings
 
     try:
         run: Callable[[argparse.Namespace], int] = (
@@ -110,25 +110,25 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _setup(_options: argparse.Namespace) -> int:
-    from app.dev.setup import setup
+    from dev.setup import setup
 
     return setup()
 
 
 def _dev(options: argparse.Namespace) -> int:
-    from app.dev.serve import serve
+    from dev.serve import serve
 
     return serve(options.host, options.port)
 
 
 def _migrate(_options: argparse.Namespace) -> int:
-    from app.dev.migrate import migrate
+    from dev.migrate import migrate
 
     return migrate()
 
 
 def _smoke(options: argparse.Namespace) -> int:
-    from app.dev.smoke import smoke
+    from dev.smoke import smoke
 
     tokens = options.token or [t for t in os.environ.get("SMOKE_TOKENS", "").split(",") if t]
     users = [{"Authorization": f"Bearer {token}"} for token in tokens]
@@ -136,16 +136,16 @@ def _smoke(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from app.dev.doctor import doctor
+    from dev.doctor import doctor
 
     return doctor(options.port)
 
 
 def _db(options: argparse.Namespace) -> int:
-    from app.dev import database
+    from dev import database
 
     if options.action == "distribute":
-        from app.dev.distribute import distribute
+        from dev.distribute import distribute
 
         return distribute(only_print=options.sql)
     if options.action == "reset":

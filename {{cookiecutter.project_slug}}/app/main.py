@@ -10,37 +10,37 @@ from functools import cache
 
 from fastapi import Depends, FastAPI
 
-from app import dictation as dictations
-from app import health
 from app.agent import tools
-from app.agent.models import ModelSource
-from app.agent.services import ToolServices
-from app.attachments import KINDS, MORE_TYPES, ROUTERS
-from app.attachments.base import Attachments
-from app.auth import CHECKS, STYLES
-from app.auth.base import Authenticator
-from app.chat import router as chat
-from app.chat.actions import Actions
-from app.chat.admission import Admission
-from app.chat.ids import uuid7
-from app.chat.recovery import Recovery
-from app.chat.run_store import CHANNEL, RunStore
-from app.chat.runs import Runs
-from app.chat.sequence import SequenceWatch
-from app.chat.server import ChatServer
-from app.chat.signals import Signals
-from app.chat.store import SqlStore
-from app.config import Settings
-from app.db import Database
-from app.errors import install_error_handlers
-from app.locales import joined
-from app.logs import configure_logging
-from app.request_id import RequestIdMiddleware
-from app.shutdown import Shutdown
-from app.start import one_line_for_unusable_settings
-from app.web import embedding, telemetry
-from app.web import routes as web
-from app.web.security import SecurityHeadersMiddleware, security_headers
+from engine import dictation as dictations
+from engine.attachments import KINDS, MORE_TYPES, ROUTERS
+from engine.attachments.base import Attachments
+from engine.auth import CHECKS, STYLES
+from engine.auth.base import Authenticator
+from engine.context.ids import uuid7
+from engine.database.database import Database
+from engine.database.sequence import SequenceWatch
+from engine.http.errors import install_error_handlers
+from engine.http.logs import configure_logging
+from engine.http.request_id import RequestIdMiddleware
+from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.models.source import ModelSource
+from engine.operate import health
+from engine.operate.shutdown import Shutdown
+from engine.operate.start import one_line_for_unusable_settings
+from engine.page import embedding, telemetry
+from engine.page import routes as web
+from engine.protocol import router as chat
+from engine.protocol.admission import Admission
+from engine.runs.recovery import Recovery
+from engine.runs.run_store import CHANNEL, RunStore
+from engine.runs.runs import Runs
+from engine.runs.signals import Signals
+from engine.settings.settings import Settings
+from engine.store.store import SqlStore
+from engine.text.locales import joined
+from engine.tools.services import ToolServices
+from engine.turn.actions import Actions
+from engine.turn.server import ChatServer
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:

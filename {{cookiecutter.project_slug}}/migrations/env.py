@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from app.config import Settings
-from app.db import (
+from engine.database.database import (
     EVERYBODY,
     TABLE_PREFIX,
     VERSION_TABLE,
@@ -21,11 +20,12 @@ from app.db import (
     in_the_name_of,
     new_engine,
 )
-from app.migrations import refusal
-from app.row_security import build_wall, tear_down_wall
-from app.server_check import SERVER, server_problem
-from app.start import problems
-from app.tables import metadata
+from engine.database.migrations import refusal
+from engine.database.row_security import build_wall, tear_down_wall
+from engine.database.server_check import SERVER, server_problem
+from engine.database.tables import import_rows, metadata
+from engine.operate.start import problems
+from engine.settings.settings import Settings
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def _database_url() -> Iterator[str]:
         yield settings.database_direct_url or settings.database_url
         return
     # Only here: what serves development is not installed where the application is deployed.
-    from app.dev.database import running_database
+    from dev.database import running_database
 
     with running_database(settings) as url:
         yield url
@@ -111,6 +111,7 @@ def _moves() -> bool:
 
 
 def _configure(**options: Any) -> None:
+    import_rows("app")
     context.configure(
         target_metadata=metadata(),
         version_table=VERSION_TABLE,

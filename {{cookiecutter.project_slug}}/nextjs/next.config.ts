@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import path from "node:path";
 import type { NextConfig } from "next";
 
-// The page's modules are the plain page's own, in app/web/static/js.
+// The page's modules are the plain page's own, in engine/page/static/js.
 const project = path.dirname(import.meta.dirname);
 
 /** With `--host 0.0.0.0` Next knows none by which this machine is opened, and would refuse them. */

@@ -1,4 +1,4 @@
-/** What browsers are told to refuse is the backend's to say (app/web/security.py): it is asked. */
+/** What browsers are told to refuse is the backend's to say (engine/http/security_headers.py): it is asked. */
 
 import { BACKEND_URL } from "./backend";
 

@@ -22,17 +22,17 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.agent.models import ModelSource
-from app.chat import runs
-from app.config import EnvSettings, Settings
-from app.db import Database
-from app.dev.credentials import sample_credentials
-from app.dev.env_file import write_env_file
-from app.dev.http_server import HTTP
-from app.dev.migrate import upgrade
-from app.dev.paths import PROJECT_ROOT
-from app.dev.postgres import Postgres
 from app.main import create_app
+from dev.credentials import sample_credentials
+from dev.env_file import write_env_file
+from dev.http_server import HTTP
+from dev.migrate import upgrade
+from dev.paths import PROJECT_ROOT
+from dev.postgres import Postgres
+from engine.database.database import Database
+from engine.models.source import ModelSource
+from engine.runs import runs
+from engine.settings.settings import EnvSettings, Settings
 from tests.citus_rules import hold_against_rules
 from tests.talk import Visitor
 
@@ -214,9 +214,9 @@ class Kept(logging.Handler):
 
 @pytest.fixture
 def audit() -> Iterator[list[str]]:
-    """The lines of `app.audit`."""
+    """The lines of `engine.http.audit`."""
     kept = Kept()
-    logger = logging.getLogger("app.audit")
+    logger = logging.getLogger("engine.audit")
     logger.addHandler(kept)
     yield kept.lines
     logger.removeHandler(kept)

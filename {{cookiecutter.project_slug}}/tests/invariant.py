@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from app.chat.models import ItemRow, RunRow, ThreadRow
-from app.chat.recovery import RETRY
-from app.db import EVERYBODY, Database
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.runs.recovery import RETRY
 
 ITEMS, RUNS, THREADS = ItemRow.__tablename__, RunRow.__tablename__, ThreadRow.__tablename__
 

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.db import TABLE_PREFIX
-from app.tables import owned_tables
+from engine.database.database import TABLE_PREFIX
+from engine.database.tables import owned_tables
 
 Plan = dict[str, Any]
 

@@ -24,12 +24,12 @@ import httpx
 from sqlalchemy import func, select
 
 from app.agent.build import usable_tools
-from app.chat.models import RunRow
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.dev.credentials import sample_credentials
-from app.dev.migrate import upgrade
-from app.dev.postgres import Postgres
+from dev.credentials import sample_credentials
+from dev.migrate import upgrade
+from dev.postgres import Postgres
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import RunRow
+from engine.settings.settings import Settings
 from tests.conftest import no_settings_from_outside, shared_limits
 from tests.invariant import Sent, Violation, violations
 from tests.talk import is_text, message, streamed

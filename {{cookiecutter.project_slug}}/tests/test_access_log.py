@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.access_log import loggable_path
-from app.chat.ids import new_run_id
-from app.config import Settings
-from app.logs import configure_logging
+from engine.context.ids import new_run_id
+from engine.http.access_log import loggable_path
+from engine.http.logs import configure_logging
+from engine.settings.settings import Settings
 from tests.workers import Worker
 
 CANARY = "canary-4711"

@@ -5,9 +5,9 @@ import secrets
 import pytest
 from fastapi import Request
 
-from app import addresses
-from app.addresses import Addresses, network_of
-from app.config import Settings
+from engine.http import addresses
+from engine.http.addresses import Addresses, network_of
+from engine.settings.settings import Settings
 
 HERE = "198.51.100.7"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.addresses import Addresses
-from app.agent.demo import DemoModel
-from app.audit import record
-from app.config import Settings
-from app.logs import configure_logging
+from engine.demo.model import DemoModel
+from engine.http.addresses import Addresses
+from engine.http.audit import record
+from engine.http.logs import configure_logging
+from engine.settings.settings import Settings
 from tests.conftest import Scripted
 from tests.talk import message
 
@@ -28,4 +28,4 @@ def test_it_is_written_whatever_the_level_of_the_log(capsys: pytest.CaptureFixtu
     record("signed in", user_id="a\nb")
 
     written = capsys.readouterr().err
-    assert r"INFO app.audit [-] signed in user='a\nb' address=- reason=-" in written
+    assert r"INFO engine.audit [-] signed in user='a\nb' address=- reason=-" in written

@@ -7,8 +7,8 @@ from sqlalchemy import Executable, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ClauseElement
 
-from app.chat.models import RunRow, UserRow
-from app.db import ASYNC_COMMIT, EVERYBODY, Database
+from engine.database.database import ASYNC_COMMIT, EVERYBODY, Database
+from engine.database.rows import RunRow, UserRow
 from tests.citus_rules import violations
 
 NEW = insert(UserRow).values(id="someone")

@@ -17,15 +17,15 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
-from app import db
-from app.chat import recovery, run_store
-from app.chat.models import ItemRow
-from app.config import Settings
-from app.db import Database, DatabaseAway
-from app.dev.credentials import sample_credentials
-from app.dev.migrate import upgrade
-from app.dev.postgres import Postgres, PostgresError
 from app.main import create_app
+from dev.credentials import sample_credentials
+from dev.migrate import upgrade
+from dev.postgres import Postgres, PostgresError
+from engine.database import database as db
+from engine.database.database import Database, DatabaseAway
+from engine.database.rows import ItemRow
+from engine.runs import recovery, run_store
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import ended, open_stream, status, stored_answer
 from tests.conftest import OneModel, serving, visiting

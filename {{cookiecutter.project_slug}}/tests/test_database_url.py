@@ -12,9 +12,13 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.chat.signals import Signals
-from app.config import Settings
-from app.database_url import (
+from dev import doctor
+from dev.database import check_database
+from dev.migrate import upgrade
+from dev.smoke import _delete_users
+from engine.database.database import EVERYBODY, Database, new_engine
+from engine.runs.signals import Signals
+from engine.settings.database_url import (
     CONNECT_SECONDS,
     InvalidUrl,
     checked_url,
@@ -22,11 +26,7 @@ from app.database_url import (
     parse_url,
     psql_arguments,
 )
-from app.db import EVERYBODY, Database, new_engine
-from app.dev import doctor
-from app.dev.database import check_database
-from app.dev.migrate import upgrade
-from app.dev.smoke import _delete_users
+from engine.settings.settings import Settings
 
 SECRET = "s3cret"  # noqa: S105 (that it is never shown is tested)
 

@@ -10,8 +10,8 @@ from docx import Document
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from app import documents
-from app.documents import DOCX, HTML, PDF, Unreadable, read_document, text_of
+from engine.toolkits import documents
+from engine.toolkits.documents import DOCX, HTML, PDF, Unreadable, read_document, text_of
 
 
 def docx(*paragraphs: str, rows: tuple[tuple[str, ...], ...] = ()) -> bytes:

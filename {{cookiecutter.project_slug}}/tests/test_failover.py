@@ -13,12 +13,12 @@ import asyncpg
 import pytest
 from agents import Model
 
-from app.config import Settings
-from app.database_url import connect_options, parse_url
-from app.db import EVERYBODY, Database, connections_for_reads
-from app.dev.migrate import upgrade
-from app.dev.postgres import Postgres
 from app.main import create_app
+from dev.migrate import upgrade
+from dev.postgres import Postgres
+from engine.database.database import EVERYBODY, Database, connections_for_reads
+from engine.settings.database_url import connect_options, parse_url
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.conftest import OneModel, serving, visiting
 from tests.talk import Visitor
@@ -232,7 +232,7 @@ def test_one_connection_in_five_is_for_reads(pool: int, reads: int) -> None:
 async def test_a_write_that_waits_for_a_place_is_told_in_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app import db
+    from engine.database import database as db
 
     monkeypatch.setattr(db, "POOL_SECONDS", 0.2)
     database = Database(database_url, pool_size=2)

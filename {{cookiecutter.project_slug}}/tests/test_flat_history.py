@@ -17,11 +17,11 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
-from app.chat.store import MAX_PAGE
-from app.config import Settings
-from app.dev.migrate import upgrade
 from app.main import create_app
+from dev.migrate import upgrade
+from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.settings.settings import Settings
+from engine.store.store import MAX_PAGE
 from tests.conftest import new_database, serving, visiting
 from tests.plans import Plan, Recorder, connecting, measure, named_in, nodes
 from tests.talk import Visitor

@@ -9,10 +9,10 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from app import migrations
-from app.config import Settings
-from app.db import EVERYBODY, VERSION_TABLE, Database
 from app.main import create_app
+from engine.database import migrations
+from engine.database.database import EVERYBODY, VERSION_TABLE, Database
+from engine.settings.settings import Settings
 from tests.conftest import serving, visiting
 from tests.talk import message
 

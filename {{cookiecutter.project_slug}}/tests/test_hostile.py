@@ -22,9 +22,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from sqlalchemy import select
 
-from app.agent.demo import DemoModel
-from app.db import EVERYBODY, Database
-from app.tables import owned_tables, owner_column
+from engine.database.database import EVERYBODY, Database
+from engine.database.tables import owned_tables, owner_column
+from engine.demo.model import DemoModel
 from tests.conftest import Scripted
 from tests.talk import Visitor, events_in
 

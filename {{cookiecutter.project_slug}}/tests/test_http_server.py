@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from app.config import Settings
-from app.dev.http_server import HTTP, MAX_HEADER_BYTES
+from dev.http_server import HTTP, MAX_HEADER_BYTES
+from engine.settings.settings import Settings
 from tests.talk import Visitor
 from tests.workers import image_command, working
 

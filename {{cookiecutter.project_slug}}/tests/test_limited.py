@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.limited import LimitExceeded, run_limited
+from engine.toolkits.limited import LimitExceeded, run_limited
 
 MEMORY_BYTES = 100_000_000
 

@@ -7,25 +7,37 @@ from pathlib import Path
 
 import pytest
 
-import app
 from app.agent.tools import TOOLS
-from app.agent.tools.base import AgentTool
-from app.errors import AppError
-from app.locales import CATALOGUE, ENGLISH, LANGUAGES, Translations, joined, language_of, translate
+from engine.http.errors import AppError
+from engine.settings.settings import PROJECT_ROOT
+from engine.text.locales import (
+    CATALOGUE,
+    ENGLISH,
+    LANGUAGES,
+    Translations,
+    joined,
+    language_of,
+    translate,
+)
+from engine.tools.tool import AgentTool
 from tests.talk import Visitor, message
 
-APP = Path(app.__file__).parent
+FOLDERS = (PROJECT_ROOT / "app", PROJECT_ROOT / "engine")
 # What the page shows in the server's words; see refusals.js.
 SHOWN = {403, 409, 413, 415, 422, 429, 503}
 # What only a program can get wrong names the field, as in "session_id: …".
 FOR_PROGRAMS = re.compile(r"[\w{}.-]+: ")
 
 
+def files(pattern: str) -> list[Path]:
+    return sorted(file for folder in FOLDERS for file in folder.rglob(pattern))
+
+
 def catalogues() -> Iterator[tuple[str, Translations]]:
     yield "locales", CATALOGUE
-    for file in sorted(APP.rglob("*texts.py")):
-        name = ".".join(file.relative_to(APP).with_suffix("").parts)
-        yield name, importlib.import_module(f"app.{name}").TRANSLATIONS
+    for file in files("*texts.py"):
+        name = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts)
+        yield name, importlib.import_module(name).TRANSLATIONS
     for tool in TOOLS:
         yield tool.id, tool.translations
 
@@ -54,11 +66,11 @@ def code() -> tuple[tuple[str, ast.expr], ...]:
 
 
 def _code() -> Iterator[tuple[str, ast.expr]]:
-    for file in APP.rglob("*.py"):
-        if "dev" not in file.parts and not file.name.endswith(("locales.py", "texts.py")):
+    for file in files("*.py"):
+        if not file.name.endswith(("locales.py", "texts.py")):
             for node in ast.walk(_without_translations(file)):
                 if isinstance(node, ast.expr):
-                    yield file.relative_to(APP).as_posix(), node
+                    yield file.relative_to(PROJECT_ROOT).as_posix(), node
 
 
 def _without_translations(file: Path) -> ast.AST:
@@ -71,7 +83,7 @@ def _without_translations(file: Path) -> ast.AST:
 
 @cache
 def said() -> set[str]:
-    templates = "".join(file.read_text(encoding="utf-8") for file in APP.rglob("*.html"))
+    templates = "".join(file.read_text(encoding="utf-8") for file in files("*.html"))
     return {
         *(text for _, node in code() if (text := written(node)) is not None),
         *re.findall(r'\bsay\("(.*?)"\)', templates),
@@ -97,9 +109,9 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 def is_for_people(file: str) -> bool:
     """Probes and ways to sign in tell operators what is wrong; pages that sign in tell people."""
-    path = APP / file
+    path = PROJECT_ROOT / file
     has_pages = path.with_name(f"{path.stem.removesuffix('s')}_texts.py").exists()
-    return file != "health.py" and (path.parent.name != "auth" or has_pages)
+    return path.name != "health.py" and (path.parent.name != "auth" or has_pages)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -128,7 +140,7 @@ def test_every_refusal_that_people_read_is_translated() -> None:
 
 
 def test_every_text_of_a_template_is_translated() -> None:
-    for template in APP.rglob("*.html"):
+    for template in files("*.html"):
         html = template.read_text(encoding="utf-8")
         if "say(" in html:
             words = re.sub(r"\{[%\{].*?[%\}]\}|<[^>]*>|·", " ", html, flags=re.DOTALL)

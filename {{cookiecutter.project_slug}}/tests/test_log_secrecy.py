@@ -13,13 +13,13 @@ from sqlalchemy import Date, cast, literal, select
 from sqlalchemy.exc import DBAPIError
 
 from app.agent import tools
-from app.agent.demo import DemoModel
-from app.agent.tools.base import AgentTool, agent_function
-from app.chat.store import SqlStore
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.logs import DiscreetRecord
 from app.main import create_app
+from engine.database.database import EVERYBODY, Database
+from engine.demo.model import DemoModel
+from engine.http.logs import DiscreetRecord
+from engine.settings.settings import Settings
+from engine.store.store import SqlStore
+from engine.tools.tool import AgentTool, agent_function
 from tests.conftest import Scripted, serving, visiting
 from tests.talk import message
 from tests.test_partitions import interrupted
@@ -42,7 +42,12 @@ class Everything(logging.Handler):
 @pytest.fixture
 def log() -> Iterator[Everything]:
     everything = Everything()
-    loggers = [logging.getLogger(), logging.getLogger("app"), logging.getLogger("uvicorn")]
+    loggers = [
+        logging.getLogger(),
+        logging.getLogger("app"),
+        logging.getLogger("engine"),
+        logging.getLogger("uvicorn"),
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(everything)

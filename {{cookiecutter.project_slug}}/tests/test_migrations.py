@@ -8,8 +8,8 @@ from alembic import command
 from sqlalchemy import Column, Connection, Integer, Table, Text, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.db import TABLE_PREFIX, VERSION_TABLE, Base
-from app.migrations import alembic_config
+from engine.database.database import TABLE_PREFIX, VERSION_TABLE, Base
+from engine.database.migrations import alembic_config
 from tests.conftest import new_database
 
 Alembic = Callable[..., None]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from app.agent.demo import DemoModel
-from app.config import Settings
-from app.dev import postgres
-from app.dev.database import check_database
-from app.dev.migrate import upgrade
-from app.dev.postgres_programs import SYSTEM_PROGRAMS
 from app.main import create_app
-from app.server_check import OLDEST_POSTGRES
+from dev import postgres
+from dev.database import check_database
+from dev.migrate import upgrade
+from dev.postgres_programs import SYSTEM_PROGRAMS
+from engine.database.server_check import OLDEST_POSTGRES
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from tests.conftest import OneModel, serving, visiting
 from tests.talk import message
 

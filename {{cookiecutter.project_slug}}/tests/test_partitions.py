@@ -16,13 +16,13 @@ from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, Unique
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
-from app.agent.demo import SLOWNESS
-from app.chat.models import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
-from app.config import Settings
-from app.db import PROJECT, Base
 from app.main import create_app
-from app.migrations import alembic_config
-from app.tables import metadata, owned_tables, owner_column
+from engine.database.database import PROJECT, Base
+from engine.database.migrations import alembic_config
+from engine.database.rows import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
+from engine.database.tables import metadata, owned_tables, owner_column
+from engine.demo.model import SLOWNESS
+from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
 from tests.plans import Recorder, connecting, explain, named_in

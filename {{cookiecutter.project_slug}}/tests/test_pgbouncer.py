@@ -17,13 +17,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 from app.agent import tools
-from app.chat import runs as runs_module
-from app.chat import signals
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.dev.migrate import upgrade
-from app.dev.postgres_programs import Runner, command_line, some_account
 from app.main import create_app
+from dev.migrate import upgrade
+from dev.postgres_programs import Runner, command_line, some_account
+from engine.database.database import EVERYBODY, Database
+from engine.runs import runs as runs_module
+from engine.runs import signals
+from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from sqlalchemy import func, update
 
-from app.chat.models import RunRow
-from app.chat.run_store import STALE_SECONDS
-from app.config import Settings
-from app.db import Database
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.runs.run_store import STALE_SECONDS
+from engine.settings.settings import Settings
 from tests.chat.test_runs import ended, open_stream, status, stored_answer
 from tests.talk import PATIENCE_SECONDS, Visitor, until
 from tests.workers import Worker, working

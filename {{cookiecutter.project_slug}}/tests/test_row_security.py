@@ -18,14 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
-from app.agent.demo import SLOWNESS
-from app.chat.models import RunRow, ThreadRow, UserRow
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.dev.migrate import upgrade
 from app.main import create_app
-from app.migrations import alembic_config
-from app.tables import owned_tables
+from dev.migrate import upgrade
+from engine.database.database import EVERYBODY, Database
+from engine.database.migrations import alembic_config
+from engine.database.rows import RunRow, ThreadRow, UserRow
+from engine.database.tables import owned_tables
+from engine.demo.model import SLOWNESS
+from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
 from tests.test_partitions import SLOW_SECONDS, use_everything

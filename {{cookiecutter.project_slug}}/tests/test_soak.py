@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
-from app.chat.recovery import RETRY
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.dev.migrate import upgrade
+from dev.migrate import upgrade
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.runs.recovery import RETRY
+from engine.settings.settings import Settings
 from tests.conftest import new_database
 from tests.invariant import Sent, violations
 from tests.soak import FAULTS, HABITS, make_plan, soak, summary

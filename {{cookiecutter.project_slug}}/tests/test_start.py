@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.config import Settings
 from app.main import create_app
+from engine.settings.settings import Settings
 
 LONG, SHORT = "x" * 32, "x" * 31
 

@@ -14,14 +14,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app import migrations, server_check
-from app.config import PROJECT_ROOT, Settings
-from app.db import TABLE_PREFIX, VERSION_TABLE, new_engine
-from app.dev import doctor
-from app.dev.database import DatabaseUnavailable, check_database
-from app.dev.migrate import upgrade
 from app.main import create_app
-from app.migrations import MigrationRefused
+from dev import doctor
+from dev.database import DatabaseUnavailable, check_database
+from dev.migrate import upgrade
+from engine.database import migrations, server_check
+from engine.database.database import TABLE_PREFIX, VERSION_TABLE, new_engine
+from engine.database.migrations import MigrationRefused
+from engine.settings.settings import PROJECT_ROOT, Settings
 from tests.conftest import new_database, serving
 
 

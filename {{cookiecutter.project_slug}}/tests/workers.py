@@ -24,7 +24,7 @@ import uvicorn._subprocess
 from fastapi import FastAPI
 
 from app import main
-from app.config import PROJECT_ROOT, EnvSettings, Settings
+from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
 from tests.conftest import every_settings_class, visiting
 from tests.talk import Visitor
 

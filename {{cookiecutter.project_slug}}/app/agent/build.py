@@ -14,10 +14,10 @@ from agents import (
 from chatkit.agents import ResponseStreamConverter
 
 from app.agent import tools
-from app.agent.context import TurnContext
-from app.agent.services import ToolServices
-from app.agent.tools.base import AgentTool
-from app.config import Settings, is_litellm
+from engine.settings.settings import Settings, is_litellm
+from engine.tools.services import ToolServices
+from engine.tools.tool import AgentTool
+from engine.tools.turn_context import TurnContext
 
 INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="utf-8")
 NO_SERVICES = ToolServices(())

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db import TABLE_PREFIX
+from engine.database.database import TABLE_PREFIX
 
 revision: str = "0001"
 down_revision: str | None = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.db import TABLE_PREFIX
+from engine.database.database import TABLE_PREFIX
 
 revision: str = "0004"
 down_revision: str | None = "{{ cookiecutter.__revisions.split(',0004')[0][-4:] }}"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from app.db import TABLE_PREFIX
+from engine.database.database import TABLE_PREFIX
 
 revision: str = "0006"
 down_revision: str | None = "{{ cookiecutter.__revisions.split(',0006')[0][-4:] }}"

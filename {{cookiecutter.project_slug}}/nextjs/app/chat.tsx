@@ -2,7 +2,7 @@
 
 import Script from "next/script";
 import { useEffect } from "react";
-import { Page } from "../../app/web/static/js/page.js";
+import { Page } from "../../engine/page/static/js/page.js";
 
 interface ChatProps {
   title: string;
@@ -13,7 +13,7 @@ interface ChatProps {
 const load = (file: string) => import(/* turbopackIgnore: true */ `/static/js/${file}`);
 
 /**
- * The plain page's markup (app/web/static/index.html) and its modules, which drive the element.
+ * The plain page's markup (engine/page/static/index.html) and its modules, which drive the element.
  * React puts it there once; what changes in it afterwards is the modules' doing.
  */
 export function Chat({ title, scriptUrl }: ChatProps) {

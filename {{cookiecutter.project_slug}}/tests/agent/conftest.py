@@ -7,8 +7,8 @@ from typing import Any
 import pytest_asyncio
 from pydantic import SecretStr
 
-from app.config import Settings
 from app.main import create_app
+from engine.settings.settings import Settings
 from tests.conftest import serving, visiting
 from tests.model_server import CANARY, ModelServer, model_server
 from tests.talk import Visitor

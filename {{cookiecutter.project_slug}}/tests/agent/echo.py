@@ -4,8 +4,8 @@ import asyncio
 
 from agents import RunContextWrapper
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 
 @agent_function

@@ -3,8 +3,8 @@
 from agents import RunContextWrapper
 from chatkit.types import CustomTask, Workflow
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, agent_function
+from engine.tools.tool import AgentTool, agent_function
+from engine.tools.turn_context import TurnContext
 
 
 @agent_function

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from app.agent import tools
 from app.agent.build import Choice, build_agent
-from app.config import Settings
+from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import message
@@ -51,7 +51,7 @@ async def test_a_hosted_tool_is_for_the_models_that_have_it(
 ) -> None:
     hosted = replace(ECHO, id="hosted", responses_api_only=True)
     monkeypatch.setattr(tools, "TOOLS", (ECHO, hosted))
-    monkeypatch.setattr("app.agent.models.LitellmModels", lambda _: None)
+    monkeypatch.setattr("engine.models.source.LitellmModels", lambda _: None)
     mixed = {"openai_api_key": SecretStr("sk-test"), "models": ("large", "litellm/a/b")}
     model = ScriptedModel([[assistant_message("ok")]] * 2)
     visitor = await with_model(model, **mixed)

@@ -2,7 +2,7 @@
 
 from agents import Agent, Runner
 
-from app.agent.demo import DemoModel
+from engine.demo.model import DemoModel
 
 
 async def usage(words: str) -> tuple[int, int, int]:

@@ -6,9 +6,9 @@ import pytest
 from agents import Agent, handoff
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app.agent.context import TurnContext
-from app.agent.handoffs import agent_to_begin_with
-from app.chat import server
+from engine.tools.turn_context import TurnContext
+from engine.turn import server
+from engine.turn.handoffs import agent_to_begin_with
 from tests.agent.conftest import WithServer
 from tests.conftest import Scripted
 from tests.model_server import called, respond, said

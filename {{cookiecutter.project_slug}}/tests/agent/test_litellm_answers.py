@@ -7,9 +7,9 @@ from importlib.util import find_spec
 import pytest
 
 from app.agent import tools
-from app.config import EnvSettings, Settings
-from app.locales import CATALOGUE
 from app.main import create_app
+from engine.settings.settings import EnvSettings, Settings
+from engine.text.locales import CATALOGUE
 from tests.agent.echo import ECHO
 from tests.agent.providers import (
     ANTHROPIC_STATUS,

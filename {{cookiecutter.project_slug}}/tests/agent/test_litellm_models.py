@@ -18,14 +18,14 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.agent import litellm_models
-from app.agent.models import ModelSource
-from app.chat.models import RunRow
-from app.config import EnvSettings, Settings, UnusableSettings
-from app.db import Database
-from app.dev import doctor
-from app.dev.paths import PROJECT_ROOT
 from app.main import create_app
+from dev import doctor
+from dev.paths import PROJECT_ROOT
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.models import litellm_models
+from engine.models.source import ModelSource
+from engine.settings.settings import EnvSettings, Settings, UnusableSettings
 from tests.conftest import serving, visiting
 from tests.model_server import (
     CANARY,
@@ -380,7 +380,7 @@ async def test_the_end_of_the_application_is_the_end_of_its_clients(
 
 @installed
 def test_nobody_imports_it_who_does_not_need_it() -> None:
-    code = "import sys, app.agent.models; print('litellm' in sys.modules)"
+    code = "import sys, engine.models.source; print('litellm' in sys.modules)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )

@@ -5,9 +5,9 @@ from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
 from openai import Timeout
 from pydantic import SecretStr
 
-from app.agent.demo import DemoModel
-from app.agent.models import CONNECT_SECONDS, ModelSource
-from app.config import Settings
+from engine.demo.model import DemoModel
+from engine.models.source import CONNECT_SECONDS, ModelSource
+from engine.settings.settings import Settings
 
 
 def test_without_a_key_the_demo_model_answers(settings: Settings) -> None:

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.agent.models import ModelSource
-from app.chat.models import RunRow
-from app.config import Settings, UnusableSettings
-from app.db import Database
 from app.main import create_app
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.models.source import ModelSource
+from engine.settings.settings import Settings, UnusableSettings
 from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.model_server import CANARY, Behaviour, Exchange, ModelServer, answer, model_server

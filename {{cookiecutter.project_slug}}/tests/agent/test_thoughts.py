@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.agent.thoughts import ThoughtFilter, without_thoughts
+from engine.models.think_tags import ThoughtFilter, without_thoughts
 
 TEXTS = {
     "<think>\nLet me see.\n</think>\n\nRome.": "Rome.",

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.agent import titles as agent_titles
-from app.agent.demo import DemoModel
-from app.agent.titles import MESSAGE_CHARS, TitleWriter, plain_title
-from app.chat.models import RunRow
-from app.chat.title_text import LONGEST_TITLE
-from app.db import Database
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.demo.model import DemoModel
+from engine.models import titles as agent_titles
+from engine.models.titles import MESSAGE_CHARS, TitleWriter, plain_title
+from engine.text.title_text import LONGEST_TITLE
 from tests.agent.conftest import WithServer
 from tests.conftest import Scripted, serving, visiting
 from tests.model_server import CANARY, Behaviour, Exchange, answer, cut, of_model, refuse, silence

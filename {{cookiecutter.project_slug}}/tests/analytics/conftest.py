@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from app.analytics.database import Analytics
+from engine.toolkits.sql.database import Analytics
 from tests.analytics.shop import analytics_at, reader, shop
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from app.analytics.database import Analytics, AnalyticsSettings
-from app.database_url import connect_options
+from engine.settings.database_url import connect_options
+from engine.toolkits.sql.database import Analytics, AnalyticsSettings
 from tests.conftest import new_database
 
 SHOP = """

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
-from app.agent.services import ToolRefusal
-from app.analytics import database
-from app.analytics.database import MAX_CELL_CHARS, Analytics, AnalyticsSettings
-from app.analytics.guard import Query
-from app.database_url import connect_options
+from engine.settings.database_url import connect_options
+from engine.toolkits.sql import database
+from engine.toolkits.sql.database import MAX_CELL_CHARS, Analytics, AnalyticsSettings
+from engine.toolkits.sql.guard import Query
+from engine.tools.services import ToolRefusal
 from tests.analytics.shop import analytics_at
 from tests.talk import PATIENCE_SECONDS
 

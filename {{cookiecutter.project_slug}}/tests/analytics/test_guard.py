@@ -7,10 +7,10 @@ the role does (`test_database.py` tries those without a guard).
 import pytest
 from sqlglot import exp
 
-from app.agent.services import ToolRefusal
-from app.analytics import database, guard
-from app.analytics.database import Analytics
-from app.analytics.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, readable
+from engine.toolkits.sql import database, guard
+from engine.toolkits.sql.database import Analytics
+from engine.toolkits.sql.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, readable
+from engine.tools.services import ToolRefusal
 
 ATTACKS = {
     # Writing, openly.

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.engine import make_url
 
-from app.config import PROJECT_ROOT
-from app.database_url import connect_options
+from engine.settings.database_url import connect_options
+from engine.settings.settings import PROJECT_ROOT
 from tests.analytics.shop import analytics_at, execute
 from tests.conftest import new_database
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.attachments import KINDS
-from app.attachments.service import FileAttachments
-from app.config import Settings
 from app.main import create_app
+from engine.attachments import KINDS
+from engine.attachments.service import FileAttachments
+from engine.settings.settings import Settings
 from tests.attachments.samples import TEXT
 from tests.conftest import serving, visiting
 from tests.talk import Turn, Visitor, events_in, message

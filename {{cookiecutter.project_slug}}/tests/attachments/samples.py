@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 
-from app.attachments.types import DOCX
+from engine.attachments.types import DOCX
 
 TEXT = "Grüße aus der Datei. 🦊\n".encode()
 HTML = b"<!doctype html><script>alert(document.cookie)</script>"

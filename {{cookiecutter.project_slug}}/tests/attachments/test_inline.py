@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.attachments import KINDS, inline
-from app.attachments.files import key_of
-from app.attachments.inline import NO_PREVIEW, InlinePictures, is_private
-from app.attachments.links import Link
-from app.chat.context import RequestContext
+from engine.attachments import KINDS, inline
+from engine.attachments.files import key_of
+from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
+from engine.attachments.links import Link
+from engine.context.request_context import RequestContext
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import PNG, TEXT, png
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from chatkit.types import FileAttachment
 
-from app.attachments.service import MAX_UNSENT
-from app.attachments.types import DOCX
-from app.chat.ids import new_id
-from app.db import Database
-from app.stores.attachments import AttachmentRows
+from engine.attachments.rows import AttachmentRows
+from engine.attachments.service import MAX_UNSENT
+from engine.attachments.types import DOCX
+from engine.context.ids import new_id
+from engine.database.database import Database
 from tests.attachments.conftest import Application, Attaching, attach, refusal, say_with, send
 from tests.attachments.conftest import upload as upload_file
 from tests.attachments.samples import EVERY, HTML, PDF, PNG, PROGRAM, TEXT, archive
@@ -164,6 +164,6 @@ async def test_a_name_is_only_a_name(application: Application, given: str, kept:
 
 
 def _context() -> Any:
-    from app.chat.context import RequestContext
+    from engine.context.request_context import RequestContext
 
     return RequestContext("someone", base_url="http://chat.test/")

@@ -10,12 +10,12 @@ import pytest
 from itsdangerous import URLSafeSerializer
 from sqlalchemy import delete
 
-from app.access_log import loggable_path
-from app.attachments.files import key_of
-from app.chat.context import RequestContext
-from app.config import Settings
-from app.db import TABLE_PREFIX, Database
-from app.tables import metadata
+from engine.attachments.files import key_of
+from engine.context.request_context import RequestContext
+from engine.database.database import TABLE_PREFIX, Database
+from engine.database.tables import metadata
+from engine.http.access_log import loggable_path
+from engine.settings.settings import Settings
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import HTML, PNG, TEXT
 from tests.conftest import AUTHORITIES
@@ -74,7 +74,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     # (By the package's name `links`, its routes are meant.)
-    monkeypatch.setattr(import_module("app.attachments.links"), "time", clock)
+    monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)
     return clock
 
 
@@ -184,4 +184,4 @@ async def test_the_address_can_be_told(attaching: Attaching) -> None:
 
     url = await preview(application, thread_id)
 
-    assert url.startswith("https://chat.example.com/app/attachments/")
+    assert url.startswith("https://chat.example.com/engine/attachments/")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app import request_body
-from app.attachments import upload as upload_route
-from app.attachments.files import INCOMING, FileGone, FilesLeft
-from app.attachments.local import LocalFiles
+from engine.attachments import upload as upload_route
+from engine.attachments.files import INCOMING, FileGone, FilesLeft
+from engine.attachments.local import LocalFiles
+from engine.http import request_body
 from tests.attachments.conftest import Application, Attaching, attach, say_with, upload
 from tests.attachments.samples import PNG, TEXT
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.attachments.files import FilesUnavailable
-from app.chat.context import RequestContext
+from engine.attachments.files import FilesUnavailable
+from engine.context.request_context import RequestContext
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.attachments.samples import PNG
 from tests.model_server import Exchange, model_server, silence

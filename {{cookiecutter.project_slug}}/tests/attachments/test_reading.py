@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from app.attachments import reading
-from app.attachments.types import DOCX
+from engine.attachments import reading
+from engine.attachments.types import DOCX
 from tests.attachments.conftest import Application, Attaching, attach, say_with
 from tests.attachments.samples import EVERY, PDF, PNG, TEXT
 from tests.model_server import (

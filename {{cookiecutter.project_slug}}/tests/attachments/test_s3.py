@@ -176,7 +176,7 @@ async def test_a_store_that_is_away(attaching: Attaching) -> None:
 async def test_a_store_that_never_answers(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.attachments.s3_clients.READ_SECONDS", 0.2)
+    monkeypatch.setattr("engine.attachments.s3_clients.READ_SECONDS", 0.2)
     async with silent_server() as (url, came):
         silent = await attaching(s3_endpoint_url=url)
         announced = await announce(silent)

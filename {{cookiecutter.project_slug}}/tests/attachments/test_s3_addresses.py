@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from app.attachments import s3_clients
-from app.attachments.s3_addresses import S3Addresses, uploads_source
-from app.attachments.s3_clients import S3Clients
-from app.attachments.s3_settings import S3Settings
-from app.config import Settings
-from app.web.security import security_headers
+from engine.attachments import s3_clients
+from engine.attachments.s3_addresses import S3Addresses, uploads_source
+from engine.attachments.s3_clients import S3Clients
+from engine.attachments.s3_settings import S3Settings
+from engine.http.security_headers import security_headers
+from engine.settings.settings import Settings
 from tests.attachments.s3 import without_amazons_settings
 
 KEYS = {"S3_ACCESS_KEY_ID": "tests", "S3_SECRET_ACCESS_KEY": "tests", "S3_BUCKET": "my-bucket"}

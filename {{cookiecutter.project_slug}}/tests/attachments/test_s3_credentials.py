@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.attachments import s3_clients
-from app.attachments.files import FilesUnavailable
-from app.attachments.s3 import S3Files
-from app.attachments.s3_settings import S3Settings
+from engine.attachments import s3_clients
+from engine.attachments.files import FilesUnavailable
+from engine.attachments.s3 import S3Files
+from engine.attachments.s3_settings import S3Settings
 from tests.attachments.s3 import without_amazons_settings
 from tests.conftest import serving
 
@@ -126,7 +126,9 @@ async def test_a_role_that_answers_late_is_asked_again(
         with pytest.raises(FilesUnavailable):
             await address(files)
         assert machine.came, "nobody was asked"
-        [line] = [record.getMessage() for record in caplog.records if record.name.startswith("app")]
+        [line] = [
+            record.getMessage() for record in caplog.records if record.name.startswith("engine")
+        ]
         assert said in line
         assert "\n" not in line
 

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.attachments.files import FilesLeft, FilesUnavailable
-from app.attachments.s3 import S3Files
-from app.chat.models import AttachmentRow
-from app.db import EVERYBODY, Database
+from engine.attachments.files import FilesLeft, FilesUnavailable
+from engine.attachments.s3 import S3Files
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import AttachmentRow
 from tests.attachments.conftest import Application, Attaching, attach
 from tests.attachments.s3_front import Front, error, front
 from tests.attachments.test_sweeper import HALF_A_SECOND, until_old

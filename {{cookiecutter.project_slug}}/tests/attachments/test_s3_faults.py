@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 from starlette.responses import Response
 
-from app.attachments.files import FilesUnavailable
-from app.attachments.s3 import S3Files
-from app.attachments.s3_faults import reason, wrong_clock
-from app.attachments.s3_settings import S3Settings
+from engine.attachments.files import FilesUnavailable
+from engine.attachments.s3 import S3Files
+from engine.attachments.s3_faults import reason, wrong_clock
+from engine.attachments.s3_settings import S3Settings
 from tests.attachments.s3 import ACCESS
 from tests.attachments.s3_front import error, front
 
@@ -65,7 +65,7 @@ async def told(caplog: pytest.LogCaptureFixture, refusal: Callable[[], Response]
         finally:
             await files.close()
 
-    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("app.")]
+    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("engine.")]
     assert line.startswith("the store of attachments refuses: ")
     assert "\n" not in line
     assert "owner" not in line
@@ -78,7 +78,7 @@ async def test_a_store_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) 
         await files.put("owner/id", io.BytesIO(b"content"), "text/plain")
     await files.close()
 
-    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("app.")]
+    [line] = [r.getMessage() for r in caplog.records if r.name.startswith("engine.")]
     assert "http://127.0.0.1:9 cannot be reached" in line
     assert "check S3_ENDPOINT_URL" in line
     assert "owner" not in line

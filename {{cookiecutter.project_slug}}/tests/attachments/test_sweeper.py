@@ -9,12 +9,12 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
-from app.attachments import sweeper
-from app.attachments.files import INCOMING, key_of
-from app.chat.ids import new_id
-from app.chat.models import AttachmentRow
-from app.db import Database
-from app.stores.attachments import AttachmentRows
+from engine.attachments import sweeper
+from engine.attachments.files import INCOMING, key_of
+from engine.attachments.rows import AttachmentRows
+from engine.context.ids import new_id
+from engine.database.database import Database
+from engine.database.rows import AttachmentRow
 from tests.attachments.conftest import Application, Attaching, attach, say_with, send
 from tests.talk import PATIENCE_SECONDS
 

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from app.attachments.types import DOCX, EXTENSIONS, type_of
+from engine.attachments.types import DOCX, EXTENSIONS, type_of
 from tests.attachments.samples import EVERY, HTML, PROGRAM, archive
 
 

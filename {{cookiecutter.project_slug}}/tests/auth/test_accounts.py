@@ -8,16 +8,11 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import event, select, text
 
-from app.auth.accounts import (
-    Accounts,
-    AccountSettings,
-    WrongCredentials,
-    normal_name,
-)
-from app.auth.sessions import Ticket
-from app.db import TABLE_PREFIX, Database
-from app.stores.accounts import AccountStore, AttemptRow, AttemptStore, user_id_of
-from app.stores.sessions import Session, SessionRow
+from engine.auth.account_rows import AccountStore, AttemptRow, AttemptStore, user_id_of
+from engine.auth.accounts import Accounts, AccountSettings, WrongCredentials, normal_name
+from engine.auth.session_rows import Session, SessionRow
+from engine.auth.sessions import Ticket
+from engine.database.database import TABLE_PREFIX, Database
 from tests.auth.test_password import OTHER, PASSWORD, WRONG, new_address, new_name
 
 

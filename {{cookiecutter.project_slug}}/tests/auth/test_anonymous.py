@@ -7,11 +7,11 @@ from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 from itsdangerous import TimestampSigner
 
-from app.auth.anonymous import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
-from app.auth.cookies import PREFIX
-from app.config import Settings
-from app.db import Database
-from app.errors import install_error_handlers
+from engine.auth.anonymous import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
+from engine.auth.cookies import PREFIX
+from engine.database.database import Database
+from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
 
 KEY = "the-key-of-this-year-is-long-enough"
 OLD_KEY = "the-key-of-last-year-is-long-enough"

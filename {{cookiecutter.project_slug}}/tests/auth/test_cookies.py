@@ -4,14 +4,14 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 
-from app.auth.cookies import (
+from engine.auth.cookies import (
     drop_cookie,
     read_cookie,
     read_lasting_cookie,
     rename_cookie,
     set_cookie,
 )
-from app.config import Settings
+from engine.settings.settings import Settings
 
 SITE = "https://www.example.com"
 AT_HOME = "Path=/; SameSite=lax; Secure"

@@ -10,13 +10,13 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 
-from app.auth.base import User
-from app.auth.current import CurrentUser
-from app.chat.models import UserRow
-from app.config import Settings
-from app.db import EVERYBODY, PROJECT, Database
-from app.errors import Unauthenticated, install_error_handlers
 from app.main import create_app
+from engine.auth.base import User
+from engine.auth.current import CurrentUser
+from engine.database.database import EVERYBODY, PROJECT, Database
+from engine.database.rows import UserRow
+from engine.http.errors import Unauthenticated, install_error_handlers
+from engine.settings.settings import Settings
 from tests.conftest import serving
 from tests.talk import Visitor
 

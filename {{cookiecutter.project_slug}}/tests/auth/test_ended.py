@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.attachments import KINDS
-from app.auth.sessions import COOKIE, Ticket
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
-from app.stores.accounts import AccountStore, user_id_of
-from app.stores.sessions import Session
+from engine.attachments import KINDS
+from engine.auth.account_rows import AccountStore, user_id_of
+from engine.auth.session_rows import Session
+from engine.auth.sessions import COOKIE, Ticket
+from engine.database.database import Database
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream
 from tests.conftest import OneModel, serving

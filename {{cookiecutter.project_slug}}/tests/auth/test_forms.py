@@ -2,7 +2,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 
-from app.auth.forms import (
+from engine.auth.forms import (
     FORM_COOKIE,
     MAX_FIELDS,
     MAX_FORM_BYTES,
@@ -10,8 +10,8 @@ from app.auth.forms import (
     read_form,
     return_path,
 )
-from app.config import Settings
-from app.errors import install_error_handlers
+from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
 
 SESSION = "session"
 KEY = "the-key-of-this-year-is-long-enough"

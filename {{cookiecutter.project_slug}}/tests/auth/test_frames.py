@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from app.auth.frames import FrameCode
-from app.auth.sessions import COOKIE
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
-from app.stores.sessions import SessionRow, end_sessions, lock_user
+from engine.auth.frames import FrameCode
+from engine.auth.session_rows import SessionRow, end_sessions, lock_user
+from engine.auth.sessions import COOKIE
+from engine.database.database import Database
+from engine.settings.settings import Settings
 from tests.conftest import serving
 from tests.talk import Visitor
 

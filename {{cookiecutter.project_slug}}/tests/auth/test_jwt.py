@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI, Request
 from httpx import ASGITransport, AsyncClient, Response
 
-from app.auth.base import MAX_USER_ID_LENGTH
-from app.auth.jwt import JwtAuth, JwtSettings
-from app.config import Settings
-from app.errors import install_error_handlers
+from engine.auth.base import MAX_USER_ID_LENGTH
+from engine.auth.jwt import JwtAuth, JwtSettings
+from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
 from tests.auth.identity_provider import (
     IdentityProvider,
     claims,

@@ -10,7 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from app.auth import load_balancer
+from engine.auth import load_balancer
 from tests.auth.identity_provider import (
     IdentityProvider,
     SigningKey,

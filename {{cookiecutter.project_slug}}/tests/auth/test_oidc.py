@@ -13,17 +13,17 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from app.auth import openid
-from app.auth.oidc import ATTEMPT_SECONDS, OidcAuth
-from app.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
-from app.auth.sessions import COOKIE
-from app.commands import DOCTOR_CHECKS
-from app.config import Settings
-from app.db import Database
-from app.dev.doctor import Finding
-from app.dev.doctor_openid import check
 from app.main import create_app
-from app.stores.id_tokens import IdTokenRow
+from dev.doctor import Finding
+from dev.doctor_openid import check
+from engine.auth import openid
+from engine.auth.id_token_rows import IdTokenRow
+from engine.auth.oidc import ATTEMPT_SECONDS, OidcAuth
+from engine.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
+from engine.auth.sessions import COOKIE
+from engine.database.database import Database
+from engine.operate.commands import DOCTOR_CHECKS
+from engine.settings.settings import Settings
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
 from tests.conftest import AUTHORITIES, serving
 from tests.talk import Visitor
@@ -584,7 +584,7 @@ class TestDoctor:
         assert "OIDC_DISCOVERY_URL" in finding.text
 
     async def test_doctor_asks(self) -> None:
-        assert "app.dev.doctor_openid" in DOCTOR_CHECKS
+        assert "dev.doctor_openid" in DOCTOR_CHECKS
 
 
 def test_the_same_subject_at_two_providers_is_two_users() -> None:

@@ -15,14 +15,14 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.auth.accounts import Hasher
-from app.auth.sessions import COOKIE
-from app.chat.users import ensure_user
-from app.config import Settings
-from app.db import Database
-from app.dev.smoke import smoke
 from app.main import create_app
-from app.stores.accounts import AccountStore, user_id_of
+from dev.smoke import smoke
+from engine.auth.account_rows import AccountStore, user_id_of
+from engine.auth.accounts import Hasher
+from engine.auth.sessions import COOKIE
+from engine.database.database import Database
+from engine.database.users import ensure_user
+from engine.settings.settings import Settings
 from tests.conftest import AUTHORITIES, serving
 
 pytestmark = pytest.mark.long
@@ -539,7 +539,7 @@ class TestSignUp:
     async def test_a_password_is_not_the_sites_name(
         self, browser: Browser, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("app.auth.accounts.SITE", "Zephyrolith Quandary")
+        monkeypatch.setattr("engine.auth.accounts.SITE", "Zephyrolith Quandary")
         for weak in ("zephyrolith", "ZephyrolithQuandary", "Quandary2026", "zephyrolith quandary"):
             response = await browser.submit("/sign-up", name=name, password=weak)
             assert response.status_code == 422, weak

@@ -6,9 +6,9 @@ import pytest
 import uvicorn
 from pydantic import ValidationError
 
-from app.auth.proxy import ProxyAuth, ProxySettings
-from app.config import Settings
 from app.main import create_app
+from engine.auth.proxy import ProxyAuth, ProxySettings
+from engine.settings.settings import Settings
 from tests.auth.identity_provider import IdentityProvider, ec_key, running_provider
 from tests.conftest import serving
 from tests.talk import Visitor

@@ -6,8 +6,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from httpx import ASGITransport, AsyncClient
 
-from app.config import Settings
 from app.main import create_app
+from engine.settings.settings import Settings
 from tests.talk import Visitor
 
 HOST = "chat.example.com"

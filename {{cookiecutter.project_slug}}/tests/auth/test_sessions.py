@@ -12,14 +12,14 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.sql.functions import now
 
-from app.auth.base import MAX_USER_ID_LENGTH
-from app.auth.cookies import PREFIX
-from app.auth.sessions import COOKIE, Sessions, SessionSettings, Ticket
-from app.chat.models import UserRow
-from app.config import Settings
-from app.db import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
-from app.errors import install_error_handlers
-from app.stores.sessions import SEEN_EVERY, Session, SessionRow
+from engine.auth.base import MAX_USER_ID_LENGTH
+from engine.auth.cookies import PREFIX
+from engine.auth.session_rows import SEEN_EVERY, Session, SessionRow
+from engine.auth.sessions import COOKIE, Sessions, SessionSettings, Ticket
+from engine.database.database import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
+from engine.database.rows import UserRow
+from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
 from tests.chat.test_statements import counted
 
 DAYS, IDLE_DAYS = 30, 7

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
-from app.auth import tokens
-from app.auth.tokens import TokenSettings, TokenVerifier, published_keys
-from app.errors import install_error_handlers
+from engine.auth import tokens
+from engine.auth.tokens import TokenSettings, TokenVerifier, published_keys
+from engine.http.errors import install_error_handlers
 from tests.auth.identity_provider import (
     IdentityProvider,
     PrivateKey,

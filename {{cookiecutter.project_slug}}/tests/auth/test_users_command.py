@@ -10,12 +10,12 @@ from typing import TypeVar
 import pytest
 
 from app import __main__ as cli
-from app.attachments.base import Attachments
-from app.auth.accounts import Accounts
-from app.auth.sessions import Sessions, Ticket
-from app.chat.context import RequestContext
-from app.db import Database
-from app.stores.accounts import user_id_of
+from engine.attachments.base import Attachments
+from engine.auth.account_rows import user_id_of
+from engine.auth.accounts import Accounts
+from engine.auth.sessions import Sessions, Ticket
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
 
 PASSWORD = "correct horse staples"  # noqa: S105
 ADDRESS = "192.0.2.1"
@@ -188,7 +188,7 @@ def test_the_files_of_a_deleted_account_go_before_it_is_said(
             discarded.extend(attachment_ids)
             return are_gone
 
-    monkeypatch.setattr("app.attachments.KINDS", (Kept,))
+    monkeypatch.setattr("engine.attachments.KINDS", (Kept,))
     users("add", name, "--generate")
     found, said = users("delete", name, "--yes")
     assert (found, discarded) == (code, ["one", "two"])

@@ -12,15 +12,15 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from app.addresses import Addresses
-from app.agent.demo import DemoModel
-from app.attachments import KINDS
-from app.auth.visitors import VisitorLimits, VisitorSettings
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.errors import LimitReached
 from app.main import create_app
-from app.stores.visitors import EVERYONE, VisitorUseRow, forget_old
+from engine.attachments import KINDS
+from engine.auth.visitor_rows import EVERYONE, VisitorUseRow, forget_old
+from engine.auth.visitors import VisitorLimits, VisitorSettings
+from engine.database.database import EVERYBODY, Database
+from engine.demo.model import DemoModel
+from engine.http.addresses import Addresses
+from engine.http.errors import LimitReached
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.conftest import OneModel, serving
 from tests.talk import Visitor, message
@@ -265,7 +265,7 @@ async def test_old_addresses_are_forgotten_by_the_way(
     await database.fetch(EVERYBODY, update(VisitorUseRow).values(**aged))
     await limits.sweep()
     assert len(await database.fetch(EVERYBODY, select(VisitorUseRow.who))) == 2
-    monkeypatch.setattr("app.auth.visitors.SWEEP_SECONDS", 0)
+    monkeypatch.setattr("engine.auth.visitors.SWEEP_SECONDS", 0)
     await limits.sweep()
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 

@@ -10,12 +10,12 @@ from chatkit.widgets import DynamicWidgetRoot, WidgetRoot
 from sqlalchemy import select
 
 from app.agent import tools
-from app.agent.actions import Shown, WidgetAction
-from app.agent.context import TurnContext
-from app.agent.services import ToolRefusal
-from app.agent.tools.base import AgentTool, agent_function
-from app.chat.models import RunRow
-from app.db import Database
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.tools.actions import Shown, WidgetAction
+from engine.tools.services import ToolRefusal
+from engine.tools.tool import AgentTool, agent_function
+from engine.tools.turn_context import TurnContext
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import PATIENCE_SECONDS, Visitor, until

@@ -9,10 +9,10 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message, function
 from agents.tool_context import ToolContext
 
 from app.agent import tools
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, agent_function
-from app.chat import runs as runs_module
-from app.chat.history import UNANSWERED
+from engine.runs import runs as runs_module
+from engine.tools.tool import AgentTool, agent_function
+from engine.tools.turn_context import TurnContext
+from engine.turn.history import UNANSWERED
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched, eventually
 from tests.conftest import OneModel, Scripted

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 from sqlalchemy import func, select, update
 
-from app.agent.demo import DemoModel
-from app.chat import progress, run_store
-from app.chat.claim import DAY
-from app.chat.clock import now, seconds_since
-from app.chat.models import RunRow
-from app.db import Database
+from engine.context.clock import now, seconds_since
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.demo.model import DemoModel
+from engine.runs import run_store
+from engine.runs.claim import DAY
+from engine.turn import progress
 from tests.chat.test_limits import ask, assert_refused
 from tests.conftest import Scripted
 from tests.talk import Visitor

@@ -6,10 +6,10 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
-from app.chat.context import RequestContext
-from app.chat.ids import new_id
-from app.chat.store import SqlStore
-from app.db import Database
+from engine.context.ids import new_id
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.store.store import SqlStore
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import Visitor

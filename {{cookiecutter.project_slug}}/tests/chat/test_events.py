@@ -10,8 +10,8 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from starlette.types import Message
 
 from app.agent import tools
-from app.agent.demo import DemoModel
-from app.chat.events import EventStream
+from engine.demo.model import DemoModel
+from engine.http.event_stream import EventStream
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import PATIENCE_SECONDS, Visitor, message
@@ -81,7 +81,7 @@ async def test_a_silence_is_filled_with_comments_and_loses_nothing(with_model: S
 async def test_a_database_that_fails_in_the_stream_ends_it_with_an_error_event(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.chat.store import SqlStore
+    from engine.store.store import SqlStore
 
     async def refuse(*_args: Any) -> None:
         raise ConnectionRefusedError("password=secret")

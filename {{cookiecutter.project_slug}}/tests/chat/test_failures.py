@@ -12,8 +12,8 @@ from chatkit.errors import CustomStreamError
 
 from app.agent import tools
 from app.agent.build import build_agent
-from app.chat import server
-from app.chat.failures import friendly
+from engine.turn import server
+from engine.turn.failures import friendly
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 

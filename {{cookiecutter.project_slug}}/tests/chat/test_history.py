@@ -11,10 +11,10 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from chatkit.types import CustomTask, FileAttachment, TaskItem
 
 from app.agent import tools
-from app.chat.context import RequestContext
-from app.chat.progress import MAX_STORED_RESULT
-from app.chat.store import MAX_PAGE, SqlStore
-from app.db import Database
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.store.store import MAX_PAGE, SqlStore
+from engine.turn.progress import MAX_STORED_RESULT
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 

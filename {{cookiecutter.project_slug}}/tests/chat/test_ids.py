@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from app.chat.context import RequestContext
-from app.chat.ids import new_id
-from app.chat.store import SqlStore
-from app.db import Database
+from engine.context.ids import new_id
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.store.store import SqlStore
 
 
 def test_a_thread_has_a_full_id(database: Database) -> None:

@@ -10,7 +10,7 @@ import openai
 import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 
-from app.agent.demo import DemoModel
+from engine.demo.model import DemoModel
 from tests.conftest import Scripted
 from tests.talk import PATIENCE_SECONDS, Visitor, is_text, message, until
 

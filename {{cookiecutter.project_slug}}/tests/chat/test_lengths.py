@@ -19,13 +19,13 @@ from chatkit.types import (
 from chatkit.widgets import Card, Text
 
 from app.agent import tools
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, agent_function
-from app.chat.context import RequestContext
-from app.chat.history import ITEM_CHARS, TOOL_CALL
-from app.chat.store import SqlStore
-from app.chat.tokens import tokens_of
-from app.db import Database
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.store.store import SqlStore
+from engine.text.tokens import tokens_of
+from engine.tools.tool import AgentTool, agent_function
+from engine.tools.turn_context import TurnContext
+from engine.turn.history import ITEM_CHARS, TOOL_CALL
 from tests.chat.test_limits import assert_refused, rows_of
 from tests.conftest import Scripted
 from tests.talk import Turn, Visitor, message

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from app.agent.demo import DemoModel
-from app.chat.models import ItemRow, RunRow, ThreadRow
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
+from engine.database.database import Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream
 from tests.conftest import OneModel, Scripted, serving, visiting

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, func, select
 
-from app.agent.demo import DemoModel
-from app.chat import run_store as run_store_module
-from app.config import Settings
-from app.db import EVERYBODY, Database
 from app.main import create_app
+from engine.database.database import EVERYBODY, Database
+from engine.demo.model import DemoModel
+from engine.runs import run_store as run_store_module
+from engine.settings.settings import Settings
 from tests.conftest import OneModel, serving, visiting
 from tests.talk import Visitor, is_text, message
 

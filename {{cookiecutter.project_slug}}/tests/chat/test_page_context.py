@@ -5,8 +5,8 @@ import pytest
 from agents import Model, ModelResponse
 from agents.items import TResponseStreamEvent
 
-from app.agent.demo import DemoModel
-from app.chat.page_context import with_page_context
+from engine.demo.model import DemoModel
+from engine.turn.page_context import with_page_context
 from tests.conftest import Scripted
 from tests.talk import Visitor, message
 

@@ -8,14 +8,14 @@ from chatkit.types import HiddenContextItem, ThreadItem
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.chat.claim import MINUTE
-from app.chat.context import RequestContext
-from app.chat.ids import new_id, new_run_id
-from app.chat.models import ItemRow, RunRow
-from app.chat.run import Run
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
+from engine.context.ids import new_id, new_run_id
+from engine.context.request_context import RequestContext
+from engine.context.run import Run
+from engine.database.database import Database
+from engine.database.rows import ItemRow, RunRow
+from engine.runs.claim import MINUTE
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream, status
 from tests.conftest import OneModel, serving, visiting

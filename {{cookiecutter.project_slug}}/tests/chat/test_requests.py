@@ -15,13 +15,13 @@ from chatkit.types import (
     ThreadMetadata,
 )
 
-from app import request_body
-from app.chat.admission import Admission
-from app.chat.context import RequestContext
-from app.chat.store import SqlStore
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.http import request_body
+from engine.protocol.admission import Admission
+from engine.settings.settings import Settings
+from engine.store.store import SqlStore
 from tests.talk import Visitor, message
 
 

@@ -6,10 +6,10 @@ import pytest
 from agents import Runner
 from agents.testing import ScriptedModel, assistant_message
 
-from app.agent.models import ModelSource
-from app.chat.context import RequestContext
-from app.chat.store import SqlStore
-from app.db import Database
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.models.source import ModelSource
+from engine.store.store import SqlStore
 from tests.conftest import OneModel, Scripted
 
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import Executable, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.agent.demo import DemoModel
-from app.chat import runs as runs_module
-from app.chat.models import ItemRow, RunRow, ThreadRow
-from app.chat.run import Run
-from app.chat.runs import Runs
-from app.chat.signals import Signals
-from app.config import Settings
-from app.db import Database
 from app.main import create_app
+from engine.context.run import Run
+from engine.database.database import Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.demo.model import DemoModel
+from engine.runs import runs as runs_module
+from engine.runs.runs import Runs
+from engine.runs.signals import Signals
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_salvage import FailsBeforeItsFirstWord
 from tests.conftest import OneModel, Scripted, serving, visiting

@@ -12,9 +12,9 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
 from app.agent.build import build_agent
-from app.agent.context import TurnContext
-from app.agent.demo import DemoModel
-from app.chat import server
+from engine.demo.model import DemoModel
+from engine.tools.turn_context import TurnContext
+from engine.turn import server
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched, leave_after
 from tests.conftest import Scripted

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.agent.demo import DemoModel
-from app.chat import sequence
-from app.chat.models import ItemRow
-from app.config import Settings
-from app.db import EVERYBODY, Database
-from app.dev import doctor
-from app.dev.migrate import upgrade
 from app.main import create_app
+from dev import doctor
+from dev.migrate import upgrade
+from engine.database import sequence
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import ItemRow
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from tests.conftest import OneModel, new_database, serving, visiting
 from tests.talk import Visitor
 

@@ -8,7 +8,7 @@ from chatkit.types import Annotation, FileSource, URLSource
 from openai.types.responses import ResponseOutputText
 from openai.types.responses.response_output_text import AnnotationURLCitation
 
-from app.chat.sources import sources_section
+from engine.turn.sources import sources_section
 from tests.conftest import Scripted
 from tests.talk import Turn
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from app.agent.demo import DemoModel
-from app.chat.models import ItemRow, RunRow, ThreadRow, UserRow
-from app.config import Settings
-from app.db import ASYNC_COMMIT, Database
 from app.main import create_app
-from app.tables import owned_tables
+from engine.database.database import ASYNC_COMMIT, Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.database.tables import owned_tables
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from tests.conftest import OneModel, serving, visiting
 
 # What the process asks for itself, whoever is talking.

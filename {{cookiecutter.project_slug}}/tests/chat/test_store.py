@@ -17,13 +17,13 @@ from chatkit.types import (
 )
 from sqlalchemy import select, text, update
 
-from app.chat.context import RequestContext
-from app.chat.models import ItemRow, ThreadRow
-from app.chat.run import Run
-from app.chat.store import SqlStore
-from app.chat.users import ensure_user
-from app.db import EVERYBODY, TABLE_PREFIX, Base, Database
-from app.errors import InvalidRequest
+from engine.context.request_context import RequestContext
+from engine.context.run import Run
+from engine.database.database import EVERYBODY, TABLE_PREFIX, Base, Database
+from engine.database.rows import ItemRow, ThreadRow
+from engine.database.users import ensure_user
+from engine.http.errors import InvalidRequest
+from engine.store.store import SqlStore
 from tests.test_hostile import everything_of
 
 OWNER = RequestContext("store-owner")

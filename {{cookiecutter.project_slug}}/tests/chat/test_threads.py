@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.chat.context import RequestContext
-from app.chat.models import FeedbackRow, ItemRow
-from app.chat.store import SqlStore
-from app.db import EVERYBODY, Database
+from engine.context.request_context import RequestContext
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import FeedbackRow, ItemRow
+from engine.store.store import SqlStore
 from tests.talk import Visitor, message
 
 

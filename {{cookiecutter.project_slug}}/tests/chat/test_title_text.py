@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.chat.title_text import LONGEST_TITLE, one_line, shortened
+from engine.text.title_text import LONGEST_TITLE, one_line, shortened
 from tests.talk import Visitor
 
 FAMILY = "👨‍👩‍👧‍👦"

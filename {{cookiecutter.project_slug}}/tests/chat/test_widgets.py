@@ -12,13 +12,13 @@ from chatkit.widgets import DynamicWidgetRoot, WidgetRoot
 from sqlalchemy import text, update
 
 from app.agent import tools
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, agent_function
-from app.chat.models import RunRow
-from app.chat.recovery import RETRY, Recovery
-from app.chat.run_store import RunStore
-from app.config import Settings
-from app.db import Database
+from engine.database.database import Database
+from engine.database.rows import RunRow
+from engine.runs.recovery import RETRY, Recovery
+from engine.runs.run_store import RunStore
+from engine.settings.settings import Settings
+from engine.tools.tool import AgentTool, agent_function
+from engine.tools.turn_context import TurnContext
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import eventually
 from tests.conftest import Scripted

@@ -8,8 +8,8 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
 from app.agent import tools
-from app.agent.demo import DemoModel
-from app.chat.words import Words
+from engine.demo.model import DemoModel
+from engine.turn.text_deltas import Words
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import Event, Turn, is_text

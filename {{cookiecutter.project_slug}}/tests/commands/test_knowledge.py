@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app import __main__ as cli
-from app.commands import knowledge
-from app.dev.migrate import upgrade
+from dev.migrate import upgrade
+from engine.operate.commands import knowledge
 from tests.conftest import new_database
 
 

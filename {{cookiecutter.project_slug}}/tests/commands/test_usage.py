@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from app import __main__ as cli
-from app.config import Settings
-from app.dev.migrate import upgrade
 from app.main import create_app
+from dev.migrate import upgrade
+from engine.settings.settings import Settings
 from tests.conftest import new_database, serving, visiting
 
 

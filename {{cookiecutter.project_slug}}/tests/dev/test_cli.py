@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from app import __main__ as cli
-from app.dev import database, prove
-from app.dev.paths import PROJECT_ROOT, python_of
-from app.dev.serve import port_problem
-from app.dev.steps import StepFailed
+from dev import database, prove
+from dev.paths import PROJECT_ROOT, python_of
+from dev.serve import port_problem
+from dev.steps import StepFailed
 
 
 def run(
@@ -42,12 +42,12 @@ def test_setup_needs_only_the_standard_library() -> None:
         "-I",
         "-S",
         "-c",
-        f"import sys; sys.path[:0] = [{str(PROJECT_ROOT)!r}]; import app.__main__, app.dev.setup",
+        f"import sys; sys.path[:0] = [{str(PROJECT_ROOT)!r}]; import app.__main__, dev.setup",
     )
     assert found.returncode == 0, found.stderr
 
 
-@pytest.mark.parametrize("module", ["app.dev.migrate", "app.dev.smoke"])
+@pytest.mark.parametrize("module", ["dev.migrate", "dev.smoke"])
 def test_does_not_import_the_sdks(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('agents', 'chatkit', 'openai') if m in sys.modules])"
     assert run("-c", code).stdout.strip() == "[]"

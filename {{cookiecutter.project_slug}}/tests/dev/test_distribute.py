@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from app import __main__ as cli
-from app.database_url import connect_options
-from app.db import TABLE_PREFIX
-from app.dev.migrate import upgrade
-from app.tables import owned_tables
+from dev.migrate import upgrade
+from engine.database.database import TABLE_PREFIX
+from engine.database.tables import owned_tables
+from engine.settings.database_url import connect_options
 from tests.conftest import new_database
 
 STAND_IN = """

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.auth import STYLES
-from app.config import Settings
-from app.dev import doctor
-from app.dev.doctor import Finding
+from dev import doctor
+from dev.doctor import Finding
+from engine.auth import STYLES
+from engine.settings.settings import Settings
 
 
 def settings(**values: object) -> Settings:
@@ -147,7 +147,7 @@ def test_sign_in() -> None:
     assert doctor._sign_in(Settings()) == Finding("ok", STYLES[0].name)
 
 
-PAGE = Path(doctor.__file__).parents[1] / "web"
+PAGE = Path(doctor.__file__).parents[1] / "engine" / "page"
 
 
 def test_it_says_what_the_page_says() -> None:

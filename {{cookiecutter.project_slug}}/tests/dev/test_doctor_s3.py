@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from starlette.responses import Response
 
-from app.commands import DOCTOR_CHECKS
-from app.dev import doctor_s3
-from app.dev.doctor import Finding
+from dev import doctor_s3
+from dev.doctor import Finding
+from engine.operate.commands import DOCTOR_CHECKS
 from tests.attachments import s3
 from tests.attachments.s3_front import Front, error, front
 
@@ -201,4 +201,4 @@ async def test_no_bucket(store: Front, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_doctor_asks() -> None:
-    assert "app.dev.doctor_s3" in DOCTOR_CHECKS
+    assert "dev.doctor_s3" in DOCTOR_CHECKS

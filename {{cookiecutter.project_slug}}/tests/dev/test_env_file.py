@@ -7,10 +7,10 @@ import pytest
 from pydantic_settings import BaseSettings
 
 import app.main  # noqa: F401 — defines the settings of every option
-from app.config import EnvSettings, Settings
-from app.dev.env_file import write_env_file
-from app.dev.paths import PROJECT_ROOT
-from app.env_text import UnreadableEnvFile
+from dev.env_file import write_env_file
+from dev.paths import PROJECT_ROOT
+from engine.settings.env_text import UnreadableEnvFile
+from engine.settings.settings import EnvSettings, Settings
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
 

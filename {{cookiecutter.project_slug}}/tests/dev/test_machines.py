@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pytest
 
 from app import __main__ as cli
-from app.dev import environment, setup, smoke_process, uv
-from app.dev.paths import PROJECT_ROOT, python_of
-from app.dev.steps import Progress, StepFailed
-from app.dev.workspace import check_workspace
+from dev import environment, setup, smoke_process, uv
+from dev.paths import PROJECT_ROOT, python_of
+from dev.steps import Progress, StepFailed
+from dev.workspace import check_workspace
 
 QUIET = Progress("", io.StringIO())
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for a program")
@@ -239,9 +239,7 @@ def test_another_active_environment_is_left_for_the_projects(
     ids=str,
 )
 def test_a_command_starts_again_without_what_would_break_it(setting: dict[str, str]) -> None:
-    code = (
-        "import sys, warnings; from app.dev.environment import must_restart; print(must_restart())"
-    )
+    code = "import sys, warnings; from dev.environment import must_restart; print(must_restart())"
     for env, expected in ((setting, "True"), ({}, "False")):
         said = subprocess.run(
             [sys.executable, "-c", code],

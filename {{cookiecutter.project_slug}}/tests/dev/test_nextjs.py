@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import doctor_nextjs, nextjs
+from dev import doctor_nextjs, nextjs
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are scripts")
 

@@ -23,9 +23,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.dev import postgres, postgres_programs
-from app.dev.postgres import Postgres, PostgresError
-from app.dev.postgres_programs import command_line, some_account
+from dev import postgres, postgres_programs
+from dev.postgres import Postgres, PostgresError
+from dev.postgres_programs import command_line, some_account
 
 if sys.platform == "win32":
     pytest.skip("sockets and signals as POSIX has them", allow_module_level=True)
@@ -36,7 +36,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 IS_ROOT = os.geteuid() == 0
 STRANGER = 48_999
 START = (
-    "import sys; from pathlib import Path; from app.dev.postgres import Postgres; "
+    "import sys; from pathlib import Path; from dev.postgres import Postgres; "
     "print(Postgres(Path(sys.argv[1])).start(), flush=True); "
 )
 

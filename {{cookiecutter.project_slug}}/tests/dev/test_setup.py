@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.dev import setup as subject
-from app.dev import uv
-from app.dev.paths import PROJECT_ROOT
-from app.dev.steps import Progress, Step, StepFailed, run_command, run_steps
+from dev import setup as subject
+from dev import uv
+from dev.paths import PROJECT_ROOT
+from dev.steps import Progress, Step, StepFailed, run_command, run_steps
 
 QUIET = Progress("", io.StringIO())
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from app.dev.smoke import check_order, smoke
-from app.dev.smoke_process import SmokeFailure
+from dev.smoke import check_order, smoke
+from dev.smoke_process import SmokeFailure
 
 Event = dict[str, object]
 

@@ -13,9 +13,9 @@ import pytest_asyncio
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
-from app.config import Settings
-from app.dictation.speech import DictationSettings
 from app.main import create_app
+from engine.dictation.speech import DictationSettings
+from engine.settings.settings import Settings
 from tests.conftest import serving, visiting
 from tests.talk import Visitor
 

@@ -7,9 +7,9 @@ import pytest
 from docx import Document
 from pypdf import PdfWriter
 
-from app.knowledge import reader
-from app.knowledge.passages import PASSAGE_CHARS, Block, Passage, passages, title_of
-from app.knowledge.reader import Unreadable, read
+from engine.toolkits.knowledge import reader
+from engine.toolkits.knowledge.passages import PASSAGE_CHARS, Block, Passage, passages, title_of
+from engine.toolkits.knowledge.reader import Unreadable, read
 
 MARKDOWN = """\ufeffIntroduction first.
 

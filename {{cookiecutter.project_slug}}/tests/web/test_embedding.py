@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.config import Settings
-from app.locales import LANGUAGES
 from app.main import create_app
+from engine.settings.settings import Settings
+from engine.text.locales import LANGUAGES
 from tests.conftest import serving
 
 SITE = "https://www.example.com"

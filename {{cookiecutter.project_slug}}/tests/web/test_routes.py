@@ -10,11 +10,11 @@ from fastapi import FastAPI, Request, Response
 from pydantic.alias_generators import to_camel
 
 from app.agent.tools import TOOLS
-from app.auth.base import SignInPages, User
-from app.config import Settings
-from app.errors import Unauthenticated
-from app.locales import ENGLISH, LANGUAGES
-from app.web import routes
+from engine.auth.base import SignInPages, User
+from engine.http.errors import Unauthenticated
+from engine.page import routes
+from engine.settings.settings import Settings
+from engine.text.locales import ENGLISH, LANGUAGES
 
 SCRIPTS = routes.WEB_ROOT / "static" / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"

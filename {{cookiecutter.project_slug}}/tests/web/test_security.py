@@ -5,10 +5,10 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from app import dictation
-from app.config import Settings
 from app.main import create_app
-from app.web.security import SecurityHeadersMiddleware, security_headers
+from engine import dictation
+from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.settings.settings import Settings
 from tests.talk import Visitor, message
 
 CDN = "https://cdn.platform.openai.com"

@@ -4,10 +4,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.config import Settings
-from app.errors import TooManyReports
 from app.main import create_app
-from app.web.telemetry import Allowance
+from engine.http.errors import TooManyReports
+from engine.page.telemetry import Allowance
+from engine.settings.settings import Settings
 from tests.conftest import serving, visiting
 from tests.talk import Visitor
 
@@ -18,7 +18,7 @@ def reports(*names: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def app_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     return caplog
 
 

@@ -1,7 +1,5 @@
 """The agent's tools, in one list."""
 
-from app.agent.tools.base import AgentTool
-
 # {%- if ",chart," in cookiecutter.__tools +%}
 from app.agent.tools.chart import CHART
 
@@ -42,6 +40,7 @@ from app.agent.tools.sql import SQL
 from app.agent.tools.web_search import WEB_SEARCH
 
 # {%- endif +%}
+from engine.tools.tool import AgentTool
 
 TOOLS: tuple[AgentTool, ...] = (
     # In the order of the composer's menu.

@@ -8,9 +8,9 @@ from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
-from app.agent.context import TurnContext
-from app.agent.services import ToolRefusal
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
+from engine.tools.services import ToolRefusal
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 MAX_POINTS = 200
 MAX_SERIES = 7  # as many colours as ChatKit tells apart

@@ -6,11 +6,11 @@ from typing import cast
 from agents import RunContextWrapper
 from chatkit.types import Attachment
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
-from app.attachments.files import FileGone
-from app.attachments.service import FileAttachments
-from app.documents import Unreadable, read_document
+from engine.attachments.files import FileGone
+from engine.attachments.service import FileAttachments
+from engine.toolkits.documents import Unreadable, read_document
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 PART_CHARS = 15_000
 

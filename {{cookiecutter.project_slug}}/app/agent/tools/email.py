@@ -11,9 +11,9 @@ from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel, ValidationError
 
-from app.agent.actions import Shown, WidgetAction
-from app.agent.context import TurnContext
-from app.agent.mail import (
+from engine.text.locales import translate
+from engine.toolkits.email_rows import WAITING, Email, EmailStore, UsedUp
+from engine.toolkits.mail import (
     UNCERTAIN,
     EmailSettings,
     Mail,
@@ -22,10 +22,10 @@ from app.agent.mail import (
     is_address,
     lines_of,
 )
-from app.agent.services import ToolRefusal
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
-from app.locales import translate
-from app.stores.emails import WAITING, Email, EmailStore, UsedUp
+from engine.tools.actions import Shown, WidgetAction
+from engine.tools.services import ToolRefusal
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from agents import ImageGenerationTool
 from chatkit.agents import ResponseStreamConverter
 from chatkit.errors import CustomStreamError
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool
-from app.attachments.service import FileAttachments
-from app.errors import AppError
-from app.locales import translate
+from engine.attachments.service import FileAttachments
+from engine.http.errors import AppError
+from engine.text.locales import translate
+from engine.tools.tool import AgentTool
+from engine.tools.turn_context import TurnContext
 
 # How often a picture is shown before it is finished.
 PARTIAL_IMAGES = 2

@@ -5,9 +5,9 @@ import re
 from agents import RunContextWrapper
 from chatkit.types import FileSource
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
-from app.stores.knowledge import Found, KnowledgeSettings, KnowledgeStore
+from engine.toolkits.knowledge.rows import Found, KnowledgeSettings, KnowledgeStore
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 Turn = RunContextWrapper[TurnContext]
 

@@ -5,9 +5,9 @@ import re
 
 from agents import Tool
 
-from app.agent.mcp_servers import PREFIX, McpServers
-from app.agent.services import ToolServices
-from app.agent.tools.base import AgentTool, DemoCall
+from engine.toolkits.mcp_servers import PREFIX, McpServers
+from engine.tools.services import ToolServices
+from engine.tools.tool import AgentTool, DemoCall
 
 
 def _discover(services: ToolServices) -> list[Tool]:

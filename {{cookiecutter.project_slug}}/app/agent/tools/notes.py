@@ -4,9 +4,9 @@ import re
 
 from agents import RunContextWrapper
 
-from app.agent.context import TurnContext
-from app.agent.tools.base import AgentTool, DemoCall, agent_function
-from app.stores.notes import Note, NoteStore
+from app.agent.tools.note_rows import Note, NoteStore
+from engine.tools.tool import AgentTool, DemoCall, agent_function
+from engine.tools.turn_context import TurnContext
 
 MAX_NOTE_LENGTH = 4_000
 MAX_LISTED = 50

@@ -2,7 +2,7 @@
 
 from agents import WebSearchTool
 
-from app.agent.tools.base import AgentTool
+from engine.tools.tool import AgentTool
 
 WEB_SEARCH = AgentTool(
     id="web_search",

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from openai._models import construct_type
 from openai.types.responses import ResponseStreamEvent
 
-from app.agent.boundary.calls import CallIds, object_arguments
-from app.agent.boundary.endings import Ending
-from app.agent.boundary.failures import EmptyAnswer, ModelFailure
-from app.agent.boundary.outputs import ItemIds, ResponseEvents, Visible
-from app.chat.ids import new_id
+from engine.context.ids import new_id
+from engine.models.boundary.calls import CallIds, object_arguments
+from engine.models.boundary.endings import Ending
+from engine.models.boundary.failures import EmptyAnswer, ModelFailure
+from engine.models.boundary.outputs import ItemIds, ResponseEvents, Visible
 
 TEXTS = st.sampled_from(["", " ", "word ", "\ud83d", "\ude00", "<think>", "</think>", "x\x00y"])
 INDEXES = st.sampled_from([0, 1, None])

@@ -9,14 +9,19 @@ import pytest
 from chatkit.types import HiddenContextItem
 
 from app.agent import tools
-from app.agent.boundary.calls import fit_name, object_arguments, offered_name, readable_arguments
-from app.agent.boundary.inputs import NO_RESULT, fit_input
-from app.chat.clock import now
-from app.chat.context import RequestContext
-from app.chat.history import TOOL_CALL
-from app.chat.ids import new_id
-from app.chat.store import SqlStore
-from app.db import Database
+from engine.context.clock import now
+from engine.context.ids import new_id
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.models.boundary.calls import (
+    fit_name,
+    object_arguments,
+    offered_name,
+    readable_arguments,
+)
+from engine.models.boundary.inputs import NO_RESULT, fit_input
+from engine.store.store import SqlStore
+from engine.turn.history import TOOL_CALL
 from tests.agent.conftest import WithServer
 from tests.agent.echo import ECHO
 from tests.model_server import Behaviour, Event, called, chat_call, complete, respond, said

@@ -10,11 +10,11 @@ from agents import Model, ModelResponse, ModelSettings
 from agents.models.interface import ModelTracing
 
 from app.agent import tools
-from app.agent.boundary.learned import Learned
-from app.agent.boundary.model import BoundaryModel, Dialect
-from app.agent.boundary.outputs import ItemIds
-from app.agent.demo import DemoModel
-from app.chat.ids import new_id
+from engine.context.ids import new_id
+from engine.demo.model import DemoModel
+from engine.models.boundary.learned import Learned
+from engine.models.boundary.model import BoundaryModel, Dialect
+from engine.models.boundary.outputs import ItemIds
 from tests.agent.conftest import WithServer
 from tests.agent.echo import ECHO
 from tests.model_server import (

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.agent import tools
-from app.chat.text import TextJoiner, joined
+from engine.text.unicode import TextJoiner, joined
 from tests.agent.conftest import WithServer
 from tests.agent.echo import ECHO
 from tests.model_server import (

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from app.agent import tools
-from app.agent.tools.base import (
+from engine.settings.settings import UnusableSettings
+from engine.tools.tool import (
     MAX_OUTPUT_CHARS,
     TIMEOUT_SECONDS,
     AgentTool,
     agent_function,
     remote_function,
 )
-from app.config import UnusableSettings
 from tests.agent.conftest import WithServer
 from tests.model_server import CANARY, ModelServer, answer, call
 from tests.talk import Turn, Visitor
@@ -158,7 +158,7 @@ async def test_a_tool_that_fails(
     assert (task["title"], task["content"]) == ("Fetching", "This did not work.")
     assert CANARY not in str(turn.events)
     logged = capsys.readouterr().err
-    assert logged.count("WARNING app.agent.tools.base") == 1
+    assert logged.count("WARNING engine.tools.tool") == 1
     if "boom" not in arguments:
         # What the model wrote may be what the user wrote.
         assert CANARY not in logged + caplog.text

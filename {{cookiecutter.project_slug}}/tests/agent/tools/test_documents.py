@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.attachments.types import DOCX
-from app.config import Settings
+from engine.attachments.types import DOCX
+from engine.settings.settings import Settings
 from tests.attachments.conftest import Application, Attaching, attach, attaching, say_with
 from tests.attachments.samples import PNG
 from tests.model_server import answer, call, model_server

@@ -18,7 +18,13 @@ from chatkit.widgets import Card, StrictWidgetRoot
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, update
 
-from app.agent.mail import (
+from app.agent.tools import email as email_tool
+from app.agent.tools.email import _problem
+from app.main import create_app
+from engine.database.database import Database
+from engine.settings.settings import Settings
+from engine.toolkits.email_rows import Email, EmailDayRow, EmailRow, EmailStore
+from engine.toolkits.mail import (
     INSECURE,
     UNCERTAIN,
     UNREACHABLE,
@@ -29,13 +35,7 @@ from app.agent.mail import (
     deliver,
     is_address,
 )
-from app.agent.services import ToolRefusal
-from app.agent.tools import email as email_tool
-from app.agent.tools.email import _problem
-from app.config import Settings
-from app.db import Database
-from app.main import create_app
-from app.stores.emails import Email, EmailDayRow, EmailRow, EmailStore
+from engine.tools.services import ToolRefusal
 from tests.agent.conftest import WithServer
 from tests.conftest import serving, visiting
 from tests.mail_server import PASSWORD, MailServer, mail_server, trust

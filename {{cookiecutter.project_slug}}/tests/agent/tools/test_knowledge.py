@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, literal_column, text
 from sqlalchemy.exc import DBAPIError
 
 from app.agent.tools.knowledge import KNOWLEDGE
-from app.config import Settings
-from app.db import PROJECT, Database
-from app.knowledge.passages import Passage
-from app.stores import knowledge
-from app.stores.knowledge import KnowledgeStore
+from engine.database.database import PROJECT, Database
+from engine.settings.settings import Settings
+from engine.toolkits.knowledge import rows as knowledge
+from engine.toolkits.knowledge.passages import Passage
+from engine.toolkits.knowledge.rows import KnowledgeStore
 from tests.conftest import visiting
 from tests.plans import Plan, nodes
 from tests.talk import Visitor

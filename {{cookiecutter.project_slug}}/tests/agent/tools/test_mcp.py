@@ -16,9 +16,11 @@ import pytest_asyncio
 from mcp.types import Tool as RemoteTool
 from pydantic import ValidationError
 
-from app.agent import mcp_servers
 from app.agent.build import INSTRUCTIONS
-from app.agent.mcp_servers import (
+from dev import doctor
+from engine.settings.settings import PROJECT_ROOT
+from engine.toolkits import mcp_servers
+from engine.toolkits.mcp_servers import (
     FAREWELL_SECONDS,
     MAX_ERROR_CHARS,
     MAX_NAME,
@@ -31,9 +33,7 @@ from app.agent.mcp_servers import (
     function_name,
     growing_pauses,
 )
-from app.agent.services import ToolRefusal
-from app.config import PROJECT_ROOT
-from app.dev import doctor
+from engine.tools.services import ToolRefusal
 from tests.agent.conftest import WithServer
 from tests.model_server import ModelServer, answer, call
 from tests.talk import Turn, Visitor

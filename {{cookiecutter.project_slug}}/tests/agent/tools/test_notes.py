@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from app.agent.tools.note_rows import NoteStore
 from app.agent.tools.notes import MAX_NOTE_LENGTH
-from app.chat.users import ensure_user
-from app.db import Database
-from app.stores.notes import NoteStore
+from engine.database.database import Database
+from engine.database.users import ensure_user
 from tests.talk import Turn, Visitor
 
 

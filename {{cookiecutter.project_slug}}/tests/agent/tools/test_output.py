@@ -7,7 +7,7 @@ import pytest
 from app.agent import tools
 from app.agent.build import INSTRUCTIONS
 from app.agent.tools import TOOLS
-from app.agent.tools.base import AgentTool, DemoCall
+from engine.tools.tool import AgentTool, DemoCall
 from tests.agent.conftest import WithServer
 from tests.agent.echo import ECHO
 from tests.model_server import answer, call

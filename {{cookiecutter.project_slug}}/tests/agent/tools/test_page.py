@@ -5,10 +5,10 @@ import json
 from contextlib import closing
 
 from app.agent.tools.page import PAGE
-from app.config import Settings
-from app.dev.credentials import sample_credentials
-from app.dev.smoke import Checks, Target
-from app.web.routes import WEB_ROOT
+from dev.credentials import sample_credentials
+from dev.smoke import Checks, Target
+from engine.page.routes import WEB_ROOT
+from engine.settings.settings import Settings
 from tests.agent.conftest import WithServer
 from tests.model_server import answer, call
 from tests.talk import Visitor

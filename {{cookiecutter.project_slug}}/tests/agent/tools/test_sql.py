@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.analytics.database import Analytics
-from app.config import Settings
-from app.dev import doctor
 from app.main import create_app
+from dev import doctor
+from engine.settings.settings import Settings
+from engine.toolkits.sql.database import Analytics
 from tests.analytics.shop import reader, shop
 from tests.conftest import serving, visiting
 from tests.talk import Turn, Visitor

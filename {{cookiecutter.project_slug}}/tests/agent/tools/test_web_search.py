@@ -13,9 +13,9 @@ from openai.types.responses import (
 from openai.types.responses.response_function_web_search import ActionSearch, ActionSearchSource
 
 from app.agent.build import Choice, build_agent, usable_tools
-from app.agent.demo import DemoModel
 from app.agent.tools.web_search import WEB_SEARCH
-from app.config import Settings
+from engine.demo.model import DemoModel
+from engine.settings.settings import Settings
 from tests.conftest import Scripted
 from tests.talk import Visitor
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Busy } from "../../../app/web/static/js/busy.js";
-import { EventObserver, eventHandlers } from "../../../app/web/static/js/events.js";
-import { ThreadMemory } from "../../../app/web/static/js/memory.js";
-import { memoryStore } from "../../../app/web/static/js/storage.js";
-import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
+import { Busy } from "../../../engine/page/static/js/busy.js";
+import { EventObserver, eventHandlers } from "../../../engine/page/static/js/events.js";
+import { ThreadMemory } from "../../../engine/page/static/js/memory.js";
+import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
 
 const EVENTS = [
   "chatkit.deeplink",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { Busy } from "../../../app/web/static/js/busy.js";
-import { hostInterface } from "../../../app/web/static/js/host.js";
-import { ToolPrefix } from "../../../app/web/static/js/tool-prefix.js";
+import { Busy } from "../../../engine/page/static/js/busy.js";
+import { hostInterface } from "../../../engine/page/static/js/host.js";
+import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
 
 globalThis.HTMLElement ??= class {};
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { Line } from "../../../app/web/static/js/line.js";
+import { Line } from "../../../engine/page/static/js/line.js";
 
 const lines = [];
 

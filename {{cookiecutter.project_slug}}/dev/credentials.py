@@ -1,0 +1,20 @@
+"""Credentials of whoever is asked for, for the smoke test and the test suite."""
+
+from collections.abc import Iterable
+
+from engine.auth import STYLES
+from engine.auth.base import Authenticator
+from engine.database.database import Database
+from engine.settings.settings import Settings
+
+
+async def sample_credentials(settings: Settings, user_ids: Iterable[str]) -> list[dict[str, str]]:
+    """Request headers that sign each of them in, with the secrets and the database of `settings`."""
+    assert settings.database_url is not None
+    database = Database.from_settings(settings, settings.database_url)
+    authenticator: Authenticator = STYLES[0](settings, database)
+    try:
+        return [await authenticator.sample_credentials(user_id) for user_id in user_ids]
+    finally:
+        await authenticator.close()
+        await database.dispose()

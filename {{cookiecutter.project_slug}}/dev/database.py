@@ -1,0 +1,141 @@
+"""The database that development uses: the one of DATABASE_URL, or the embedded one."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from dev.paths import POSTGRES_DIR
+from dev.postgres import Postgres
+from engine.database.server_check import SERVER, server_problem
+from engine.settings.database_url import connect_options, parse_url, psql_arguments
+from engine.settings.settings import Settings
+
+NO_ANSWER = (
+    *(OSError, TimeoutError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+
+
+class DatabaseUnavailable(Exception):
+    """No database answers; the message names the one that was tried and what to do."""
+
+
+@contextmanager
+def running_database(settings: Settings) -> Iterator[str]:
+    """The URL of a database that answers.
+
+    An embedded one that was not running is stopped at the end, unless somebody else has
+    connected to it in the meantime.
+    """
+    if settings.database_url is not None:
+        check_database(settings.database_url)
+        yield settings.database_url
+        return
+    postgres = Postgres(POSTGRES_DIR)
+    was_running = postgres.is_running()
+    url = postgres.start()
+    try:
+        yield url
+    finally:
+        if not was_running and asyncio.run(_is_idle(url)):
+            postgres.stop()
+
+
+def check_database(url: str) -> str:
+    """Return the server's version.
+
+    Raises `DatabaseUnavailable` when there is no answer, or from a server that cannot be used.
+    """
+    try:
+        server = asyncio.run(_server(url))
+    except NO_ANSWER as error:
+        reason = str(error) or type(error).__name__
+        raise DatabaseUnavailable(
+            f"No database answers at {parse_url(url)}: {reason}\n"
+            "Check DATABASE_URL, or remove it to use the embedded PostgreSQL."
+        ) from error
+    if problem := server_problem(server):
+        raise DatabaseUnavailable(f"{parse_url(url)} cannot be used. {problem}")
+    return f"PostgreSQL {server['version'].split()[0]}"
+
+
+def start() -> int:
+    settings = Settings()
+    if settings.database_url is not None:
+        version = check_database(settings.database_url)
+        print(f"{version} at {parse_url(settings.database_url)}")
+    else:
+        url = Postgres(POSTGRES_DIR).start()
+        print(f"embedded {check_database(url)}")
+    return 0
+
+
+def stop() -> int:
+    postgres = Postgres(POSTGRES_DIR)
+    if not postgres.is_running():
+        print("The embedded database is not running.")
+        return 0
+    postgres.stop()
+    print("The embedded database is stopped.")
+    return 0
+
+
+def psql() -> int:
+    settings = Settings()
+    with running_database(settings) as url:
+        if settings.database_url is None:
+            return subprocess.call(Postgres(POSTGRES_DIR).psql_command())
+        program = shutil.which("psql")
+        if program is None:
+            print("psql is not installed here; it comes with PostgreSQL's client package.")
+            return 1
+        place, secrets = psql_arguments(url)
+        return subprocess.call([program, place], env=os.environ | secrets)
+
+
+def reset(*, confirmed: bool) -> int:
+    if Settings().database_url is not None:
+        print("DATABASE_URL is set, and only the embedded database is ever deleted.")
+        return 1
+    if not confirmed and not _confirm("Delete the embedded database and all of its data?"):
+        print("Nothing was deleted.")
+        return 1
+    Postgres(POSTGRES_DIR).destroy()
+    print("The embedded database is deleted. A new one: python -m app setup")
+    return 0
+
+
+async def _server(url: str) -> asyncpg.Record:
+    # (No cache: what PgBouncer leads to remembers no statement.)
+    connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
+    try:
+        return await connection.fetchrow(SERVER)
+    finally:
+        await connection.close()
+
+
+async def _is_idle(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(**connect_options(url))
+    except NO_ANSWER:
+        return True
+    try:
+        others: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+    return others == 0
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

@@ -1,0 +1,22 @@
+"""What `python -m app doctor` says of the OpenID provider."""
+
+import asyncio
+
+from dev.doctor import Finding
+from engine.auth.openid import OidcSettings, ProviderAway, configured_provider
+
+NAME = "OpenID provider"
+
+
+def check() -> Finding:
+    settings = OidcSettings()
+    try:
+        provider = configured_provider(settings)
+        if provider is None:
+            return Finding(
+                "warn", "none: nobody can sign in. Set OIDC_DISCOVERY_URL and OIDC_CLIENT_ID"
+            )
+        metadata = asyncio.run(provider.metadata())
+    except (ProviderAway, ValueError) as error:
+        return Finding("fail", str(error))
+    return Finding("ok", f"{metadata['issuer']}, which knows us as {settings.client_id}")

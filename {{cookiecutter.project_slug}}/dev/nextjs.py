@@ -1,0 +1,73 @@
+"""The Next.js page beside `python -m app dev`. Without Node.js there is the plain page alone."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dev.paths import PROJECT_ROOT
+from dev.serve import address, free_port
+
+FOLDER = PROJECT_ROOT / "nextjs"
+NODE = (20, 9)
+FIRST_PORT = 3000
+STOP_SECONDS = 10
+
+
+class NotReady(Exception):
+    """Why the page cannot be served, and what to do about it."""
+
+
+@contextmanager
+def beside(host: str, port: int) -> Iterator[None]:
+    """Serve the page while the application is served at `host:port`; it comes when it is ready."""
+    try:
+        node = node_program()
+        install()
+        page_port = free_port(host, FIRST_PORT)
+        if page_port is None:
+            raise NotReady(f"no port from {FIRST_PORT} on is free")
+    except NotReady as problem:
+        print(f"The Next.js page is not served: {problem}.", flush=True)
+        yield
+        return
+    url = address(host, page_port)
+    print(f"The Next.js page is at {url}", flush=True)
+    process = subprocess.Popen(
+        [node, "node_modules/next/dist/bin/next", "dev", "-H", host, "-p", str(page_port)],
+        cwd=FOLDER,
+        env=os.environ | {"BACKEND_URL": address(host, port), "NEXT_TELEMETRY_DISABLED": "1"},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def node_program() -> str:
+    wanted = f"it needs Node.js {NODE[0]}.{NODE[1]} or newer"
+    node = shutil.which("node")
+    if node is None:
+        raise NotReady(f"{wanted}, and there is no node on the PATH")
+    said = subprocess.run([node, "--version"], capture_output=True, encoding="utf-8", check=False)
+    version = re.match(r"v(\d+)\.(\d+)", said.stdout)
+    if version is None or (int(version[1]), int(version[2])) < NODE:
+        raise NotReady(f"{wanted}, and {node} is {said.stdout.strip() or 'broken'}")
+    return node
+
+
+def install() -> None:
+    """Fetch its packages, once: the versions and the very files that package-lock.json names."""
+    if (FOLDER / "node_modules" / "next").exists():
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise NotReady("its packages are missing, and there is no npm on the PATH")
+    print("Fetching the packages of the Next.js page, this once …", flush=True)
+    done = subprocess.run([npm, "ci"], cwd=FOLDER, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise NotReady("its packages could not be fetched. To try again: cd nextjs && npm ci")

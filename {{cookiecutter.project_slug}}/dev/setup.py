@@ -1,0 +1,103 @@
+"""From a fresh checkout to a proven application: `python -m app setup`.
+
+Runs on a bare Python 3.11 or newer. Nothing here imports what is not in the standard library;
+what needs the dependencies runs inside `.venv`. Each step finds its work done or does it, so
+the same command finishes what an earlier one began.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from dev import prove
+from dev.env_file import write_env_file
+from dev.environment import own_environment
+from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
+from dev.steps import Progress, Step, StepFailed, run_steps
+from dev.uv import find_uv, make_environment, make_lock
+from engine.settings.env_text import UnreadableEnvFile
+
+NEXT_STEPS = """
+Done. What now:{where}
+  {dev:<{width}}  the chat, at http://127.0.0.1:8000
+  {test:<{width}}  the test suite
+
+Commit everything that git shows, uv.lock too. Not .env: it holds this machine's secrets, and
+git ignores it, as it does .venv and .data.
+To talk to a real model, put OPENAI_API_KEY into .env. README.md says the rest.
+"""
+
+
+def setup() -> int:
+    """Run every step; return the process's exit code."""
+    DATA_DIR.mkdir(exist_ok=True)
+    steps = _Preparation().steps()
+    try:
+        run_steps(steps, of=len(steps) + len(prove.STEPS))
+        code = _prove(len(steps))
+    except StepFailed as failure:
+        print(f"\n{failure}")
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    if code != 0:
+        print(f"\nEverything done so far is kept. To go on: {_again()}")
+        return code
+    python = f"{_safe_path()}{python_of(Path(VENV.name))}"
+    dev, test = f"{python} -m app dev", f"{python} -m pytest"
+    print(NEXT_STEPS.format(where=_where("\n  cd {}"), dev=dev, test=test, width=len(dev)))
+    return 0
+
+
+class _Preparation:
+    """What needs nothing but the standard library."""
+
+    def steps(self) -> list[Step]:
+        return [
+            Step("uv", self._uv),
+            Step("lock", lambda progress: make_lock(self.uv, progress)),
+            Step("environment", lambda progress: make_environment(self.uv, progress)),
+            Step("settings", _settings),
+        ]
+
+    def _uv(self, progress: Progress) -> str:
+        self.uv: Path = find_uv(progress)
+        return str(self.uv)
+
+
+def _prove(after: int) -> int:
+    """The steps that need the dependencies, inside `.venv`; they speak for themselves."""
+    command = [str(python_of(VENV)), "-m", "dev.prove", str(after)]
+    environment = own_environment(PYTHONIOENCODING="utf-8:replace")
+    return subprocess.call(command, cwd=PROJECT_ROOT, env=environment)
+
+
+def _settings(_progress: Progress) -> str:
+    try:
+        gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
+    except UnreadableEnvFile as error:
+        raise StepFailed(str(error)) from error
+    return f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
+
+
+def _again() -> str:
+    """The command that goes on, with the Python that was good enough to begin."""
+    base = base_python()
+    python = next((name for name in ("python3", "python") if _is(shutil.which(name), base)), base)
+    return f"{_where('cd {} && ')}{_safe_path()}{python} -m app setup"
+
+
+def _safe_path() -> str:
+    """With PYTHONSAFEPATH, Python does not find `app` in the present folder."""
+    return "PYTHONSAFEPATH= " if os.environ.get("PYTHONSAFEPATH") else ""
+
+
+def _where(cd: str) -> str:
+    """How to get here, for somebody whose shell is elsewhere: the hook starts this in here."""
+    shell = Path(os.environ.get("PWD") or Path.cwd())
+    return "" if shell == PROJECT_ROOT else cd.format(f'"{PROJECT_ROOT}"')
+
+
+def _is(found: str | None, python: str) -> bool:
+    return found is not None and Path(found).resolve() == Path(python).resolve()

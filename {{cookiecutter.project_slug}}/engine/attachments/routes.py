@@ -1,0 +1,62 @@
+"""`GET /attachments/…`: a file, for whoever holds a link to it that has not expired."""
+
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from engine.attachments.files import FileGone
+from engine.attachments.links import Link
+from engine.attachments.service import FileAttachments
+from engine.attachments.types import IMAGES
+from engine.auth.base import Authenticator
+from engine.http.errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+# How long a store serves an address that it was not asked to take back.
+STORE_SECONDS = 60
+
+# Whatever a file claims to be, it is no page of this site: it runs nothing. (That browsers do not
+# guess at its type, every response of the application says.)
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # the widget's frame is another site
+}
+
+
+@router.get("/attachments/{token}")
+async def file(token: str, request: Request) -> Response:
+    attachments: FileAttachments = request.app.state.attachments
+    link = attachments.links.open(token)
+    await _check_sign_in(link, request.app.state.authenticator)
+    seconds = max(0, int(link.expires - time.time()))
+    headers = {**SAFE, "Cache-Control": f"private, max-age={seconds}"}
+    disposition = disposition_of(link.name, link.mime_type)
+    try:
+        place = await attachments.files.locate(
+            link.key, link.mime_type, disposition, min(seconds, STORE_SECONDS) + 1
+        )
+    except FileGone:
+        raise NotFound("There is no such file.") from None
+    if isinstance(place, Path):
+        headers["Content-Disposition"] = disposition
+        return FileResponse(place, media_type=link.mime_type, headers=headers)
+    headers["Cache-Control"] = f"private, max-age={min(seconds, STORE_SECONDS)}"
+    return RedirectResponse(place, headers=headers)
+
+
+async def _check_sign_in(link: Link, authenticator: Authenticator) -> None:
+    """Who has signed out, or whose account is disabled, leaves no links behind."""
+    if link.user_id is None or link.sign_in is None:
+        return
+    if not await authenticator.is_signed_in(link.user_id, link.sign_in):
+        raise NotFound("This link has expired.")
+
+
+def disposition_of(name: str, mime_type: str) -> str:
+    """Images are shown; anything else is only ever saved."""
+    kind = "inline" if mime_type in IMAGES else "attachment"
+    return f"{kind}; filename*=UTF-8''{quote(name, safe='')}"

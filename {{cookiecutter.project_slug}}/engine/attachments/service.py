@@ -1,0 +1,342 @@
+"""Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, BinaryIO
+
+from anyio import CancelScope, to_thread
+from chatkit.types import (
+    Attachment,
+    FileAttachment,
+    GeneratedImageItem,
+    ImageAttachment,
+    ThreadItem,
+    UserMessageItem,
+)
+from pydantic import AnyUrl
+
+from engine.attachments.base import Attachments, Reader
+from engine.attachments.files import INCOMING, FilesLeft, FileStore, FileTooLarge, key_of
+from engine.attachments.inline import InlinePictures, is_private
+from engine.attachments.links import Link, Links
+from engine.attachments.reading import read_within
+from engine.attachments.rows import AttachmentRows, Use
+from engine.attachments.settings import AttachmentSettings
+from engine.attachments.sweeper import Sweeper
+from engine.attachments.texts import TRANSLATIONS
+from engine.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.http.errors import AppError, InvalidRequest, LimitReached, NotFound
+from engine.settings.settings import Settings
+from engine.text.unicode import storable
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME_LENGTH = 200
+# Uploaded and not sent, of one user: who writes a message has a handful.
+MAX_UNSENT = 100
+UNSENT_SECONDS = 3_600
+
+
+class UnsupportedFile(AppError):
+    status = 415
+    code = "unsupported_file"
+
+
+class TooManyFiles(LimitReached):
+    code = "too_many_files"
+
+
+class FileAttachments(Attachments):
+    """Each kind gives its `FileStore`, and the way in which files get there."""
+
+    translations = TRANSLATIONS
+    upload_strategy: Mapping[str, str]
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        more_types: Sequence[str],
+        files: FileStore,
+    ) -> None:
+        self.limits = AttachmentSettings()
+        self.types = self.limits.types or (*READ_BY_MODELS, *more_types)
+        self.files = files
+        self.links = Links(settings, self.limits.link_seconds)
+        self._rows = AttachmentRows(database)
+        self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
+
+    @classmethod
+    def note(cls) -> str:
+        limits = AttachmentSettings()
+        if limits.public_url is not None and not is_private(limits.public_url):
+            return f"shown from {limits.public_url}"
+        return (
+            "at a public address, links. At a loopback or private one browsers let OpenAI's frame "
+            f"load nothing, so those of at most {limits.inline_bytes} bytes travel in the answers "
+            "(ATTACHMENT_INLINE_BYTES) and larger ones have no preview"
+        )
+
+    def start(self) -> None:
+        self.sweeper.start()
+
+    async def close(self) -> None:
+        await self.sweeper.close()
+        await self.files.close()
+
+    def page_options(self) -> dict[str, dict[str, Any]]:
+        return {
+            "api": {"uploadStrategy": dict(self.upload_strategy)},
+            "composer": {
+                "attachments": {
+                    "enabled": True,
+                    "maxSize": self.limits.max_bytes,
+                    "maxCount": self.limits.max_count,
+                    "accept": {mime: list(EXTENSIONS[mime]) for mime in self.types},
+                }
+            },
+        }
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Take back one that has not been sent."""
+        [attachment] = await self._find([attachment_id], context)
+        await self._check_unsent(attachment, context)
+        await self.discard([attachment_id], context)
+
+    async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
+        if len(attachment_ids) > self.limits.max_count:
+            raise InvalidRequest(f"A message has at most {self.limits.max_count} files.")
+        if len(set(attachment_ids)) < len(attachment_ids):
+            raise InvalidRequest("A message carries a file once.")
+        for attachment in await self._find(attachment_ids, context):
+            await self._check_unsent(attachment, context)
+            await self.check_upload(attachment, context)
+
+    async def check_upload(self, attachment: Attachment, context: RequestContext) -> None:
+        """See that a file has arrived and is what it was said to be, if it came past us."""
+
+    def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
+        changes: dict[str, Any] = {"upload_descriptor": None}
+        if isinstance(attachment, ImageAttachment):
+            changes["preview_url"] = self.link(attachment, context)
+        return attachment.model_copy(update=changes)
+
+    def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
+        if isinstance(item, UserMessageItem) and item.attachments:
+            item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
+        if isinstance(item, GeneratedImageItem) and item.image is not None:
+            # (Without the tool that keeps them, the picture itself is in its address.)
+            with suppress(NotFound):
+                token = self.links.renewed(item.image.url.rpartition("/")[2], context)
+                item.image.url = self._address(token, context)
+        return item
+
+    def each_inlined(
+        self, chunks: AsyncGenerator[bytes, None], context: RequestContext
+    ) -> AsyncGenerator[bytes, None]:
+        pictures = self._pictures(context)
+        return chunks if pictures is None else pictures.each(chunks)
+
+    async def inlined(self, json: bytes, context: RequestContext) -> bytes:
+        pictures = self._pictures(context)
+        return json if pictures is None else await pictures.within(json)
+
+    def _pictures(self, context: RequestContext) -> InlinePictures | None:
+        """None where links do."""
+        base, limit = self._base(context), self.limits.inline_bytes
+        if not limit or not is_private(base):
+            return None
+        return InlinePictures(base, self.links, self._read_link, limit)
+
+    async def _read_link(self, link: Link) -> bytes:
+        return await self.files.read(link.key)
+
+    async def of_user(self, user_id: str) -> list[str]:
+        return await self._rows.ids(user_id)
+
+    async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
+        keys = [key_of(context.user_id, attachment_id) for attachment_id in attachment_ids]
+        if not keys:
+            return True
+        try:
+            await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
+        except FilesLeft as error:
+            logger.warning("%d files are left to be swept: %s", len(error.left), error.reasons)
+            return False
+        except AppError:
+            logger.warning("%d files are left to be swept", len(keys))
+            return False
+        return True
+
+    def reader(
+        self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
+    ) -> Reader:
+        return read_within(self.files, newest_first, room, context.user_id)
+
+    def link(self, attachment: Attachment, context: RequestContext) -> AnyUrl:
+        key = key_of(context.user_id, attachment.id)
+        if not is_checked(attachment):
+            key = f"{INCOMING}/{key}"
+        token = self.links.token(key, attachment.name, attachment.mime_type, context)
+        return AnyUrl(self._address(token, context))
+
+    def _address(self, token: str, context: RequestContext) -> str:
+        return f"{self._base(context)}/attachments/{token}"
+
+    def _base(self, context: RequestContext) -> str:
+        return (self.limits.public_url or context.base_url).rstrip("/")
+
+    async def in_thread(self, thread_id: str, context: RequestContext) -> list[Attachment]:
+        """The files that the user attached in one of their conversations, oldest first."""
+        files = await self._rows.in_thread(context.user_id, thread_id)
+        return [file for file in files if not is_made(file)]
+
+    async def read(self, attachment: Attachment, context: RequestContext) -> bytes:
+        """Raises `FileGone`."""
+        return await self.files.read(key_of(context.user_id, attachment.id))
+
+    async def keep(
+        self, content: BinaryIO, name: str, declared: str, context: RequestContext
+    ) -> Attachment:
+        """Check a file on its bytes, store its row and then the file."""
+        size = content.seek(0, 2)
+        self._check_size(size)
+        mime_type = await self.check_type(content, declared)
+        await self.count(size, context)
+        attachment = self.describe(name, mime_type, size, context, checked=True)
+        async with self.reserved(attachment, context):
+            content.seek(0)
+            await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
+        return attachment
+
+    async def keep_made(
+        self, content: BinaryIO, name: str, thread_id: str, context: RequestContext
+    ) -> ImageAttachment:
+        """Store a picture that was made for the user in this conversation."""
+        size = content.seek(0, 2)
+        self._check_size(size)
+        mime_type = await to_thread.run_sync(type_of, content, "")
+        made = self.describe(name, mime_type or "", size, context, checked=True)
+        if not isinstance(made, ImageAttachment):
+            raise UnsupportedFile("This is no picture.")
+        made = made.model_copy(
+            update={"thread_id": thread_id, "metadata": {**(made.metadata or {}), "made": True}}
+        )
+        async with self.reserved(made, context):
+            content.seek(0)
+            await self.files.put(key_of(context.user_id, made.id), content, made.mime_type)
+        return made
+
+    @asynccontextmanager
+    async def reserved(
+        self, attachment: Attachment, context: RequestContext
+    ) -> AsyncIterator[None]:
+        """Its row counts from the beginning, and goes when this fails.
+
+        Whoever uploads many files at once gets no more room than one after the other.
+        """
+        size = int((attachment.metadata or {}).get("bytes", 0))
+        await self._rows.reserve(
+            context.user_id, attachment, lambda use: self._check_use(use, size)
+        )
+        try:
+            yield
+        except BaseException:
+            with CancelScope(shield=True):
+                await self._rows.release(context.user_id, attachment.id)
+            raise
+
+    async def check_room(self, size: int, context: RequestContext) -> None:
+        """Raise when a file of so many bytes would be too much, as things stand: see `reserved`."""
+        self._check_size(size)
+        self._check_use(await self._rows.use(context.user_id), size)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limits.max_bytes:
+            raise FileTooLarge(f"A file has at most {self.limits.max_bytes} bytes.")
+        if size < 1:
+            raise InvalidRequest("The file is empty.")
+
+    def _check_use(self, use: Use, size: int) -> None:
+        if use.bytes + size > self.limits.user_bytes:
+            raise FileTooLarge("Your files take up all the room that you have. Delete some chats.")
+        if use.unsent >= MAX_UNSENT:
+            raise TooManyFiles("Too many files wait to be sent.", UNSENT_SECONDS)
+
+    async def count(self, size: int, context: RequestContext) -> None:
+        """Count a new file for those who share limits with the user, or raise `LimitReached`."""
+        if self.shared_limits is not None and context.address is not None:
+            await self.shared_limits.take_file(context.address, size)
+
+    async def check_type(self, content: BinaryIO, declared: str) -> str:
+        """The type of these bytes, or raise if it is not among those that are taken."""
+        mime_type = await to_thread.run_sync(type_of, content, plain_type(declared))
+        if mime_type is None or mime_type not in self.types:
+            raise self.unsupported()
+        return mime_type
+
+    def unsupported(self) -> UnsupportedFile:
+        endings = ", ".join(ending for mime in self.types for ending in EXTENSIONS[mime])
+        return UnsupportedFile(f"Files of this kind are not taken. Possible are: {endings}")
+
+    def describe(
+        self, name: str, mime_type: str, size: int, context: RequestContext, *, checked: bool
+    ) -> Attachment:
+        """A new attachment of the user's."""
+        common: dict[str, Any] = {
+            "id": self.generate_attachment_id(mime_type, context),
+            "name": _clean(name),
+            "mime_type": mime_type,
+            "metadata": {"bytes": size, "checked": checked},
+        }
+        if mime_type not in IMAGES:
+            return FileAttachment(**common)
+        image = ImageAttachment(**common, preview_url=AnyUrl("attachment:new"))
+        return image.model_copy(update={"preview_url": self.link(image, context)})
+
+    async def _check_unsent(self, attachment: Attachment, context: RequestContext) -> None:
+        """(It has a thread before its message is stored, and that may come to nothing.)"""
+        if attachment.thread_id is None:
+            return
+        if is_made(attachment) or await self._rows.is_in_message(context.user_id, attachment):
+            raise InvalidRequest("This file belongs to a message that was sent.")
+
+    async def _find(self, ids: Sequence[str], context: RequestContext) -> list[Attachment]:
+        found = await self._rows.find(context.user_id, ids)
+        if len(found) < len(set(ids)):
+            raise NotFound("There is no such attachment.")
+        return found
+
+
+def is_checked(attachment: Attachment) -> bool:
+    return bool((attachment.metadata or {}).get("checked"))
+
+
+def is_made(attachment: Attachment) -> bool:
+    """True for a picture that the assistant made."""
+    return bool((attachment.metadata or {}).get("made"))
+
+
+def plain_type(declared: str) -> str:
+    """`text/plain` from `Text/Plain; charset=utf-8`."""
+    return declared.split(";")[0].strip().lower()
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Texts are not told apart by their bytes."""
+    return one == other or {one, other} <= {*TEXTS, PLAIN_TEXT}
+
+
+def _clean(name: str) -> str:
+    """The last part of a path, on one line, and short."""
+    last = storable(name).replace("\\", "/").rsplit("/", 1)[-1]
+    text = " ".join("".join(c if c.isprintable() else " " for c in last).split())
+    if len(text) <= MAX_NAME_LENGTH:
+        return text or "file"
+    stem, dot, ending = text.rpartition(".")
+    if not dot or len(ending) > 10:
+        return text[:MAX_NAME_LENGTH]
+    return f"{stem[: MAX_NAME_LENGTH - len(ending) - 1]}.{ending}"

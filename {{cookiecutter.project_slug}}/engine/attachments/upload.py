@@ -1,0 +1,107 @@
+"""`POST /attachments`: one file, as ChatKit uploads it, becomes an attachment of the user's."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+
+from chatkit.types import Attachment
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from engine.attachments.files import FileTooLarge
+from engine.attachments.local import UPLOAD_PATH
+from engine.attachments.service import FileAttachments, TooManyFiles
+from engine.auth.current import CurrentUser
+from engine.context.request_context import RequestContext
+from engine.http.errors import InvalidRequest
+from engine.http.request_body import timed_chunks
+
+router = APIRouter(include_in_schema=False)
+
+# What a form has around its file: boundaries, names, and fields that we do not read.
+FORM_BYTES = 64_000
+UPLOAD_SECONDS = 600.0
+# At once. What has come of each lies in a temporary file.
+UPLOADS_PER_USER = 10
+UPLOADS_PER_PROCESS = 100
+RETRY_SECONDS = 5.0
+
+_under_way: Counter[str] = Counter()
+
+
+@router.post(UPLOAD_PATH)
+async def upload(request: Request, user: CurrentUser) -> Response:
+    attachments: FileAttachments = request.app.state.attachments
+    context = RequestContext(
+        user_id=user.id,
+        base_url=str(request.base_url),
+        address=user.address,
+        sign_in=user.sign_in,
+    )
+    limit = attachments.limits.max_bytes
+    if _declared(request) > limit + FORM_BYTES:
+        raise _too_large(limit)
+    with _one_more(user.id):
+        # Before the body is read, and again when its size is known.
+        await attachments.check_room(1, context)
+        attachment = await _receive(request, attachments, context)
+    content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
+    json = await attachments.inlined(content.encode(), context)
+    return Response(json, media_type="application/json")
+
+
+async def _receive(
+    request: Request, attachments: FileAttachments, context: RequestContext
+) -> Attachment:
+    chunks = _counted(request, attachments.limits.max_bytes)
+    parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=10)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise InvalidRequest(f"file: {error.message}.") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InvalidRequest("file: there is none in this upload.")
+        return await attachments.keep(
+            file.file, file.filename or "", file.content_type or "", context
+        )
+    finally:
+        await form.close()
+
+
+@contextmanager
+def _one_more(user_id: str) -> Iterator[None]:
+    """Counts an upload that is under way: until its end it takes up to its size of the disk.
+
+    Raises `TooManyFiles`.
+    """
+    if _under_way[user_id] >= UPLOADS_PER_USER or _under_way.total() >= UPLOADS_PER_PROCESS:
+        raise TooManyFiles("Too many files are being uploaded.", RETRY_SECONDS)
+    _under_way[user_id] += 1
+    try:
+        yield
+    finally:
+        _under_way[user_id] -= 1
+        if not _under_way[user_id]:
+            del _under_way[user_id]
+
+
+def _declared(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+async def _counted(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body, up to where it is known to be too large, whatever was declared."""
+    size = 0
+    async for chunk in timed_chunks(request, UPLOAD_SECONDS):
+        size += len(chunk)
+        if size > limit + FORM_BYTES:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> FileTooLarge:
+    return FileTooLarge(f"A file has at most {limit} bytes.")

@@ -1,0 +1,162 @@
+"""Who is signed in, in which browser."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import DateTime, Delete, ForeignKey, Select, Text, and_, delete, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import now
+
+from engine.database.database import ASYNC_COMMIT, TABLE_PREFIX, Base, Database
+from engine.database.rows import UserRow
+from engine.database.users import ensure_user
+
+# Being seen is written down at most this often: most requests only read.
+SEEN_EVERY = timedelta(minutes=5)
+
+CODE_LIFETIME = timedelta(seconds=60)
+
+
+class SessionRow(Base):
+    """`id` is the hash of a secret that only the browser has; `name` is what the page calls the
+    user, where the style knows. `frame_code` is the hash of a code that a frame gets its own
+    session for.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}sessions"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    frame_code: Mapped[str | None] = mapped_column(Text)
+    frame_code_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+@dataclass(frozen=True)
+class Session:
+    user_id: str
+    id: str
+    name: str | None
+
+
+class SessionStore:
+    """Sessions end `lifetime` after they began, or `idle` after they were last used.
+
+    By the database's clock, which all workers share.
+    """
+
+    def __init__(self, database: Database, lifetime: timedelta, idle: timedelta) -> None:
+        self._database = database
+        self._lifetime = lifetime
+        self._idle = idle
+
+    async def begin(self, session: Session) -> None:
+        """Store it, and its user unless they are known. What has expired of theirs is deleted."""
+        user = ensure_user(session.user_id).cte("ensured_user")
+        await self._database.write(
+            session.user_id,
+            self.sweep(session.user_id),
+            new_session(session).add_cte(user),
+        )
+
+    async def find(self, user_id: str, session_id: str) -> Session | None:
+        """The session, unless it has ended; it has been used now."""
+        this = _one(user_id, session_id)
+        was_seen_long_ago = SessionRow.seen_at < now() - min(SEEN_EVERY, self._idle / 2)
+        rows = await self._database.read(
+            user_id,
+            select(SessionRow.name, was_seen_long_ago.label("is_stale")).where(
+                this, ~self._has_ended()
+            ),
+        )
+        if not rows:
+            return None
+        if rows[0].is_stale:
+            seen = update(SessionRow).where(this).values(seen_at=now()).returning(SessionRow.id)
+            # (Somebody who only reads does not wait for the disk, or for a standby.)
+            await self._database.fetch(user_id, select(seen.cte("seen").c.id, ASYNC_COMMIT))
+        return Session(user_id, session_id, rows[0].name)
+
+    async def give_code(self, user_id: str, session_id: str, code: str) -> None:
+        """Keep the hash of a code, in the place of one that was not used."""
+        await self._database.write(
+            user_id,
+            update(SessionRow)
+            .where(_one(user_id, session_id))
+            .values(frame_code=code, frame_code_at=now()),
+        )
+
+    async def exchange_code(
+        self, user_id: str, session_id: str, code: str, new_id: str
+    ) -> Session | None:
+        """Begin a session of that id for a code, once; None when the code is not good any more.
+
+        Whoever ends the user's sessions waits, and then ends this one too: see `lock_user`.
+        """
+        take = (
+            update(SessionRow)
+            .where(
+                _one(user_id, session_id),
+                ~self._has_ended(),
+                SessionRow.frame_code == code,
+                SessionRow.frame_code_at > now() - CODE_LIFETIME,
+            )
+            .values(frame_code=None)
+            .returning(SessionRow.name)
+        )
+        async with self._database.transaction(user_id) as connection:
+            await connection.execute(lock_user(user_id, shared=True))
+            row = (await connection.execute(take)).one_or_none()
+            if row is None:
+                return None
+            session = Session(user_id, new_id, row.name)
+            await connection.execute(new_session(session))
+        return session
+
+    async def end(self, user_id: str, session_id: str) -> None:
+        await self._database.write(user_id, delete(SessionRow).where(_one(user_id, session_id)))
+
+    async def end_all(self, user_id: str) -> None:
+        await self._database.write(user_id, lock_user(user_id), end_sessions(user_id))
+
+    def sweep(self, user_id: str) -> Delete:
+        """The statement that deletes what has expired of this user's."""
+        return delete(SessionRow).where(SessionRow.user_id == user_id, self._has_ended())
+
+    def _has_ended(self) -> ColumnElement[bool]:
+        return (SessionRow.created_at < now() - self._lifetime) | (
+            SessionRow.seen_at < now() - self._idle
+        )
+
+
+def new_session(session: Session) -> Insert:
+    """The statement that stores it. Once more does no harm: a dead connection has it tried again."""
+    return (
+        insert(SessionRow)
+        .values(user_id=session.user_id, id=session.id, name=session.name)
+        .on_conflict_do_nothing()
+    )
+
+
+def lock_user(user_id: str, *, shared: bool = False) -> Select[str]:
+    """The statement before one that ends all sessions of this user; `shared` before one that
+    begins a session for another one.
+    """
+    # (Rows that refer to the user's can be written meanwhile.)
+    user = select(UserRow.id).where(UserRow.id == user_id)
+    return user.with_for_update(read=shared, key_share=not shared)
+
+
+def end_sessions(user_id: str) -> Delete:
+    """The statement that ends all sessions of this user."""
+    return delete(SessionRow).where(SessionRow.user_id == user_id)
+
+
+def _one(user_id: str, session_id: str) -> ColumnElement[bool]:
+    return and_(SessionRow.user_id == user_id, SessionRow.id == session_id)

@@ -1,0 +1,187 @@
+"""A run: one streamed answer, while it lives in this process."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from chatkit.types import (
+    AssistantMessageItem,
+    HiddenContextItem,
+    SDKHiddenContextItem,
+    ThreadItem,
+    WidgetItem,
+    WorkflowItem,
+)
+
+from engine.text.tokens import BYTES_PER_TOKEN
+
+# The requests that bring a message of the user along.
+WITH_MESSAGE = ("threads.create", "threads.add_user_message")
+
+Status = Literal["running", "done", "stopped", "failed", "interrupted"]
+Wish = Literal["stop", "leave"]
+
+
+@dataclass(frozen=True)
+class Retry:
+    """An answer that is being replaced: the items in `(after_seq, last_seq]` are the old one.
+
+    None of it is older than `asked_at`, when its message was stored.
+    """
+
+    after_seq: int
+    last_seq: int
+    asked_at: datetime
+
+
+class Run:
+    """What the turn, its listener and the checkpoints know of each other.
+
+    It `is_torn` when something of it could not be written down.
+
+    `drafts` are the items that have begun and not ended, oldest first. Who takes one out to save
+    it whole holds `writing`, so that no checkpoint writes the half of it afterwards.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        user_id: str,
+        thread_id: str,
+        *,
+        request: str,
+        model: str,
+        address: str | None = None,
+    ) -> None:
+        self.id = run_id
+        self.user_id = user_id
+        self.thread_id = thread_id
+        self.request = request
+        self.model = model
+        self.address = address
+        self.retry: Retry | None = None
+
+        self.status: Status = "running"
+        self.brings_thread = request == "threads.create"
+        self.has_begun = request not in WITH_MESSAGE
+        self.complete = False
+        self.answered = False
+        self._cut_tokens = 0
+        self.left = False
+        self.unheard = False
+        self.is_torn = False
+        self.tokens_in = 0
+        self.tokens_out = 0
+
+        self.drafts: dict[str, ThreadItem] = {}
+        self.writing = asyncio.Lock()
+        self._changed: set[str] = set()
+
+        self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.silent = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Its listener has gone without a word, or it is being cut already."""
+        return not self.is_running or (self.unheard and not self.left)
+
+    def begin(self) -> None:
+        """The message is stored. Raises `CancelledError` if the run has been cut before that."""
+        self.has_begun = True
+        if not self.is_running:
+            raise asyncio.CancelledError
+
+    def cut(self, status: Literal["stopped", "interrupted"]) -> None:
+        """End it where it stands. What has been said is stored before its task is over.
+
+        Storing the user's message comes to its end first: a write that is cancelled may have
+        happened all the same, and nobody would know.
+        """
+        if self.is_running:
+            self.status = status
+            assert self.task is not None
+            if self.has_begun:
+                self.task.cancel()
+
+    def leave(self) -> None:
+        """Go on without a listener; one that still hangs on hears the end."""
+        self.left = True
+        while not self.chunks.empty():
+            self.chunks.get_nowait()
+        self.chunks.put_nowait(None)
+        self.silent.set()
+
+    def add_tokens(self, asked: int, answered: int) -> None:
+        self.tokens_in += asked
+        self.tokens_out += answered
+
+    def tell(self, chunk: bytes | None) -> None:
+        if not self.left:
+            self.chunks.put_nowait(chunk)
+            if chunk is None:
+                self.silent.set()
+
+    @property
+    def has_changed(self) -> bool:
+        return bool(self._changed)
+
+    def touch(self, item_id: str) -> None:
+        if item_id in self.drafts:
+            self._changed.add(item_id)
+
+    def touch_all(self) -> None:
+        """What was taken last has not been written."""
+        self._changed.update(self.drafts)
+
+    def take_changed(self) -> list[ThreadItem]:
+        """The drafts that changed since the last take, oldest first."""
+        changed = [item for item in self.drafts.values() if item.id in self._changed]
+        self._changed.clear()
+        return changed
+
+    async def finish_draft(self, item_id: str) -> None:
+        """It is about to be saved whole, or taken back."""
+        async with self.writing:
+            self.drafts.pop(item_id, None)
+
+    async def finish_drafts(self) -> None:
+        async with self.writing:
+            self._cut_tokens = self.cut_tokens
+            self.drafts.clear()
+
+    @property
+    def cut_tokens(self) -> int:
+        """About how long the answers are that have not come to their end."""
+        bytes_said = sum(_text_bytes(item) for item in self.said())
+        return self._cut_tokens + bytes_said // BYTES_PER_TOKEN
+
+    def unfinished(self) -> list[ThreadItem]:
+        """What has been said and shown, and has no end yet."""
+        return [i for i in self.drafts.values() if has_text(i) or isinstance(i, WidgetItem)]
+
+    def said(self) -> Iterator[ThreadItem]:
+        """The answers that have text and no end yet."""
+        return (item for item in self.drafts.values() if has_text(item))
+
+
+def is_answer(item: ThreadItem) -> bool:
+    """False for what is stored on the way to an answer, and is not one by itself."""
+    return not isinstance(item, WorkflowItem | HiddenContextItem | SDKHiddenContextItem)
+
+
+def has_text(item: ThreadItem) -> bool:
+    return isinstance(item, AssistantMessageItem) and any(
+        part.text.strip() for part in item.content
+    )
+
+
+def _text_bytes(item: ThreadItem) -> int:
+    assert isinstance(item, AssistantMessageItem)
+    return sum(len(part.text.encode()) for part in item.content)

@@ -1,0 +1,148 @@
+"""The tables of conversations. Every key begins with the owner.
+
+`payload` holds the object as the ChatKit SDK serialised it, its own (naive) datetimes included;
+the columns beside it are what we query. An item of one user cannot exist in another's thread.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import now
+
+from engine.database.database import TABLE_PREFIX, Base
+
+RUNNING = "status = 'running'"
+
+
+class UserRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}users"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class ThreadRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}threads"
+    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class ItemRow(Base):
+    """`seq` is the item's place in its thread: the database assigns it, an upsert keeps it."""
+
+    __tablename__ = f"{TABLE_PREFIX}thread_items"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
+        ),
+        Index(None, "user_id", "thread_id", "seq", unique=True),
+    )
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    type: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class AttachmentRow(Base):
+    """`thread_id` is empty until the message that carries the attachment is sent."""
+
+    __tablename__ = f"{TABLE_PREFIX}attachments"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
+        ),
+        Index(None, "user_id", "thread_id"),
+    )
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str | None] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class FeedbackRow(Base):
+    """One opinion for an item and its user; a second one replaces the first."""
+
+    __tablename__ = f"{TABLE_PREFIX}feedback"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "thread_id", "item_id"],
+            [ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+            ondelete="CASCADE",
+        ),
+    )
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    item_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class RunRow(Base):
+    """One streamed answer, from its claim to its end.
+
+    `thread_id` is no foreign key: a day's use is counted here, whatever has been deleted since.
+    A running run has a `slot` of its user's, 1 to as many as may run at once. `start_seq` is the
+    place of the thread's last item when it began, and `wish` what its listener asked for last.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}runs"
+    __table_args__ = (
+        Index(None, "user_id", "thread_id", unique=True, postgresql_where=text(RUNNING)),
+        Index(None, "user_id", "slot", unique=True, postgresql_where=text(RUNNING)),
+        Index(None, "user_id", "request_key", unique=True),
+        Index(None, "user_id", "started_at"),
+        Index(None, "started_at", postgresql_where=text(RUNNING)),
+    )
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    thread_id: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text, server_default="running")
+    request: Mapped[str] = mapped_column(Text)
+    request_key: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    tokens_in: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    tokens_out: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    slot: Mapped[int] = mapped_column(SmallInteger)
+    start_seq: Mapped[int] = mapped_column(BigInteger)
+    worker: Mapped[str] = mapped_column(Text)
+    wish: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+# Spelled out: an index of running rows alone is no use to a plan made for whatever status.
+IS_RUNNING = RunRow.status == literal_column("'running'")

@@ -1,0 +1,103 @@
+"""Speech becomes text at OpenAI, or at any server that speaks its API."""
+
+import base64
+import io
+import logging
+from typing import Any
+
+import av
+import openai
+from agents import ModelTimeoutError
+from anyio import to_thread
+from chatkit.types import AudioInput, TranscriptionResult
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from engine.dictation.base import Dictation
+from engine.dictation.texts import TRANSLATIONS
+from engine.http.errors import AppError, InvalidRequest, Unavailable
+from engine.models.source import ModelSource
+from engine.settings.settings import EnvSettings
+
+logger = logging.getLogger(__name__)
+
+# What ChatKit records, and the ending by which the API knows such a file.
+ENDINGS = {"audio/webm": "webm", "audio/ogg": "ogg", "audio/mp4": "mp4"}
+
+# What a request has around its audio.
+REQUEST_BYTES = 10_000
+
+
+class DictationSettings(EnvSettings):
+    model_config = SettingsConfigDict(env_prefix="DICTATION_")
+
+    model: str = "gpt-4o-mini-transcribe"
+    max_bytes: int = Field(default=2_500_000, ge=1)
+    max_seconds: float = Field(default=120, gt=0)
+
+
+class DictationTooLong(AppError):
+    status = 413
+    code = "dictation_too_long"
+
+
+class Speech(Dictation):
+    listens = True
+    translations = TRANSLATIONS
+
+    def __init__(self, models: ModelSource) -> None:
+        self._models = models
+        self._limits = DictationSettings()
+        # Audio comes as base64, which has four letters for three bytes.
+        self.max_body_bytes = self._limits.max_bytes * 4 // 3 + REQUEST_BYTES
+
+    def page_options(self) -> dict[str, dict[str, Any]]:
+        return {"composer": {"dictation": {"enabled": True}}}
+
+    def check(self, audio_base64: str) -> None:
+        try:
+            # As the SDK is going to do it.
+            base64.b64decode(audio_base64)
+        except ValueError:
+            raise InvalidRequest("audio_base64: this is no base64.") from None
+
+    async def transcribe(self, audio: AudioInput) -> TranscriptionResult:
+        client = self._models.client
+        if client is None:
+            raise InvalidRequest("The demo model does not listen: dictation needs OPENAI_API_KEY.")
+        ending = ENDINGS.get(audio.media_type)
+        if ending is None:
+            raise InvalidRequest(f"mime_type: one of {', '.join(ENDINGS)} is possible.")
+        if len(audio.data) > self._limits.max_bytes:
+            raise DictationTooLong(f"A dictation has at most {self._limits.max_bytes} bytes.")
+        seconds = await to_thread.run_sync(seconds_of, audio.data)
+        if seconds > self._limits.max_seconds:
+            raise DictationTooLong(
+                f"A dictation takes at most {self._limits.max_seconds:g} seconds."
+            )
+        try:
+            heard = await client.audio.transcriptions.create(
+                model=self._limits.model,
+                file=(f"speech.{ending}", audio.data, audio.media_type),
+            )
+        except (openai.OpenAIError, ModelTimeoutError) as error:
+            logger.warning("a dictation failed: %s", type(error).__name__)
+            raise Unavailable("Nobody could listen right now. Please try again.") from error
+        return TranscriptionResult(text=heard.text)
+
+
+def seconds_of(data: bytes) -> float:
+    """How long it is, told by its packets: a browser's recording says nothing of it in its
+    header, and a header proves nothing. Raises `InvalidRequest` for what is no audio.
+    """
+    end = 0.0
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            for packet in container.demux(container.streams.audio[0]):
+                if packet.pts is not None and packet.time_base is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    except (av.FFmpegError, IndexError, ValueError):
+        raise InvalidRequest("This is no audio that can be listened to.") from None
+    if end <= 0:
+        raise InvalidRequest("There is nothing to hear.")
+    return end

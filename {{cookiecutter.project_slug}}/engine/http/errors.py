@@ -1,0 +1,242 @@
+"""Domain errors and their one mapping to HTTP.
+
+Every error body has one shape: `{"error": {"code", "message", …}, "message", "request_id"}`; some
+codes add a detail or two beside the first message. The second is the same: the element looks there.
+"""
+
+import logging
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from chatkit.store import NotFoundError as ChatKitNotFoundError
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from engine.database.database import DatabaseAway
+from engine.http.access_log import loggable_path
+from engine.http.audit import record
+from engine.http.request_id import HEADER
+from engine.text.locales import Translations, translate
+
+logger = logging.getLogger(__name__)
+
+
+class AppError(Exception):
+    """Root of everything this application refuses. `message` is shown to the client."""
+
+    status = 500
+    code = "internal_error"
+    headers: Mapping[str, str] = {}
+    details: Mapping[str, str] = {}
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class MalformedRequest(AppError):
+    status = 400
+    code = "malformed_request"
+
+
+class Unauthenticated(AppError):
+    status = 401
+    code = "unauthenticated"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(AppError):
+    status = 403
+    code = "forbidden"
+
+
+class ThreadNotWritable(Forbidden):
+    code = "thread_not_writable"
+
+
+class NotFound(AppError, ChatKitNotFoundError):
+    """Also what another user's row looks like: its existence is not revealed."""
+
+    status = 404
+    code = "not_found"
+
+
+class RequestTimedOut(AppError):
+    """The rest of a request has not come."""
+
+    status = 408
+    code = "request_timed_out"
+    headers: Mapping[str, str] = {"Connection": "close"}
+
+
+class RunInProgress(AppError):
+    status = 409
+    code = "run_in_progress"
+
+
+class RepeatedRequest(AppError):
+    """The client sent a request again whose answer is under way or has been given."""
+
+    status = 409
+    code = "repeated_request"
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__("This message is being answered or has been answered already.")
+        self.details = {"thread_id": thread_id, "run_id": run_id}
+
+
+class RequestTooLarge(AppError):
+    status = 413
+    code = "request_too_large"
+
+
+class MessageTooLong(AppError):
+    status = 413
+    code = "message_too_long"
+
+
+class InvalidRequest(AppError):
+    status = 422
+    code = "invalid_request"
+
+
+class LimitReached(AppError):
+    """What may be asked for again after `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.headers = {"Retry-After": str(max(1, ceil(retry_after)))}
+
+
+class TooManyTurns(LimitReached):
+    code = "too_many_turns"
+
+
+class TooManyAnswers(LimitReached):
+    code = "too_many_answers"
+
+
+class DailyTokensUsed(LimitReached):
+    code = "daily_tokens_used"
+
+
+class TooManyReports(LimitReached):
+    code = "too_many_reports"
+
+
+class ServerBusy(LimitReached):
+    code = "server_busy"
+
+
+class Unavailable(AppError):
+    status = 503
+    code = "unavailable"
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+
+
+class ErrorDetail(BaseModel):
+    """`code` is for programs and stays, `message` is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """`message` is that of `error`, where OpenAI's element reads it."""
+
+    error: ErrorDetail
+    message: str
+    request_id: str
+
+
+def refusals(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a route that may raise these: its `responses`."""
+    codes: dict[int, list[str]] = {}
+    for error in errors:
+        codes.setdefault(error.status, []).append(f"`{error.code}`")
+    return {
+        status: {"model": ErrorBody, "description": " or ".join(names)}
+        for status, names in codes.items()
+    }
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(DatabaseAway, _database_away)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def error_response(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    request_id: str = getattr(request.state, "request_id", "")
+    own: Translations = getattr(request.app.state, "translations", {})
+    message = translate(message, request.headers.get("accept-language", ""), own)
+    error = {"code": code, "message": message, **(details or {})}
+    return JSONResponse(
+        {"error": error, "message": message, "request_id": request_id},
+        status_code=status,
+        # Here too: what answers the unexpected stands outside the middleware that sets it.
+        headers={HEADER: request_id, **(headers or {})},
+    )
+
+
+async def _app_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)
+    if error.status in (403, 429):
+        user_id: str | None = getattr(request.state, "user_id", None)
+        record("refused", request, user_id=user_id, reason=error.code)
+    return error_response(
+        request, error.status, error.code, error.message, error.headers, error.details
+    )
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return error_response(request, error.status_code, code, str(error.detail), _headers(error))
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
+    return error_response(request, 422, "invalid_request", f"Not valid: {places}")
+
+
+async def _database_away(request: Request, error: Exception) -> JSONResponse:
+    return await _app_error(request, DatabaseUnavailable(str(error)))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """To nobody: who sent the request has left in the middle of it, which is no fault of ours."""
+    return Response(status_code=400)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
+    return error_response(request, 500, "internal_error", "Something went wrong on our side.")
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    return dict(error.headers or {})

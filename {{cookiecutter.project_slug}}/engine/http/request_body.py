@@ -1,0 +1,47 @@
+"""A request's body, read no further than it may go, and not waited for without end."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+from fastapi import Request
+
+from engine.http.errors import RequestTimedOut, RequestTooLarge
+
+# Between two pieces of a body, and for all of it. An upload may take longer.
+IDLE_SECONDS = 20.0
+BODY_SECONDS = 60.0
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises `RequestTooLarge` as soon as it is known to be, and
+    `RequestTimedOut` when it does not come.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(limit)
+    body = bytearray()
+    async for chunk in timed_chunks(request, BODY_SECONDS):
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    return bytes(body)
+
+
+async def timed_chunks(request: Request, seconds: float) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises `RequestTimedOut` when it stalls or takes longer than that."""
+    deadline = time.monotonic() + seconds
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(min(IDLE_SECONDS, deadline - time.monotonic())):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise RequestTimedOut("The request did not arrive in time.") from None
+        yield chunk
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"A request has at most {limit} bytes.")

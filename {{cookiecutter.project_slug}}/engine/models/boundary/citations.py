@@ -1,0 +1,100 @@
+"""Citations as servers send them become citations that can be shown, or nothing."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from openai.types.responses.response_output_text import (
+    Annotation,
+    AnnotationContainerFileCitation,
+    AnnotationFileCitation,
+    AnnotationURLCitation,
+)
+
+from engine.text.unicode import joined
+
+
+def citation(given: Any) -> Annotation | None:
+    """Fill in what is missing: the title from the address, 0 for a place.
+
+    None for a citation without an address or a file's name, and for an unknown kind of citation.
+    """
+    read = _Reader(given)
+    match read("type"):
+        case "url_citation":
+            return _of_address(read)
+        case "file_citation":
+            return _of_file(read)
+        case "container_file_citation":
+            return _of_container_file(read)
+    return None
+
+
+def citations(given: Any) -> list[Annotation]:
+    found = given if isinstance(given, Iterable) else ()
+    return [read for one in found if (read := citation(one)) is not None]
+
+
+class _Reader:
+    """Reads a field of a dict or an object, whichever the client made of the citation."""
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+
+    def __call__(self, name: str) -> Any:
+        if isinstance(self._given, dict):
+            return self._given.get(name)
+        return getattr(self._given, name, None)
+
+    def text(self, name: str) -> str:
+        value = self(name)
+        return joined(value.replace("\x00", "")).strip() if isinstance(value, str) else ""
+
+    def place(self, name: str) -> int:
+        value = self(name)
+        return value if isinstance(value, int) and value > 0 else 0
+
+
+def _of_address(read: _Reader) -> Annotation | None:
+    # (Chat Completions nests it one level deeper.)
+    if isinstance(inner := read("url_citation"), dict):
+        read = _Reader(inner)
+    url = read.text("url")
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        return None
+    if address.scheme not in ("http", "https") or not address.netloc:
+        return None
+    title = read.text("title") or (address.hostname or url) + address.path.rstrip("/")
+    return AnnotationURLCitation(
+        type="url_citation",
+        url=url,
+        title=title,
+        start_index=read.place("start_index"),
+        end_index=read.place("end_index"),
+    )
+
+
+def _of_file(read: _Reader) -> Annotation | None:
+    if not (name := read.text("filename")):
+        return None
+    return AnnotationFileCitation(
+        type="file_citation",
+        file_id=read.text("file_id"),
+        filename=name,
+        index=read.place("index"),
+    )
+
+
+def _of_container_file(read: _Reader) -> Annotation | None:
+    if not (name := read.text("filename")):
+        return None
+    return AnnotationContainerFileCitation(
+        type="container_file_citation",
+        container_id=read.text("container_id"),
+        file_id=read.text("file_id"),
+        filename=name,
+        start_index=read.place("start_index"),
+        end_index=read.place("end_index"),
+    )

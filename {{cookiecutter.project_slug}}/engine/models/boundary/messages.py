@@ -1,0 +1,225 @@
+"""A message of the model while it streams: what of it is visible, part by part."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.items import TResponseStreamEvent
+from openai.types.responses import (
+    ResponseContentPartAddedEvent,
+    ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseOutputTextAnnotationAddedEvent,
+    ResponseTextDeltaEvent,
+    ResponseTextDoneEvent,
+)
+from openai.types.responses.response_output_text import Annotation
+
+from engine.models.boundary.citations import citation, citations
+from engine.models.think_tags import ThoughtFilter
+from engine.text.unicode import TextJoiner, joined
+
+
+@dataclass
+class _Part:
+    """`received` is what the server sent, `shown` what of it people see, both in pieces.
+
+    `place` is the part's index among those that are shown, None until something is. Until then
+    `blank` holds the white space that stands before it.
+    """
+
+    thoughts: ThoughtFilter | None
+    received: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    place: int | None = None
+    blank: str = ""
+    joiner: TextJoiner = field(default_factory=TextJoiner)
+    annotations: list[Annotation] = field(default_factory=list)
+
+
+class StreamedMessage:
+    """Events of one message in a fixed order, whichever of them the server sends.
+
+    The message opens with its first visible character; one that has none never opens. Refusals
+    are text like any other. Texts have no halves of UTF-16 pairs and, without `thoughts`, none of
+    the thoughts that some models write into them.
+    """
+
+    def __init__(self, message_id: str, output_index: int, *, thoughts: bool = False) -> None:
+        self.id = message_id
+        self._keeps_thoughts = thoughts
+        self.is_open = False
+        self._index = output_index
+        self._parts: dict[int, _Part] = {}
+        self._provider_data: Any = None
+
+    def note_source(self, item: Any) -> None:
+        """Keep the Agents SDK's record of the provider."""
+        self._provider_data = getattr(item, "provider_data", None) or self._provider_data
+
+    def text(self, index: int, delta: str) -> Iterator[TResponseStreamEvent]:
+        part = self._part(index)
+        part.received.append(delta)
+        visible = part.joiner.feed(delta)
+        if part.thoughts is not None:
+            visible = part.thoughts.feed(visible)
+        yield from self._show(part, visible)
+
+    def whole_text(self, index: int, text: object) -> Iterator[TResponseStreamEvent]:
+        """The part's text as the server gives it in the end: what the deltas left out follows."""
+        part = self._part(index)
+        received = "".join(part.received)
+        # (Pairs that were sent in halves count as two until they are joined.)
+        if isinstance(text, str) and joined(text).startswith(joined(received)):
+            rest = joined(text)[len(joined(received)) :]
+            if rest:
+                yield from self.text(index, rest)
+
+    def annotation(self, index: int, given: Any) -> Iterator[TResponseStreamEvent]:
+        if (read := citation(given)) is None:
+            return
+        part = self._part(index)
+        part.annotations.append(read)
+        if part.place is not None:
+            yield self._annotation_added(part, len(part.annotations) - 1)
+
+    def whole_annotations(self, index: int, given: Any) -> None:
+        """All of the part's citations, as the finished message has them."""
+        if found := citations(given):
+            self._part(index).annotations = found
+
+    def flush(self) -> Iterator[TResponseStreamEvent]:
+        """Show what was held back for what might have followed."""
+        for part in self._parts.values():
+            rest = part.joiner.finish()
+            if part.thoughts is not None:
+                rest = part.thoughts.feed(rest) + part.thoughts.finish()
+            yield from self._show(part, rest)
+
+    def finish(self) -> Iterator[TResponseStreamEvent]:
+        """Close the message, if anything of it was visible."""
+        yield from self.flush()
+        if not self.is_open:
+            return
+        for part in self._shown():
+            yield ResponseTextDoneEvent(
+                type="response.output_text.done",
+                item_id=self.id,
+                output_index=self._index,
+                content_index=part.place or 0,
+                text="".join(part.shown),
+                logprobs=[],
+                sequence_number=0,
+            )
+        yield ResponseOutputItemDoneEvent(
+            type="response.output_item.done",
+            item=self.item(),
+            output_index=self._index,
+            sequence_number=0,
+        )
+
+    def item(self) -> ResponseOutputMessage:
+        content: list[Any] = [
+            ResponseOutputText(
+                type="output_text",
+                text="".join(part.shown),
+                annotations=_within(part.annotations, sum(map(len, part.shown))),
+            )
+            for part in self._shown()
+        ]
+        message = ResponseOutputMessage(
+            type="message", id=self.id, role="assistant", status="completed", content=content
+        )
+        if self._provider_data:
+            # (The Agents SDK keeps it there, beside the declared fields.)
+            message.provider_data = self._provider_data  # type: ignore[attr-defined]
+        return message
+
+    def _show(self, part: _Part, visible: str) -> Iterator[TResponseStreamEvent]:
+        if part.place is None:
+            visible = part.blank + visible
+            if not visible.strip():
+                part.blank = visible
+                return
+        elif not visible:
+            return
+        if not self.is_open:
+            self.is_open = True
+            yield self._added()
+        if part.place is None:
+            part.place = len(self._shown())
+            yield self._part_added(part.place)
+            for number in range(len(part.annotations)):
+                yield self._annotation_added(part, number)
+        part.shown.append(visible)
+        yield ResponseTextDeltaEvent(
+            type="response.output_text.delta",
+            item_id=self.id,
+            output_index=self._index,
+            content_index=part.place,
+            delta=visible,
+            logprobs=[],
+            sequence_number=0,
+        )
+
+    def _part(self, index: int) -> _Part:
+        if index not in self._parts:
+            # Thoughts stand at the beginning of a message.
+            is_text = self._keeps_thoughts or bool(self._parts)
+            self._parts[index] = _Part(None if is_text else ThoughtFilter())
+        return self._parts[index]
+
+    def _shown(self) -> list[_Part]:
+        shown = [part for part in self._parts.values() if part.place is not None]
+        return sorted(shown, key=lambda part: part.place or 0)
+
+    def _added(self) -> TResponseStreamEvent:
+        empty = ResponseOutputMessage(
+            type="message", id=self.id, role="assistant", status="in_progress", content=[]
+        )
+        return ResponseOutputItemAddedEvent(
+            type="response.output_item.added",
+            item=empty,
+            output_index=self._index,
+            sequence_number=0,
+        )
+
+    def _part_added(self, place: int) -> TResponseStreamEvent:
+        return ResponseContentPartAddedEvent(
+            type="response.content_part.added",
+            item_id=self.id,
+            output_index=self._index,
+            content_index=place,
+            part=ResponseOutputText(type="output_text", text="", annotations=[]),
+            sequence_number=0,
+        )
+
+    def _annotation_added(self, part: _Part, number: int) -> TResponseStreamEvent:
+        added = ResponseOutputTextAnnotationAddedEvent(
+            type="response.output_text.annotation.added",
+            item_id=self.id,
+            output_index=self._index,
+            content_index=part.place or 0,
+            annotation_index=number,
+            sequence_number=0,
+        )
+        # As a dict, and not validated here: ChatKit validates it against the classes of a
+        # finished message, which are not those of this event.
+        return added.model_copy(update={"annotation": part.annotations[number].model_dump()})
+
+
+def _within(annotations: list[Annotation], end: int) -> list[Annotation]:
+    """None may point beyond the end of its text."""
+    places = ("index", "start_index", "end_index")
+    return [
+        annotation.model_copy(
+            update={
+                name: min(getattr(annotation, name), end)
+                for name in places
+                if hasattr(annotation, name)
+            }
+        )
+        for annotation in annotations
+    ]

@@ -1,0 +1,114 @@
+"""Where answers come from: OpenAI, a compatible server, LiteLLM's providers, or the demo model."""
+
+import asyncio
+from typing import Any
+
+from agents import (
+    Model,
+    ModelTimeoutError,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+)
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
+from openai.types.chat import ChatCompletionChunk
+
+from engine.demo.model import DemoModel
+from engine.models.boundary.endings import noting_the_end
+from engine.models.boundary.learned import Learned, replays_reasoning
+from engine.models.boundary.model import Dialect
+from engine.models.litellm_models import LitellmModels
+from engine.settings.settings import Settings, UnusableSettings, is_litellm
+
+CONNECT_SECONDS = 5.0
+
+
+class ModelSource:
+    """One client per process, made at start so that a turn does not pay for it.
+
+    Raises `UnusableSettings` for a model that the settings name and nobody here can ask.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._demo = DemoModel(settings.demo_delay_seconds)
+        self._client = openai_client(settings)
+        self._litellm = LitellmModels(settings) if settings.litellm_models else None
+        self._has_responses = settings.openai_api == "responses"
+        self._encrypted_reasoning = settings.reasoning_encrypted_content
+        self._stream_options = settings.stream_options
+        self._learned: dict[str, Learned] = {}
+        if self._client is None and not settings.is_demo and settings.openai_models:
+            raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
+
+    def get(self, name: str) -> Model:
+        """The model itself; what talks to it does so through `BoundaryModel`."""
+        if self._litellm is not None and is_litellm(name):
+            return self._litellm.get(name)
+        if self._client is None:
+            return self._demo
+        if self._has_responses:
+            return OpenAIResponsesModel(name, self._client)
+        return OpenAIChatCompletionsModel(name, self._client, replays_reasoning)
+
+    def dialect(self, name: str) -> Dialect:
+        """How the model of that name is spoken to. What is learned of it is kept."""
+        is_responses = self._has_responses and not is_litellm(name)
+        encrypted = self._encrypted_reasoning and self._client is not None
+        learned = self._learned.setdefault(name, Learned())
+        return Dialect(is_responses, encrypted, self._stream_options, learned)
+
+    @property
+    def client(self) -> AsyncOpenAI | None:
+        """Leads to OpenAI or the compatible server; None without a key."""
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        if self._litellm is not None:
+            await self._litellm.close()
+
+
+def openai_client(settings: Settings) -> AsyncOpenAI | None:
+    """For OpenAI, a server like it, or Azure's API of the time before it was like it."""
+    if settings.openai_api_key is None:
+        return None
+    patience, url = settings.model_timeout_seconds, settings.openai_base_url
+    options: dict[str, Any] = {
+        "api_key": settings.openai_api_key.get_secret_value(),
+        "max_retries": settings.model_retries,
+    }
+    if settings.openai_api_version is None:
+        return PatientOpenAI(patience, base_url=url, **options)
+    if url is None or url.rstrip("/").endswith("/v1"):
+        raise UnusableSettings(
+            "OPENAI_API_VERSION is for Azure's dated API, at OPENAI_BASE_URL=https://NAME.openai."
+            "azure.com. The one that ends in /openai/v1 and OpenAI's own have no version."
+        )
+    version = settings.openai_api_version
+    return PatientAzureOpenAI(patience, azure_endpoint=url, api_version=version, **options)
+
+
+class PatientOpenAI(AsyncOpenAI):
+    """Waits so long for the model to begin, retries and their waits included, and no longer.
+
+    The client's own timeout starts anew with each try, and a `Retry-After` may ask for minutes.
+    Once the answer has begun, its timeout is the longest silence.
+    """
+
+    def __init__(self, patience_seconds: float, **options: Any) -> None:
+        timeout = Timeout(patience_seconds, connect=CONNECT_SECONDS)
+        super().__init__(timeout=timeout, **options)
+        self._patience = patience_seconds
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._patience):
+                answer = await super().request(*args, **kwargs)
+        except TimeoutError:
+            raise ModelTimeoutError(self._patience) from None
+        is_of_chat = kwargs.get("stream_cls") == AsyncStream[ChatCompletionChunk]
+        return noting_the_end(answer) if is_of_chat else answer
+
+
+class PatientAzureOpenAI(PatientOpenAI, AsyncAzureOpenAI):
+    """The same, where a model's name is a deployment's and stands in the address."""

@@ -1,0 +1,196 @@
+"""`python -m app users`: accounts, for the operator.
+
+In the image, which has no `dev`: `python -m engine.operate.commands.users add NAME`.
+"""
+
+import argparse
+import getpass
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from engine.operate.commands.database import with_database
+from engine.operate.commands.table import print_table
+
+if TYPE_CHECKING:
+    from engine.auth.account_rows import Account, AccountStore
+    from engine.database.database import Database
+
+HEADING = ("since", "state", "user", "name")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
+    users = commands.add_parser("users", help="the accounts that people sign in with")
+    add_actions(users)
+    return users
+
+
+def add_actions(users: argparse.ArgumentParser) -> None:
+    actions = users.add_subparsers(dest="action", required=True, metavar="action")
+    for action, what in (
+        ("add", "make an account, also while sign-up is closed"),
+        ("reset", "set another password and sign it out everywhere"),
+    ):
+        one = actions.add_parser(action, help=what)
+        one.add_argument("name")
+        how = one.add_mutually_exclusive_group()
+        how.add_argument("--generate", action="store_true", help="make a password up, print it")
+        how.add_argument("--stdin", action="store_true", help="read it from standard input")
+    actions.add_parser("list", help="every account")
+    for action, what in (
+        ("disable", "sign it out everywhere and let it in no more"),
+        ("enable", "let it in again"),
+        ("delete", "delete it and everything that is its user's"),
+    ):
+        one = actions.add_parser(action, help=what)
+        one.add_argument("name")
+        if action == "delete":
+            one.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.action == "delete" and not (options.yes or _is_sure(options.name)):
+        print("Nothing was deleted.")
+        return 1
+
+    async def act(database: "Database") -> int:
+        from engine.auth.account_rows import AccountStore
+        from engine.http.audit import record
+        from engine.http.logs import configure_logging
+
+        configure_logging("WARNING")
+        code = await _ACTIONS[options.action](AccountStore(database), options)
+        if code == 0 and options.action in _EVENTS:
+            record(_EVENTS[options.action], user_id=_user_id(options))
+        return code
+
+    return with_database(act)
+
+
+async def _add(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    from engine.auth.accounts import checked_name
+
+    name = checked_name(options.name)
+    password, hashed = await _new_password(options, name)
+    if not await accounts.add(name, hashed):
+        print(f"There is an account {name} already.")
+        return 1
+    print(f"{name} can sign in.")
+    if options.generate:
+        print(f"Password: {password}")
+    return 0
+
+
+async def _reset(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    password, hashed = await _new_password(options, options.name)
+    is_done = await accounts.reset(_user_id(options), hashed)
+    if is_done and options.generate:
+        print(f"Password: {password}")
+    return _report(is_done, options, "signed out, and signs in with the new password")
+
+
+async def _list(accounts: "AccountStore", _options: argparse.Namespace) -> int:
+    rows = [
+        (f"{one.created_at:%Y-%m-%d}", _state(one), one.user_id, one.name)
+        for one in await accounts.all()
+    ]
+    if not rows:
+        print("There are no accounts. Add one: python -m app users add NAME")
+        return 0
+    print_table([HEADING, *rows])
+    return 0
+
+
+def _state(account: "Account") -> str:
+    return "disabled" if account.disabled_at else "active"
+
+
+async def _disable(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    return _report(await accounts.disable(_user_id(options)), options, "disabled and signed out")
+
+
+async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    return _report(await accounts.enable(_user_id(options)), options, "enabled")
+
+
+async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
+    """Says so when the files are gone as well."""
+    from engine.attachments import KINDS, MORE_TYPES
+    from engine.context.request_context import RequestContext
+    from engine.settings.settings import Settings
+
+    user_id = _user_id(options)
+    attachments = KINDS[0](Settings(), accounts.database, MORE_TYPES)
+    try:
+        files = await attachments.of_user(user_id)
+        is_done = await accounts.delete(user_id)
+        if not await attachments.discard(files, RequestContext(user_id)):
+            print(
+                f"{options.name} is deleted, and {len(files)} files are not: they cannot be reached"
+                " right now. The application deletes them after ATTACHMENT_ORPHAN_HOURS."
+            )
+            return 1
+    finally:
+        await attachments.close()
+    return _report(is_done, options, "deleted")
+
+
+_ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int]]] = {
+    "add": _add,
+    "reset": _reset,
+    "list": _list,
+    "disable": _disable,
+    "enable": _enable,
+    "delete": _delete,
+}
+
+
+_EVENTS = {
+    "add": "account added",
+    "reset": "password reset",
+    "disable": "account disabled",
+    "enable": "account enabled",
+    "delete": "account deleted",
+}
+
+
+async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:
+    """One that is good enough, and its hash. Raises InvalidRequest."""
+    from engine.auth.accounts import Hasher, check_password, normal_name
+
+    password = _read_password(options)
+    check_password(password, normal_name(name))
+    return password, await Hasher().hash(password)
+
+
+def _read_password(options: argparse.Namespace) -> str:
+    """Never from the command line, which other users of the machine can see."""
+    if options.generate:
+        return secrets.token_urlsafe(12)
+    if options.stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return getpass.getpass("Password: ")
+
+
+def _user_id(options: argparse.Namespace) -> str:
+    from engine.auth.account_rows import user_id_of
+    from engine.auth.accounts import normal_name
+
+    return user_id_of(normal_name(options.name))
+
+
+def _report(is_done: bool, options: argparse.Namespace, what: str) -> int:
+    print(f"{options.name} is {what}." if is_done else f"There is no account {options.name}.")
+    return 0 if is_done else 1
+
+
+def _is_sure(name: str) -> bool:
+    answer = input(f"Delete {name}, with all conversations? [y/N] ")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m engine.operate.commands.users")
+    add_actions(parser)
+    sys.exit(run(parser.parse_args()))

@@ -1,0 +1,66 @@
+"""Probes: whether the process lives, and whether it should be sent traffic."""
+
+import logging
+
+from fastapi import APIRouter, Request
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.database.database import EVERYBODY, Database
+from engine.database.migrations import migration_problem
+from engine.database.row_security import is_walled_in
+from engine.database.sequence import BEHIND, SequenceWatch
+from engine.database.server_check import READ_ONLY, SERVER, server_problem
+from engine.http.errors import DatabaseUnavailable, Unavailable, refusals
+from engine.runs.runs import Runs
+from engine.settings.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter()
+
+REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
+OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
+async def readyz(request: Request) -> dict[str, str]:
+    """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
+    runs: Runs = request.app.state.runs
+    if runs.is_draining:
+        raise Unavailable("This server is about to stop.")
+    database: Database = request.app.state.database
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            problem = await _problem(
+                connection, request.app.state.settings, request.app.state.sequence
+            )
+    except DBAPIError as error:
+        logger.error("not ready: %s", error.orig)
+        raise Unavailable(REFUSED) from error
+    if problem == READ_ONLY:
+        # The next look is at whichever server is to be talked to by then.
+        await database.renew()
+    if problem is not None:
+        raise Unavailable(problem)
+    return {"status": "ready"}
+
+
+async def _problem(
+    connection: AsyncConnection, settings: Settings, sequence: SequenceWatch
+) -> str | None:
+    """What keeps the database from serving, and the mend."""
+    server = (await connection.execute(text(SERVER))).mappings().one()
+    problem = server_problem(server) or await connection.run_sync(migration_problem)
+    if problem is not None:
+        return problem
+    if await connection.run_sync(is_walled_in) != settings.row_level_security:
+        return OTHER_SECURITY
+    return BEHIND if await sequence.is_behind(connection) else None

@@ -1,0 +1,90 @@
+"""The chat on pages of other sites: the launcher that they include, and the page in its frame."""
+
+import hashlib
+import re
+from html import escape
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.agent.build import usable_tools
+from engine.page.routes import WEB_ROOT, Frozen, page_html, page_texts, share
+from engine.settings.settings import Settings
+from engine.text.locales import LANGUAGES, translate
+
+SCRIPT = WEB_ROOT / "embed.js"
+CONFIG_PLACE = '"LAUNCHER_CONFIG"'
+
+router = APIRouter(include_in_schema=False)
+
+
+class Words(Frozen):
+    """What the launcher's buttons are called."""
+
+    chat: str
+    close: str
+
+
+class LauncherConfig(Frozen):
+    """What `/embed.js` carries; `LauncherConfig` in `types.d.ts` is its mirror.
+
+    It goes inside, so that the site's Content-Security-Policy needs no `connect-src` for it.
+    `origins` may show the chat; `client_tools` names modules that look at the page around it.
+    """
+
+    origins: tuple[str, ...]
+    title: str
+    color_scheme: str
+    words: dict[str, Words]
+    client_tools: tuple[str, ...]
+    styles: str
+
+
+@router.get("/embed.js")
+def launcher(request: Request) -> Response:
+    settings: Settings = request.app.state.settings
+    config = launcher_config(settings).model_dump_json(by_alias=True)
+    script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
+    tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
+    if request.headers.get("If-None-Match") == tag:
+        response = Response(status_code=304)
+    else:
+        response = Response(script, media_type="text/javascript")
+    response.headers["ETag"] = tag
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    share(response, request.headers.get("Origin"), settings.allowed_origins)
+    return response
+
+
+@router.get("/embed")
+def embedded_page(request: Request) -> HTMLResponse:
+    """The page as it is, without its header, started by a module that talks to the launcher."""
+    settings: Settings = request.app.state.settings
+    origins = escape(" ".join(settings.allowed_origins))
+    html = page_html(settings)
+    html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
+    html = html.replace("/static/js/main.js", "/static/js/embedded.js", 1)
+    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+
+def launcher_config(settings: Settings) -> LauncherConfig:
+    files = (WEB_ROOT / "static" / name for name in ("theme.css", "launcher.css"))
+    return LauncherConfig(
+        origins=settings.allowed_origins,
+        title=page_texts().title,
+        color_scheme=color_scheme(settings),
+        words={language: words(language) for language in LANGUAGES},
+        client_tools=tuple(name for tool in usable_tools(settings) for name in tool.client_tools),
+        styles="\n".join(file.read_text(encoding="utf-8") for file in files),
+    )
+
+
+def words(language: str) -> Words:
+    return Words(chat=translate("Chat", language), close=translate("Close", language))
+
+
+def color_scheme(settings: Settings) -> str:
+    """What the page says of itself."""
+    found = re.search(r'data-color-scheme="(auto|light|dark)"', page_html(settings))
+    return found[1] if found else "auto"

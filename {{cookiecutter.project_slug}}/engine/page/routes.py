@@ -1,0 +1,286 @@
+"""The page, its settings, and the files it loads."""
+
+import hashlib
+import os
+import tomllib
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from chatkit.icons import IconName
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from app.agent.build import usable_tools
+from engine.auth.base import Authenticator, SignInPages, User
+from engine.http.errors import Unauthenticated
+from engine.settings.settings import LITELLM, Settings
+from engine.text.locales import language_of, translate
+from engine.tools.tool import AgentTool
+
+WEB_ROOT = Path(__file__).resolve().parent
+CHATKIT_PATH = "/chatkit"
+FONTS = (".woff2", ".woff", ".ttf", ".otf")
+OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
+
+router = APIRouter(include_in_schema=False)
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class Prompt(Frozen):
+    label: str
+    prompt: str
+    icon: IconName
+
+
+class Texts(Frozen):
+    """What is said in one language."""
+
+    greeting: str
+    placeholder: str
+    disclaimer: str
+    prompts: tuple[Prompt, ...]
+
+
+class Element(Frozen):
+    """What the element shows."""
+
+    header: bool
+    title: bool
+    history: bool
+    rename: bool
+    delete: bool
+    feedback: bool
+    retry: bool
+    auto_scroll: bool
+    disclaimer_in_high_contrast: bool
+
+
+class PageTexts(Texts):
+    """The content of `page.toml`."""
+
+    title: str
+    element: Element
+    translations: dict[str, Texts]
+
+    def in_language(self, language: str) -> Texts:
+        return self.translations.get(language, self)
+
+
+class ToolChoice(Frozen):
+    id: str
+    label: str
+    icon: IconName
+    short_label: str
+    placeholder_override: str
+    pinned: bool
+    persistent: bool
+
+
+class ModelChoice(Frozen):
+    id: str
+    label: str
+    default: bool
+
+
+class Api(Frozen):
+    url: str
+    domain_key: str
+
+
+class Account(Frozen):
+    """Whoever is signed in, where the style has pages for it; see `SignInPages`."""
+
+    name: str
+    manage: str | None
+    sign_out: str
+    form_token: str
+
+
+class PageConfig(Texts):
+    """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
+
+    `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
+    user's id: a key for what the browser remembers, null while nobody is known. `sign_in` is where
+    they are sent then, if there is such a page. `client_tools` and `effects` name the modules that
+    the page loads from the folders `client-tools` and `effects`; `extras` go into the options of
+    the element as they are, by section.
+    """
+
+    title: str
+    element: Element
+    tools: tuple[ToolChoice, ...]
+    client_tools: tuple[str, ...]
+    effects: tuple[str, ...]
+    models: tuple[ModelChoice, ...]
+    api: Api
+    extras: dict[str, dict[str, Any]]
+    script_url: str
+    auth: str
+    user: str | None
+    account: Account | None
+    sign_in: str | None
+    demo: bool
+
+
+def mount_static(app: FastAPI, settings: Settings) -> None:
+    files = RevalidatedFiles(WEB_ROOT / "static", settings.allowed_origins)
+    app.mount("/static", files, name="static")
+
+
+@router.get("/")
+def page(request: Request) -> HTMLResponse:
+    settings: Settings = request.app.state.settings
+    return HTMLResponse(page_html(settings), headers={"Cache-Control": "no-cache"})
+
+
+def page_html(settings: Settings) -> str:
+    html = (WEB_ROOT / "static" / "index.html").read_text(encoding="utf-8")
+    return html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+
+
+@router.get("/config.json")
+async def page_config(request: Request, response: Response) -> PageConfig:
+    settings: Settings = request.app.state.settings
+    authenticator: Authenticator = request.app.state.authenticator
+    authenticator.visit(request, response)
+    response.headers["Cache-Control"] = "no-store"
+    user = await known_user(authenticator, request)
+    pages = authenticator.pages
+    language = language_of(request.headers.get("accept-language", ""))
+    page = page_texts()
+    texts = page.in_language(language)
+    tools = usable_tools(settings)
+    return PageConfig(
+        title=page.title,
+        element=page.element,
+        greeting=texts.greeting,
+        placeholder=texts.placeholder,
+        disclaimer=texts.disclaimer,
+        prompts=texts.prompts + tool_prompts(tools, language),
+        tools=tool_choices(tools, language),
+        client_tools=tuple(name for tool in tools for name in tool.client_tools),
+        effects=tuple(name for tool in tools for name in tool.effects),
+        models=model_choices(settings.offered_models),
+        api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
+        extras=request.app.state.page_options,
+        script_url=settings.chatkit_script_url,
+        auth=authenticator.name,
+        user=user_key(user) if user else None,
+        account=account_of(user, pages, request) if user and pages else None,
+        sign_in=pages.sign_in if pages else None,
+        demo=settings.is_demo,
+    )
+
+
+@cache
+def page_texts() -> PageTexts:
+    return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
+
+
+def tool_prompts(tools: tuple[AgentTool, ...], language: str) -> tuple[Prompt, ...]:
+    return tuple(
+        Prompt(
+            label=translate(tool.label, language, tool.translations),
+            prompt=translate(tool.prompt, language, tool.translations),
+            icon=tool.icon,
+        )
+        for tool in tools
+    )
+
+
+def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoice, ...]:
+    return tuple(
+        ToolChoice(
+            id=tool.id,
+            label=translate(tool.label, language, tool.translations),
+            icon=tool.icon,
+            short_label=translate(tool.short_label or tool.label, language, tool.translations),
+            placeholder_override=translate(tool.placeholder, language, tool.translations),
+            pinned=tool.pinned,
+            persistent=tool.persistent,
+        )
+        for tool in tools
+    )
+
+
+def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
+    if len(offered) == 1:
+        return ()
+    return tuple(
+        ModelChoice(id=m, label=m.removeprefix(LITELLM), default=m == offered[0]) for m in offered
+    )
+
+
+def merged(*options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """One of several options of the page, section by section."""
+    sections = {name for option in options for name in option}
+    return {
+        name: {key: value for option in options for key, value in option.get(name, {}).items()}
+        for name in sorted(sections)
+    }
+
+
+async def known_user(authenticator: Authenticator, request: Request) -> User | None:
+    try:
+        return await authenticator.authenticate(request)
+    except Unauthenticated:
+        return None
+
+
+def user_key(user: User) -> str:
+    return hashlib.sha256(user.id.encode()).hexdigest()[:16]
+
+
+def account_of(user: User, pages: SignInPages, request: Request) -> Account:
+    return Account(
+        name=user.name or "",
+        manage=pages.account,
+        sign_out=pages.sign_out,
+        form_token=pages.form_token(request),
+    )
+
+
+class RevalidatedFiles(StaticFiles):
+    """File names carry no version, so browsers ask each time and mostly hear 304.
+
+    Otherwise a deploy would leave them with modules of two versions. Pages of other origins may
+    load those of the launcher where they are allowed to, and fonts everywhere: the element's frame
+    asks for those of `--chat-font-sources` from OpenAI's origin.
+    """
+
+    def __init__(self, directory: Path, allowed_origins: tuple[str, ...]) -> None:
+        super().__init__(directory=directory)
+        self._allowed_origins = allowed_origins
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
+        if os.fspath(full_path).lower().endswith(FONTS):
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+
+def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
+    """Lets a page of another origin read this response, and none that comes with a cookie."""
+    response.headers["Vary"] = "Origin"
+    if origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = origin

@@ -1,0 +1,56 @@
+/** @import { Say } from "../../types" */
+
+// The page of engine/auth/frames.py that a window ends on.
+const IN_FRAME = "/sign-in/frame";
+
+/**
+ * Lets somebody sign in to a page that is in a frame: in a window, which has an address bar, and
+ * which providers do not refuse. `signed-in.js` there sends the code that signs this frame in.
+ */
+export class SignInWindow {
+  /** @type {Window | null} */
+  opened = null;
+
+  /**
+   * @param {HTMLElement} panel
+   * @param {string} signIn
+   * @param {Say} say
+   */
+  constructor(panel, signIn, say) {
+    this.panel = panel;
+    this.say = say;
+    this.address = `${signIn}?next=${encodeURIComponent(IN_FRAME)}`;
+  }
+
+  start() {
+    const { say } = this;
+    const title = document.createElement("h2");
+    title.textContent = say("Please sign in");
+    const advice = document.createElement("p");
+    advice.textContent = say("A window opens for that, and closes when you are through.");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = say("Sign in");
+    button.addEventListener("click", this.open);
+    this.panel.replaceChildren(title, advice, button);
+    window.addEventListener("message", this.heard);
+  }
+
+  stop() {
+    window.removeEventListener("message", this.heard);
+  }
+
+  open = () => {
+    this.opened = window.open(this.address, "chat-sign-in", "popup,width=480,height=720");
+  };
+
+  /** @param {MessageEvent} event */
+  heard = async ({ data, origin, source }) => {
+    if (origin !== location.origin || !this.opened || source !== this.opened) return;
+    const response = await fetch(`${IN_FRAME}?embedded`, {
+      method: "POST",
+      body: new URLSearchParams({ code: String(data?.code) }),
+    });
+    if (response.ok) location.reload();
+  };
+}

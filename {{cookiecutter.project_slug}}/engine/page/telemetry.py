@@ -1,0 +1,77 @@
+"""`POST /telemetry`: what went wrong in pages, for the log. Names and ids, never words."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from engine.auth.current import CurrentUser
+from engine.http.errors import InvalidRequest, TooManyReports
+from engine.http.request_body import read_body
+
+logger = logging.getLogger(__name__)
+router = APIRouter(include_in_schema=False)
+
+MAX_BYTES = 8_000
+MINUTE = 60.0
+
+# Where a browser may be a new user each time, an address may report as much as these many users.
+USERS_OF_ADDRESS = 5
+
+# No spaces: what anybody said does not fit.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$")]
+
+
+class Report(BaseModel):
+    """Something that happened in a page, such as `error NetworkError` or `problem notReady`."""
+
+    kind: Literal["error", "log", "problem"]
+    name: Name
+    ids: dict[Name, Name] = Field(default={}, max_length=5)
+
+
+class Reports(BaseModel):
+    session_id: Name = "-"
+    reports: list[Report] = Field(min_length=1, max_length=20)
+
+
+class Allowance:
+    """How many reports a user may send to this process in a minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._minute = 0
+        self._used: dict[str, int] = {}
+
+    def take(self, who: str, count: int, users: int = 1) -> None:
+        """Raises `TooManyReports` beyond what so many users may send."""
+        minute, seconds = divmod(self._clock(), MINUTE)
+        if minute != self._minute:
+            self._minute, self._used = int(minute), {}
+        used = self._used.get(who, 0) + count
+        if used > self._per_minute * users:
+            raise TooManyReports("This page reports too much.", MINUTE - seconds)
+        self._used[who] = used
+
+
+@router.post("/telemetry", status_code=204)
+async def telemetry(request: Request, user: CurrentUser) -> None:
+    allowance: Allowance = request.app.state.telemetry
+    body = await read_body(request, MAX_BYTES)
+    try:
+        batch = Reports.model_validate_json(body)
+    except ValidationError:
+        # Not quoted: what does not fit may be what somebody said.
+        raise InvalidRequest("reports: this is no list of them.") from None
+    allowance.take(user.id, len(batch.reports))
+    if user.address is not None:
+        allowance.take(user.address, len(batch.reports), users=USERS_OF_ADDRESS)
+    for report in batch.reports:
+        ids = {"session": batch.session_id, **report.ids}
+        words = " ".join(f"{name}={value}" for name, value in ids.items())
+        level = logging.INFO if report.kind == "log" else logging.WARNING
+        logger.log(level, "in a page: %s %s %s", report.kind, report.name, words)

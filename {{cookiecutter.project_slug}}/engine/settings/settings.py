@@ -1,0 +1,211 @@
+"""What the environment says, read once when the application is built."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from engine.settings.database_url import checked_url
+from engine.settings.env_values import EnvFileSource, HeaderSecret, cleaned
+from engine.settings.origins import checked_origin
+
+T = TypeVar("T")
+
+# What is signed with a shorter one can be guessed without asking the server.
+MIN_KEY_LENGTH = 32
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+# What Kubernetes and Docker's links put into the environment for another container.
+SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
+
+# Before the name of a model that is had through LiteLLM.
+LITELLM = "litellm/"
+
+
+class UnusableSettings(ValueError):
+    """What the settings ask for cannot be had here; the message says how to mend it, in one line."""
+
+
+def _parts(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+# A setting that holds several values, with commas between them.
+CommaSeparated = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parts)]
+
+
+class EnvSettings(BaseSettings):
+    """Reads the process environment, then `.env`. Each option derives its own settings from it."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a password
+    )
+
+    def __init__(self, **values: Any) -> None:
+        # The library's own source would read the file as UTF-8, before ours takes its place.
+        super().__init__(_env_file=None, **values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, EnvFileSource(settings_cls), file_secret_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return cleaned(cls.model_fields, without_service_links(values))
+
+
+def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
+    """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
+    return {
+        name: value
+        for name, value in values.items()
+        if not (name.endswith("port") and SERVICE_LINK.fullmatch(str(value)))
+    }
+
+
+class Settings(EnvSettings):
+    """Settings that every project has; `.env.example` explains each of them."""
+
+    database_url: str | None = None
+    database_direct_url: str | None = None
+    database_pool_size: int = Field(default=10, ge=1)
+    database_patience_seconds: float = Field(default=15, ge=0)
+    transaction_pooler: bool = False
+    row_level_security: bool = False
+
+    secret_key: SecretStr = SecretStr("")
+    secret_key_previous: SecretStr = SecretStr("")
+
+    openai_api_key: HeaderSecret | None = None
+    openai_base_url: str | None = None
+    openai_api_version: str | None = None
+    openai_api: Literal["responses", "chat_completions"] = "responses"
+    model: str = "{{ cookiecutter.model }}"
+    models: CommaSeparated[str] = ()
+    title_model: str | None = None
+    model_timeout_seconds: float = Field(default=120, gt=0)
+    model_retries: int = Field(default=2, ge=0)
+    reasoning_encrypted_content: bool = True
+    stream_options: bool = True
+    tracing: bool = False
+
+    on_disconnect: Literal["stop", "finish"] = "stop"
+    shutdown_seconds: float = Field(default=25, ge=0)
+    keep_alive_seconds: float = Field(default=15, gt=0)
+
+    turns_per_minute: int = Field(default=20, ge=1)
+    running_answers_per_user: int = Field(default=3, ge=1)
+    answers_per_process: int = Field(default=1_000, ge=1)
+    telemetry_per_minute: int = Field(default=60, ge=0)
+    tokens_per_day: int = Field(default=1_000_000, ge=0)
+    message_chars: int = Field(default=20_000, ge=1)
+    history_tokens: int = Field(default=32_000, ge=1_000)
+    max_turns: int = Field(default=10, ge=1)
+    tool_calls_per_turn: int = Field(default=30, ge=1)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    sources_section: bool = False
+    allowed_image_domains: CommaSeparated[str] = ()
+
+    chatkit_domain_key: str = Field(default="local-dev", min_length=1)
+    chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
+
+    allowed_origins: CommaSeparated[str] = ()
+    csp_extra: str = ""
+    hsts_seconds: int = Field(default=31_536_000, ge=0)
+    openapi_json: bool = False
+
+    demo_delay_seconds: float = Field(default=0.02, ge=0)
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_origin(origin) for origin in origins)
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
+
+    @property
+    def signing_keys(self) -> list[str]:
+        """The keys that count, the one to sign with last. Raises ValueError when there is none."""
+        self.check_keys()
+        key = self.secret_key.get_secret_value()
+        previous = self.secret_key_previous.get_secret_value()
+        if not key:
+            raise ValueError(
+                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "in production, set the environment variable."
+            )
+        return [previous, key] if previous else [key]
+
+    def check_keys(self) -> None:
+        """Raises ValueError for a key that is too short; a missing one fails where it is needed."""
+        if 0 < (length := len(self.secret_key.get_secret_value())) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"SECRET_KEY has {length} characters, and needs at least {MIN_KEY_LENGTH}. To make "
+                'one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if 0 < (length := len(self.secret_key_previous.get_secret_value())) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"SECRET_KEY_PREVIOUS has {length} characters, and needs at least "
+                f"{MIN_KEY_LENGTH}. Remove it: what it signed can be forged."
+            )
+
+    @property
+    def offered_models(self) -> tuple[str, ...]:
+        """The models a user may pick; the first is the default."""
+        return self.models or (self.model,)
+
+    @property
+    def named_models(self) -> tuple[str, ...]:
+        """All that may be asked anything."""
+        return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
+
+    @property
+    def litellm_models(self) -> tuple[str, ...]:
+        return tuple(filter(is_litellm, self.named_models))
+
+    @property
+    def openai_models(self) -> tuple[str, ...]:
+        """Those that OpenAI has, or whichever server is in its place."""
+        return tuple(name for name in self.named_models if not is_litellm(name))
+
+    @property
+    def is_demo(self) -> bool:
+        """True when the built-in demo model answers: no key is set, and no model has its own."""
+        return self.openai_api_key is None and not any(map(is_litellm, self.offered_models))
+
+
+def is_litellm(model: str) -> bool:
+    return model.startswith(LITELLM)

@@ -1,0 +1,473 @@
+"""Threads, items and attachments in PostgreSQL, as the ChatKit SDK asks for them.
+
+Every statement names the owner; another user's row is `NotFound`, like one that does not exist.
+Every method is one short transaction, and every write is an upsert: the SDK saves some objects
+more than once, and a write is repeated when the database went away in the middle of it. While an
+answer runs it is repeated for longer, for that answer cannot be had again.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatkit.store import Store, StoreItemType
+from chatkit.types import (
+    Attachment,
+    FeedbackKind,
+    Page,
+    ThreadItem,
+    ThreadMetadata,
+    WorkflowItem,
+)
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.exc import IntegrityError
+
+from engine.attachments.base import Attachments
+from engine.context.ids import new_id
+from engine.context.request_context import RequestContext
+from engine.context.run import Retry, Run, has_text, is_answer
+from engine.database.database import ASYNC_COMMIT, Database, DatabaseAway
+from engine.database.rows import IS_RUNNING, AttachmentRow, FeedbackRow, ItemRow, RunRow, ThreadRow
+from engine.database.sequence import BEHIND, last_number
+from engine.database.users import ensure_user
+from engine.http.errors import InvalidRequest, NotFound, Unavailable
+from engine.store.cursors import Cursor, item_cursor, thread_cursor
+from engine.text.unicode import storable
+from engine.turn.handoffs import AGENT
+
+logger = logging.getLogger(__name__)
+
+MAX_PAGE = 100
+
+# For the model and the SDK; no page of the user's has them.
+HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
+
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+
+_OWNER = bindparam("owner", type_=Text)
+_THREAD = bindparam("thread", type_=Text)
+_PAYLOAD = bindparam("saved", type_=JSONB)
+
+
+def _create_thread() -> Insert:
+    row = insert(ThreadRow).values(user_id=_OWNER, id=_THREAD, payload=_PAYLOAD)
+    return row.on_conflict_do_update(
+        index_elements=[ThreadRow.user_id, ThreadRow.id],
+        set_={"payload": row.excluded.payload, "updated_at": row.excluded.updated_at},
+    )
+
+
+def _without_waiting(write: Insert | Update) -> Select[Any]:
+    written = write.returning(ThreadRow.id).cte("written")
+    return select(written.c.id, ASYNC_COMMIT)
+
+
+_CREATE_THREAD = _without_waiting(_create_thread())
+_SAVE_THREAD = (
+    update(ThreadRow)
+    .where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
+    .values(payload=_PAYLOAD, updated_at=func.now())
+)
+_SAVE_THREAD_IN_RUN = _without_waiting(_SAVE_THREAD)
+_SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
+
+
+class SqlStore(Store[RequestContext]):
+    def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
+        self._database = database
+        self._attachments = attachments or Attachments()
+
+    # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
+    def generate_thread_id(self, context: RequestContext) -> str:
+        return context.run.thread_id if context.run else new_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
+    ) -> str:
+        return new_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        if context.thread is not None and context.thread.id == thread_id:
+            return context.thread.model_copy(deep=True)
+        statement = select(ThreadRow.payload).where(*_owns_thread(context, thread_id))
+        payload = await self._one(context, statement, f"There is no thread {thread_id}.")
+        return ThreadMetadata.model_validate(payload)
+
+    async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """Raises `NotFound` when the thread is gone. It does not come back by being saved.
+
+        The SDK also saves the thread that a run brings along; the first time, that is new.
+        """
+        run = context.run
+        if run is not None and run.brings_thread:
+            await self.create_thread(thread, context)
+            run.brings_thread = False
+            return
+        # In a run, the items that come after it are waited for, and with them what came before.
+        statement = _SAVE_THREAD_AND_WAIT if run is None else _SAVE_THREAD_IN_RUN
+        if not await self._write(context, statement, _saved(thread, context)):
+            raise NotFound(f"There is no thread {thread.id}.")
+
+    async def create_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """It is safe with the first item in it."""
+        await self._write(context, _CREATE_THREAD, _saved(thread, context))
+
+    async def retitle(
+        self, thread: ThreadMetadata, title: str, context: RequestContext
+    ) -> list[ThreadMetadata]:
+        """The thread under its new title; none if it is not called any more what it was."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread.id), payload["title"].astext == thread.title)
+            .values(
+                payload=func.jsonb_set(payload, ["title"], literal(title, JSONB)),
+                updated_at=func.now(),
+            )
+            .returning(payload)
+        )
+        rows = await self._database.fetch(context.user_id, statement)
+        return [ThreadMetadata.model_validate(row.payload) for row in rows]
+
+    async def keep_agent(self, thread_id: str, name: str, context: RequestContext) -> None:
+        """The conversation goes on with the agent of this name."""
+        payload = ThreadRow.payload
+        statement = (
+            update(ThreadRow)
+            .where(*_owns_thread(context, thread_id))
+            .values(payload=func.jsonb_set(payload, ["metadata", AGENT], literal(name, JSONB)))
+        )
+        await self._write(context, statement)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestContext
+    ) -> Page[ThreadMetadata]:
+        """Raises `InvalidRequest` when `after` is no id."""
+        columns = (ThreadRow.created_at, ThreadRow.id)
+        statement = (
+            select(ThreadRow.id, ThreadRow.payload)
+            .where(ThreadRow.user_id == context.user_id)
+            .order_by(*(c.desc() if order == "desc" else c for c in columns))
+        )
+        cursor = thread_cursor(context.user_id, after, order) if after else None
+        rows, page = await self._page(context, statement, limit, cursor)
+        threads = [ThreadMetadata.model_validate(row.payload) for row in rows]
+        return Page[ThreadMetadata](data=threads, **page)
+
+    async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
+        """Its rows go, and then the files that were attached in it."""
+        attached = select(AttachmentRow.id).where(
+            AttachmentRow.user_id == context.user_id, AttachmentRow.thread_id == thread_id
+        )
+        deleted = delete(ThreadRow).where(*_owns_thread(context, thread_id)).cte("deleted")
+        rows = await self._write(context, attached.add_cte(deleted))
+        await self._attachments.discard([row.id for row in rows], context)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        """Raises `NotFound` when there is no such thread, which the SDK does not look for, and
+        `InvalidRequest` when `after` is no id.
+
+        On a retry the old answer is not among the items. The SDK deletes all that it sees of it
+        before it asks for the new one, and a failure between the two would lose it. The first item
+        of the new answer takes its place.
+        """
+        statement = (
+            select(ItemRow.id, ItemRow.payload)
+            .where(*_in_thread(context, thread_id), _is_current(context))
+            .order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
+        )
+        if context.visible_only:
+            statement = statement.where(ItemRow.type.not_in(HIDDEN_TYPES))
+        cursor = item_cursor(_in_thread(context, thread_id), after, order) if after else None
+        rows, page = await self._page(context, statement, limit, cursor)
+        if not rows:
+            await self.load_thread(thread_id, context)
+        items = [self._item(row.payload, context) for row in rows]
+        return Page[ThreadItem](data=items, **page)
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        await self.save_item(thread_id, item, context)
+
+    async def save_item(
+        self,
+        thread_id: str,
+        item: ThreadItem,
+        context: RequestContext,
+        *,
+        though_over: bool = False,
+    ) -> None:
+        """Raises `NotFound` when the thread is gone, or its run was taken from this worker.
+
+        `though_over` also writes once the run has ended, whoever ended it.
+        """
+        run = None if though_over else context.run
+        alive = None if run is None else _alive(run)
+        statement = upsert_items(context.user_id, thread_id, [item], alive).returning(ItemRow.id)
+        if run is not None and alive is not None and run.retry is not None and is_answer(item):
+            statement = statement.add_cte(_delete_replaced(run, run.retry, alive))
+        try:
+            rows = await self._write(context, statement)
+        except IntegrityError:
+            raise NotFound(f"There is no thread {thread_id}.") from None
+        if run is not None and not rows:
+            raise NotFound("This answer was closed by another worker, who thought it dead.")
+
+    def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:
+        """What stores the run's unfinished items that changed since the last time.
+
+        It does so if `alive` has a row.
+        """
+        if run.retry is not None and not run.answered and not any(run.said()):
+            return []  # the new answer has not begun: the old one stays
+        drafts = [i for i in run.take_changed() if isinstance(i, WorkflowItem) or has_text(i)]
+        writes: list[CTE] = []
+        if drafts:
+            writes.append(upsert_items(run.user_id, run.thread_id, drafts, alive).cte("drafts"))
+        if drafts and run.retry is not None:
+            writes.append(_delete_replaced(run, run.retry, alive))
+        return writes
+
+    async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
+        statement = select(ItemRow.payload).where(
+            *_in_thread(context, thread_id), ItemRow.id == item_id
+        )
+        payload = await self._one(context, statement, f"There is no item {item_id} in this thread.")
+        return self._item(payload, context)
+
+    def _item(self, payload: dict[str, Any], context: RequestContext) -> ThreadItem:
+        return self._attachments.shown_item(_ITEM.validate_python(payload), context)
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        statement = delete(ItemRow).where(*_in_thread(context, thread_id), ItemRow.id == item_id)
+        await self._write(context, statement)
+
+    async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        row = insert(AttachmentRow).values(
+            user_id=context.user_id,
+            id=attachment.id,
+            thread_id=attachment.thread_id,
+            payload=storable(attachment.model_dump(mode="json")),
+        )
+        upsert = row.on_conflict_do_update(
+            index_elements=[AttachmentRow.user_id, AttachmentRow.id],
+            set_={"payload": row.excluded.payload, "thread_id": row.excluded.thread_id},
+        )
+        # It may be the first thing that somebody does.
+        await self._write(context, upsert.add_cte(ensure_user(context.user_id).cte("owner")))
+
+    async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
+        statement = select(AttachmentRow.payload).where(*_owns_attachment(context, attachment_id))
+        payload = await self._one(context, statement, f"There is no attachment {attachment_id}.")
+        attachment: Attachment = _ATTACHMENT.validate_python(payload)
+        return self._attachments.shown(attachment, context)
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        statement = delete(AttachmentRow).where(*_owns_attachment(context, attachment_id))
+        await self._write(context, statement)
+
+    async def save_feedback(
+        self, thread_id: str, item_ids: list[str], kind: FeedbackKind, context: RequestContext
+    ) -> None:
+        """Remember the user's opinion of these items. Raises `NotFound` if one is not theirs."""
+        wanted = set(item_ids)
+        owned = select(ItemRow.user_id, ItemRow.thread_id, ItemRow.id).where(
+            *_in_thread(context, thread_id), ItemRow.id.in_(wanted)
+        )
+        async with self._database.transaction(context.user_id) as connection:
+            rows = (await connection.execute(owned)).all()
+            if len(rows) != len(wanted):
+                raise NotFound("There is no such item in this thread.")
+            values = [
+                {"user_id": r.user_id, "thread_id": r.thread_id, "item_id": r.id, "kind": kind}
+                for r in rows
+            ]
+            row = insert(FeedbackRow)
+            await connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[
+                        FeedbackRow.user_id,
+                        FeedbackRow.thread_id,
+                        FeedbackRow.item_id,
+                    ],
+                    set_={"kind": row.excluded.kind, "updated_at": row.excluded.updated_at},
+                ),
+                values,
+            )
+
+    async def retry_range(self, thread_id: str, item_id: str, context: RequestContext) -> Retry:
+        """What lies between the item and the end of the thread: its answer, to be replaced.
+
+        Raises `Unavailable` while the new answer would be numbered as if it were part of the old.
+        """
+        last = select(func.max(ItemRow.seq)).where(*_in_thread(context, thread_id))
+        statement = select(
+            ItemRow.seq, ItemRow.created_at, last.scalar_subquery().label("last")
+        ).where(*_in_thread(context, thread_id), ItemRow.id == item_id)
+        async with self._database.reading(context.user_id) as connection:
+            row = (await connection.execute(statement)).first()
+            given = await last_number(connection)
+        if row is None:
+            raise NotFound(f"There is no item {item_id} in this thread.")
+        if given is not None and given < row.last:
+            logger.error(BEHIND)
+            raise Unavailable("This answer cannot be tried again right now.")
+        return Retry(row.seq, row.last, row.created_at)
+
+    async def _one(self, context: RequestContext, statement: Select[Any], missing: str) -> Any:
+        rows = await self._fetch(context, statement)
+        if not rows:
+            raise NotFound(missing)
+        return rows[0][0]
+
+    async def _page(
+        self, context: RequestContext, statement: Select[Any], limit: int, cursor: Cursor | None
+    ) -> tuple[Sequence[Row[Any]], dict[str, Any]]:
+        """Rows with `id` and `payload`, and the page fields that tell whether more follow."""
+        limit = max(1, min(limit, MAX_PAGE))
+        statement = statement.limit(limit + 1)
+        if cursor is None:
+            rows = await self._fetch(context, statement)
+        else:
+            rows = await self._fetch_after(context, statement, cursor)
+        has_more = len(rows) > limit
+        rows = rows[:limit]
+        return rows, {"has_more": has_more, "after": rows[-1].id if has_more else None}
+
+    async def _fetch_after(
+        self, context: RequestContext, statement: Select[Any], cursor: Cursor
+    ) -> Sequence[Row[Any]]:
+        """A list goes on where it was, although the row of its cursor may be deleted by now."""
+        rows = await self._fetch(context, statement.where(cursor.after))
+        if rows:
+            return rows
+        if cursor.is_ours:
+            return await self._fetch(context, statement.where(cursor.after_place))
+        if not await self._fetch(context, cursor.row):
+            raise InvalidRequest("after: this is no id in this list.")
+        return rows
+
+    async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
+        patient = context.run is not None
+        return await self._database.read(context.user_id, statement, patient=patient)
+
+    async def _write(
+        self,
+        context: RequestContext,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Sequence[Row[Any]]:
+        patient = context.run is not None
+        try:
+            return await self._database.fetch(
+                context.user_id, statement, parameters, patient=patient
+            )
+        except DatabaseAway:
+            if context.run is not None:
+                context.run.is_torn = True
+            raise
+
+
+def _saved(thread: ThreadMetadata, context: RequestContext) -> dict[str, Any]:
+    # On a new thread the SDK hands over a Thread, whose items have no business in here.
+    payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
+    return {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
+
+
+Conditions = tuple[ColumnElement[bool], ...]
+
+
+def _owns_thread(context: RequestContext, thread_id: str) -> Conditions:
+    return (ThreadRow.user_id == context.user_id, ThreadRow.id == thread_id)
+
+
+def _in_thread(context: RequestContext, thread_id: str) -> Conditions:
+    return (ItemRow.user_id == context.user_id, ItemRow.thread_id == thread_id)
+
+
+def _owns_attachment(context: RequestContext, attachment_id: str) -> Conditions:
+    return (AttachmentRow.user_id == context.user_id, AttachmentRow.id == attachment_id)
+
+
+def _is_current(context: RequestContext) -> ColumnElement[bool]:
+    """True for what is not part of the answer that this request replaces."""
+    if context.retry is None:
+        return true()
+    return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)
+
+
+def upsert_items(
+    user_id: str, thread_id: str, items: Sequence[ThreadItem], alive: CTE | None = None
+) -> Insert:
+    """With `alive`, only if that has a row: a run that was given up writes nothing any more."""
+    columns = (ItemRow.user_id, ItemRow.thread_id, ItemRow.id, ItemRow.type, ItemRow.payload)
+    condition = true() if alive is None else select(alive.c.id).exists()
+    # (A statement of VALUES in several rows would be compiled each time anew.)
+    rows = [
+        select(
+            literal(user_id),
+            literal(thread_id),
+            literal(item.id),
+            literal(item.type),
+            literal(storable(item.model_dump(mode="json")), JSONB),
+        ).where(condition)
+        for item in items
+    ]
+    source = rows[0] if len(rows) == 1 else union_all(*rows)
+    return (
+        insert(ItemRow)
+        .from_select(columns, source)
+        .on_conflict_do_update(
+            index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
+            # (`row.excluded` copies the table, and this statement is made once a second for each run.)
+            set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
+        )
+    )
+
+
+def _alive(run: Run) -> CTE:
+    """The run, unless another worker has closed it; nobody does while this statement lasts."""
+    statement = select(RunRow.id).where(
+        RunRow.user_id == run.user_id, RunRow.id == run.id, IS_RUNNING
+    )
+    return statement.with_for_update(read=True).cte("alive")
+
+
+def _delete_replaced(run: Run, retry: Retry, alive: CTE) -> CTE:
+    statement = delete(ItemRow).where(
+        ItemRow.user_id == run.user_id,
+        ItemRow.thread_id == run.thread_id,
+        ItemRow.seq > retry.after_seq,
+        ItemRow.seq <= retry.last_seq,
+        # (Where `seq` has once been given twice, the range holds what is older than the question.)
+        ItemRow.created_at >= retry.asked_at,
+        select(alive.c.id).exists(),
+    )
+    return statement.cte("replaced")

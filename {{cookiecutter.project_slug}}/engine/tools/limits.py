@@ -1,0 +1,32 @@
+"""What one turn may cost in tool calls."""
+
+from typing import Any
+
+from agents import Agent, ModelResponse, RunContextWrapper, RunHooks
+from openai.types.responses import ResponseFunctionToolCall
+
+from engine.tools.turn_context import TurnContext
+
+
+class TooManyToolCalls(Exception):
+    """The model asked for more tool calls than one turn may make."""
+
+
+class ToolCallLimit(RunHooks[TurnContext]):
+    """Ends one run when its model asks for too many calls, before any of them is made.
+
+    Counted as asked for, so parallel calls and calls of tools that do not exist count too.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    async def on_llm_end(
+        self,
+        context: RunContextWrapper[TurnContext],
+        agent: Agent[Any],
+        response: ModelResponse,
+    ) -> None:
+        self._left -= sum(isinstance(item, ResponseFunctionToolCall) for item in response.output)
+        if self._left < 0:
+            raise TooManyToolCalls

@@ -1,0 +1,66 @@
+"""Carries out what users set off in widgets."""
+
+import asyncio
+from typing import Any
+
+from chatkit.actions import Action
+from chatkit.types import WidgetItem
+
+from app.agent import tools
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.http.errors import InvalidRequest
+from engine.store.store import SqlStore
+from engine.text.locales import translate
+from engine.tools.actions import WidgetAction
+from engine.tools.services import ToolRefusal
+from engine.tools.tool import AgentTool
+
+
+def tool_of(action_type: str) -> AgentTool:
+    """Raises `InvalidRequest` when no tool has such an action."""
+    for tool in tools.TOOLS:
+        if action_type in tool.actions:
+            return tool
+    raise InvalidRequest("There is no such action.")
+
+
+class Actions:
+    def __init__(self, database: Database, store: SqlStore) -> None:
+        self._database = database
+        self._store = store
+        self._under_way: set[asyncio.Task[WidgetItem]] = set()
+
+    async def perform(
+        self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
+    ) -> WidgetItem:
+        """The widget as it is afterwards. What has begun is carried through, whoever waits for it.
+
+        Raises `InvalidRequest`.
+        """
+        task = asyncio.create_task(self._perform(action, widget, context))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _perform(
+        self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
+    ) -> WidgetItem:
+        tool = tool_of(action.type)
+        pressed = WidgetAction(
+            action.payload, widget, self._database, context.user_id, context.locale
+        )
+        try:
+            shown = await tool.actions[action.type](pressed)
+        except ToolRefusal as refusal:
+            words = translate(str(refusal), context.locale, tool.translations)
+            raise InvalidRequest(words) from None
+        item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
+        # Whoever stopped waiting meanwhile has ended the run, and not what it did.
+        await self._store.save_item(widget.thread_id, item, context, though_over=True)
+        return item

@@ -1,0 +1,243 @@
+"""Thread items become the model's input: as much of the conversation as the budget holds."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from agents import TResponseInputItem
+from chatkit.agents import ThreadItemConverter
+from chatkit.types import (
+    AssistantMessageItem,
+    Attachment,
+    ClientToolCallItem,
+    GeneratedImageItem,
+    HiddenContextItem,
+    StructuredInputItem,
+    TaskItem,
+    ThreadItem,
+    UserMessageItem,
+    UserMessageTagContent,
+    WidgetItem,
+    WorkflowItem,
+)
+from openai.types.responses import (
+    EasyInputMessageParam,
+    ResponseInputContentParam,
+    ResponseInputTextParam,
+)
+
+from engine.attachments.base import Attachments, Reader, mention
+from engine.context.request_context import RequestContext
+from engine.models.boundary.inputs import fit_input
+from engine.store.store import MAX_PAGE, SqlStore
+from engine.text.lengths import as_json, cut, mention_text, shortened_message
+from engine.text.tokens import tokens_of
+from engine.turn.page_context import page_text
+
+TOOL_CALL = "tool_call"
+# What the model gets of one tool's call, result or widget. (Messages have their own limit.)
+ITEM_CHARS = 20_000
+UNANSWERED = {"error": "The page did not answer. Go on without it and say so."}
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The part of a conversation that the model gets: its items, and the input they become."""
+
+    items: list[ThreadItem]
+    input: list[TResponseInputItem]
+
+    @property
+    def message(self) -> UserMessageItem | None:
+        """What the user said last."""
+        return next((i for i in reversed(self.items) if isinstance(i, UserMessageItem)), None)
+
+    @property
+    def open_workflows(self) -> list[WorkflowItem]:
+        return [i for i in self.items if isinstance(i, WorkflowItem) and i.workflow.summary is None]
+
+    @property
+    def unanswered_calls(self) -> list[ClientToolCallItem]:
+        """Client tools to whose call no page has given an answer."""
+        calls = (item for item in self.items if isinstance(item, ClientToolCallItem))
+        return [call for call in calls if call.status == "pending"]
+
+
+class History:
+    def __init__(
+        self, store: SqlStore, max_tokens: int, message_chars: int, attachments: Attachments
+    ) -> None:
+        self._store = store
+        self._max_tokens = max_tokens
+        self._message_chars = message_chars
+        self._attachments = attachments
+
+    async def load(self, thread_id: str, context: RequestContext) -> Remembered:
+        """The newest items that fit in the budget, oldest first, beginning with a user message.
+
+        The budget is also for the page's context and the files' texts. The newest user message and
+        the newest item are told whatever their length, which has limits of its own.
+        """
+        converter = HistoryConverter(self._message_chars)
+        window = Window(self._max_tokens - tokens_of(page_text(context.page)))
+        async for item in self._newest_first(thread_id, context):
+            if not window.take(item, tokens_of(await converter.to_agent_input([item]))):
+                break
+        items = window.items
+        read = self._attachments.reader(items, window.room, context)
+        told = [item for item in reversed(items) if item.id not in window.untold]
+        converter = HistoryConverter(self._message_chars, read)
+        # Whatever came from a model once is sent back with every later turn.
+        return Remembered(items[::-1], fit_input(await converter.to_agent_input(told)))
+
+    async def _newest_first(
+        self, thread_id: str, context: RequestContext
+    ) -> AsyncIterator[ThreadItem]:
+        after: str | None = None
+        while True:
+            page = await self._store.load_thread_items(thread_id, after, MAX_PAGE, "desc", context)
+            for item in page.data:
+                yield item
+            if not page.has_more:
+                return
+            after = page.after
+
+
+class Window:
+    """The part of a conversation that fits in so many tokens. It is filled from the newest item on.
+
+    `untold` are items after the newest user message for which there was no room.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        self.untold: set[str] = set()
+        self._taken: list[ThreadItem] = []
+        self._left = self._left_beside_kept = tokens
+        self._kept = 0
+        self._has_told = False
+        self._is_full = False
+
+    @property
+    def items(self) -> list[ThreadItem]:
+        """Newest first, up to a user message if there is one."""
+        return self._taken[: self._kept] or self._taken
+
+    @property
+    def room(self) -> int:
+        """The tokens that are left beside `items`."""
+        return max(0, self._left_beside_kept)
+
+    def take(self, item: ThreadItem, tokens: int) -> bool:
+        """Add an item that takes so many tokens; false when no older one is wanted."""
+        is_message = isinstance(item, UserMessageItem)
+        self._is_full = self._is_full or tokens > self._left
+        if self._is_full and self._kept:
+            return False
+        if self._is_full and self._has_told and not is_message:
+            self.untold.add(item.id)
+            tokens = 0
+        self._taken.append(item)
+        self._left -= tokens
+        self._has_told = self._has_told or tokens > 0
+        if is_message:
+            self._kept = len(self._taken)
+            self._left_beside_kept = self._left
+        return True
+
+
+class HistoryConverter(ThreadItemConverter):
+    """What the SDK leaves to the application, and what the model has no use for."""
+
+    def __init__(self, message_chars: int, read: Reader = mention) -> None:
+        self._message_chars = message_chars
+        self._read = read
+
+    async def user_message_to_input(
+        self, item: UserMessageItem, is_last_message: bool = True
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        item = shortened_message(item, self._message_chars)
+        return await super().user_message_to_input(item, is_last_message)
+
+    async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
+        # The SDK's own gives the parts of an output, which Chat Completions cannot take back.
+        text = "".join(part.text for part in item.content)
+        return EasyInputMessageParam(type="message", role="assistant", content=text)
+
+    async def hidden_context_to_input(
+        self, item: HiddenContextItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        if isinstance(item.content, dict) and item.content.get("kind") == TOOL_CALL:
+            return [_shortened_call(part) for part in item.content["items"]]
+        return await super().hidden_context_to_input(item)
+
+    async def client_tool_call_to_input(
+        self, item: ClientToolCallItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        if item.status == "pending":
+            item = answered(item)
+        call = {
+            "type": "function_call",
+            "call_id": item.call_id,
+            "name": item.name,
+            "arguments": as_json(item.arguments),
+        }
+        # (A result in JSON that is cut is none any more; the model reads it all the same.)
+        output = cut(as_json(item.output), self._message_chars)
+        result = {"type": "function_call_output", "call_id": item.call_id, "output": output}
+        return [_shortened_call(call), cast("TResponseInputItem", result)]
+
+    async def structured_input_to_input(
+        self, item: StructuredInputItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        return _shortened_parts(await super().structured_input_to_input(item))
+
+    async def workflow_to_input(self, item: WorkflowItem) -> None:
+        """Progress is for people; the model gets the tool calls themselves."""
+
+    async def task_to_input(self, item: TaskItem) -> None:
+        """Like a workflow."""
+
+    async def widget_to_input(
+        self, item: WidgetItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """What it shows, in short; its components are for the element that draws them."""
+        if item.copy_text is None:
+            return _shortened_parts(await super().widget_to_input(item))
+        shown = cut(item.copy_text, ITEM_CHARS)
+        text = f"This was shown to the user:\n<Widget>\n{shown}\n</Widget>"
+        return EasyInputMessageParam(type="message", role="user", content=text)
+
+    async def generated_image_to_input(self, item: GeneratedImageItem) -> TResponseInputItem | None:
+        # Its address is for browsers, and expires.
+        text = "[The picture that was asked for was shown here.]"
+        return EasyInputMessageParam(type="message", role="assistant", content=text)
+
+    async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
+        return ResponseInputTextParam(type="input_text", text=mention_text(tag))
+
+    async def attachment_to_message_content(
+        self, attachment: Attachment
+    ) -> ResponseInputContentParam:
+        return await self._read(attachment)
+
+
+def _shortened_call(part: dict[str, Any]) -> TResponseInputItem:
+    """A call or its result. Arguments stay valid JSON: servers refuse what is none."""
+    changes: dict[str, Any] = {}
+    if len(part.get("arguments") or "") > ITEM_CHARS:
+        changes["arguments"] = "{}"
+    if isinstance(part.get("output"), str):
+        changes["output"] = cut(part["output"], ITEM_CHARS)
+    return cast("TResponseInputItem", {**part, **changes})
+
+
+def _shortened_parts(message: object) -> TResponseInputItem:
+    """A message as the SDK makes it, each of its texts cut."""
+    made = cast("dict[str, Any]", message)
+    content = [{**part, "text": cut(part["text"], ITEM_CHARS)} for part in made["content"]]
+    return cast("TResponseInputItem", {**made, "content": content})
+
+
+def answered(call: ClientToolCallItem) -> ClientToolCallItem:
+    """A call that nobody waits for any more, as if the page had said so."""
+    return call.model_copy(update={"status": "completed", "output": UNANSWERED})

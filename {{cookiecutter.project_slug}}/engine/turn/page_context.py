@@ -1,0 +1,50 @@
+"""What the site around the chat says of its page: `window.chat.setContext({ … })`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agents import TResponseInputItem
+
+from engine.http.errors import InvalidRequest
+from engine.text.lengths import as_json
+
+MAX_FACTS = 20
+MAX_NAME = 50
+MAX_VALUE = 500
+
+
+def read_page_context(metadata: object) -> Mapping[str, str]:
+    """The facts in a request's `metadata.page`. Raises `InvalidRequest`."""
+    facts: Any = metadata.get("page") if isinstance(metadata, dict) else None
+    if facts is None:
+        return {}
+    if not isinstance(facts, dict) or len(facts) > MAX_FACTS or not all(map(_fits, facts.items())):
+        raise InvalidRequest(
+            f"metadata.page: at most {MAX_FACTS} texts of {MAX_VALUE} characters are allowed."
+        )
+    return facts
+
+
+def _fits(fact: tuple[str, object]) -> bool:
+    name, value = fact
+    return 0 < len(name) <= MAX_NAME and isinstance(value, str) and len(value) <= MAX_VALUE
+
+
+def page_text(page: Mapping[str, str]) -> str:
+    """What the model is told of the page; empty without facts."""
+    return f"[The page around this chat: {as_json(dict(page))}]" if page else ""
+
+
+def with_page_context(
+    input: list[TResponseInputItem], page: Mapping[str, str]
+) -> list[TResponseInputItem]:
+    """Tell the model just before the message that the user sent there.
+
+    As the user's words and not as instructions: the browser may say anything.
+    """
+    if not page:
+        return input
+    users = (i for i in range(len(input) - 1, -1, -1) if input[i].get("role") == "user")
+    place = next(users, 0)
+    told: TResponseInputItem = {"role": "user", "content": page_text(page)}
+    return [*input[:place], told, *input[place:]]

@@ -1,0 +1,30 @@
+"""The store as one turn sees it."""
+
+from chatkit.types import Page, ThreadItem, UserMessageItem
+
+from engine.attachments.base import Attachments
+from engine.context.request_context import RequestContext
+from engine.database.database import Database
+from engine.store.store import SqlStore
+
+
+class TurnStore(SqlStore):
+    """Spares the statement with which the SDK begins each answer.
+
+    It reads the thread's newest items, in search of a workflow to go on with. After a message of
+    the user, there is none: that message is the newest item, and the turn holds it already.
+    """
+
+    def __init__(
+        self, database: Database, attachments: Attachments, message: UserMessageItem | None
+    ) -> None:
+        super().__init__(database, attachments)
+        self._newest = message
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            return Page[ThreadItem](data=[newest])
+        return await super().load_thread_items(thread_id, after, limit, order, context)
