@@ -21,6 +21,7 @@ from engine.demo.model import DemoModel
 from engine.http.addresses import Addresses
 from engine.http.errors import LimitReached
 from engine.settings.settings import Settings
+from engine.page import telemetry
 from tests.chat.test_interrupted import Watched
 from tests.conftest import OneModel, serving
 from tests.talk import Visitor, message
@@ -166,7 +167,10 @@ async def test_an_address_is_not_made_up(
             assert await site.codes(1, address) == ["too_many_turns"]
 
 
-async def test_a_new_cookie_may_not_fill_the_log(opened: Opened, settings: Settings) -> None:
+async def test_a_new_cookie_may_not_fill_the_log(
+    opened: Opened, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "MINUTE", 1_000_000_000)  # one that does not end meanwhile
     site = await opened()
     report = {"reports": [{"kind": "log", "name": "x"}] * 20}
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.main import create_app
 from engine.http.errors import TooManyReports
+from engine.page import telemetry
 from engine.page.telemetry import Allowance
 from engine.settings.settings import Settings
 from tests.conftest import serving, visiting
@@ -68,7 +69,10 @@ async def test_strangers_cannot_write_into_the_log(base_url: str) -> None:
     assert response.status_code == 401
 
 
-async def test_a_page_that_reports_too_much_is_told_to_stop(settings: Settings) -> None:
+async def test_a_page_that_reports_too_much_is_told_to_stop(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "MINUTE", 1_000_000_000)  # one that does not end meanwhile
     limited = settings.model_copy(update={"telemetry_per_minute": 3})
     async with (
         serving(create_app(limited)) as url,
@@ -78,7 +82,7 @@ async def test_a_page_that_reports_too_much_is_told_to_stop(settings: Settings) 
         assert (await visitor.client.post("/telemetry", json=reports("A", "B"))).status_code == 204
         refused = await visitor.client.post("/telemetry", json=reports("C", "D"))
         assert refused.status_code == 429
-        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert int(refused.headers["retry-after"]) > 0
         assert (await other.client.post("/telemetry", json=reports("A", "B"))).status_code == 204
 
 
