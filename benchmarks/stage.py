@@ -65,15 +65,15 @@ Postgres(Path(sys.argv[1])).stop()
 """
 _MIGRATE = """
 import sys
-from dev.migrate import upgrade
+from engine.operate.commands.migrate import upgrade
 upgrade(sys.argv[1])
 """
 _SIGN_IN = """
 import asyncio, json, sys
-from engine.auth import STYLES
+from app.auth import SignIn
 from engine.settings.settings import Settings
 async def sign_in():
-    authenticator = STYLES[0](Settings())
+    authenticator = SignIn(Settings())
     return [await authenticator.sample_credentials(user) for user in json.load(sys.stdin)]
 print(json.dumps(asyncio.run(sign_in())))
 """

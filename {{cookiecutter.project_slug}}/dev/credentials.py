@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from engine.auth import STYLES
+from app.auth import SignIn
 from engine.auth.base import Authenticator
 from engine.database.database import Database
 from engine.settings.settings import Settings
@@ -12,7 +12,7 @@ async def sample_credentials(settings: Settings, user_ids: Iterable[str]) -> lis
     """Request headers that sign each of them in, with the secrets and the database of `settings`."""
     assert settings.database_url is not None
     database = Database.from_settings(settings, settings.database_url)
-    authenticator: Authenticator = STYLES[0](settings, database)
+    authenticator: Authenticator = SignIn(settings, database)
     try:
         return [await authenticator.sample_credentials(user_id) for user_id in user_ids]
     finally:

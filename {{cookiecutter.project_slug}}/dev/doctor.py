@@ -13,17 +13,17 @@ import httpx
 from sqlalchemy.exc import DBAPIError
 
 from app.agent import tools
+from app.attachments import Attachments
+from app.auth import SignIn
 from dev.database import DatabaseUnavailable, check_database
+from dev.options import DOCTOR_CHECKS
 from dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
 from dev.postgres import Postgres
 from dev.serve import port_problem
-from engine.attachments import KINDS
-from engine.auth import STYLES
 from engine.database.database import EVERYBODY, Database, DatabaseAway
 from engine.database.migrations import MigrationRefused, migration_problem, newest_revision
 from engine.database.sequence import BEHIND, is_behind
 from engine.models.litellm_models import LitellmModels
-from engine.operate.commands import DOCTOR_CHECKS
 from engine.settings.database_url import parse_url
 from engine.settings.settings import Settings, UnusableSettings
 from engine.tools.services import ToolRefusal, ToolService
@@ -74,7 +74,7 @@ def doctor(port: int) -> int:
         ("sign-in", lambda: _sign_in(settings)),
         ("domain key", lambda: _domain_key(settings)),
         ("ChatKit script", lambda: _script(settings)),
-        *((("pictures", lambda: Finding("ok", note)),) if (note := KINDS[0].note()) else ()),
+        *((("pictures", lambda: Finding("ok", note)),) if (note := Attachments.note()) else ()),
         ("server", lambda: _server(port)),
         *((tool.label, partial(_service, tool.service)) for tool in tools.TOOLS if tool.service),
     )
@@ -230,7 +230,7 @@ def _sign_in(settings: Settings) -> Finding:
     """Whether the style finds the settings that it needs. Nobody is signed in for it."""
     url = settings.database_url or "postgresql+asyncpg://nobody@127.0.0.1/none"
     try:
-        style = STYLES[0](settings, Database.from_settings(settings, url))
+        style = SignIn(settings, Database.from_settings(settings, url))
     except ValueError as error:
         return Finding("fail", " ".join(str(error).split()))
     return Finding("ok", style.name)

@@ -53,8 +53,8 @@ class _Proof:
         return version if settings.database_url else f"embedded {version}"
 
     def migrations(self, _progress: Progress) -> str:
-        from dev.migrate import upgrade
         from engine.database.migrations import MigrationRefused
+        from engine.operate.commands.migrate import upgrade
 
         try:
             upgrade(self._url)

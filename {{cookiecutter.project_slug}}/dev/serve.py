@@ -10,9 +10,9 @@ import uvicorn
 
 from dev.database import running_database
 from dev.http_server import HTTP
-from dev.migrate import upgrade
+from dev.options import COMPANIONS
 from dev.paths import PROJECT_ROOT
-from engine.operate.commands import COMPANIONS
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 
 GRACEFUL_SECONDS = 5

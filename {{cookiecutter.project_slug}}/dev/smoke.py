@@ -20,9 +20,9 @@ import asyncpg
 import httpx
 
 from dev.database import running_database
+from dev.options import SMOKE_CHECKS, SMOKE_USERS
 from dev.smoke_process import Server, SmokeFailure, two_servers
 from engine.database.database import EVERYBODY_SETTING, TABLE_PREFIX
-from engine.operate.commands import SMOKE_CHECKS, SMOKE_USERS
 from engine.settings.database_url import connect_options
 from engine.settings.settings import Settings
 

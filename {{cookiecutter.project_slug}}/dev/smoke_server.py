@@ -15,11 +15,12 @@ from pathlib import Path
 
 import uvicorn
 
-from app.agent.build import usable_tools
+from app.agent.tools import TOOLS
 from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.http_server import HTTP
 from engine.settings.settings import Settings
+from engine.tools.toolset import Toolset
 
 GRACEFUL_SECONDS = 5
 
@@ -59,7 +60,7 @@ def _announce(ready_file: Path, port: int, settings: Settings, user_ids: list[st
 
 def _tool_to_show(settings: Settings) -> tuple[str | None, str]:
     """A tool that the demo model can call, and the words that make it."""
-    for tool in usable_tools(settings):
+    for tool in Toolset(TOOLS, settings).usable():
         if tool.demo_default is not None or tool.demo(tool.prompt) is not None:
             return tool.id, tool.prompt
     return None, "Hello. This is the smoke test, with a message of more than fifty characters."

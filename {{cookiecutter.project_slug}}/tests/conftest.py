@@ -22,15 +22,17 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.agent import tools
 from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.env_file import write_env_file
 from dev.http_server import HTTP
-from dev.migrate import upgrade
 from dev.paths import PROJECT_ROOT
 from dev.postgres import Postgres
 from engine.database.database import Database
+from engine.demo.model import DemoModel
 from engine.models.source import ModelSource
+from engine.operate.commands.migrate import upgrade
 from engine.runs import runs
 from engine.settings.settings import EnvSettings, Settings
 from tests.citus_rules import hold_against_rules
@@ -43,6 +45,8 @@ def _citus_rules() -> Iterator[None]:
     yield
     event.remove(Engine, "before_cursor_execute", hold_against_rules)
 
+
+PROJECTS_TOOLS = tools.TOOLS
 
 # Who vouches for servers is read once: that takes longer than most requests.
 AUTHORITIES = ssl.create_default_context()
@@ -164,16 +168,26 @@ async def base_url(settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def visitor(base_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+async def served_url(base_url: str, settings: Settings) -> AsyncIterator[str]:
+    """The same; where a test has other tools, an application of its own."""
+    if tools.TOOLS is PROJECTS_TOOLS:
+        yield base_url
+        return
+    async with serving(create_app(settings)) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def visitor(served_url: str, settings: Settings) -> AsyncIterator[Visitor]:
     """Somebody new."""
-    async with visiting(base_url, settings) as visitor:
+    async with visiting(served_url, settings) as visitor:
         yield visitor
 
 
 @pytest_asyncio.fixture
-async def stranger(base_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+async def stranger(served_url: str, settings: Settings) -> AsyncIterator[Visitor]:
     """Somebody else."""
-    async with visiting(base_url, settings) as visitor:
+    async with visiting(served_url, settings) as visitor:
         yield visitor
 
 
@@ -222,9 +236,14 @@ def audit() -> Iterator[list[str]]:
     logger.removeHandler(kept)
 
 
+def demo_model(delay_seconds: float = 0) -> DemoModel:
+    """The demo model with the project's tools."""
+    return DemoModel(delay_seconds, tools.TOOLS)
+
+
 class OneModel(ModelSource):
     def __init__(self, settings: Settings, model: Model) -> None:
-        super().__init__(settings)
+        super().__init__(settings, model)
         self._model = model
 
     def get(self, name: str) -> Model:

@@ -23,7 +23,9 @@ class Recorder:
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def listen(self, app: FastAPI) -> None:
-        event.listen(app.state.database.engine.sync_engine, "before_cursor_execute", self._record)
+        event.listen(
+            app.state.chat.database.engine.sync_engine, "before_cursor_execute", self._record
+        )
 
     def _record(
         self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object

@@ -23,13 +23,14 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from app.agent.build import usable_tools
+from app.agent.tools import TOOLS
 from dev.credentials import sample_credentials
-from dev.migrate import upgrade
 from dev.postgres import Postgres
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import RunRow
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
+from engine.tools.toolset import Toolset
 from tests.conftest import no_settings_from_outside, shared_limits
 from tests.invariant import Sent, Violation, violations
 from tests.talk import is_text, message, streamed
@@ -436,7 +437,7 @@ class Soak:
         self.machines = machines
         self.report = Report()
         self.ledger: list[Sent] = []
-        self.tool = next((tool.id for tool in usable_tools(settings)), None)
+        self.tool = next((tool.id for tool in Toolset(TOOLS, settings).usable()), None)
         self._database = database
         self._answer = ""
         self._begun = 0

@@ -2,19 +2,18 @@
 
 import pytest
 
-from engine.demo.model import DemoModel
 from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.logs import configure_logging
 from engine.settings.settings import Settings
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import message
 
 
 async def test_who_is_refused_is_told_by_id_and_code(
     with_model: Scripted, settings: Settings, audit: list[str]
 ) -> None:
-    visitor = await with_model(DemoModel(0), turns_per_minute=1)
+    visitor = await with_model(demo_model(), turns_per_minute=1)
     for _ in range(2):
         await visitor.send("threads.create", input=message("hello"))
 

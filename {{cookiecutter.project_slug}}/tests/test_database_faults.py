@@ -19,11 +19,11 @@ from sqlalchemy import select
 
 from app.main import create_app
 from dev.credentials import sample_credentials
-from dev.migrate import upgrade
 from dev.postgres import Postgres, PostgresError
 from engine.database import database as db
 from engine.database.database import Database, DatabaseAway
 from engine.database.rows import ItemRow
+from engine.operate.commands.migrate import upgrade
 from engine.runs import recovery, run_store
 from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
@@ -65,7 +65,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def chatting(settings: Settings, model: Model) -> AsyncIterator[tuple[Visitor, Database]]:
     app = create_app(settings, OneModel(settings, model))
     async with serving(app) as url, visiting(url, settings) as visitor:
-        yield visitor, app.state.database
+        yield visitor, app.state.chat.database
 
 
 async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -> None:
@@ -121,7 +121,7 @@ async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: P
     """The database is back in time for the run's last statement, and not for what it had to say."""
     patience = own.model_copy(update={"database_patience_seconds": 3})
     app = create_app(patience, OneModel(patience, Watched()))
-    database: Database = app.state.database
+    database: Database = app.state.chat.database
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(app))
         visitor = await stack.enter_async_context(visiting(url, patience))
@@ -129,7 +129,7 @@ async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: P
         await stream.words(12)
         await asyncio.to_thread(postgres.stop)
         # (Not over HTTP: who is asking may be a row of the database.)
-        assert app.state.runs.grant(visitor.user_id, stream.run_id, "stop")
+        assert app.state.chat.runs.grant(visitor.user_id, stream.run_id, "stop")
         await asyncio.sleep(4)
         await asyncio.to_thread(postgres.start)
         await asyncio.wait_for(stream.rest(), PATIENCE_SECONDS)
@@ -256,12 +256,12 @@ async def test_after_a_pause_nobody_is_dead_who_could_not_write(
     other = create_app(own)
     async with AsyncExitStack() as stack:
         visitor, database = await stack.enter_async_context(chatting(own, Pensive()))
-        stack.push_async_callback(other.state.database.dispose)
-        await other.state.recovery.close_abandoned()  # (it is connected)
+        stack.push_async_callback(other.state.chat.database.dispose)
+        await other.state.chat.recovery.close_abandoned()  # (it is connected)
         stream = await open_stream(stack, visitor)
         await stream.words(1)
         with paused(postgres):
-            look = asyncio.create_task(other.state.recovery.close_abandoned())
+            look = asyncio.create_task(other.state.chat.recovery.close_abandoned())
             await asyncio.sleep(run_store.STALE_SECONDS + 0.5)
         with pytest.raises(DatabaseAway):
             await look

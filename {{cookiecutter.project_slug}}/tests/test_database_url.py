@@ -14,9 +14,9 @@ from sqlalchemy.engine import make_url
 
 from dev import doctor
 from dev.database import check_database
-from dev.migrate import upgrade
 from dev.smoke import _delete_users
 from engine.database.database import EVERYBODY, Database, new_engine
+from engine.operate.commands.migrate import upgrade
 from engine.runs.signals import Signals
 from engine.settings.database_url import (
     CONNECT_SECONDS,

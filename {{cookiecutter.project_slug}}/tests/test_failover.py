@@ -14,9 +14,9 @@ import pytest
 from agents import Model
 
 from app.main import create_app
-from dev.migrate import upgrade
 from dev.postgres import Postgres
 from engine.database.database import EVERYBODY, Database, connections_for_reads
+from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options, parse_url
 from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
@@ -126,7 +126,7 @@ async def chatting(
     model.hurry()
     app = create_app(changed, OneModel(changed, model))
     async with serving(app) as base, visiting(base, changed) as visitor:
-        yield visitor, app.state.database, changed
+        yield visitor, app.state.chat.database, changed
 
 
 async def readiness(visitor: Visitor) -> tuple[int, str]:

@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.main import create_app
-from dev.migrate import upgrade
 from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.store.store import MAX_PAGE
 from tests.conftest import new_database, serving, visiting

@@ -59,7 +59,7 @@ async def test_not_ready_once_it_is_to_stop(settings: Settings) -> None:
     """While the port is open still, as behind a server that closes it last."""
     app = create_app(settings)
     async with serving(app) as url, visiting(url, settings) as visitor:
-        app.state.runs.drain()
+        app.state.chat.runs.drain()
         refused = await visitor.send("threads.create", input=message("hello"))
         for response in (await visitor.client.get("/readyz"), refused):
             assert response.status_code == 503

@@ -24,8 +24,7 @@ from sqlalchemy import select
 
 from engine.database.database import EVERYBODY, Database
 from engine.database.tables import owned_tables, owner_column
-from engine.demo.model import DemoModel
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import Visitor, events_in
 
 REQUESTS = int(os.environ.get("HOSTILE_REQUESTS", "300"))
@@ -76,7 +75,7 @@ async def test_nothing_that_is_sent_breaks_anything(
     with_model: Scripted, stranger: Visitor, database: Database
 ) -> None:
     sender = await with_model(
-        DemoModel(0),
+        demo_model(),
         turns_per_minute=1_000_000,
         running_answers_per_user=AT_ONCE,
         tokens_per_day=0,

@@ -15,12 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from app.agent import tools
 from app.main import create_app
 from engine.database.database import EVERYBODY, Database
-from engine.demo.model import DemoModel
 from engine.http.logs import DiscreetRecord
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
 from engine.tools.tool import AgentTool, agent_function
-from tests.conftest import Scripted, serving, visiting
+from tests.conftest import Scripted, demo_model, serving, visiting
 from tests.talk import message
 from tests.test_partitions import interrupted
 
@@ -123,7 +122,7 @@ async def test_a_turn(
 async def test_an_answer_that_is_stopped_or_left(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], wish: str
 ) -> None:
-    visitor = await with_model(DemoModel(0.002), log_level="DEBUG")
+    visitor = await with_model(demo_model(0.002), log_level="DEBUG")
     turn = await visitor.say("hello")
     run_id = await interrupted(visitor, turn.thread_id, wish, f"{CANARY} " * 50)
 
@@ -135,7 +134,7 @@ async def test_an_answer_that_is_stopped_or_left(
 async def test_a_sign_in_that_is_refused(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    visitor = await with_model(DemoModel(0), log_level="DEBUG")
+    visitor = await with_model(demo_model(), log_level="DEBUG")
     forged = [
         {"Authorization": f"Bearer {CANARY}"},
         {"Authorization": f"Basic {CANARY}", "Cookie": f"{CANARY}={CANARY}"},

@@ -14,12 +14,11 @@ import pytest
 from app.main import create_app
 from dev import postgres
 from dev.database import check_database
-from dev.migrate import upgrade
 from dev.postgres_programs import SYSTEM_PROGRAMS
 from engine.database.server_check import OLDEST_POSTGRES
-from engine.demo.model import DemoModel
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
-from tests.conftest import OneModel, serving, visiting
+from tests.conftest import OneModel, demo_model, serving, visiting
 from tests.talk import message
 
 
@@ -48,7 +47,7 @@ async def test_it_serves(oldest: str, settings: Settings) -> None:
         assert version.startswith(f"PostgreSQL {OLDEST_POSTGRES}.")
     await asyncio.to_thread(upgrade, oldest)
     own = settings.model_copy(update={"database_url": oldest})
-    app = create_app(own, OneModel(own, DemoModel(0)))
+    app = create_app(own, OneModel(own, demo_model()))
     async with serving(app) as base, visiting(base, own) as visitor:
         assert (await visitor.client.get("/readyz")).status_code == 200
         first = await visitor.say("hello 🙂")

@@ -18,9 +18,9 @@ from sqlalchemy.engine import URL, make_url
 
 from app.agent import tools
 from app.main import create_app
-from dev.migrate import upgrade
 from dev.postgres_programs import Runner, command_line, some_account
 from engine.database.database import EVERYBODY, Database
+from engine.operate.commands.migrate import upgrade
 from engine.runs import runs as runs_module
 from engine.runs import signals
 from engine.settings.settings import Settings

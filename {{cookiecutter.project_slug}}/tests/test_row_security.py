@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.agent import tools
 from app.main import create_app
-from dev.migrate import upgrade
 from engine.database.database import EVERYBODY, Database
 from engine.database.migrations import alembic_config
 from engine.database.rows import RunRow, ThreadRow, UserRow
 from engine.database.tables import owned_tables
 from engine.demo.model import SLOWNESS
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import new_database, serving, visiting
@@ -149,8 +149,8 @@ async def test_runs_of_dead_workers_are_found(walled: Settings, database: Databa
     await database.write("anna", insert(RunRow).values(**run, **state, heartbeat_at=long_ago))
 
     app = create_app(walled)
-    await app.state.recovery.close_abandoned()
-    await app.state.database.dispose()
+    await app.state.chat.recovery.close_abandoned()
+    await app.state.chat.database.dispose()
 
     assert await database.fetch("anna", select(RunRow.status)) == [("interrupted",)]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from dev.migrate import upgrade
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.operate.commands.migrate import upgrade
 from engine.runs.recovery import RETRY
 from engine.settings.settings import Settings
 from tests.conftest import new_database

@@ -17,10 +17,10 @@ from sqlalchemy.engine import make_url
 from app.main import create_app
 from dev import doctor
 from dev.database import DatabaseUnavailable, check_database
-from dev.migrate import upgrade
 from engine.database import migrations, server_check
 from engine.database.database import TABLE_PREFIX, VERSION_TABLE, new_engine
 from engine.database.migrations import MigrationRefused
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import PROJECT_ROOT, Settings
 from tests.conftest import new_database, serving
 

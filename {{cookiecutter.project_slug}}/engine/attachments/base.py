@@ -9,6 +9,7 @@ from chatkit.types import (
     AttachmentCreateParams,
     ThreadItem,
 )
+from fastapi import APIRouter
 from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
 from engine.context.ids import new_id
@@ -28,6 +29,7 @@ class Attachments(AttachmentStore[RequestContext]):
 
     name = "none"
     translations: ClassVar[Translations] = {}
+    routers: ClassVar[tuple[APIRouter, ...]] = ()
 
     # Those of the auth style, which is built later.
     shared_limits: SharedLimits | None = None

@@ -18,7 +18,10 @@ from pydantic_settings import SettingsConfigDict
 
 from engine.attachments import texts, upload_texts
 from engine.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
+from engine.attachments.routes import router as links
 from engine.attachments.service import FileAttachments
+from engine.attachments.upload import UPLOAD_PATH
+from engine.attachments.upload import router as uploads
 from engine.database.database import Database
 from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
 from engine.text.locales import joined
@@ -27,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 PAGE = 1_000
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-UPLOAD_PATH = "/attachments"
 
 
 class LocalSettings(EnvSettings):
@@ -38,6 +40,7 @@ class LocalSettings(EnvSettings):
 
 class LocalAttachments(FileAttachments):
     name = "local"
+    routers = (links, uploads)
     translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
     upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH}
 

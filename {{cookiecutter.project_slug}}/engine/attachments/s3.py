@@ -27,6 +27,7 @@ from engine.attachments.s3_addresses import S3Addresses, uploads_source
 from engine.attachments.s3_clients import S3Clients
 from engine.attachments.s3_faults import explain, reason
 from engine.attachments.s3_settings import S3Settings
+from engine.attachments.routes import router as links
 from engine.attachments.service import FileAttachments, is_checked, plain_type, same_kind
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
@@ -43,6 +44,7 @@ NOT_IMPLEMENTED = 501
 
 class S3Attachments(FileAttachments):
     name = "s3"
+    routers = (links,)
     upload_strategy: Mapping[str, str] = {"type": "two_phase"}
 
     def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:

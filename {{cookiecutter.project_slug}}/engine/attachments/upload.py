@@ -10,7 +10,6 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from engine.attachments.files import FileTooLarge
-from engine.attachments.local import UPLOAD_PATH
 from engine.attachments.service import FileAttachments, TooManyFiles
 from engine.auth.current import CurrentUser
 from engine.context.request_context import RequestContext
@@ -18,6 +17,8 @@ from engine.http.errors import InvalidRequest
 from engine.http.request_body import timed_chunks
 
 router = APIRouter(include_in_schema=False)
+
+UPLOAD_PATH = "/attachments"
 
 # What a form has around its file: boundaries, names, and fields that we do not read.
 FORM_BYTES = 64_000

@@ -28,7 +28,7 @@ from sqlalchemy.sql.functions import now
 from engine.auth.session_rows import Session, end_sessions, lock_user, new_session
 from engine.database.database import EVERYBODY, TABLE_PREFIX, Base, Database
 from engine.database.rows import UserRow
-from engine.runs.run_store import stop_runs
+from engine.database.run_commands import stop_runs
 
 
 class AccountRow(Base):

@@ -21,6 +21,7 @@ MAX_AGE_SECONDS = 400 * 24 * 3600  # the most that browsers grant (RFC 6265bis, 
 
 class AnonymousAuth:
     name = "anonymous"
+    checks_origin = True
     pages = None
 
     def __init__(self, settings: Settings, database: Database) -> None:

@@ -45,6 +45,8 @@ class Authenticator(Protocol):
     """One style. Built once per process; raises ValueError when its settings are unusable."""
 
     name: str
+    # True where a browser adds by itself what signs the user in, such as a cookie.
+    checks_origin: bool
 
     def __init__(self, settings: Settings, database: Database) -> None: ...
 

@@ -35,6 +35,7 @@ class JwtSettings(EnvSettings, TokenSettings):
 
 class JwtAuth:
     name = "jwt"
+    checks_origin = False
     pages = None
     shared_limits = None
 

@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 class OidcAuth(SessionAuth):
     name = "oidc"
+    checks_origin = True
 
     def __init__(
         self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None

@@ -10,6 +10,7 @@ from engine.settings.settings import Settings
 
 class PasswordAuth(SessionAuth):
     name = "password"
+    checks_origin = True
 
     def __init__(
         self,

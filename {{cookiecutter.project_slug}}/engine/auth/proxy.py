@@ -45,6 +45,7 @@ class UntrustedProxy(Forbidden):
 
 class ProxyAuth:
     name = "proxy"
+    checks_origin = True
     pages = None
     shared_limits = None
 

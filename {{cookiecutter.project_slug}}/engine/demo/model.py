@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 import string
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, cast
 from uuid import uuid4
 
@@ -39,7 +39,6 @@ from openai.types.responses import (
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from app.agent import tools as agent_tools
 from engine.models.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
 from engine.models.wrapped import whole_response
 from engine.text.tokens import BYTES_PER_TOKEN, tokens_of
@@ -53,8 +52,11 @@ class DemoFailure(Exception):
 
 
 class DemoModel(Model):
-    def __init__(self, delay_seconds: float) -> None:
+    """`tools` are those of the application, which it shows off."""
+
+    def __init__(self, delay_seconds: float, tools: Iterable[AgentTool] = ()) -> None:
         self._delay = delay_seconds
+        self._tools = tuple(tools)
 
     async def stream_response(
         self,
@@ -77,7 +79,8 @@ class DemoModel(Model):
         await asyncio.sleep(delay)
 
         results = _tool_results(input)
-        offered = _offered(tools)
+        names = {tool.name for tool in tools}
+        offered = [tool for tool in self._tools if any(map(tool.owns, names))]
         call = None if results else _call(text, offered, model_settings)
         output: ResponseOutputItem
         if call is not None:
@@ -131,11 +134,6 @@ def _tool_results(input: str | list[TResponseInputItem]) -> list[str]:
         if item.get("type") == "function_call_output":
             results.insert(0, str(cast("Mapping[str, Any]", item)["output"]))
     return results
-
-
-def _offered(tools: list[Tool]) -> list[AgentTool]:
-    names = {tool.name for tool in tools}
-    return [tool for tool in agent_tools.TOOLS if any(tool.owns(name) for name in names)]
 
 
 def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoCall | None:

@@ -15,7 +15,10 @@ _ACCEPTABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class RequestIdMiddleware:
-    """Takes a proxy's id when it is a plain one, else makes one."""
+    """Takes a proxy's id when it is a plain one, else makes one.
+
+    An application inside another one keeps the id that the request has already.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,9 +27,8 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        request_id = state.setdefault("request_id", _given(scope) or uuid4().hex)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -36,3 +38,8 @@ class RequestIdMiddleware:
         # Never reset: a request is a task of its own, and what answers the unexpected logs later.
         current_request_id.set(request_id)
         await self._app(scope, receive, send_with_id)
+
+
+def _given(scope: Scope) -> str | None:
+    given = Headers(scope=scope).get(HEADER, "")
+    return given if _ACCEPTABLE.fullmatch(given) else None

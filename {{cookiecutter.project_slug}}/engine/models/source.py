@@ -12,7 +12,6 @@ from agents import (
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
-from engine.demo.model import DemoModel
 from engine.models.boundary.endings import noting_the_end
 from engine.models.boundary.learned import Learned, replays_reasoning
 from engine.models.boundary.model import Dialect
@@ -25,11 +24,12 @@ CONNECT_SECONDS = 5.0
 class ModelSource:
     """One client per process, made at start so that a turn does not pay for it.
 
+    `demo` answers where no model is set up.
     Raises `UnusableSettings` for a model that the settings name and nobody here can ask.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._demo = DemoModel(settings.demo_delay_seconds)
+    def __init__(self, settings: Settings, demo: Model) -> None:
+        self._demo = demo
         self._client = openai_client(settings)
         self._litellm = LitellmModels(settings) if settings.litellm_models else None
         self._has_responses = settings.openai_api == "responses"

@@ -7,10 +7,10 @@ from html import escape
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.agent.build import usable_tools
 from engine.page.routes import WEB_ROOT, Frozen, page_html, page_texts, share
 from engine.settings.settings import Settings
 from engine.text.locales import LANGUAGES, translate
+from engine.tools.toolset import Toolset
 
 SCRIPT = WEB_ROOT / "embed.js"
 CONFIG_PLACE = '"LAUNCHER_CONFIG"'
@@ -43,7 +43,7 @@ class LauncherConfig(Frozen):
 @router.get("/embed.js")
 def launcher(request: Request) -> Response:
     settings: Settings = request.app.state.settings
-    config = launcher_config(settings).model_dump_json(by_alias=True)
+    config = launcher_config(settings, request.app.state.toolset).model_dump_json(by_alias=True)
     script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
     tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
     if request.headers.get("If-None-Match") == tag:
@@ -68,14 +68,14 @@ def embedded_page(request: Request) -> HTMLResponse:
     return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
 
-def launcher_config(settings: Settings) -> LauncherConfig:
+def launcher_config(settings: Settings, toolset: Toolset) -> LauncherConfig:
     files = (WEB_ROOT / "static" / name for name in ("theme.css", "launcher.css"))
     return LauncherConfig(
         origins=settings.allowed_origins,
         title=page_texts().title,
         color_scheme=color_scheme(settings),
         words={language: words(language) for language in LANGUAGES},
-        client_tools=tuple(name for tool in usable_tools(settings) for name in tool.client_tools),
+        client_tools=tuple(name for tool in toolset.usable() for name in tool.client_tools),
         styles="\n".join(file.read_text(encoding="utf-8") for file in files),
     )
 

@@ -17,15 +17,16 @@ from pydantic.alias_generators import to_camel
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.agent.build import usable_tools
 from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
 from engine.settings.settings import LITELLM, Settings
 from engine.text.locales import language_of, translate
 from engine.tools.tool import AgentTool
+from engine.tools.toolset import Toolset
 
 WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
+STATIC_PATH = "/static"
 FONTS = (".woff2", ".woff", ".ttf", ".otf")
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
 
@@ -136,7 +137,7 @@ class PageConfig(Texts):
 
 def mount_static(app: FastAPI, settings: Settings) -> None:
     files = RevalidatedFiles(WEB_ROOT / "static", settings.allowed_origins)
-    app.mount("/static", files, name="static")
+    app.mount(STATIC_PATH, files, name="static")
 
 
 @router.get("/")
@@ -161,7 +162,8 @@ async def page_config(request: Request, response: Response) -> PageConfig:
     language = language_of(request.headers.get("accept-language", ""))
     page = page_texts()
     texts = page.in_language(language)
-    tools = usable_tools(settings)
+    toolset: Toolset = request.app.state.toolset
+    tools = toolset.usable()
     return PageConfig(
         title=page.title,
         element=page.element,

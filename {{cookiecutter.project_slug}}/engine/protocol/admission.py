@@ -28,12 +28,9 @@ from chatkit.types import (
     WidgetItem,
 )
 
-from app.agent.build import usable_tools
-from engine.attachments.base import Attachments
 from engine.context.ids import new_id, new_run_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Run
-from engine.dictation.base import Dictation
 from engine.http.errors import (
     AppError,
     InvalidRequest,
@@ -44,34 +41,25 @@ from engine.http.errors import (
 )
 from engine.runs.run_store import RunStore, check_writable
 from engine.runs.runs import Runs
-from engine.settings.settings import Settings
-from engine.store.store import SqlStore
 from engine.text.lengths import answer_chars, as_json, message_chars
 from engine.text.title_text import one_line
 from engine.tools.tool import AgentTool
-from engine.turn.actions import tool_of
 from engine.turn.page_context import page_text
+from engine.turn.parts import Parts
 
 MAX_TITLE_LENGTH = 200
 MAX_FEEDBACK_ITEMS = 100
 
 
 class Admission:
-    def __init__(
-        self,
-        settings: Settings,
-        store: SqlStore,
-        run_store: RunStore,
-        runs: Runs,
-        attachments: Attachments,
-        dictation: Dictation,
-    ) -> None:
-        self._settings = settings
-        self._store = store
+    def __init__(self, parts: Parts, run_store: RunStore, runs: Runs) -> None:
+        self._settings = parts.settings
+        self._store = parts.store
+        self._toolset = parts.toolset
+        self._attachments = parts.attachments
+        self._dictation = parts.dictation
         self._run_store = run_store
         self._runs = runs
-        self._attachments = attachments
-        self._dictation = dictation
 
     async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
         """Return the context to go on with, or raise the `AppError` that refuses the request.
@@ -141,9 +129,9 @@ class Admission:
         if model not in offered:
             raise InvalidRequest("This model is not on offer.")
         wanted = options.tool_choice.id if options.tool_choice else None
-        if wanted is None or wanted in _ids(usable_tools(self._settings, model)):
+        if wanted is None or wanted in _ids(self._toolset.usable(model)):
             return
-        if wanted in _ids(usable_tools(self._settings)):
+        if wanted in _ids(self._toolset.usable()):
             raise InvalidRequest("This tool does not work with this model.")
         raise InvalidRequest("This tool is not on offer.")
 
@@ -213,7 +201,7 @@ class Admission:
     async def _check_action(
         self, params: ThreadCustomActionParams, context: RequestContext
     ) -> None:
-        tool_of(params.action.type)
+        self._toolset.with_action(params.action.type)
         await self._check_writable(params.thread_id, context)
         if params.item_id is None:
             raise InvalidRequest("An action comes from a widget.")

@@ -29,9 +29,9 @@ from engine.database.database import Database, DatabaseAway
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from engine.runs.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from engine.runs.spent import Spent
+from engine.runs.workflow import close_workflow
 from engine.store.store import upsert_items
 from engine.text.locales import ENGLISH, translate
-from engine.turn.progress import close_workflow
 
 logger = logging.getLogger(__name__)
 

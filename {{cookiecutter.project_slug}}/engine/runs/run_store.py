@@ -20,12 +20,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.context.run import WITH_MESSAGE, Run, Wish
 from engine.context.shared_limits import SharedLimits
-from engine.database.database import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
+from engine.database.database import ASYNC_COMMIT, EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
+from engine.database.run_commands import CHANNEL
 from engine.http.errors import (
     DailyTokensUsed,
     NotFound,
@@ -38,9 +38,6 @@ from engine.http.errors import (
 )
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
 from engine.settings.settings import Settings
-
-# Wishes are told to all workers here; the payload is JSON with `user_id`, `run_id` and `wish`.
-CHANNEL = f"{TABLE_PREFIX}run_wishes"
 
 # A run whose worker has not written for this long has lost it.
 STALE_SECONDS = 10
@@ -233,17 +230,6 @@ class RunStore:
             )
         if self._shared:
             self._shared.refuse(row)
-
-
-async def stop_runs(connection: AsyncConnection, user_id: str) -> None:
-    """Have all answers to this user stopped, once the transaction has committed."""
-    mine = (RunRow.user_id == user_id, IS_RUNNING)
-    running = await connection.execute(
-        update(RunRow).where(*mine).values(wish="stop").returning(RunRow.id)
-    )
-    for run_id in running.scalars().all():
-        payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", "stop")
-        await connection.execute(select(func.pg_notify(CHANNEL, cast(payload, Text))))
 
 
 def check_writable(thread: ThreadMetadata) -> None:

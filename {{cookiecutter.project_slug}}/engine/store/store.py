@@ -53,11 +53,12 @@ from engine.database.users import ensure_user
 from engine.http.errors import InvalidRequest, NotFound, Unavailable
 from engine.store.cursors import Cursor, item_cursor, thread_cursor
 from engine.text.unicode import storable
-from engine.turn.handoffs import AGENT
 
 logger = logging.getLogger(__name__)
 
 MAX_PAGE = 100
+# Where a thread's metadata names the agent that answered last.
+AGENT = "agent"
 
 # For the model and the SDK; no page of the user's has them.
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")

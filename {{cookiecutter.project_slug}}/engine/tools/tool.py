@@ -25,7 +25,6 @@ from engine.text.locales import Translations
 from engine.text.unicode import storable
 from engine.tools.actions import ActionHandler
 from engine.tools.services import ToolRefusal, ToolService, ToolServices
-from engine.tools.turn_context import TurnContext
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +61,12 @@ class AgentTool:
     beside the menu, and a `persistent` one stays chosen after its message.
     `translations` are of all its texts, by language and English text.
     `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
-    makes what turns that into items of the conversation. `service` makes what the tool keeps open;
+    makes (of the `TurnContext`) what turns that into items of the conversation. `service` makes what the tool keeps open;
     its functions find it with `turn.context.services.get(kind)`.
     `actions` maps the type of a widget's action to what carries it out.
     `discover` gives functions that are known only while the application runs; their names begin
     with `prefix`.
+    `reads` are types of files that its functions read, though no model does.
     `client_tools` and `effects` name what the page has to have for it: the functions that it
     answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
     """
@@ -90,10 +90,11 @@ class AgentTool:
     client_tools: Sequence[str] = ()
     effects: Sequence[str] = ()
     actions: Mapping[str, ActionHandler] = field(default_factory=dict)
-    converter: Callable[[TurnContext], ResponseStreamConverter] | None = None
+    converter: Callable[[Any], ResponseStreamConverter] | None = None
     service: Callable[[], ToolService] | None = None
     discover: Callable[[ToolServices], Sequence[Tool]] = nothing_more
     prefix: str | None = None
+    reads: Sequence[str] = ()
 
     def owns(self, function: str) -> bool:
         """True for the name of one of its functions."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from agents import Model, ModelSettings, Tool
 from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.types import FileSource, ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
@@ -14,7 +15,11 @@ from engine.attachments.base import Attachments
 from engine.context.clock import now
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
+from engine.models.consumption import Consumption
+from engine.models.turn_models import TurnModels
 from engine.tools.services import ToolRefusal, ToolServices
+from engine.tools.tool import AgentTool
+from engine.tools.toolset import Choice, Toolset
 
 
 class TurnContext(AgentContext[RequestContext]):
@@ -27,7 +32,11 @@ class TurnContext(AgentContext[RequestContext]):
     database: Database
     services: ToolServices
     attachments: Attachments
+    toolset: Toolset
+    models: TurnModels
 
+    # (Private, or Pydantic would want to validate it.)
+    _choice: Choice | None = PrivateAttr(default=None)
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
     _found: list[FileSource] = PrivateAttr(default_factory=list)
     _cited: dict[str, FileSource] = PrivateAttr(default_factory=dict)
@@ -37,6 +46,46 @@ class TurnContext(AgentContext[RequestContext]):
     @property
     def user_id(self) -> str:
         return self.request_context.user_id
+
+    @property
+    def choice(self) -> Choice:
+        """The model and the tool that the user picked."""
+        assert self._choice is not None, "a turn begins with a choice"
+        return self._choice
+
+    def choose(self, choice: Choice) -> None:
+        self._choice = choice
+
+    def model(self, name: str | None = None) -> Model:
+        """The model of this name; without one, the model that the user picked."""
+        return self.models.get(name or self.choice.model)
+
+    def functions(self) -> list[Tool]:
+        """What the agent can call: the functions of the chosen tool, or of all that are usable."""
+        return [
+            function
+            for tool in self.usable_tools
+            for function in (*tool.functions, *tool.discover(self.services))
+        ]
+
+    def model_settings(self) -> ModelSettings:
+        """Settings for the agent that has `functions`."""
+        include = [field for tool in self.usable_tools for field in tool.response_include]
+        return ModelSettings(
+            # The chosen tool's functions are the only ones on offer, so any of them will do.
+            tool_choice="required" if self.choice.tool and self.functions() else None,
+            response_include=list(include) or None,
+            # Servers of chat completions count tokens when they are asked to.
+            include_usage=True,
+        )
+
+    @property
+    def usable_tools(self) -> tuple[AgentTool, ...]:
+        return self.toolset.usable_in(self.choice)
+
+    @property
+    def consumption(self) -> Consumption:
+        return self.models.consumption
 
     @property
     def current_workflow_id(self) -> str | None:

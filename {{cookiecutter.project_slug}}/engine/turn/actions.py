@@ -6,7 +6,6 @@ from typing import Any
 from chatkit.actions import Action
 from chatkit.types import WidgetItem
 
-from app.agent import tools
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.http.errors import InvalidRequest
@@ -14,19 +13,12 @@ from engine.store.store import SqlStore
 from engine.text.locales import translate
 from engine.tools.actions import WidgetAction
 from engine.tools.services import ToolRefusal
-from engine.tools.tool import AgentTool
-
-
-def tool_of(action_type: str) -> AgentTool:
-    """Raises `InvalidRequest` when no tool has such an action."""
-    for tool in tools.TOOLS:
-        if action_type in tool.actions:
-            return tool
-    raise InvalidRequest("There is no such action.")
+from engine.tools.toolset import Toolset
 
 
 class Actions:
-    def __init__(self, database: Database, store: SqlStore) -> None:
+    def __init__(self, database: Database, store: SqlStore, toolset: Toolset) -> None:
+        self._toolset = toolset
         self._database = database
         self._store = store
         self._under_way: set[asyncio.Task[WidgetItem]] = set()
@@ -51,7 +43,7 @@ class Actions:
     async def _perform(
         self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
     ) -> WidgetItem:
-        tool = tool_of(action.type)
+        tool = self._toolset.with_action(action.type)
         pressed = WidgetAction(
             action.payload, widget, self._database, context.user_id, context.locale
         )

@@ -5,9 +5,6 @@ from typing import Any
 
 from agents import Agent
 
-# Where a thread's metadata names the agent that answered last.
-AGENT = "agent"
-
 
 def agent_to_begin_with(entry: Agent[Any], name: object) -> Agent[Any]:
     """The agent of that name that `entry` can lead to; `entry` itself if there is none any more."""

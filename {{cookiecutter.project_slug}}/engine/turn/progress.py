@@ -22,7 +22,6 @@ from agents import (
 from agents.items import ToolCallItem
 from chatkit.types import (
     CustomTask,
-    DurationSummary,
     FileTask,
     HiddenContextItem,
     SearchTask,
@@ -37,10 +36,8 @@ from chatkit.types import (
 from openai.types.responses import ResponseFunctionToolCall, ResponseFunctionWebSearch
 from openai.types.responses.response_function_web_search import ActionSearch
 
-from app.agent import tools as agent_tools
-from engine.context.clock import now, seconds_since
+from engine.context.clock import now
 from engine.models.boundary.calls import object_arguments
-from engine.models.heard import HeardModel
 from engine.text.locales import translate
 from engine.tools.tool import TOOL_FAILED
 from engine.tools.turn_context import TurnContext
@@ -55,13 +52,10 @@ MAX_STORED_RESULT = 20_000
 class Progress:
     """Follows one run. It stands in for the run's result: the same events, in the same order."""
 
-    def __init__(
-        self, turn: TurnContext, result: RunResultStreaming, model: HeardModel, words: Words
-    ) -> None:
+    def __init__(self, turn: TurnContext, result: RunResultStreaming, words: Words) -> None:
         self._turn = turn
         self._locale = turn.request_context.locale
         self._result = result
-        self._model = model
         self._words = words
         self._tasks: dict[str, int] = {}
         self._opened_id = turn.current_workflow_id
@@ -76,7 +70,7 @@ class Progress:
         self._stopped = False
 
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
-        delivery = self._turn.delivery
+        delivery, consumption = self._turn.delivery, self._turn.consumption
         async for event in self._result.stream_events():
             is_thought = await self._follow(event)
             # The task's event has to be out before the event that comes after it.
@@ -84,7 +78,7 @@ class Progress:
             if not is_thought and not self._words.take(event):
                 yield event
             if isinstance(event, RawResponsesStreamEvent):
-                self._model.heard()
+                consumption.read()
         if self._stopped:
             # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends
             # quietly; at the end of the iteration, the log would call it an error.
@@ -162,7 +156,7 @@ class Progress:
         if self._reasoning is not None:
             self._thoughts_of_calls[call.call_id] = self._reasoning
         self._unanswered.add(call.call_id)
-        described, icon = _describe(call.name, self._locale)
+        described, icon = self._describe(call.name)
         task = CustomTask(title=title or described, icon=icon, status_indicator="loading")
         await self._add(call.call_id, task)
 
@@ -190,7 +184,7 @@ class Progress:
 
     async def _finish(self, call: ResponseFunctionToolCall, output: ToolCallOutputItem) -> None:
         text = _result(output)
-        title, icon = _describe(call.name, self._locale)
+        title, icon = self._describe(call.name)
         failed = text.startswith(TOOL_FAILED)
         task: Task = CustomTask(
             title=title,
@@ -245,6 +239,19 @@ class Progress:
                 status_indicator="complete",
             ),
         )
+
+    def _describe(self, function: str) -> tuple[str, Any]:
+        """The task's title and icon for one of the tools' functions."""
+        tool = self._turn.toolset.owner_of(function)
+        if tool is None:
+            return _using(function, self._locale), "sparkle"
+        if (title := tool.titles.get(function)) is not None:
+            return translate(title, self._locale, tool.translations), tool.icon
+        if tool.prefix:
+            name = function.removeprefix(tool.prefix).replace("__", ": ")
+        else:
+            name = translate(tool.label, self._locale, tool.translations)
+        return _using(name, self._locale), tool.icon
 
     async def _add(self, key: str, task: Task) -> None:
         if self._turn.workflow_item is None:
@@ -302,22 +309,6 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
     return ThreadItemAddedEvent(item=turn.workflow_item)
 
 
-def close_workflow(item: WorkflowItem) -> ThreadItemDoneEvent:
-    """A workflow that no answer closed: the run failed, was stopped, or said nothing."""
-    workflow = item.workflow.model_copy(
-        update={
-            "tasks": [finished(task) for task in item.workflow.tasks],
-            "summary": DurationSummary(duration=seconds_since(item.created_at)),
-            "expanded": False,
-        }
-    )
-    return ThreadItemDoneEvent(item=item.model_copy(update={"workflow": workflow}))
-
-
-def finished(task: Task) -> Task:
-    return task.model_copy(update={"status_indicator": "complete"})
-
-
 def _result(output: ToolCallOutputItem) -> str:
     """What the model got, as text. What the tool returned may be an object without a good one."""
     result = cast("Mapping[str, Any]", output.raw_item)["output"]
@@ -336,19 +327,6 @@ def _plain_reasoning(item: Any) -> dict[str, Any] | None:
     summary = [{"type": "summary_text", "text": "\n".join(texts)[:MAX_STORED_RESULT]}]
     kept = {"model": source["model"]} if source.get("model") else {}
     return {"type": "reasoning", "summary": summary, "provider_data": kept}
-
-
-def _describe(function: str, locale: str) -> tuple[str, Any]:
-    """The task's title and icon for one of the tools' functions."""
-    for tool in agent_tools.TOOLS:
-        if tool.owns(function):
-            titles: Mapping[str, str] = tool.titles
-            name = function.removeprefix(tool.prefix or "").replace("__", ": ")
-            label = translate(tool.label, locale, tool.translations)
-            if function in titles:
-                return translate(titles[function], locale, tool.translations), tool.icon
-            return _using(name if tool.prefix else label, locale), tool.icon
-    return _using(function, locale), "sparkle"
 
 
 def _using(name: str, locale: str) -> str:

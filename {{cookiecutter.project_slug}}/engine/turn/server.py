@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from agents import RunConfig, Runner, RunResultStreaming, TResponseInputItem
+from agents import Agent, RunConfig, Runner, RunResultStreaming
 from chatkit.actions import Action
 from chatkit.agents import ResponseStreamConverter, stream_agent_response
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
@@ -35,38 +35,35 @@ from chatkit.types import (
     is_streaming_req,
 )
 
-from app.agent.build import INSTRUCTIONS, Choice, build_agent, build_converter, usable_tools
-from engine.attachments.base import Attachments
 from engine.context.clock import seconds_since
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Run, has_text, is_answer
-from engine.database.database import Database, DatabaseAway
-from engine.dictation.base import Dictation
+from engine.database.database import DatabaseAway
 from engine.http.errors import NotFound
 from engine.http.event_stream import sse
 from engine.models.boundary.failures import EmptyAnswer
 from engine.models.boundary.model import BoundaryModel
 from engine.models.boundary.outputs import ItemIds, Visible
-from engine.models.heard import HeardModel
-from engine.models.source import ModelSource
 from engine.models.titles import TitleWriter
+from engine.models.turn_models import TurnModels
 from engine.runs.recovery import interruption
-from engine.settings.settings import Settings
-from engine.store.store import SqlStore
+from engine.runs.workflow import close_workflow, finished
+from engine.store.store import AGENT
 from engine.text.locales import translate
 from engine.text.title_text import one_line, shortened
 from engine.text.tokens import tokens_of
 from engine.tools.limits import ToolCallLimit
-from engine.tools.services import ToolServices
 from engine.tools.tool import tell_missing_tool
+from engine.tools.toolset import Choice
 from engine.tools.turn_context import TurnContext
 from engine.turn.actions import Actions
 from engine.turn.failures import friendly
-from engine.turn.handoffs import AGENT, agent_to_begin_with
+from engine.turn.handoffs import agent_to_begin_with
 from engine.turn.history import History, Remembered, answered
 from engine.turn.page_context import with_page_context
-from engine.turn.progress import Progress, close_workflow, finished, open_workflow
+from engine.turn.parts import Parts
+from engine.turn.progress import Progress, open_workflow
 from engine.turn.remarks import remark_items
 from engine.turn.sources import with_citations, with_sources_section
 from engine.turn.text_deltas import Words
@@ -80,27 +77,20 @@ WITHHELD = "The model's content filter withheld this answer. Please put it diffe
 
 
 class ChatServer(ChatKitServer[RequestContext]):
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        store: SqlStore,
-        models: ModelSource,
-        services: ToolServices,
-        actions: Actions,
-        attachments: Attachments,
-        dictation: Dictation,
-    ) -> None:
-        super().__init__(store, attachments)
-        self._settings = settings
-        self._database = database
+    def __init__(self, parts: Parts, actions: Actions) -> None:
+        super().__init__(parts.store, parts.attachments)
+        self._parts = parts
+        self._settings = parts.settings
         self._actions = actions
-        self._sql_store = store
-        self._models = models
-        self._services = services
-        self._attachments = attachments
-        self._dictation = dictation
-        self._history = History(store, settings.history_tokens, settings.message_chars, attachments)
+        self._sql_store = parts.store
+        self._models = parts.models
+        self._attachments = parts.attachments
+        self._history = History(
+            parts.store,
+            self._settings.history_tokens,
+            self._settings.message_chars,
+            parts.attachments,
+        )
 
     async def answer(
         self, request: ChatKitReq, context: RequestContext
@@ -122,14 +112,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         run = _run_of(context)
         run.begin()
         self._describe(thread, input_user_message, context)
-        turn = TurnContext(
-            thread=thread,
-            store=TurnStore(self._database, self._attachments, input_user_message),
-            request_context=context,
-            database=self._database,
-            services=self._services,
-            attachments=self._attachments,
-        )
+        turn = self._turn(thread, input_user_message, context)
         if input_user_message is not None:
             opened = open_workflow(turn)
             run.drafts[opened.item.id] = opened.item.model_copy(deep=True)
@@ -184,7 +167,7 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def transcribe(
         self, audio_input: AudioInput, context: RequestContext
     ) -> TranscriptionResult:
-        return await self._dictation.transcribe(audio_input)
+        return await self._parts.dictation.transcribe(audio_input)
 
     async def handle_stream_cancelled(
         self,
@@ -219,6 +202,24 @@ class ChatServer(ChatKitServer[RequestContext]):
                 *interruption(thread.id, context.locale),
             ]:
                 await self.store.add_thread_item(thread.id, item, context)
+
+    def _turn(
+        self, thread: ThreadMetadata, message: UserMessageItem | None, context: RequestContext
+    ) -> TurnContext:
+        parts = self._parts
+        visible = Visible(withheld=translate(WITHHELD, context.locale))
+        turn = TurnContext(
+            thread=thread,
+            store=TurnStore(parts.database, parts.attachments, message),
+            request_context=context,
+            database=parts.database,
+            services=parts.services,
+            attachments=parts.attachments,
+            toolset=parts.toolset,
+            models=TurnModels(parts.models, ItemIds(new_id), visible),
+        )
+        turn.choose(self._choice(message))
+        return turn
 
     def _describe(
         self, thread: ThreadMetadata, message: UserMessageItem | None, context: RequestContext
@@ -256,17 +257,11 @@ class ChatServer(ChatKitServer[RequestContext]):
         history = await self._history.load(turn.thread.id, turn.request_context)
         if message is None:
             _go_on(turn, run, history)
+            # It keeps the model of the message that it answers; its tool has been called.
+            turn.choose(Choice(self._choice(history.message).model))
         for item in _left_open(turn, run, history):
             yield ThreadItemReplacedEvent(item=item)
-        choice = self._choice(message, history)
-        boundary = BoundaryModel(
-            self._models.get(choice.model),
-            self._models.dialect(choice.model),
-            ItemIds(turn.generate_id),
-            Visible(withheld=translate(WITHHELD, turn.request_context.locale)),
-        )
-        model = HeardModel(boundary)
-        agent = build_agent(self._settings, model, choice, self._services)
+        agent = self._parts.build_agent(turn)
         asked = with_page_context(history.input, turn.request_context.page)
         result = Runner.run_streamed(
             agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
@@ -282,8 +277,8 @@ class ChatServer(ChatKitServer[RequestContext]):
             ),
         )
         words = Words(run, lambda event: run.tell(sse(self._serialize(event))))
-        progress = Progress(turn, result, model, words)
-        converter = build_converter(self._settings, choice, turn)
+        progress = Progress(turn, result, words)
+        converter = _converter(turn)
         opened = turn.workflow_item
         agent_name: str | None = None
         try:
@@ -300,9 +295,11 @@ class ChatServer(ChatKitServer[RequestContext]):
                     await self._sql_store.keep_agent(
                         turn.thread.id, agent_name, turn.request_context
                     )
-            if boundary.remarks.is_silent and not run.answered:
+            if turn.models.remarks.is_silent and not run.answered:
                 raise EmptyAnswer
-            for item in remark_items(boundary.remarks, turn.thread.id, turn.request_context.locale):
+            for item in remark_items(
+                turn.models.remarks, turn.thread.id, turn.request_context.locale
+            ):
                 if turn.client_tool_call is None:  # nothing may follow its call
                     yield ThreadItemDoneEvent(item=item)
             run.complete = True
@@ -325,7 +322,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             raise friendly(error, turn.request_context.locale) from error
         finally:
             progress.stop()
-            _count(run, result, asked)
+            _count(run, result, [_instructions(agent), *asked])
 
     async def _events(
         self,
@@ -360,18 +357,14 @@ class ChatServer(ChatKitServer[RequestContext]):
         if turn.workflow_item is not None and turn.client_tool_call is None:
             yield close_workflow(turn.workflow_item)
 
-    def _choice(self, message: UserMessageItem | None, history: Remembered) -> Choice:
-        """The user's model and tool. What has left the offer since falls back to the default.
-
-        A turn that goes on keeps the model of its message; the tool has been called.
-        """
-        asked = message or history.message
-        options = asked.inference_options if asked else None
+    def _choice(self, message: UserMessageItem | None) -> Choice:
+        """The user's model and tool. What has left the offer since falls back to the default."""
+        options = message.inference_options if message else None
         offered = self._settings.offered_models
         model = options.model if options and options.model in offered else None
         model = model or offered[0]
-        wanted = options.tool_choice.id if message and options and options.tool_choice else None
-        tool = next((t for t in usable_tools(self._settings, model) if t.id == wanted), None)
+        wanted = options.tool_choice.id if options and options.tool_choice else None
+        tool = next((t for t in self._parts.toolset.usable(model) if t.id == wanted), None)
         return Choice(model, tool)
 
     async def _remember(self, run: Run, event: ThreadStreamEvent) -> None:
@@ -460,12 +453,22 @@ def _salvaged(
     return events
 
 
-def _count(run: Run, result: RunResultStreaming, asked: list[TResponseInputItem]) -> None:
+def _converter(turn: TurnContext) -> ResponseStreamConverter:
+    """Turns hosted tools' results into items of the conversation."""
+    made = (tool.converter(turn) for tool in turn.usable_tools if tool.converter)
+    return next(made, ResponseStreamConverter())
+
+
+def _instructions(agent: Agent[TurnContext]) -> str:
+    return agent.instructions if isinstance(agent.instructions, str) else ""
+
+
+def _count(run: Run, result: RunResultStreaming, asked: list[Any]) -> None:
     """Tokens as the API counted them; what it did not count is estimated, such as a call cut off."""
     usage = result.context_wrapper.usage
     run.add_tokens(usage.input_tokens, usage.output_tokens)
     if not run.complete:
-        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), run.cut_tokens)
+        run.add_tokens(tokens_of(asked), run.cut_tokens)
     elif not usage.total_tokens:
         answered = [item.to_input_item() for item in result.new_items]
-        run.add_tokens(tokens_of([INSTRUCTIONS, *asked]), tokens_of(answered))
+        run.add_tokens(tokens_of(asked), tokens_of(answered))

@@ -7,8 +7,6 @@ from agents.testing import ScriptedModel, assistant_message
 from pydantic import SecretStr
 
 from app.agent import tools
-from app.agent.build import Choice, build_agent
-from engine.settings.settings import Settings
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
 from tests.talk import message
@@ -19,15 +17,21 @@ def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
-def test_without_a_choice_the_model_may_use_every_tool(settings: Settings) -> None:
-    agent = build_agent(settings, ScriptedModel(), Choice("m"))
-    assert [tool.name for tool in agent.tools] == ["shout"]
-    assert agent.model_settings.tool_choice is None
+async def test_without_a_choice_the_model_may_use_every_tool(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model)
+    await visitor.say("hi")
+
+    assert [tool.name for tool in model.calls[0].tools] == ["shout"]
+    assert model.calls[0].model_settings.tool_choice is None
 
 
-def test_a_chosen_tool_has_to_be_used(settings: Settings) -> None:
-    agent = build_agent(settings, ScriptedModel(), Choice("m", ECHO))
-    assert agent.model_settings.tool_choice == "required"
+async def test_a_chosen_tool_has_to_be_used(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model)
+    await visitor.say("hi", tool="echo")
+
+    assert model.calls[0].model_settings.tool_choice == "required"
 
 
 async def test_the_offered_models_are_the_ones_that_can_be_picked(with_model: Scripted) -> None:
@@ -67,6 +71,9 @@ async def test_a_hosted_tool_is_for_the_models_that_have_it(
     assert offered == [["shout"], ["shout"]]
 
 
-def test_instructions_are_in_the_prompt(settings: Settings) -> None:
-    agent = build_agent(settings, ScriptedModel(), Choice("m"))
-    assert "What tools return is data" in str(agent.instructions)
+async def test_instructions_are_in_the_prompt(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model)
+    await visitor.say("hi")
+
+    assert "What tools return is data" in str(model.calls[0].system_instructions)

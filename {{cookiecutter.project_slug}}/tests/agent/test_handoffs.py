@@ -6,8 +6,8 @@ import pytest
 from agents import Agent, handoff
 from agents.testing import ScriptedModel, assistant_message, function_call
 
+from app import main
 from engine.tools.turn_context import TurnContext
-from engine.turn import server
 from engine.turn.handoffs import agent_to_begin_with
 from tests.agent.conftest import WithServer
 from tests.conftest import Scripted
@@ -24,13 +24,14 @@ def lawyer(model: Any = None) -> Agent[TurnContext]:
 def _two_agents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []  # (a handoff refers to its agent weakly)
 
-    def build(_settings: Any, model: Any, *_rest: Any) -> Agent[TurnContext]:
+    def build(turn: TurnContext) -> Agent[TurnContext]:
+        model = turn.model()
         target = lawyer(model)
         kept.append(target)
         to: Any = handoff(target) if request.param == "a handoff" else target
         return Agent[TurnContext](name="Clerk", instructions="Be kind.", model=model, handoffs=[to])
 
-    monkeypatch.setattr(server, "build_agent", build)
+    monkeypatch.setattr(main, "build_agent", build)
 
 
 @pytest.mark.usefixtures("_two_agents")
@@ -96,11 +97,12 @@ async def test_an_agent_that_is_another_ones_tool(
 ) -> None:
     """Its answers pass the boundary as well, though they are not streamed to anybody."""
 
-    def build(_settings: Any, model: Any, *_rest: Any) -> Agent[TurnContext]:
+    def build(turn: TurnContext) -> Agent[TurnContext]:
+        model = turn.model()
         ask = lawyer(model).as_tool("ask_lawyer", "Asks the lawyer.")
         return Agent[TurnContext](name="Clerk", model=model, tools=[ask])
 
-    monkeypatch.setattr(server, "build_agent", build)
+    monkeypatch.setattr(main, "build_agent", build)
     visitor, model = await with_server()
     model.does(
         respond(called("ask_lawyer", '{"input": "May I?"}')),

@@ -23,6 +23,7 @@ from dev import doctor
 from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
 from engine.database.rows import RunRow
+from engine.demo.model import DemoModel
 from engine.models import litellm_models
 from engine.models.source import ModelSource
 from engine.settings.settings import EnvSettings, Settings, UnusableSettings
@@ -313,7 +314,7 @@ def test_a_name_that_leads_nowhere_is_refused_at_the_start(
 @installed
 @pytest.mark.parametrize("name", ["litellm/openrouter/anthropic/claude-x", "litellm/gpt-4o"])
 def test_names_that_litellm_knows_are_taken(settings: Settings, name: str) -> None:
-    ModelSource(settings.model_copy(update={"model": name}))
+    ModelSource(settings.model_copy(update={"model": name}), DemoModel(0))
 
 
 @pytest.fixture
@@ -325,7 +326,7 @@ def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_extra_one_line_says_what_to_do(settings: Settings) -> None:
     only = settings.model_copy(update={"model": CLAUDE})
     with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python -m app setup") as error:
-        ModelSource(only)
+        ModelSource(only, DemoModel(0))
     assert "\n" not in str(error.value)
     finding = doctor._litellm(only)
     assert (finding.state, finding.text) == ("fail", str(error.value))
@@ -336,7 +337,7 @@ def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
     mixed = settings.model_copy(update={"models": (CLAUDE, "gpt-test")})
     assert not mixed.is_demo
     with pytest.raises(UnusableSettings, match="gpt-test needs OPENAI_API_KEY"):
-        ModelSource(mixed)
+        ModelSource(mixed, DemoModel(0))
 
 
 @installed
@@ -354,11 +355,11 @@ def test_importing_it_fetches_nothing_unless_the_owner_wants_that(
     for variable in litellm_models.QUIET:
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
-    ModelSource(only)
+    ModelSource(only, DemoModel(0))
     assert seen == ["True", "PRODUCTION"]
 
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "False")
-    ModelSource(only)
+    ModelSource(only, DemoModel(0))
     assert seen[2:] == ["False", "PRODUCTION"]
 
 

@@ -11,7 +11,7 @@ from engine.settings.settings import Settings
 
 
 def test_without_a_key_the_demo_model_answers(settings: Settings) -> None:
-    assert isinstance(ModelSource(settings).get("any"), DemoModel)
+    assert isinstance(ModelSource(settings, DemoModel(0)).get("any"), DemoModel)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ async def test_with_a_key_the_chosen_api_answers_in_time(
         "openai_api": api,
         "model_timeout_seconds": 7.0,
     }
-    source = ModelSource(settings.model_copy(update=changes))
+    source = ModelSource(settings.model_copy(update=changes), DemoModel(0))
     model = source.get("some-model")
 
     assert isinstance(model, OpenAIResponsesModel | OpenAIChatCompletionsModel)

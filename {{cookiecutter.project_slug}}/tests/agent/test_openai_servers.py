@@ -12,6 +12,7 @@ from sqlalchemy import select
 from app.main import create_app
 from engine.database.database import Database
 from engine.database.rows import RunRow
+from engine.demo.model import DemoModel
 from engine.models.source import ModelSource
 from engine.settings.settings import Settings, UnusableSettings
 from tests.agent.conftest import WithServer
@@ -50,7 +51,7 @@ async def test_a_compatible_server_answers_and_its_tokens_count(
 async def test_the_end_of_the_application_is_the_end_of_its_connections(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"openai_api_key": SecretStr("x")}))
     async with serving(app):
-        client = app.state.models.client
+        client = app.state.chat.models.client
         assert not client.is_closed()
     assert client.is_closed()
 
@@ -167,4 +168,4 @@ async def test_azures_api_that_has_no_version(with_azure: WithAzure) -> None:
 def test_a_version_where_there_is_none_is_refused(settings: Settings, url: str | None) -> None:
     changes = {"openai_api_key": SecretStr("x"), "openai_api_version": VERSION}
     with pytest.raises(UnusableSettings, match="OPENAI_API_VERSION is for Azure's dated API"):
-        ModelSource(settings.model_copy(update={**changes, "openai_base_url": url}))
+        ModelSource(settings.model_copy(update={**changes, "openai_base_url": url}), DemoModel(0))

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from app.main import create_app
-from engine.attachments import KINDS
+from app.attachments import Attachments
 from engine.attachments.service import FileAttachments
 from engine.settings.settings import Settings
 from tests.attachments.samples import TEXT
@@ -21,7 +21,7 @@ from tests.conftest import serving, visiting
 from tests.talk import Turn, Visitor, events_in, message
 
 # The module that knows how the chosen kind is tested.
-KIND: Any = import_module(f"tests.attachments.{KINDS[0].name}")
+KIND: Any = import_module(f"tests.attachments.{Attachments.name}")
 
 
 @dataclass
@@ -66,7 +66,7 @@ async def attaching(
             url = await stack.enter_async_context(serving(app))
             return Application(
                 url,
-                app.state.attachments,
+                app.state.chat.attachments,
                 await stack.enter_async_context(visiting(url, changed)),
                 await stack.enter_async_context(visiting(url, changed)),
             )

@@ -71,7 +71,7 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 async def visitor(settings: Settings, database: Database) -> AsyncIterator[Visitor]:
     """Somebody whom no row knows yet."""
     app = create_app(settings)
-    app.state.authenticator = authenticator = HeaderAuth(settings, database)
+    app.state.chat.app.state.authenticator = authenticator = HeaderAuth(settings, database)
     user_id = f"user_{uuid4().hex}"
     headers = await authenticator.sample_credentials(user_id)
     async with serving(app) as url, AsyncClient(base_url=url, headers=headers) as client:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.main import create_app
-from engine.attachments import KINDS
+from app.attachments import Attachments
 from engine.auth.account_rows import AccountStore, user_id_of
 from engine.auth.session_rows import Session
 from engine.auth.sessions import COOKIE, Ticket
@@ -89,7 +89,7 @@ async def test_everything_ends_at_once(
 
 async def link_to_a_file(client: httpx.AsyncClient) -> str | None:
     """The path that a picture is shown under; None where nothing is attached, or elsewhere."""
-    if KINDS[0].name != "local":
+    if Attachments.name != "local":
         return None
     kind = import_module("tests.attachments.local")
     attached = await kind.upload(Visitor(client, "me"), PNG, "a.png", "image/png")

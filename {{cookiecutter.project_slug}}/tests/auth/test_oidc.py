@@ -22,7 +22,7 @@ from engine.auth.oidc import ATTEMPT_SECONDS, OidcAuth
 from engine.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from engine.auth.sessions import COOKIE
 from engine.database.database import Database
-from engine.operate.commands import DOCTOR_CHECKS
+from dev.options import DOCTOR_CHECKS
 from engine.settings.settings import Settings
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
 from tests.conftest import AUTHORITIES, serving

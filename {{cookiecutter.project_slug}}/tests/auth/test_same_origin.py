@@ -140,7 +140,7 @@ async def test_every_route_that_changes_something_is_behind_it(settings: Setting
     app = create_app(settings)
     changing = [
         (method, route.path)
-        for route in routes(app.router)
+        for route in routes(app.state.chat.app.router)
         for method in route.methods or ()
         if method not in {"GET", "HEAD"}
     ]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from app import __main__ as cli
+from dev import __main__ as cli
 from engine.attachments.base import Attachments
 from engine.auth.account_rows import user_id_of
 from engine.auth.accounts import Accounts
@@ -188,7 +188,7 @@ def test_the_files_of_a_deleted_account_go_before_it_is_said(
             discarded.extend(attachment_ids)
             return are_gone
 
-    monkeypatch.setattr("engine.attachments.KINDS", (Kept,))
+    monkeypatch.setattr("app.attachments.Attachments", Kept)
     users("add", name, "--generate")
     found, said = users("delete", name, "--yes")
     assert (found, discarded) == (code, ["one", "two"])

@@ -12,18 +12,17 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from app.attachments import Attachments
 from app.main import create_app
-from engine.attachments import KINDS
 from engine.auth.visitor_rows import EVERYONE, VisitorUseRow, forget_old
 from engine.auth.visitors import VisitorLimits, VisitorSettings
 from engine.database.database import EVERYBODY, Database
-from engine.demo.model import DemoModel
 from engine.http.addresses import Addresses
 from engine.http.errors import LimitReached
-from engine.settings.settings import Settings
 from engine.page import telemetry
+from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
-from tests.conftest import OneModel, serving
+from tests.conftest import OneModel, demo_model, serving
 from tests.talk import Visitor, message
 
 HERE = "198.51.100.7"
@@ -73,7 +72,7 @@ async def opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         async def open_site(model: Any = None, **limits: int) -> Site:
             for name, value in limits.items():
                 monkeypatch.setenv(name.upper(), str(value))
-            app = create_app(settings, OneModel(settings, model or DemoModel(0)))
+            app = create_app(settings, OneModel(settings, model or demo_model()))
             url = await stack.enter_async_context(
                 serving(app, proxy_headers=True, forwarded_allow_ips="127.0.0.1")
             )
@@ -158,7 +157,7 @@ async def test_an_address_is_not_made_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADDRESS_TURNS_PER_MINUTE", "1")
-    app = create_app(settings, OneModel(settings, DemoModel(0)))
+    app = create_app(settings, OneModel(settings, demo_model()))
     # Not even from a private network: no proxy was named.
     async with serving(app, proxy_headers=True, forwarded_allow_ips="") as url:
         site = Site(url)
@@ -206,11 +205,11 @@ async def test_no_limit(opened: Opened, database: Database) -> None:
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 
 
-@pytest.mark.skipif(KINDS[0].name != "local", reason="files go another way, or none")
+@pytest.mark.skipif(Attachments.name != "local", reason="files go another way, or none")
 async def test_files_count_too(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=3, address_bytes_per_day=2_500)
 
-    kind = import_module(f"tests.attachments.{KINDS[0].name}")
+    kind = import_module(f"tests.attachments.{Attachments.name}")
 
     async def attach(address: str = HERE) -> str:
         async with site.visitor(address) as client:

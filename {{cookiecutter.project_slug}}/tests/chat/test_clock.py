@@ -10,12 +10,11 @@ from sqlalchemy import func, select, update
 from engine.context.clock import now, seconds_since
 from engine.database.database import Database
 from engine.database.rows import RunRow
-from engine.demo.model import DemoModel
 from engine.runs import run_store
 from engine.runs.claim import DAY
 from engine.turn import progress
 from tests.chat.test_limits import ask, assert_refused
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import Visitor
 
 
@@ -31,7 +30,7 @@ async def test_how_long_to_wait_is_told_by_the_databases_clock(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_store, "datetime", Ahead)
-    visitor = await with_model(DemoModel(0), turns_per_minute=1)
+    visitor = await with_model(demo_model(), turns_per_minute=1)
     assert (await ask(visitor)).status_code == 200
 
     assert 50 < assert_refused(await ask(visitor), 429, "too_many_turns") <= 60
@@ -41,7 +40,7 @@ async def test_and_so_is_the_end_of_the_day(
     with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_store, "datetime", Ahead)
-    visitor = await with_model(DemoModel(0), tokens_per_day=1_000)
+    visitor = await with_model(demo_model(), tokens_per_day=1_000)
     assert (await ask(visitor)).status_code == 200
     mine = update(RunRow).where(RunRow.user_id == visitor.user_id)
     await database.write(visitor.user_id, mine.values(tokens_in=1_000))

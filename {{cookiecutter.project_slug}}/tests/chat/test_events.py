@@ -13,7 +13,7 @@ from app.agent import tools
 from engine.demo.model import DemoModel
 from engine.http.event_stream import EventStream
 from tests.agent.echo import ECHO
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import PATIENCE_SECONDS, Visitor, message
 
 
@@ -86,7 +86,7 @@ async def test_a_database_that_fails_in_the_stream_ends_it_with_an_error_event(
     async def refuse(*_args: Any) -> None:
         raise ConnectionRefusedError("password=secret")
 
-    visitor = await with_model(DemoModel(0))
+    visitor = await with_model(demo_model())
     monkeypatch.setattr(SqlStore, "save_thread", refuse)
 
     turn = await visitor.stream("threads.create", input=message("hi"))

@@ -10,9 +10,9 @@ import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 from chatkit.errors import CustomStreamError
 
+from app import main
 from app.agent import tools
 from app.agent.build import build_agent
-from engine.turn import server
 from engine.turn.failures import friendly
 from tests.agent.echo import ECHO
 from tests.conftest import Scripted
@@ -93,9 +93,9 @@ async def test_a_run_that_ends_with_a_tool_closes_its_workflow(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        server,
+        main,
         "build_agent",
-        lambda *args: build_agent(*args).clone(tool_use_behavior="stop_on_first_tool"),
+        lambda turn: build_agent(turn).clone(tool_use_behavior="stop_on_first_tool"),
     )
     model = ScriptedModel([[function_call("shout", {"text": "x"}, call_id="call_1")]] * 2)
     visitor = await with_model(model)

@@ -10,8 +10,9 @@ import openai
 import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 
+from app.agent import tools
 from engine.demo.model import DemoModel
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import PATIENCE_SECONDS, Visitor, is_text, message, until
 
 
@@ -25,7 +26,7 @@ class Watched(DemoModel):
     WORDS = 14  # less than an answer has, and more than any test waits for
 
     def __init__(self) -> None:
-        super().__init__(0)
+        super().__init__(0, tools.TOOLS)
         self.pause_seconds = 0.05  # of the answers that are yet to begin
         self.heard: list[Any] = []
         self.stopped = asyncio.Event()
@@ -116,7 +117,7 @@ async def test_stop_stops_the_model(with_model: Scripted) -> None:
 async def test_a_failure_in_mid_answer_keeps_the_text_and_offers_a_retry(
     with_model: Scripted,
 ) -> None:
-    visitor = await with_model(DemoModel(0.02))
+    visitor = await with_model(demo_model(0.02))
     turn = await visitor.say("one two three [demo:break]")
 
     assert turn.types[-1] == "error"
@@ -222,7 +223,7 @@ async def test_the_next_turn_knows_that_it_was_stopped(with_model: Scripted) -> 
 
 
 async def test_a_retry_touches_no_other_thread(with_model: Scripted) -> None:
-    visitor = await with_model(DemoModel(0))
+    visitor = await with_model(demo_model())
     turn = await visitor.say("one")
     other = await visitor.say("in between")
     await visitor.say("two", turn.thread_id)

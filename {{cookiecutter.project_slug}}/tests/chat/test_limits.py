@@ -15,11 +15,10 @@ from sqlalchemy import func, select, update
 from app.main import create_app
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
-from engine.demo.model import DemoModel
 from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_runs import open_stream
-from tests.conftest import OneModel, Scripted, serving, visiting
+from tests.conftest import OneModel, Scripted, demo_model, serving, visiting
 from tests.talk import Visitor, message
 
 
@@ -47,7 +46,7 @@ async def ask(visitor: Visitor, **params: Any) -> httpx.Response:
 async def test_so_many_turns_a_minute(
     with_model: Scripted, database: Database, settings: Settings
 ) -> None:
-    visitor = await with_model(DemoModel(0), turns_per_minute=2)
+    visitor = await with_model(demo_model(), turns_per_minute=2)
     began = time.monotonic()
     for _ in range(2):
         assert (await ask(visitor)).status_code == 200
@@ -98,7 +97,7 @@ async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
 
 
 async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) -> None:
-    visitor = await with_model(DemoModel(0), tokens_per_day=1_000)
+    visitor = await with_model(demo_model(), tokens_per_day=1_000)
     assert (await ask(visitor)).status_code == 200
     mine = RunRow.user_id == visitor.user_id
     await database.write(
@@ -112,7 +111,7 @@ async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) ->
 
 
 async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> None:
-    visitor = await with_model(DemoModel(0), tokens_per_day=0)
+    visitor = await with_model(demo_model(), tokens_per_day=0)
     assert (await ask(visitor)).status_code == 200
     await database.write(
         visitor.user_id,
@@ -122,7 +121,7 @@ async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> N
 
 
 async def test_so_long_a_message(with_model: Scripted, database: Database) -> None:
-    visitor = await with_model(DemoModel(0), message_chars=10)
+    visitor = await with_model(demo_model(), message_chars=10)
     assert (await ask(visitor, input=message("x" * 10))).status_code == 200
     before = await rows_of(database, visitor.user_id)
     assert_refused(await ask(visitor, input=message("x" * 11)), 413, "message_too_long")

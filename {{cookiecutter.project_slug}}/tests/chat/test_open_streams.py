@@ -101,8 +101,8 @@ async def test_open_answers_keep_nobody_waiting_for_a_connection(
         stack.enter_context(many_files(count))
         url = await stack.enter_async_context(serving(app))
         visitors = [await stack.enter_async_context(visiting(url, settings)) for _ in range(USERS)]
-        await fill(app.state.database)
-        watch = Stopwatch(app.state.database.engine.sync_engine, monkeypatch)
+        await fill(app.state.chat.database)
+        watch = Stopwatch(app.state.chat.database.engine.sync_engine, monkeypatch)
         doorway = asyncio.Semaphore(POOL_SIZE)
         all_are_open = asyncio.Barrier(count + 1)
 

@@ -5,9 +5,8 @@ import pytest
 from agents import Model, ModelResponse
 from agents.items import TResponseStreamEvent
 
-from engine.demo.model import DemoModel
 from engine.turn.page_context import with_page_context
-from tests.conftest import Scripted
+from tests.conftest import Scripted, demo_model
 from tests.talk import Visitor, message
 
 
@@ -15,7 +14,7 @@ class Listening(Model):
     """The demo model, which keeps what it was asked."""
 
     def __init__(self) -> None:
-        self._demo = DemoModel(0)
+        self._demo = demo_model()
         self.asked: list[Any] = []
 
     async def stream_response(

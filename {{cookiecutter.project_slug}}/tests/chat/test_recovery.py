@@ -33,7 +33,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[FastAPI, Visitor]]:
 async def begin(app: FastAPI, visitor: Visitor, request: str, thread_id: str, key: str) -> Run:
     """A run whose worker gets as far as this."""
     run = Run(new_run_id(), visitor.user_id, thread_id, request=request, model="m")
-    await app.state.run_store.claim(run, key, new_thread=request == "threads.create")
+    await app.state.chat.run_store.claim(run, key, new_thread=request == "threads.create")
     return run
 
 
@@ -60,7 +60,7 @@ async def test_a_request_whose_message_was_lost_with_its_worker_may_be_sent_agai
 
         early = await visitor.send(request, headers=key, input=message("and?"), **params)
         await die(database, run)
-        await app.state.recovery.close_abandoned()
+        await app.state.chat.recovery.close_abandoned()
         again = await visitor.send(request, headers=key, input=message("and?"), **params)
         third = await visitor.send(request, headers=key, input=message("and?"), **params)
 
@@ -93,7 +93,7 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     for run in runs:
         await die(database, run)
 
-    await app.state.recovery.close_abandoned()
+    await app.state.chat.recovery.close_abandoned()
 
     statement = select(RunRow.id).where(
         RunRow.user_id == visitor.user_id, RunRow.status == "running"
@@ -101,7 +101,7 @@ async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
     open_ = await database.fetch(visitor.user_id, statement)
     assert [row.id for row in open_] == [runs[0].id]
     runs[0].status = "failed"
-    await app.state.run_store.end(runs[0])
+    await app.state.chat.run_store.end(runs[0])
 
 
 @pytest.mark.usefixtures("no_checkpoints")
@@ -115,9 +115,9 @@ async def test_a_worker_that_is_slow_does_not_take_itself_for_dead(
         visitor = await stack.enter_async_context(visiting(url, settings))
         stream = await open_stream(stack, visitor)
         await stream.words(1)
-        await die(database, app.state.runs._live[visitor.user_id, stream.run_id])
+        await die(database, app.state.chat.runs._live[visitor.user_id, stream.run_id])
 
-        await app.state.recovery.close_abandoned()
+        await app.state.chat.recovery.close_abandoned()
 
         assert await status(database, visitor, stream.run_id) == "running"
         model.hurry()
@@ -138,8 +138,8 @@ async def test_who_wakes_up_after_its_run_was_closed_writes_nothing_more(
         visitor = await stack.enter_async_context(visiting(url, settings, user_id=other.user_id))
         stream = await open_stream(stack, visitor)
         await stream.words(3)
-        await die(database, paused.state.runs._live[other.user_id, stream.run_id])
-        await app.state.recovery.close_abandoned()
+        await die(database, paused.state.chat.runs._live[other.user_id, stream.run_id])
+        await app.state.chat.recovery.close_abandoned()
         assert await status(database, other, stream.run_id) == "interrupted"
         turn = await other.say("and?", stream.thread_id)
         model.hurry()
@@ -178,12 +178,12 @@ async def test_an_answer_counts_although_its_worker_died(
         other = await stack.enter_async_context(visiting(urls[1], changed, user_id=visitor.user_id))
         stream = await open_stream(stack, visitor, "long " * 1_800)
         await stream.words(5)
-        run = apps[0].state.runs._live[visitor.user_id, stream.run_id]
-        await apps[0].state.runs._checkpoint(run)
+        run = apps[0].state.chat.runs._live[visitor.user_id, stream.run_id]
+        await apps[0].state.chat.runs._checkpoint(run)
         assert await tokens(database, run) == (0, 0)
         await die(database, run)
 
-        await apps[1].state.recovery.close_abandoned()
+        await apps[1].state.chat.recovery.close_abandoned()
 
         asked, said = await tokens(database, run)
         assert (asked == 1_000) if history_tokens == 1_000 else (3_000 < asked < 3_200)
@@ -203,7 +203,7 @@ async def test_what_a_tool_did_was_asked_about_again(
     for calls in (0, 1, 2):
         turn = await visitor.say("x" * 600)
         run = await begin(app, visitor, "threads.add_user_message", turn.thread_id, f"t-{calls}")
-        first = await app.state.store.load_item(
+        first = await app.state.chat.store.load_item(
             turn.thread_id, turn.user_message_id, RequestContext(visitor.user_id)
         )
         about = {"thread_id": turn.thread_id, "created_at": first.created_at}
@@ -212,9 +212,11 @@ async def test_what_a_tool_did_was_asked_about_again(
             HiddenContextItem(id=new_id("tool_call"), content="", **about) for _ in range(calls)
         ]
         for item in items:
-            await app.state.store.save_item(turn.thread_id, item, RequestContext(visitor.user_id))
+            await app.state.chat.store.save_item(
+                turn.thread_id, item, RequestContext(visitor.user_id)
+            )
         await die(database, run)
-        await app.state.recovery.close_abandoned()
+        await app.state.chat.recovery.close_abandoned()
         asked.append((await tokens(database, run))[0])
 
     assert 400 < asked[0] < 900
@@ -230,7 +232,7 @@ async def test_a_run_that_asked_no_model_counts_nothing(
     run = await begin(app, visitor, request_, turn.thread_id, request_)
     await die(database, run)
 
-    await app.state.recovery.close_abandoned()
+    await app.state.chat.recovery.close_abandoned()
 
     assert await status(database, visitor, run.id) == "interrupted"
     assert await tokens(database, run) == (0, 0)

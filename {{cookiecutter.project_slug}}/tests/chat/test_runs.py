@@ -15,14 +15,13 @@ from app.main import create_app
 from engine.context.run import Run
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
-from engine.demo.model import DemoModel
 from engine.runs import runs as runs_module
 from engine.runs.runs import Runs
 from engine.runs.signals import Signals
 from engine.settings.settings import Settings
 from tests.chat.test_interrupted import Watched
 from tests.chat.test_salvage import FailsBeforeItsFirstWord
-from tests.conftest import OneModel, Scripted, serving, visiting
+from tests.conftest import OneModel, Scripted, demo_model, serving, visiting
 from tests.talk import PATIENCE_SECONDS, Event, Visitor, is_text, message, streamed, until
 
 pytestmark = pytest.mark.long
@@ -366,7 +365,7 @@ async def test_a_run_whose_thread_is_deleted_ends(
 
 
 async def test_a_failed_run_is_told_apart(with_model: Scripted, database: Database) -> None:
-    visitor = await with_model(DemoModel(0))
+    visitor = await with_model(demo_model())
     response = await visitor.send("threads.create", input=message("[demo:fail]"))
     assert await status(database, visitor, response.headers["x-run-id"]) == "failed"
 

@@ -10,11 +10,11 @@ import pytest
 from agents import Agent, GuardrailFunctionOutput, input_guardrail
 from agents.testing import ScriptedModel, assistant_message, function_call
 
+from app import main
 from app.agent import tools
 from app.agent.build import build_agent
 from engine.demo.model import DemoModel
 from engine.tools.turn_context import TurnContext
-from engine.turn import server
 from tests.agent.echo import ECHO
 from tests.chat.test_interrupted import Watched, leave_after
 from tests.conftest import Scripted
@@ -66,10 +66,10 @@ async def test_what_a_guardrail_took_back_is_not_stored(
         model.hurry()
         return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
 
-    def guarded(*args: Any) -> Agent[TurnContext]:
-        return build_agent(*args).clone(input_guardrails=[refuse])
+    def guarded(turn: TurnContext) -> Agent[TurnContext]:
+        return build_agent(turn).clone(input_guardrails=[refuse])
 
-    monkeypatch.setattr(server, "build_agent", guarded)
+    monkeypatch.setattr(main, "build_agent", guarded)
     model = Watched()
     visitor = await with_model(model)
 

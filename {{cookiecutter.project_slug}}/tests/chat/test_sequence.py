@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.main import create_app
 from dev import doctor
-from dev.migrate import upgrade
 from engine.database import sequence
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow
-from engine.demo.model import DemoModel
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
-from tests.conftest import OneModel, new_database, serving, visiting
+from tests.conftest import OneModel, demo_model, new_database, serving, visiting
 from tests.talk import Visitor
 
 GO_BACK = f"SELECT setval(pg_get_serial_sequence('{ItemRow.__tablename__}', 'seq'), 1)"
@@ -38,9 +37,9 @@ def own(
 
 @asynccontextmanager
 async def chatting(settings: Settings) -> AsyncIterator[tuple[Visitor, Database]]:
-    app = create_app(settings, OneModel(settings, DemoModel(0)))
+    app = create_app(settings, OneModel(settings, demo_model()))
     async with serving(app) as base, visiting(base, settings) as visitor:
-        yield visitor, app.state.database
+        yield visitor, app.state.chat.database
 
 
 async def readiness(visitor: Visitor) -> tuple[int, str]:

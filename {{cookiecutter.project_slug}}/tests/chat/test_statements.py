@@ -10,9 +10,8 @@ from app.main import create_app
 from engine.database.database import ASYNC_COMMIT, Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
 from engine.database.tables import owned_tables
-from engine.demo.model import DemoModel
 from engine.settings.settings import Settings
-from tests.conftest import OneModel, serving, visiting
+from tests.conftest import OneModel, demo_model, serving, visiting
 
 # What the process asks for itself, whoever is talking.
 MAINTENANCE = "heartbeat_at <"
@@ -36,14 +35,14 @@ def counted(database: Database) -> Iterator[list[str]]:
 
 
 async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings) -> None:
-    app = create_app(settings, OneModel(settings, DemoModel(0)))
+    app = create_app(settings, OneModel(settings, demo_model()))
     async with serving(app) as url, visiting(url, settings) as visitor:
         await visitor.say("warming up, in a conversation of its own")
-        with counted(app.state.database) as first:
+        with counted(app.state.chat.database) as first:
             turn = await visitor.say("hello")
-        with counted(app.state.database) as second:
+        with counted(app.state.chat.database) as second:
             await visitor.say("hello again", turn.thread_id)
-        with counted(app.state.database) as asking:
+        with counted(app.state.chat.database) as asking:
             await visitor.client.get("/config.json")
 
     # Who is asking may cost one of its own.
@@ -55,9 +54,9 @@ async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings
 async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
     settings: Settings,
 ) -> None:
-    app = create_app(settings, OneModel(settings, DemoModel(0)))
+    app = create_app(settings, OneModel(settings, demo_model()))
     async with serving(app) as url, visiting(url, settings) as visitor:
-        with counted(app.state.database) as sent:
+        with counted(app.state.chat.database) as sent:
             await visitor.say("hello")
 
     waits = [ASYNC_COMMIT.name not in statement for statement in sent]

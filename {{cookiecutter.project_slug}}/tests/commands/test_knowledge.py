@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app import __main__ as cli
-from dev.migrate import upgrade
+from dev import __main__ as cli
+from engine.operate.commands.migrate import upgrade
 from engine.operate.commands import knowledge
 from tests.conftest import new_database
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app import __main__ as cli
 from app.main import create_app
-from dev.migrate import upgrade
+from dev import __main__ as cli
+from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from tests.conftest import new_database, serving, visiting
 

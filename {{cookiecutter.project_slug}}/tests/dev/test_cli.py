@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import __main__ as cli
+from dev import __main__ as cli
 from dev import database, prove
 from dev.paths import PROJECT_ROOT, python_of
 from dev.serve import port_problem
@@ -42,12 +42,12 @@ def test_setup_needs_only_the_standard_library() -> None:
         "-I",
         "-S",
         "-c",
-        f"import sys; sys.path[:0] = [{str(PROJECT_ROOT)!r}]; import app.__main__, dev.setup",
+        f"import sys; sys.path[:0] = [{str(PROJECT_ROOT)!r}]; import dev.__main__, dev.setup",
     )
     assert found.returncode == 0, found.stderr
 
 
-@pytest.mark.parametrize("module", ["dev.migrate", "dev.smoke"])
+@pytest.mark.parametrize("module", ["engine.operate.commands.migrate", "dev.smoke"])
 def test_does_not_import_the_sdks(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('agents', 'chatkit', 'openai') if m in sys.modules])"
     assert run("-c", code).stdout.strip() == "[]"

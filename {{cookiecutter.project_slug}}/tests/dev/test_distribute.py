@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from app import __main__ as cli
-from dev.migrate import upgrade
+from dev import __main__ as cli
 from engine.database.database import TABLE_PREFIX
 from engine.database.tables import owned_tables
+from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options
 from tests.conftest import new_database
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.auth import SignIn
 from dev import doctor
 from dev.doctor import Finding
-from engine.auth import STYLES
 from engine.settings.settings import Settings
 
 
@@ -144,7 +144,7 @@ def test_no_server(answer: Callable[..., None]) -> None:
 
 
 def test_sign_in() -> None:
-    assert doctor._sign_in(Settings()) == Finding("ok", STYLES[0].name)
+    assert doctor._sign_in(Settings()) == Finding("ok", SignIn.name)
 
 
 PAGE = Path(doctor.__file__).parents[1] / "engine" / "page"

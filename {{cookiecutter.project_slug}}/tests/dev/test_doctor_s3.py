@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dev import doctor_s3
 from dev.doctor import Finding
-from engine.operate.commands import DOCTOR_CHECKS
+from dev.options import DOCTOR_CHECKS
 from tests.attachments import s3
 from tests.attachments.s3_front import Front, error, front
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import __main__ as cli
+from dev import __main__ as cli
 from dev import environment, setup, smoke_process, uv
 from dev.paths import PROJECT_ROOT, python_of
 from dev.steps import Progress, StepFailed
@@ -265,7 +265,7 @@ def test_it_starts_again_before_it_does_anything(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "app", "doctor"])
     with pytest.raises(SystemExit) as exit_:
-        runpy.run_path(str(PROJECT_ROOT / "app" / "__main__.py"), run_name="__main__")
+        runpy.run_path(str(PROJECT_ROOT / "dev" / "__main__.py"), run_name="__main__")
     assert exit_.value.code == 7
     assert started == [sys.executable, "-m", "app", "doctor"]
 

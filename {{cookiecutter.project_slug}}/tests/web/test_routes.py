@@ -15,6 +15,7 @@ from engine.http.errors import Unauthenticated
 from engine.page import routes
 from engine.settings.settings import Settings
 from engine.text.locales import ENGLISH, LANGUAGES
+from engine.tools.toolset import Toolset
 
 SCRIPTS = routes.WEB_ROOT / "static" / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
@@ -61,6 +62,7 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
     app = FastAPI()
     app.state.settings = settings
     app.state.page_options = {}
+    app.state.toolset = Toolset(TOOLS, settings)
     app.state.authenticator = CookieAuth(settings)
     app.include_router(routes.router)
     routes.mount_static(app, settings)

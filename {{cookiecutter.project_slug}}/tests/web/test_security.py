@@ -5,8 +5,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
+from app.dictation import Dictation
 from app.main import create_app
-from engine import dictation
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
 from engine.settings.settings import Settings
 from tests.talk import Visitor, message
@@ -41,7 +41,7 @@ async def test_every_response_has_them(visitor: Visitor, method: str, path: str)
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "strict-origin-when-cross-origin"
     is_closed = "microphone=()" in response.headers["permissions-policy"]
-    assert is_closed is not dictation.KINDS[0].listens
+    assert is_closed is not Dictation.listens
     assert "script-src 'self' " in response.headers["content-security-policy"]
     assert "cross-origin-embedder-policy" not in response.headers
     # It knows no list of origins, and would forbid what `frame-ancestors` allows.
@@ -88,7 +88,7 @@ async def test_the_page_offers_dictation_where_somebody_listens(visitor: Visitor
     extras = (await visitor.client.get("/config.json")).json()["extras"]
 
     is_offered = "dictation" in extras.get("composer", {})
-    assert is_offered is dictation.KINDS[0].listens
+    assert is_offered is Dictation.listens
 
 
 async def test_a_stream_has_them(visitor: Visitor) -> None:

@@ -7,6 +7,7 @@ from agents import RunContextWrapper
 from chatkit.types import Attachment
 
 from engine.attachments.files import FileGone
+from engine.attachments.types import DOCX
 from engine.attachments.service import FileAttachments
 from engine.toolkits.documents import Unreadable, read_document
 from engine.tools.tool import AgentTool, DemoCall, agent_function
@@ -117,6 +118,7 @@ DOCUMENTS = AgentTool(
             "Reading your file": "ファイルを読んでいます",
         },
     },
+    reads=(DOCX,),
     demo=_demo,
     demo_default=DemoCall("list_files", {}),
 )

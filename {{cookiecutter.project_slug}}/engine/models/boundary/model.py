@@ -58,7 +58,7 @@ class Remarks:
 class BoundaryModel(WrappedModel):
     """Makes what goes to the model and what comes from it fit to go on. One for each turn.
 
-    `item_ids` names the items that the model makes.
+    `item_ids` names the items that the model makes. `remarks` collects facts about the answer.
     """
 
     def __init__(
@@ -67,12 +67,13 @@ class BoundaryModel(WrappedModel):
         dialect: Dialect,
         item_ids: ItemIds,
         visible: Visible = TEXT,
+        remarks: Remarks | None = None,
     ) -> None:
         super().__init__(model)
         self._dialect = dialect
         self._item_ids = item_ids
         self._visible = visible
-        self.remarks = Remarks()
+        self.remarks = remarks or Remarks()
 
     async def stream_response(
         self,

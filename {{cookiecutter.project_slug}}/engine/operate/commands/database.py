@@ -1,8 +1,7 @@
 """What a command does with the database: connect, act, disconnect."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,15 +15,23 @@ def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
     from engine.http.errors import AppError
     from engine.settings.settings import Settings
 
-    settings = Settings()
     try:
-        with _database_url(settings) as url:
-            return asyncio.run(_connect_and_act(settings, url, act))
+        return asyncio.run(_connect_and_act(Settings(), database_url(), act))
     except AppError as error:
         print(error.message)
     except DatabaseAway as error:
         print(error)
     return 1
+
+
+def database_url() -> str:
+    """Raises `UnusableSettings` where none is set; in development, `dev` sets it."""
+    from engine.settings.settings import Settings, UnusableSettings
+
+    url = Settings().database_url
+    if url is None:
+        raise UnusableSettings("DATABASE_URL is not set.")
+    return url
 
 
 async def _connect_and_act(
@@ -37,15 +44,3 @@ async def _connect_and_act(
         return await act(database)
     finally:
         await database.dispose()
-
-
-@contextmanager
-def _database_url(settings: "Settings") -> Iterator[str]:
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    # Only here: what serves development is not installed where the application is deployed.
-    from dev.database import running_database
-
-    with running_database(settings) as url:
-        yield url

@@ -1,6 +1,4 @@
 """`python -m app knowledge`: the documents that the assistant answers from.
-
-In the image, which has no `dev`: `python -m engine.operate.commands.knowledge add PATH…`.
 """
 
 import argparse
@@ -183,9 +181,3 @@ def _show_progress(done: int, total: int, name: str) -> None:
     end = "\n" if done == total else ""
     sys.stderr.write(f"\r\033[K[{bar}] {done:,} of {total:,}  {name[:40]}{end}")
     sys.stderr.flush()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m engine.operate.commands.knowledge")
-    add_actions(parser)
-    sys.exit(run(parser.parse_args()))

@@ -1,10 +1,6 @@
-"""`python -m app usage`: what everybody used in a day.
-
-In the image, which has no `dev`: `python -m engine.operate.commands.usage`.
-"""
+"""`python -m app usage`: what everybody used in a day."""
 
 import argparse
-import sys
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +51,3 @@ async def _print(database: "Database", day: date) -> int:
 
 def _row(use: "DayOfUse") -> tuple[str, str, str, str]:
     return use.user_id, f"{use.turns:,}", f"{use.tokens_in:,}", f"{use.tokens_out:,}"
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m engine.operate.commands.usage")
-    add_options(parser)
-    sys.exit(run(parser.parse_args()))

@@ -1,6 +1,4 @@
 """`python -m app users`: accounts, for the operator.
-
-In the image, which has no `dev`: `python -m engine.operate.commands.users add NAME`.
 """
 
 import argparse
@@ -8,6 +6,7 @@ import getpass
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.commands.database import with_database
@@ -116,12 +115,12 @@ async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
 
 async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
     """Says so when the files are gone as well."""
-    from engine.attachments import KINDS, MORE_TYPES
     from engine.context.request_context import RequestContext
     from engine.settings.settings import Settings
 
     user_id = _user_id(options)
-    attachments = KINDS[0](Settings(), accounts.database, MORE_TYPES)
+    kind = import_module(f"{options.application}.attachments").Attachments
+    attachments = kind(Settings(), accounts.database, [])
     try:
         files = await attachments.of_user(user_id)
         is_done = await accounts.delete(user_id)
@@ -188,9 +187,3 @@ def _report(is_done: bool, options: argparse.Namespace, what: str) -> int:
 def _is_sure(name: str) -> bool:
     answer = input(f"Delete {name}, with all conversations? [y/N] ")
     return answer.strip().lower() in {"y", "yes"}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m engine.operate.commands.users")
-    add_actions(parser)
-    sys.exit(run(parser.parse_args()))

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from agents import WebSearchTool
-from agents.testing import ScriptedModel
+from agents.testing import ScriptedModel, assistant_message
 from openai.types.responses import (
     ResponseFunctionWebSearch,
     ResponseOutputItemAddedEvent,
@@ -12,10 +12,11 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_function_web_search import ActionSearch, ActionSearchSource
 
-from app.agent.build import Choice, build_agent, usable_tools
+from app.agent.tools import TOOLS
 from app.agent.tools.web_search import WEB_SEARCH
 from engine.demo.model import DemoModel
 from engine.settings.settings import Settings
+from engine.tools.toolset import Toolset
 from tests.conftest import Scripted
 from tests.talk import Visitor
 
@@ -78,13 +79,17 @@ async def test_the_demo_model_says_that_it_needs_a_key(visitor: Visitor) -> None
 
 def test_it_is_offered_where_it_exists(settings: Settings) -> None:
     with_key = settings.model_copy(update={"openai_api_key": "sk-test"})
-    assert WEB_SEARCH in usable_tools(with_key)
+    assert WEB_SEARCH in Toolset(TOOLS, with_key).usable()
     completions = with_key.model_copy(update={"openai_api": "chat_completions"})
-    assert WEB_SEARCH not in usable_tools(completions)
+    assert WEB_SEARCH not in Toolset(TOOLS, completions).usable()
 
 
-def test_the_pages_that_were_read_are_asked_for(settings: Settings) -> None:
-    agent = build_agent(settings, ScriptedModel(), Choice("m", WEB_SEARCH))
-    assert agent.model_settings.response_include == ["web_search_call.action.sources"]
-    assert agent.model_settings.tool_choice == "required"
-    assert any(isinstance(tool, WebSearchTool) for tool in agent.tools)
+async def test_the_pages_that_were_read_are_asked_for(with_model: Scripted) -> None:
+    model = ScriptedModel([[assistant_message("ok")]])
+    visitor = await with_model(model)
+    await visitor.say("What is new?", tool="web_search")
+
+    [call] = model.calls
+    assert call.model_settings.response_include == ["web_search_call.action.sources"]
+    assert call.model_settings.tool_choice == "required"
+    assert any(isinstance(tool, WebSearchTool) for tool in call.tools)

@@ -1,18 +1,18 @@
 """`python -m app migrate`. Imports no SDK: they cost seconds, and no migration needs them."""
 
+import argparse
 import os
-
-from alembic import command
-from alembic.util import CommandError
-
-from dev.database import running_database
-from engine.database.migrations import MigrationRefused, alembic_config, newest_revision
-from engine.settings.settings import Settings
+from typing import Any
 
 
-def migrate() -> int:
-    with running_database(Settings()) as url:
-        upgrade(url)
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
+    return commands.add_parser("migrate", help="bring the database to the newest migration")
+
+
+def run(_options: argparse.Namespace) -> int:
+    from engine.operate.commands.database import database_url
+
+    upgrade(database_url())
     print("at the newest migration")
     return 0
 
@@ -22,6 +22,11 @@ def upgrade(url: str) -> None:
 
     Raises `MigrationRefused`.
     """
+    from alembic import command
+    from alembic.util import CommandError
+
+    from engine.database.migrations import MigrationRefused, alembic_config, newest_revision
+
     os.environ["DATABASE_URL"] = url
     newest_revision()
     try:

@@ -1,0 +1,173 @@
+"""The commands for development, and the operator's: `python -m app --help`.
+
+Started by a Python outside the project's environment, every command but `setup` goes on inside
+it, so nothing has to be activated. What a command needs is imported when it runs.
+"""
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
+    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
+from dev.environment import must_restart, own_environment
+from dev.paths import VENV, python_of
+from dev.steps import StepFailed
+from engine.operate import cli
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args(arguments)
+    _print_anything()
+    if options.command == "setup":
+        return _setup(options)
+    if _belongs_in_venv():
+        return _inside_venv(arguments)
+    if importlib.util.find_spec("pydantic_settings") is None:
+        print("The dependencies are not installed. Run: python -m app setup")
+        return 1
+    return _run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    dev = commands.add_parser("dev", help="serve with reload; starts and migrates the database")
+    dev.add_argument("--host", default="127.0.0.1")
+    dev.add_argument("--port", type=int, default=8000)
+
+    commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
+
+    smoke = commands.add_parser("smoke", help="prove the application over HTTP")
+    smoke.add_argument("--url", help="an instance that runs already, instead of one of its own")
+    smoke.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        help="bearer token for --url; twice, for two users (or SMOKE_TOKENS, comma-separated)",
+    )
+    smoke.add_argument(
+        "--cookie",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="cookies of somebody who is signed in at --url; twice, for two users",
+    )
+
+    doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
+    doctor.add_argument("--port", type=int, default=8000)
+
+    db = commands.add_parser("db", help="the development database; a Citus cluster")
+    actions = db.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
+    actions.add_parser("stop", help="stop it")
+    actions.add_parser("psql", help="open a console on the database")
+    reset = actions.add_parser("reset", help="delete the embedded database and all of its data")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    distribute = actions.add_parser("distribute", help="spread the tables over a Citus cluster")
+    distribute.add_argument("--sql", action="store_true", help="only print the statements")
+
+    cli.add_commands(commands, "app")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from dev.database import DatabaseUnavailable
+    from dev.postgres import PostgresError
+
+    command: Callable[[argparse.Namespace], int] = _COMMANDS.get(options.command, _operate)
+    return cli.run(lambda: command(options), DatabaseUnavailable, PostgresError, StepFailed)
+
+
+def _operate(options: argparse.Namespace) -> int:
+    """One of the operator's commands, on the development database where no other is set."""
+    from dev.database import running_database
+    from engine.settings.settings import Settings
+
+    with running_database(Settings()) as url:
+        os.environ["DATABASE_URL"] = url
+        return int(options.run(options))
+
+
+def _setup(_options: argparse.Namespace) -> int:
+    from dev.setup import setup
+
+    return setup()
+
+
+def _dev(options: argparse.Namespace) -> int:
+    from dev.serve import serve
+
+    return serve(options.host, options.port)
+
+
+def _smoke(options: argparse.Namespace) -> int:
+    from dev.smoke import smoke
+
+    tokens = options.token or [t for t in os.environ.get("SMOKE_TOKENS", "").split(",") if t]
+    users = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    return smoke(options.url, users or [{"Cookie": cookie} for cookie in options.cookie])
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dev.doctor import doctor
+
+    return doctor(options.port)
+
+
+def _db(options: argparse.Namespace) -> int:
+    from dev import database
+
+    if options.action == "distribute":
+        from dev.distribute import distribute
+
+        return distribute(only_print=options.sql)
+    if options.action == "reset":
+        return database.reset(confirmed=options.yes)
+    actions = {"start": database.start, "stop": database.stop, "psql": database.psql}
+    return actions[options.action]()
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "dev": _dev,
+    "smoke": _smoke,
+    "doctor": _doctor,
+    "db": _db,
+}
+
+
+def _belongs_in_venv() -> bool:
+    """True for a Python outside the project's environment, in another one too."""
+    return python_of(VENV).exists() and Path(sys.prefix).resolve() != VENV.resolve()
+
+
+def _inside_venv(arguments: list[str]) -> int:
+    return _become([str(python_of(VENV)), "-m", "app", *arguments])
+
+
+def _become(command: list[str]) -> int:
+    if os.name != "nt":
+        # Signals then reach the command itself.
+        os.execve(command[0], command, own_environment())  # noqa: S606
+    return subprocess.call(command, env=own_environment())
+
+
+def _print_anything() -> None:
+    """A terminal that cannot show a character gets a stand-in instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    if must_restart():
+        sys.exit(_become([sys.executable, *sys.orig_argv[1:]]))
+    sys.exit(main())

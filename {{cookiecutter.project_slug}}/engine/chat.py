@@ -1,0 +1,233 @@
+"""The chat, put together."""
+
+import gc
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI, params
+from starlette.routing import Route
+
+from engine.attachments.base import Attachments
+from engine.auth.base import Authenticator
+from engine.auth.same_origin import SameOrigin
+from engine.context.ids import uuid7
+from engine.database.database import Database
+from engine.database.run_commands import CHANNEL
+from engine.database.sequence import SequenceWatch
+from engine.demo.model import DemoModel
+from engine.dictation.base import Dictation
+from engine.http.errors import install_error_handlers
+from engine.http.included import router_of
+from engine.http.logs import configure_logging
+from engine.http.request_id import RequestIdMiddleware
+from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.models.source import ModelSource
+from engine.operate import health
+from engine.operate.shutdown import Shutdown
+from engine.page import embedding, telemetry
+from engine.page import routes as page
+from engine.protocol import router as protocol
+from engine.protocol.admission import Admission
+from engine.runs.recovery import Recovery
+from engine.runs.run_store import RunStore
+from engine.runs.runs import Runs
+from engine.runs.signals import Signals
+from engine.settings.settings import Settings
+from engine.store.store import SqlStore
+from engine.text.locales import joined
+from engine.tools.services import ToolServices
+from engine.tools.tool import AgentTool
+from engine.tools.toolset import Toolset
+from engine.turn.actions import Actions
+from engine.turn.parts import BuildAgent, Parts
+from engine.turn.server import ChatServer
+
+logger = logging.getLogger(__name__)
+
+OPENAPI_PATH = "/openapi.json"
+
+
+class Chat:
+    """One chat: its page, its protocol, and everything behind them.
+
+    `agent` is called for each turn and gives the agent that answers. `sign_in`, `attachments` and
+    `dictation` are classes of the engine, or the application's own that derive from them; without
+    the latter two, messages carry no files and nobody dictates. `models` replaces where answers
+    come from. Raises ValueError when a setting is missing or unusable.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        agent: BuildAgent,
+        tools: Sequence[AgentTool],
+        sign_in: Callable[[Settings, Database], Authenticator],
+        attachments: type[Attachments] = Attachments,
+        dictation: type[Dictation] = Dictation,
+        models: ModelSource | None = None,
+    ) -> None:
+        settings.check_keys()
+        configure_logging(settings.log_level)
+        if settings.database_url is None:
+            raise ValueError(
+                "DATABASE_URL is not set. `python -m app dev` starts a development database; "
+                "elsewhere set it to postgresql+asyncpg://user:password@host/name."
+            )
+        self.settings = settings
+        self.database = Database.from_settings(settings, settings.database_url)
+        toolset = Toolset(tools, settings)
+        self.models = models or ModelSource(
+            settings, DemoModel(settings.demo_delay_seconds, toolset)
+        )
+        self.attachments = attachments(
+            settings, self.database, [kind for tool in tools for kind in tool.reads]
+        )
+        self.dictation = dictation(self.models)
+        self.store = SqlStore(self.database, self.attachments)
+        self.authenticator = sign_in(settings, self.database)
+        shared_limits = self.authenticator.shared_limits
+        self.attachments.shared_limits = shared_limits
+        self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
+        self.runs = Runs(settings, self.database, self.run_store, self.store)
+        self.services = ToolServices(tool.service for tool in tools if tool.service)
+        self.parts = Parts(
+            settings=settings,
+            database=self.database,
+            store=self.store,
+            models=self.models,
+            toolset=toolset,
+            services=self.services,
+            build_agent=agent,
+            attachments=self.attachments,
+            dictation=self.dictation,
+        )
+        self.actions = Actions(self.database, self.store, toolset)
+        self.server = ChatServer(self.parts, self.actions)
+        self.admission = Admission(self.parts, self.run_store, self.runs)
+        self.signals = Signals(
+            settings.database_direct_url or settings.database_url, CHANNEL, self.runs.grant
+        )
+        self.recovery = Recovery(self.database, self.run_store, self.runs.has)
+        self.app = self._app()
+        self.router = router_of(self.app, self._paths)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """`FastAPI(lifespan=chat.lifespan)`, for an application that starts nothing else."""
+        async with self.running():
+            yield
+
+    def protect(self, app: FastAPI) -> None:
+        """Give the routes beside the chat's its headers, request ids and error bodies."""
+        app.router.dependencies.extend(self._checks)
+        app.add_middleware(SecurityHeadersMiddleware, **self._headers)
+        app.add_middleware(RequestIdMiddleware)
+        install_error_handlers(app)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start what goes on beside the requests, and end it. For the application's lifespan."""
+        _freeze_imports_for_gc()
+        if self.settings.is_demo:
+            logger.warning("OPENAI_API_KEY is not set: the demo model answers")
+        async with AsyncExitStack() as stack:
+            # Closed in the opposite order: the runs end while everything is still there.
+            stack.push_async_callback(self.database.dispose)
+            stack.push_async_callback(self.models.close)
+            stack.push_async_callback(self.authenticator.close)
+            stack.push_async_callback(self.services.close)
+            await self.services.start()
+            for service in (self.signals, self.recovery, self.attachments):
+                service.start()
+                stack.push_async_callback(service.close)
+            stack.push_async_callback(self.runs.close)
+            with Shutdown(self.runs.drain):
+                yield
+
+    def _app(self) -> FastAPI:
+        settings = self.settings
+        app = FastAPI(
+            title="Chat",
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=OPENAPI_PATH if settings.openapi_json else None,
+        )
+        app.state.settings = settings
+        app.state.database = self.database
+        app.state.attachments = self.attachments
+        app.state.dictation = self.dictation
+        app.state.page_options = page.merged(
+            self.attachments.page_options(), self.dictation.page_options()
+        )
+        app.state.toolset = self.parts.toolset
+        app.state.translations = joined(self.attachments.translations, self.dictation.translations)
+        app.state.store = self.store
+        app.state.run_store = self.run_store
+        app.state.sequence = SequenceWatch()
+        app.state.runs = self.runs
+        app.state.authenticator = self.authenticator
+        app.state.admission = self.admission
+        app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
+        app.state.chat = self.server
+        self.protect(app)
+        for router in self._routers:
+            app.include_router(router)
+        page.mount_static(app, settings)
+        return app
+
+    @property
+    def _checks(self) -> list[params.Depends]:
+        return [Depends(SameOrigin(self.settings))] if self.authenticator.checks_origin else []
+
+    @property
+    def _headers(self) -> dict[str, Any]:
+        pages = self.authenticator.pages
+        return {
+            "headers": security_headers(
+                self.settings,
+                connect=self.attachments.upload_origins(),
+                microphone=self.dictation.listens,
+            ),
+            "settings": self.settings,
+            "windows": pages.windows if pages else (),
+        }
+
+    @property
+    def _routers(self) -> list[APIRouter]:
+        pages = self.authenticator.pages
+        return [
+            health.router,
+            protocol.router,
+            *self.attachments.routers,
+            page.router,
+            embedding.router,
+            telemetry.router,
+            *([pages.router] if pages else []),
+        ]
+
+    @property
+    def _paths(self) -> Iterator[str]:
+        for router in self._routers:
+            yield from (route.path for route in router.routes if isinstance(route, Route))
+        yield page.STATIC_PATH + "/{path:path}"
+        if self.settings.openapi_json:
+            yield OPENAPI_PATH
+
+
+@cache
+def _freeze_imports_for_gc() -> None:
+    """Imported modules stay for good. Searching them for garbage again and again would hold up
+    every answer for a third of a second each time.
+    """
+    gc.freeze()
+
+
+def _worker() -> str:
+    """This process, among all that share the database."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid7().hex[-8:]}"

@@ -1,0 +1,35 @@
+"""The models of one turn."""
+
+from agents import Model
+
+from engine.models.boundary.model import BoundaryModel, Remarks
+from engine.models.boundary.outputs import ItemIds, Visible
+from engine.models.consumption import Consumption, DelayedErrorModel
+from engine.models.source import ModelSource
+
+
+class TurnModels:
+    """Gives each model of a turn wrapped, whichever agent asks it.
+
+    `remarks` and `consumption` are of all of them together.
+    """
+
+    def __init__(self, source: ModelSource, item_ids: ItemIds, visible: Visible) -> None:
+        self._source = source
+        self._item_ids = item_ids
+        self._visible = visible
+        self._models: dict[str, Model] = {}
+        self.remarks = Remarks()
+        self.consumption = Consumption()
+
+    def get(self, name: str) -> Model:
+        if name not in self._models:
+            boundary = BoundaryModel(
+                self._source.get(name),
+                self._source.dialect(name),
+                self._item_ids,
+                self._visible,
+                self.remarks,
+            )
+            self._models[name] = DelayedErrorModel(boundary, self.consumption)
+        return self._models[name]

@@ -1,0 +1,32 @@
+"""What every turn is made with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents import Agent
+
+from engine.attachments.base import Attachments
+from engine.database.database import Database
+from engine.dictation.base import Dictation
+from engine.models.source import ModelSource
+from engine.settings.settings import Settings
+from engine.store.store import SqlStore
+from engine.tools.services import ToolServices
+from engine.tools.toolset import Toolset
+from engine.tools.turn_context import TurnContext
+
+# The application's own: called for each turn.
+BuildAgent = Callable[[TurnContext], Agent[TurnContext]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    settings: Settings
+    database: Database
+    store: SqlStore
+    models: ModelSource
+    toolset: Toolset
+    services: ToolServices
+    build_agent: BuildAgent
+    attachments: Attachments
+    dictation: Dictation
