@@ -37,13 +37,13 @@ TRACES = {
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool|(?i:web search)",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
     "page": r"tools[./]page|import PAGE|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
-    "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|stores[./]emails|_emails\b|email_days|mail_server",
+    "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|email_rows|_emails\b|email_days|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks|JWT|JWKS",
     "password": r"pwdlib|argon|zxcvbn|PasswordAuth|sign[-_]?up|SIGN_|accounts\b|app users|jinja",
     "oidc": r"(?i:\boidc\b|oidc_|openid|authlib|id_token)",
     "proxy": r"\bPROXY_|auth[./]proxy|ProxyAuth|untrusted_proxy|oauth2-proxy|X-Forwarded-User",
-    "documents": r"\bDOCUMENTS\b|pypdf|python-docx|app\.documents|engine/toolkits/documents|read_file",
+    "documents": r"\bDOCUMENTS\b|pypdf|python-docx|toolkits[./]documents|read_file",
     "image": r"\bIMAGE\b|ImageGenerationTool|StoredImages|tools/image",
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
     "nextjs": r"(?i:next\.?js)|NEXT_TELEMETRY|next/|BACKEND_URL|(?i:\breact\b)|:3000\b",
@@ -74,17 +74,23 @@ WITHOUT = {
 }
 # The answer that leaves nothing behind.
 NOTHING = {"none", "no"}
+# Where a question's modules are, and what wires them.
+PLACES = {
+    "agent_tools": ("app/agent/tools", "app/agent/tools/__init__.py"),
+    "attachments": ("engine/attachments", "app/attachments.py"),
+    "auth_style": ("engine/auth", "app/auth.py"),
+    "dictation": ("engine/dictation", "app/dictation.py"),
+}
 # Questions whose options are no module of the application's.
 WITHOUT_MODULE = {"host_page", "license"}
 
 PRINT_NAMES = """
-import importlib, json, pkgutil
-import engine.database.rows, app.stores
-from engine.database.database import Base, TABLE_PREFIX
-for module in pkgutil.iter_modules(app.stores.__path__, "app.stores."):
-    importlib.import_module(module.name)
+import json
+from engine.database.database import TABLE_PREFIX
+from engine.database.tables import import_rows, metadata
+import_rows("app")
 names = {f"{TABLE_PREFIX}alembic_version_pkc"}
-for table in Base.metadata.tables.values():
+for table in metadata().tables.values():
     names |= {table.name}
     names |= {str(c.name) for c in table.constraints if c.name}
     names |= {str(index.name) for index in table.indexes}
@@ -135,13 +141,13 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
     [row for row in OPTIONS if row[0] not in WITHOUT_MODULE and row[1] not in NOTHING],
 )
 def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option: str) -> None:
-    folder = {"agent_tools": "agent/tools", "auth_style": "auth"}.get(question, question)
+    folder, wired = PLACES[question]
     module = {"yes": "speech"}.get(option, option)
-    wiring = (TEMPLATE / "app" / folder / "__init__.py").read_text(encoding="utf-8")
+    wiring = (TEMPLATE / wired).read_text(encoding="utf-8")
 
-    assert f"app/{folder}/{module}.py" in FILES[question][option]
-    assert f"tests/{folder}/test_{module}.py" in FILES[question][option]
-    assert wiring.count(f"from app.{folder.replace('/', '.')}.{module} import ") == 1
+    assert f"{folder}/{module}.py" in FILES[question][option]
+    assert f"tests/{folder.partition('/')[2]}/test_{module}.py" in FILES[question][option]
+    assert wiring.count(f"from {folder.replace('/', '.')}.{module} import ") == 1
 
 
 @pytest.mark.parametrize("option", WITHOUT)

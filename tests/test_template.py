@@ -15,10 +15,11 @@ from conftest import QUESTIONS, REPO, TEMPLATE, cache_of_types, check, is_copied
 # The wiring files: the only Python that may hold a condition.
 WIRING = {
     "app/agent/tools/__init__.py",
-    "engine/attachments/__init__.py",
-    "engine/auth/__init__.py",
-    "engine/operate/commands/__init__.py",
-    "engine/dictation/__init__.py",
+    "app/attachments.py",
+    "app/auth.py",
+    "app/commands.py",
+    "app/dictation.py",
+    "dev/options.py",
 }
 
 PARSE = """

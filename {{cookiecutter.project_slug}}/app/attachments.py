@@ -1,15 +1,23 @@
 """What becomes of files that people attach."""
 
 # {% if cookiecutter.attachments == "none" %}
-from engine.attachments.base import Attachments
+from engine.attachments.base import Attachments as NoAttachments
 
 # {% endif %}
 # {% if cookiecutter.attachments == "local" %}
-from engine.attachments.local import LocalAttachments as Attachments
+from engine.attachments.local import LocalAttachments
 
 # {% endif %}
 # {% if cookiecutter.attachments == "s3" %}
-from engine.attachments.s3 import S3Attachments as Attachments
+from engine.attachments.s3 import S3Attachments
 
 # {% endif %}
-__all__ = ["Attachments"]
+# {% if cookiecutter.attachments == "local" %}
+Attachments = LocalAttachments
+# {% endif %}
+# {% if cookiecutter.attachments == "none" %}
+Attachments = NoAttachments
+# {% endif %}
+# {% if cookiecutter.attachments == "s3" %}
+Attachments = S3Attachments
+# {% endif %}

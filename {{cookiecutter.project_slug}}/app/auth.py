@@ -1,23 +1,37 @@
-"""How people sign in."""
+"""How people sign in: a class of `engine.auth`, or your own."""
 
 # {% if cookiecutter.auth_style == "anonymous" %}
-from engine.auth.anonymous import AnonymousAuth as SignIn
+from engine.auth.anonymous import AnonymousAuth
 
 # {% endif %}
 # {% if cookiecutter.auth_style == "jwt" %}
-from engine.auth.jwt import JwtAuth as SignIn
+from engine.auth.jwt import JwtAuth
 
 # {% endif %}
 # {% if cookiecutter.auth_style == "oidc" %}
-from engine.auth.oidc import OidcAuth as SignIn
+from engine.auth.oidc import OidcAuth
 
 # {% endif %}
 # {% if cookiecutter.auth_style == "password" %}
-from engine.auth.password import PasswordAuth as SignIn
+from engine.auth.password import PasswordAuth
 
 # {% endif %}
 # {% if cookiecutter.auth_style == "proxy" %}
-from engine.auth.proxy import ProxyAuth as SignIn
+from engine.auth.proxy import ProxyAuth
 
 # {% endif %}
-__all__ = ["SignIn"]
+# {% if cookiecutter.auth_style == "anonymous" %}
+SignIn = AnonymousAuth
+# {% endif %}
+# {% if cookiecutter.auth_style == "jwt" %}
+SignIn = JwtAuth
+# {% endif %}
+# {% if cookiecutter.auth_style == "oidc" %}
+SignIn = OidcAuth
+# {% endif %}
+# {% if cookiecutter.auth_style == "password" %}
+SignIn = PasswordAuth
+# {% endif %}
+# {% if cookiecutter.auth_style == "proxy" %}
+SignIn = ProxyAuth
+# {% endif %}

@@ -1,11 +1,16 @@
 """Whether people can speak instead of typing."""
 
+# {% if cookiecutter.dictation == "no" %}
+from engine.dictation.base import Dictation as NoDictation
+
+# {% endif %}
 # {% if cookiecutter.dictation == "yes" %}
-from engine.dictation.speech import Speech as Dictation
+from engine.dictation.speech import Speech
 
 # {% endif %}
 # {% if cookiecutter.dictation == "no" %}
-from engine.dictation.base import Dictation
-
+Dictation = NoDictation
 # {% endif %}
-__all__ = ["Dictation"]
+# {% if cookiecutter.dictation == "yes" %}
+Dictation = Speech
+# {% endif %}

@@ -23,11 +23,11 @@ from engine.attachments.files import (
     FileTooLarge,
     key_of,
 )
+from engine.attachments.routes import router as links
 from engine.attachments.s3_addresses import S3Addresses, uploads_source
 from engine.attachments.s3_clients import S3Clients
 from engine.attachments.s3_faults import explain, reason
 from engine.attachments.s3_settings import S3Settings
-from engine.attachments.routes import router as links
 from engine.attachments.service import FileAttachments, is_checked, plain_type, same_kind
 from engine.context.request_context import RequestContext
 from engine.database.database import Database

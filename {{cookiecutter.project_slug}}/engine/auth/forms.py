@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 from fastapi import Request, Response
 
 from engine.auth.cookies import read_cookie, read_lasting_cookie, set_cookie
-from engine.settings.settings import Settings
 from engine.database.database import TABLE_PREFIX
 from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
 from engine.http.request_body import BODY_SECONDS, timed_chunks
+from engine.settings.settings import Settings
 
 # What the pages of signing in say and look like.
 SITE = "{{ cookiecutter.__project_name }}"

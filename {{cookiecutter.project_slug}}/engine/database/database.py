@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from engine.settings.settings import Settings
 from engine.settings.database_url import connect_options
+from engine.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

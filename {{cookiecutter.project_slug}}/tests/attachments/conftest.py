@@ -12,8 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.main import create_app
 from app.attachments import Attachments
+from app.main import create_app
 from engine.attachments.service import FileAttachments
 from engine.settings.settings import Settings
 from tests.attachments.samples import TEXT

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.main import create_app
 from app.attachments import Attachments
+from app.main import create_app
 from engine.auth.account_rows import AccountStore, user_id_of
 from engine.auth.session_rows import Session
 from engine.auth.sessions import COOKIE, Ticket

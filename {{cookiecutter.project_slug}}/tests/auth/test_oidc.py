@@ -16,13 +16,13 @@ from sqlalchemy import select
 from app.main import create_app
 from dev.doctor import Finding
 from dev.doctor_openid import check
+from dev.options import DOCTOR_CHECKS
 from engine.auth import openid
 from engine.auth.id_token_rows import IdTokenRow
 from engine.auth.oidc import ATTEMPT_SECONDS, OidcAuth
 from engine.auth.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
 from engine.auth.sessions import COOKIE
 from engine.database.database import Database
-from dev.options import DOCTOR_CHECKS
 from engine.settings.settings import Settings
 from tests.auth.openid_provider import Claims, OpenIdProvider, running_provider
 from tests.conftest import AUTHORITIES, serving

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dev import __main__ as cli
-from engine.operate.commands.migrate import upgrade
 from engine.operate.commands import knowledge
+from engine.operate.commands.migrate import upgrade
 from tests.conftest import new_database
 
 

@@ -1,5 +1,4 @@
-"""`python -m app knowledge`: the documents that the assistant answers from.
-"""
+"""`python -m app knowledge`: the documents that the assistant answers from."""
 
 import argparse
 import os

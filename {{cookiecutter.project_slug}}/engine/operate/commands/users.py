@@ -1,5 +1,4 @@
-"""`python -m app users`: accounts, for the operator.
-"""
+"""`python -m app users`: accounts, for the operator."""
 
 import argparse
 import getpass
