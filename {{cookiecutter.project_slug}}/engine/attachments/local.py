@@ -42,7 +42,7 @@ class LocalAttachments(FileAttachments):
     name = "local"
     routers = (links, uploads)
     translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
-    upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH}
+    upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH[1:]}
 
     def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:
         super().__init__(

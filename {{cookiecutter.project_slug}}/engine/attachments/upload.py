@@ -14,6 +14,7 @@ from engine.attachments.service import FileAttachments, TooManyFiles
 from engine.auth.current import CurrentUser
 from engine.context.request_context import RequestContext
 from engine.http.errors import InvalidRequest
+from engine.http.home import home_url
 from engine.http.request_body import timed_chunks
 
 router = APIRouter(include_in_schema=False)
@@ -36,7 +37,7 @@ async def upload(request: Request, user: CurrentUser) -> Response:
     attachments: FileAttachments = request.app.state.attachments
     context = RequestContext(
         user_id=user.id,
-        base_url=str(request.base_url),
+        base_url=home_url(request),
         address=user.address,
         sign_in=user.sign_in,
     )

@@ -23,6 +23,7 @@ from engine.auth.sessions import COOKIE, Sessions
 from engine.database.database import DatabaseAway
 from engine.http.addresses import Addresses
 from engine.http.audit import record
+from engine.http.home import home_path
 from engine.http.errors import AppError, Unauthenticated, Unavailable
 from engine.settings.settings import Settings
 from engine.text.locales import joined, language_of, translate
@@ -65,7 +66,7 @@ class AccountPages:
 
     async def _show_sign_in(self, request: Request) -> Response:
         if await self._sessions.find(request) is not None:
-            return _go(return_path(request.query_params.get("next")))
+            return _go(return_path(request, request.query_params.get("next")))
         return self._page(request, "sign_in.html")
 
     async def _take_sign_in(self, request: Request) -> Response:
@@ -73,7 +74,7 @@ class AccountPages:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_in(form["name"], form["password"], address)
             record("signed in", request, user_id=ticket.user_id)
-            response = _go(return_path(form.get("next")))
+            response = _go(return_path(request, form.get("next")))
             await self._sessions.hand_over(request, response, ticket)
             return response
 
@@ -90,7 +91,7 @@ class AccountPages:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_up(form["name"], form["password"], address)
             record("signed up", request, user_id=ticket.user_id)
-            response = _go(return_path(form.get("next")))
+            response = _go(return_path(request, form.get("next")))
             await self._sessions.hand_over(request, response, ticket)
             return response
 
@@ -98,7 +99,7 @@ class AccountPages:
 
     async def _take_sign_out(self, request: Request) -> Response:
         async def sign_out(_form: Form) -> Response:
-            response = _go(SIGN_IN)
+            response = _go(home_path(request) + SIGN_IN)
             session = await self._sessions.find(request)
             await self._sessions.end(request, response)
             record("signed out", request, user_id=session.user_id if session else None)
@@ -109,7 +110,8 @@ class AccountPages:
     async def _show_account(self, request: Request) -> Response:
         session = await self._sessions.find(request)
         if session is None:
-            return _go(f"{SIGN_IN}?{urlencode({'next': ACCOUNT})}")
+            to_account = urlencode({"next": home_path(request) + ACCOUNT})
+            return _go(f"{home_path(request)}{SIGN_IN}?{to_account}")
         return self._page(request, "account.html", form={"name": session.name or ""})
 
     async def _take_account(self, request: Request) -> Response:
@@ -122,7 +124,7 @@ class AccountPages:
                 session.user_id, form["password"], form["new_password"]
             )
             record("password changed", request, user_id=session.user_id)
-            response = _go(f"{ACCOUNT}?changed")
+            response = _go(f"{home_path(request)}{ACCOUNT}?changed")
             await self._sessions.hand_over(request, response, ticket)
             return response
 
@@ -166,7 +168,8 @@ class AccountPages:
             is_changed="changed" in request.query_params,
             form_token=self._forms.token(secret),
             name=form.get("name", ""),
-            next=return_path(form.get("next") or request.query_params.get("next")),
+            next=return_path(request, form.get("next") or request.query_params.get("next")),
+            home=home_path(request),
             is_open=self._accounts.is_open,
         )
         headers = PAGE_HEADERS | dict(refusal.headers if refusal else {})
@@ -188,10 +191,6 @@ def _templates() -> Environment:
     environment.globals.update(
         site=SITE,
         color_scheme=COLOR_SCHEME,
-        sign_in_path=SIGN_IN,
-        sign_up_path=SIGN_UP,
-        sign_out_path=SIGN_OUT,
-        account_path=ACCOUNT,
         name_length=NAME_LENGTH,
         password_length=PASSWORD_LENGTH,
     )

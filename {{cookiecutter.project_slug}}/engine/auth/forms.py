@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from engine.auth.cookies import read_cookie, read_lasting_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX
 from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
+from engine.http.home import home_path
 from engine.http.request_body import BODY_SECONDS, timed_chunks
 from engine.settings.settings import Settings
 
@@ -96,9 +97,10 @@ async def read_form(request: Request) -> dict[str, str]:
     return dict(fields)
 
 
-def return_path(wanted: str | None) -> str:
+def return_path(request: Request, wanted: str | None) -> str:
     """Where to go after signing in: a path on this server, whatever was asked for."""
-    return wanted if wanted is not None and _PATH.fullmatch(wanted) else "/"
+    is_path = wanted is not None and _PATH.fullmatch(wanted)
+    return wanted if wanted and is_path else f"{home_path(request)}/"
 
 
 def _token(key: bytes, secret: str) -> str:

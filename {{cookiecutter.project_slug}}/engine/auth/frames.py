@@ -23,6 +23,7 @@ from engine.auth.frame_texts import TRANSLATIONS
 from engine.auth.session_rows import Session
 from engine.auth.sessions import Sessions, Ticket
 from engine.http.audit import record
+from engine.http.home import home_path
 from engine.http.errors import Unauthenticated
 from engine.text.locales import language_of, translate
 
@@ -76,8 +77,10 @@ def frame_routes(sessions: Sessions, sign_in: str) -> APIRouter:
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
         if await sessions.find(request) is None:
-            return RedirectResponse(f"{sign_in}?{urlencode({'next': WINDOW})}", 303, PAGE_HEADERS)
-        return _window_page(request.headers.get("Accept-Language", ""))
+            home = home_path(request)
+            address = f"{home}{sign_in}?{urlencode({'next': home + WINDOW})}"
+            return RedirectResponse(address, 303, PAGE_HEADERS)
+        return _window_page(request)
 
     @router.post(CODE)
     async def code(request: Request, response: Response) -> dict[str, str]:
@@ -106,10 +109,12 @@ def _is_storable(*ids: str) -> bool:
     return all(0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable() for text in ids)
 
 
-def _window_page(locale: str) -> HTMLResponse:
+def _window_page(request: Request) -> HTMLResponse:
     """Its module closes the window; what it says is for whoever came without a frame."""
+    locale = request.headers.get("Accept-Language", "")
     say = partial(translate, locale=locale, own=TRANSLATIONS)
     html = PAGE.format(
+        home=home_path(request),
         language=language_of(locale),
         title=say("You are signed in"),
         text=say("You can close this window and go on in the chat."),
@@ -124,17 +129,17 @@ PAGE = """<!doctype html>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>{title}</title>
-    <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-    <link rel="stylesheet" href="/static/theme.css">
-    <link rel="stylesheet" href="/static/page.css">
-    <script src="/static/js/signed-in.js" type="module"></script>
+    <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
+    <link rel="stylesheet" href="{home}/static/theme.css">
+    <link rel="stylesheet" href="{home}/static/page.css">
+    <script src="{home}/static/js/signed-in.js" type="module"></script>
   </head>
   <body>
     <main>
       <section id="problem">
         <h1>{title}</h1>
         <p>{text}</p>
-        <p><a href="/">{here}</a></p>
+        <p><a href="{home}/">{here}</a></p>
       </section>
     </main>
   </body>

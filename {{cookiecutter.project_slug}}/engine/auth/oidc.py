@@ -32,6 +32,7 @@ from engine.auth.openid import (
 from engine.auth.sessions import COOKIE, SessionAuth, Sessions
 from engine.database.database import Database
 from engine.http.audit import record
+from engine.http.home import home_path, home_url
 from engine.settings.settings import Settings
 from engine.text.locales import language_of, translate
 
@@ -107,7 +108,7 @@ class OidcPages:
             logger.warning("nobody new can sign in: %s", error)
 
     async def _begin(self, request: Request) -> Response:
-        attempt = Attempt.new(return_path(request.query_params.get("next")))
+        attempt = Attempt.new(return_path(request, request.query_params.get("next")))
         try:
             provider = self._configured()
             url = await provider.authorization_url(attempt, self._at(request, CALLBACK))
@@ -160,7 +161,7 @@ class OidcPages:
         response = (
             _signed_out(request, on_to=url)
             if url
-            else RedirectResponse(SIGNED_OUT, 303, PAGE_HEADERS)
+            else RedirectResponse(home_path(request) + SIGNED_OUT, 303, PAGE_HEADERS)
         )
         await self._sessions.end(request, response)
         return response
@@ -182,7 +183,7 @@ class OidcPages:
 
     def _at(self, request: Request, path: str) -> str:
         """The address of a page here, as the browser sees it."""
-        return f"{self._public_url or str(request.base_url).rstrip('/')}{path}"
+        return f"{self._public_url or home_url(request).rstrip('/')}{path}"
 
     def _not_set_up(self, request: Request) -> Response:
         return _page(
@@ -220,7 +221,8 @@ def _page(
         site=escape(SITE),
         title=escape(say(title)),
         text=escape(say(text)),
-        sign_in_path=SIGN_IN,
+        home=home_path(request),
+        sign_in_path=home_path(request) + SIGN_IN,
         sign_in=escape(say("Sign in")),
         refresh=refresh,
     )
@@ -234,13 +236,13 @@ PAGE = """<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     {refresh}
     <title>{title} · {site}</title>
-    <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-    <link rel="stylesheet" href="/static/theme.css">
-    <link rel="stylesheet" href="/static/page.css">
+    <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
+    <link rel="stylesheet" href="{home}/static/theme.css">
+    <link rel="stylesheet" href="{home}/static/page.css">
   </head>
   <body>
     <header class="masthead">
-      <img src="/static/icon.svg" alt="">
+      <img src="{home}/static/icon.svg" alt="">
       <h1>{site}</h1>
     </header>
     <main>

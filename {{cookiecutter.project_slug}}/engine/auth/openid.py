@@ -97,7 +97,7 @@ class Attempt:
         """The one that the provider answers to. Raises `SignInFailed`."""
         state = request.query_params.get("state", "")
         secret, _, wanted = (read_cookie(request, _cookie(state)) or "").partition(".")
-        attempt = cls(secret, return_path(_decoded(wanted)))
+        attempt = cls(secret, return_path(request, _decoded(wanted)))
         if not secret or not hmac.compare_digest(attempt.state.encode(), state.encode()):
             raise SignInFailed("this browser did not ask for it, or it took too long")
         return attempt

@@ -5,19 +5,19 @@
 
 (() => {
   const tag = /** @type {HTMLScriptElement} */ (document.currentScript);
-  const home = new URL(tag.src).origin;
+  const home = new URL(".", tag.src);
   const config = /** @type {LauncherConfig} */ (/** @type {unknown} */ ("LAUNCHER_CONFIG"));
 
   if (window.chatLauncher) return; // included twice
-  if (location.origin !== home && !config.origins.includes(location.origin)) {
-    console.warn(`The chat of ${home} is not shown here: its ALLOWED_ORIGINS do not name ${location.origin}`);
+  if (location.origin !== home.origin && !config.origins.includes(location.origin)) {
+    console.warn(`The chat of ${home.origin} is not shown here: its ALLOWED_ORIGINS do not name ${location.origin}`);
     return;
   }
 
   const colorScheme = tag.dataset.colorScheme ?? config.colorScheme;
   /** @type {Promise<ChatLauncher>} */
-  const launcher = import(`${home}/static/js/launcher.js`).then(({ start }) =>
-    start({ ...config, colorScheme }, home),
+  const launcher = import(`${home}static/js/launcher.js`).then(({ start }) =>
+    start({ ...config, colorScheme }, home.href),
   );
   window.chatLauncher = {
     open: async () => (await launcher).open(),

@@ -64,7 +64,7 @@ def embedded_page(request: Request) -> HTMLResponse:
     origins = escape(" ".join(settings.allowed_origins))
     html = page_html(settings)
     html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
-    html = html.replace("/static/js/main.js", "/static/js/embedded.js", 1)
+    html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
     return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
 

@@ -175,15 +175,20 @@ async def page_config(request: Request, response: Response) -> PageConfig:
         client_tools=tuple(name for tool in tools for name in tool.client_tools),
         effects=tuple(name for tool in tools for name in tool.effects),
         models=model_choices(settings.offered_models),
-        api=Api(url=CHATKIT_PATH, domain_key=settings.chatkit_domain_key),
+        api=Api(url=relative(CHATKIT_PATH), domain_key=settings.chatkit_domain_key),
         extras=request.app.state.page_options,
         script_url=settings.chatkit_script_url,
         auth=authenticator.name,
         user=user_key(user) if user else None,
         account=account_of(user, pages, request) if user and pages else None,
-        sign_in=pages.sign_in if pages else None,
+        sign_in=relative(pages.sign_in) if pages else None,
         demo=settings.is_demo,
     )
+
+
+def relative(path: str) -> str:
+    """The address as the page has it, under whatever prefix the chat is."""
+    return path.removeprefix("/")
 
 
 @cache
@@ -248,8 +253,8 @@ def user_key(user: User) -> str:
 def account_of(user: User, pages: SignInPages, request: Request) -> Account:
     return Account(
         name=user.name or "",
-        manage=pages.account,
-        sign_out=pages.sign_out,
+        manage=relative(pages.account) if pages.account else None,
+        sign_out=relative(pages.sign_out),
         form_token=pages.form_token(request),
     )
 

@@ -33,6 +33,7 @@ from engine.http.errors import (
     refusals,
 )
 from engine.http.event_stream import EventStream
+from engine.http.home import home_url
 from engine.http.request_body import read_body, too_large
 from engine.protocol.admission import Admission
 from engine.protocol.requests import ChatRequest, parse
@@ -159,7 +160,7 @@ async def chatkit(
             page=chat_request.page,
             locale=_locale(request),
             request_id=request.state.request_id,
-            base_url=str(request.base_url),
+            base_url=home_url(request),
             request_key=_request_key(request),
             address=user.address,
             sign_in=user.sign_in,

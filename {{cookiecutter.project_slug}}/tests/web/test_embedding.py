@@ -118,8 +118,8 @@ async def test_the_embedded_page_is_the_page(client: httpx.AsyncClient) -> None:
     embedded = (await client.get("/embed")).text
 
     assert f'<html data-embedded data-origins="{SITE}" ' in embedded
-    assert "/static/js/embedded.js" in embedded
-    assert "/static/js/main.js" not in embedded
+    assert "static/js/embedded.js" in embedded
+    assert "static/js/main.js" not in embedded
     assert embedded.count("<openai-chatkit>") == 1
     assert "data-embedded" not in page
     same = embedded.replace(f' data-embedded data-origins="{SITE}"', "")

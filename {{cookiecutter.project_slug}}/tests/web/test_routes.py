@@ -161,7 +161,7 @@ async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> No
         {"id": "a", "label": "a", "default": True},
         {"id": "b", "label": "b", "default": False},
     ]
-    assert config["api"] == {"url": "/chatkit", "domainKey": "local-dev"}
+    assert config["api"] == {"url": "chatkit", "domainKey": "local-dev"}
     assert config["scriptUrl"] == OFFICIAL_SCRIPT
     assert config["auth"] == "cookie"
 

@@ -36,7 +36,7 @@ function view(isSmall = false) {
 
 function launched({ storage = memoryStore(), shown = view(), clientTools = [] } = {}) {
   const config = { clientTools, colorScheme: "auto" };
-  const launcher = new Launcher(config, HOME, "de", shown, storage);
+  const launcher = new Launcher(config, `${HOME}/help/`, "de", shown, storage);
   launcher.start();
   return { launcher, shown, storage };
 }
@@ -56,7 +56,7 @@ test("nothing is loaded before it is opened, and one frame ever", async () => {
   launcher.open();
   await launcher.close();
   launcher.open();
-  assert.deepEqual(shown.frames, [`${HOME}/embed?host=${encodeURIComponent(SITE)}`]);
+  assert.deepEqual(shown.frames, [`${HOME}/help/embed?host=${encodeURIComponent(SITE)}`]);
 });
 
 test("whether it was open is remembered, and no focus is taken for that", async () => {
@@ -126,7 +126,7 @@ test("the open thread is opened again, until there is none", async () => {
   const line = frame(launcher, shown.inside);
   await line.call("remember", "thr_1");
   const again = launched({ storage });
-  assert.deepEqual(again.shown.frames, [`${HOME}/embed?host=${encodeURIComponent(SITE)}&thread=thr_1`]);
+  assert.deepEqual(again.shown.frames, [`${HOME}/help/embed?host=${encodeURIComponent(SITE)}&thread=thr_1`]);
   await line.call("remember", null);
   assert.doesNotMatch(launched({ storage }).shown.frames[0], /thread/);
 });

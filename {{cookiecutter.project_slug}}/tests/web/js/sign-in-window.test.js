@@ -6,13 +6,14 @@ const CODE = { code: "ada's" };
 
 beforeEach(() => {
   globalThis.location = { origin: HOME, reload: mock.fn() };
+  globalThis.document = { baseURI: `${HOME}/help/embed` };
   globalThis.window = { open: () => window.opened, opened: {} };
   globalThis.fetch = mock.fn(async () => new Response(JSON.stringify(CODE)));
 });
 
 async function opened() {
   const { SignInWindow } = await import("../../../engine/page/static/js/sign-in-window.js");
-  const signIn = new SignInWindow({}, "/sign-in", (text) => text);
+  const signIn = new SignInWindow({}, "sign-in", (text) => text);
   signIn.open();
   return signIn;
 }
@@ -22,7 +23,8 @@ test("the window's code signs the frame in", async () => {
   await signIn.heard({ data: CODE, origin: HOME, source: window.opened });
 
   const [[address, { method, body }]] = fetch.mock.calls.map((call) => call.arguments);
-  assert.equal(address, "/sign-in/frame?embedded");
+  assert.equal(address, "sign-in/frame?embedded");
+  assert.equal(signIn.address, "sign-in?next=%2Fhelp%2Fsign-in%2Fframe");
   assert.equal(method, "POST");
   assert.equal(body.get("code"), CODE.code);
   assert.equal(location.reload.mock.callCount(), 1);
@@ -42,7 +44,7 @@ for (const [who, origin, isWindow] of [
 
 test("before the window is opened nobody is listened to", async () => {
   const { SignInWindow } = await import("../../../engine/page/static/js/sign-in-window.js");
-  const signIn = new SignInWindow({}, "/sign-in", (text) => text);
+  const signIn = new SignInWindow({}, "sign-in", (text) => text);
   await signIn.heard({ data: CODE, origin: HOME, source: null });
   assert.equal(fetch.mock.callCount(), 0);
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { readTheme } from "../../../engine/page/static/js/theme.js";
 
-globalThis.location = new URL("https://chat.example.com/?thread=thr_1");
+globalThis.document = { baseURI: "https://chat.example.com/?thread=thr_1" };
 const css = readFileSync(new URL("../../../engine/page/static/theme.css", import.meta.url), "utf8");
 
 const GOOD = {
@@ -85,7 +85,7 @@ for (const [name, value] of [
 }
 
 test("a font of this host is named in full, since the frame is on another", () => {
-  const sources = '[{ "family": "Inter", "src": "/static/inter.woff2", "weight": 700 }]';
+  const sources = '[{ "family": "Inter", "src": "static/inter.woff2", "weight": 700 }]';
   const { theme } = read({ "--chat-font-sources": sources });
   assert.deepEqual(theme.typography.fontSources, [
     { family: "Inter", src: "https://chat.example.com/static/inter.woff2", weight: 700 },

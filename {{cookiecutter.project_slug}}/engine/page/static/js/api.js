@@ -60,7 +60,7 @@ export function createFetch(api) {
  * @param {string} [path]
  * @returns {Promise<PageConfig>}
  */
-export async function loadConfig(fetch, locale, auth, path = "/config.json") {
+export async function loadConfig(fetch, locale, auth, path = "config.json") {
   const config = await fetchConfig(fetch, locale, auth, path);
   return config.user === null ? fetchConfig(fetch, locale, auth, path) : config;
 }
@@ -76,7 +76,7 @@ async function fetchConfig(fetch, locale, auth, path) {
   const headers = bearer(await auth()?.getToken({ refresh: false }));
   headers.set("Accept-Language", locale);
   const response = await fetch(path, { headers, credentials: "same-origin" });
-  if (!response.ok) throw new Error(`/config.json answered ${response.status}`);
+  if (!response.ok) throw new Error(`config.json answered ${response.status}`);
   return response.json();
 }
 

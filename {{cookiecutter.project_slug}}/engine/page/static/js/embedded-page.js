@@ -11,7 +11,7 @@ import { voice } from "./texts.js";
  */
 export class EmbeddedPage extends Page {
   visit() {
-    return super.visit("/config.json?embedded");
+    return super.visit("config.json?embedded");
   }
 
   /** @param {string} signIn */

@@ -14,7 +14,7 @@ const THREAD = "chat-launcher-thread";
  * Puts the launcher on the page that included /embed.js.
  *
  * @param {LauncherConfig} config
- * @param {string} home the origin that the chat lives on
+ * @param {string} home the address that the chat lives at, with a slash at the end
  * @returns {Promise<ChatLauncher>}
  */
 export async function start(config, home) {
@@ -132,7 +132,7 @@ export class Launcher {
     const asked = new URLSearchParams({ host: location.origin });
     const thread = this.storage.getItem(THREAD);
     if (thread) asked.set("thread", thread);
-    return `${this.home}/embed?${asked}`;
+    return `${this.home}embed?${asked}`;
   }
 
   /**
@@ -160,7 +160,7 @@ export class Launcher {
    * @param {MessageEvent} event
    */
   heard = ({ data, origin, source, ports }) => {
-    if (origin !== this.home || !this.frame || source !== this.frame.contentWindow) return;
+    if (origin !== new URL(this.home).origin || !this.frame || source !== this.frame.contentWindow) return;
     if (data !== FRAME_IS_HERE || ports.length !== 1) return;
     if (this.line) {
       this.line.hangUp();

@@ -3,6 +3,7 @@
 /** @import { Account, Fetch, LoadModule, PageConfig, PageContext, PagePart } from "../../types" */
 
 import { showAccount, signInAddress } from "./account.js";
+import { withAddresses } from "./addresses.js";
 import { Address } from "./address.js";
 import { createFetch, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
@@ -84,14 +85,14 @@ export class Page {
   }
 
   async open() {
-    const config = await this.visit();
+    const config = withAddresses(await this.visit(), document.baseURI);
     if (this.isStopped) return;
     find("#demo").hidden = !config.demo;
     if (config.user === null && config.signIn) return this.askToSignIn(config.signIn);
     if (config.user === null) this.diagnostics.show("unauthenticated");
     this.showAccount(config.account);
 
-    const url = new URL(config.api.url, location.href);
+    const url = new URL(config.api.url);
     const fetch = this.connect(this.backend(url), config);
     this.memory.open(config.user);
     await this.memory.verify(url, fetch);
@@ -137,7 +138,7 @@ export class Page {
     const visibility = new TabVisibility(document);
     const runs = new RunObserver(api.url, send, beacon, window, visibility);
     const follower = new RunFollower(api.url, send, element, busy, document);
-    const telemetry = new Telemetry("/telemetry", send, () => diagnostics.shown === "backendDown");
+    const telemetry = new Telemetry("telemetry", send, () => diagnostics.shown === "backendDown");
     const handlers = eventHandlers({
       busy,
       diagnostics,

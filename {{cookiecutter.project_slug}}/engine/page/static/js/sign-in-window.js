@@ -1,7 +1,7 @@
 /** @import { Say } from "../../types" */
 
 // The page of engine/auth/frames.py that a window ends on.
-const IN_FRAME = "/sign-in/frame";
+const IN_FRAME = "sign-in/frame";
 
 /**
  * Lets somebody sign in to a page that is in a frame: in a window, which has an address bar, and
@@ -19,7 +19,7 @@ export class SignInWindow {
   constructor(panel, signIn, say) {
     this.panel = panel;
     this.say = say;
-    this.address = `${signIn}?next=${encodeURIComponent(IN_FRAME)}`;
+    this.address = `${signIn}?next=${encodeURIComponent(new URL(IN_FRAME, document.baseURI).pathname)}`;
   }
 
   start() {

@@ -5,7 +5,7 @@
  * @param {Pick<Window, "postMessage">} frame
  */
 export async function handOver(frame) {
-  const response = await fetch("/sign-in/frame/code", { method: "POST" });
+  const response = await fetch("frame/code", { method: "POST" });
   if (!response.ok) return;
   frame.postMessage(await response.json(), location.origin);
   window.close();

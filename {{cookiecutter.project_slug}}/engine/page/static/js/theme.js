@@ -146,7 +146,7 @@ function fontSources(value) {
   if (!Array.isArray(fonts) || !fonts.every(isFont)) throw new Error(allowed);
   try {
     // The frame is on another host, where it would look for a path.
-    return fonts.map((font) => ({ ...font, src: new URL(font.src, location.href).href }));
+    return fonts.map((font) => ({ ...font, src: new URL(font.src, document.baseURI).href }));
   } catch {
     throw new Error(allowed);
   }
