@@ -115,6 +115,7 @@ class EveryProject:
     def test_it_is_linted_and_formatted(self, project: BakedProject) -> None:
         project.run("ruff", "check", ".")
         project.run("ruff", "format", "--check", ".")
+        project.run("lint-imports", "--no-cache")
 
     def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
         """(With the libraries of these tests, which all can share: that is read once.)"""
