@@ -7,10 +7,7 @@ from app.agent.build import build_agent
 from app.attachments import Attachments
 from app.auth import SignIn
 from app.dictation import Dictation
-from engine.chat import Chat
-from engine.models.source import ModelSource
-from engine.operate.start import one_line_for_unusable_settings
-from engine.settings.settings import Settings
+from engine import Chat, ModelSource, Settings, exit_with_one_line
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -20,7 +17,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     the process with one line that says so. `models` replaces where answers come from.
     """
     if settings is None:
-        with one_line_for_unusable_settings():
+        with exit_with_one_line():
             return create_app(Settings(), models)
     chat = Chat(
         settings,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from agents import Agent
 
-from engine.tools.turn_context import TurnContext
-from engine.tools.waiting import wait_for_page
+from engine import TurnContext, wait_for_page
 
 INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="utf-8")
 

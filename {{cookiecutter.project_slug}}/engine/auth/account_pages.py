@@ -23,8 +23,8 @@ from engine.auth.sessions import COOKIE, Sessions
 from engine.database.database import DatabaseAway
 from engine.http.addresses import Addresses
 from engine.http.audit import record
-from engine.http.home import home_path
 from engine.http.errors import AppError, Unauthenticated, Unavailable
+from engine.http.home import home_path
 from engine.settings.settings import Settings
 from engine.text.locales import joined, language_of, translate
 

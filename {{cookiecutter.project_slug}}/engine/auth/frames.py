@@ -23,8 +23,8 @@ from engine.auth.frame_texts import TRANSLATIONS
 from engine.auth.session_rows import Session
 from engine.auth.sessions import Sessions, Ticket
 from engine.http.audit import record
-from engine.http.home import home_path
 from engine.http.errors import Unauthenticated
+from engine.http.home import home_path
 from engine.text.locales import language_of, translate
 
 WINDOW = "/sign-in/frame"

@@ -10,7 +10,7 @@ from engine.settings.settings import EnvSettings
 
 
 @contextmanager
-def one_line_for_unusable_settings() -> Iterator[None]:
+def exit_with_one_line() -> Iterator[None]:
     """End the process with one line in the place of a traceback."""
     try:
         yield

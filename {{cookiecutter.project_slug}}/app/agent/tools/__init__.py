@@ -41,7 +41,7 @@ from app.agent.tools.sql import SQL
 from app.agent.tools.web_search import WEB_SEARCH
 
 # {%- endif +%}
-from engine.tools.tool import AgentTool
+from engine import AgentTool
 
 TOOLS: tuple[AgentTool, ...] = (
     # In the order of the composer's menu.

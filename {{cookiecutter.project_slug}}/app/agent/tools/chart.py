@@ -8,9 +8,7 @@ from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
-from engine.tools.services import ToolRefusal
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
+from engine import AgentTool, DemoCall, ToolRefusal, TurnContext, agent_function
 
 MAX_POINTS = 200
 MAX_SERIES = 7  # as many colours as ChatKit tells apart

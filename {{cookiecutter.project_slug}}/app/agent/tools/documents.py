@@ -6,12 +6,11 @@ from typing import cast
 from agents import RunContextWrapper
 from chatkit.types import Attachment
 
+from engine import AgentTool, DemoCall, TurnContext, agent_function
 from engine.attachments.files import FileGone
 from engine.attachments.service import FileAttachments
 from engine.attachments.types import DOCX
 from engine.toolkits.documents import Unreadable, read_document
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
 
 PART_CHARS = 15_000
 

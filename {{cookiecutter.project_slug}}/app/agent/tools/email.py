@@ -11,7 +11,16 @@ from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel, ValidationError
 
-from engine.text.locales import translate
+from engine import (
+    AgentTool,
+    DemoCall,
+    Shown,
+    ToolRefusal,
+    TurnContext,
+    WidgetAction,
+    agent_function,
+    translate,
+)
 from engine.toolkits.email_rows import WAITING, Email, EmailStore, UsedUp
 from engine.toolkits.mail import (
     UNCERTAIN,
@@ -22,10 +31,6 @@ from engine.toolkits.mail import (
     is_address,
     lines_of,
 )
-from engine.tools.actions import Shown, WidgetAction
-from engine.tools.services import ToolRefusal
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
 
 logger = logging.getLogger(__name__)
 

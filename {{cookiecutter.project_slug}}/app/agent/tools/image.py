@@ -8,11 +8,8 @@ from agents import ImageGenerationTool
 from chatkit.agents import ResponseStreamConverter
 from chatkit.errors import CustomStreamError
 
+from engine import AgentTool, AppError, TurnContext, translate
 from engine.attachments.service import FileAttachments
-from engine.http.errors import AppError
-from engine.text.locales import translate
-from engine.tools.tool import AgentTool
-from engine.tools.turn_context import TurnContext
 
 # How often a picture is shown before it is finished.
 PARTIAL_IMAGES = 2

@@ -5,9 +5,8 @@ import re
 from agents import RunContextWrapper
 from chatkit.types import FileSource
 
+from engine import AgentTool, DemoCall, TurnContext, agent_function
 from engine.toolkits.knowledge.rows import Found, KnowledgeSettings, KnowledgeStore
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
 
 Turn = RunContextWrapper[TurnContext]
 

@@ -5,9 +5,8 @@ import re
 
 from agents import Tool
 
+from engine import AgentTool, DemoCall, ToolServices
 from engine.toolkits.mcp_servers import PREFIX, McpServers
-from engine.tools.services import ToolServices
-from engine.tools.tool import AgentTool, DemoCall
 
 
 def _discover(services: ToolServices) -> list[Tool]:

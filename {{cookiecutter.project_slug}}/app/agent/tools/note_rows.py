@@ -7,8 +7,7 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Text, delete,
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import TABLE_PREFIX, Base, Database
-from engine.database.rows import UserRow
+from engine.rows import TABLE_PREFIX, Base, Database, UserRow
 
 
 class NoteRow(Base):

@@ -5,8 +5,7 @@ import re
 from agents import RunContextWrapper
 
 from app.agent.tools.note_rows import Note, NoteStore
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
+from engine import AgentTool, DemoCall, TurnContext, agent_function
 
 MAX_NOTE_LENGTH = 4_000
 MAX_LISTED = 50

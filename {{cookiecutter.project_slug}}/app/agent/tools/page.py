@@ -7,8 +7,7 @@ from agents import RunContextWrapper
 from agents.tool_context import ToolContext
 from chatkit.types import ClientEffectEvent
 
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
+from engine import AgentTool, DemoCall, TurnContext, agent_function
 
 # Both are the names of modules of the page, in static/js/client-tools and static/js/effects.
 LOOK = "look_at_page"

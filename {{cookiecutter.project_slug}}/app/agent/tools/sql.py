@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 
+from engine import AgentTool, DemoCall, TurnContext, agent_function
 from engine.toolkits.sql.database import Analytics, Result, TableInfo
-from engine.tools.tool import AgentTool, DemoCall, agent_function
-from engine.tools.turn_context import TurnContext
 
 MAX_SCHEMA_CHARS = 12_000
 MAX_RESULT_CHARS = 16_000

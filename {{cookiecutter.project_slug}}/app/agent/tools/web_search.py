@@ -2,7 +2,7 @@
 
 from agents import WebSearchTool
 
-from engine.tools.tool import AgentTool
+from engine import AgentTool
 
 WEB_SEARCH = AgentTool(
     id="web_search",
