@@ -14,11 +14,11 @@ from starlette.routing import Route
 
 from engine.attachments.base import Attachments
 from engine.auth.base import Authenticator
+from engine.auth.current import signed_in_by
 from engine.auth.same_origin import SameOrigin
 from engine.context.ids import uuid7
 from engine.database.database import Database
 from engine.database.run_commands import CHANNEL
-from engine.database.sequence import SequenceWatch
 from engine.demo.model import DemoModel
 from engine.dictation.base import Dictation
 from engine.http.errors import install_error_handlers
@@ -114,6 +114,7 @@ class Chat:
             settings.database_direct_url or settings.database_url, CHANNEL, self.runs.grant
         )
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
+        self._routers = self._make_routers()
         self.app = self._app()
         self.router = router_of(self.app, self._paths)
 
@@ -128,7 +129,8 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        install_error_handlers(app)
+        translations = joined(self.attachments.translations, self.dictation.translations)
+        install_error_handlers(app, translations)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -158,23 +160,7 @@ class Chat:
             redoc_url=None,
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,
         )
-        app.state.settings = settings
-        app.state.database = self.database
-        app.state.attachments = self.attachments
-        app.state.dictation = self.dictation
-        app.state.page_options = page.merged(
-            self.attachments.page_options(), self.dictation.page_options()
-        )
-        app.state.toolset = self.parts.toolset
-        app.state.translations = joined(self.attachments.translations, self.dictation.translations)
-        app.state.store = self.store
-        app.state.run_store = self.run_store
-        app.state.sequence = SequenceWatch()
-        app.state.runs = self.runs
-        app.state.authenticator = self.authenticator
-        app.state.admission = self.admission
-        app.state.telemetry = telemetry.Allowance(settings.telemetry_per_minute)
-        app.state.chat = self.server
+        app.state.settings = settings  # for cookies
         self.protect(app)
         for router in self._routers:
             app.include_router(router)
@@ -198,16 +184,19 @@ class Chat:
             "windows": pages.windows if pages else (),
         }
 
-    @property
-    def _routers(self) -> list[APIRouter]:
+    def _make_routers(self) -> list[APIRouter]:
+        settings, toolset = self.settings, self.parts.toolset
+        signed_in = signed_in_by(self.authenticator)
+        extras = page.merged(self.attachments.page_options(), self.dictation.page_options())
+        allowance = telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
-            health.router,
-            protocol.router,
-            *self.attachments.routers,
-            page.router,
-            embedding.router,
-            telemetry.router,
+            health.routes(settings, self.database, self.runs),
+            protocol.routes(self.server, self.admission, signed_in),
+            *self.attachments.routes(self.authenticator),
+            page.routes(settings, toolset, self.authenticator, extras),
+            embedding.routes(settings, toolset),
+            telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
         ]
 

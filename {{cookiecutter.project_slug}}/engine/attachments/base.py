@@ -12,6 +12,7 @@ from chatkit.types import (
 from fastapi import APIRouter
 from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
+from engine.auth.base import Authenticator
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.shared_limits import SharedLimits
@@ -29,7 +30,6 @@ class Attachments(AttachmentStore[RequestContext]):
 
     name = "none"
     translations: ClassVar[Translations] = {}
-    routers: ClassVar[tuple[APIRouter, ...]] = ()
 
     # Those of the auth style, which is built later.
     shared_limits: SharedLimits | None = None
@@ -41,6 +41,10 @@ class Attachments(AttachmentStore[RequestContext]):
     def note(cls) -> str:
         """What `python -m app doctor` says of pictures; nothing where there are none."""
         return ""
+
+    def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
+        """What browsers ask for beside the protocol."""
+        return ()
 
     def start(self) -> None:
         """Begin what goes on beside the requests."""

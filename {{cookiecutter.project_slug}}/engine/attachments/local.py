@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from fastapi import APIRouter
 from pydantic_settings import SettingsConfigDict
 
 from engine.attachments import texts, upload_texts
 from engine.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
-from engine.attachments.routes import router as links
+from engine.attachments.routes import link_routes
 from engine.attachments.service import FileAttachments
-from engine.attachments.upload import UPLOAD_PATH
-from engine.attachments.upload import router as uploads
+from engine.attachments.upload import UPLOAD_PATH, upload_routes
+from engine.auth.base import Authenticator
+from engine.auth.current import signed_in_by
 from engine.database.database import Database
 from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
 from engine.text.locales import joined
@@ -40,7 +42,6 @@ class LocalSettings(EnvSettings):
 
 class LocalAttachments(FileAttachments):
     name = "local"
-    routers = (links, uploads)
     translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
     upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH[1:]}
 
@@ -48,6 +49,9 @@ class LocalAttachments(FileAttachments):
         super().__init__(
             settings, database, more_types, LocalFiles(PROJECT_ROOT / LocalSettings().folder)
         )
+
+    def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
+        return link_routes(self, authenticator), upload_routes(self, signed_in_by(authenticator))
 
 
 class LocalFiles:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from engine.attachments.files import FileGone
@@ -13,8 +13,6 @@ from engine.attachments.service import FileAttachments
 from engine.attachments.types import IMAGES
 from engine.auth.base import Authenticator
 from engine.http.errors import NotFound
-
-router = APIRouter(include_in_schema=False)
 
 # How long a store serves an address that it was not asked to take back.
 STORE_SECONDS = 60
@@ -27,25 +25,29 @@ SAFE = {
 }
 
 
-@router.get("/attachments/{token}")
-async def file(token: str, request: Request) -> Response:
-    attachments: FileAttachments = request.app.state.attachments
-    link = attachments.links.open(token)
-    await _check_sign_in(link, request.app.state.authenticator)
-    seconds = max(0, int(link.expires - time.time()))
-    headers = {**SAFE, "Cache-Control": f"private, max-age={seconds}"}
-    disposition = disposition_of(link.name, link.mime_type)
-    try:
-        place = await attachments.files.locate(
-            link.key, link.mime_type, disposition, min(seconds, STORE_SECONDS) + 1
-        )
-    except FileGone:
-        raise NotFound("There is no such file.") from None
-    if isinstance(place, Path):
-        headers["Content-Disposition"] = disposition
-        return FileResponse(place, media_type=link.mime_type, headers=headers)
-    headers["Cache-Control"] = f"private, max-age={min(seconds, STORE_SECONDS)}"
-    return RedirectResponse(place, headers=headers)
+def link_routes(attachments: FileAttachments, authenticator: Authenticator) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/attachments/{token}")
+    async def file(token: str) -> Response:
+        link = attachments.links.open(token)
+        await _check_sign_in(link, authenticator)
+        seconds = max(0, int(link.expires - time.time()))
+        headers = {**SAFE, "Cache-Control": f"private, max-age={seconds}"}
+        disposition = disposition_of(link.name, link.mime_type)
+        try:
+            place = await attachments.files.locate(
+                link.key, link.mime_type, disposition, min(seconds, STORE_SECONDS) + 1
+            )
+        except FileGone:
+            raise NotFound("There is no such file.") from None
+        if isinstance(place, Path):
+            headers["Content-Disposition"] = disposition
+            return FileResponse(place, media_type=link.mime_type, headers=headers)
+        headers["Cache-Control"] = f"private, max-age={min(seconds, STORE_SECONDS)}"
+        return RedirectResponse(place, headers=headers)
+
+    return router
 
 
 async def _check_sign_in(link: Link, authenticator: Authenticator) -> None:

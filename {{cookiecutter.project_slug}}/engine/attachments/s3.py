@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypedDict, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from chatkit.types import Attachment, AttachmentCreateParams, AttachmentUploadDescriptor
+from fastapi import APIRouter
 
 from engine.attachments.base import REFUSAL
 from engine.attachments.files import (
@@ -23,12 +24,13 @@ from engine.attachments.files import (
     FileTooLarge,
     key_of,
 )
-from engine.attachments.routes import router as links
+from engine.attachments.routes import link_routes
 from engine.attachments.s3_addresses import S3Addresses, uploads_source
 from engine.attachments.s3_clients import S3Clients
 from engine.attachments.s3_faults import explain, reason
 from engine.attachments.s3_settings import S3Settings
 from engine.attachments.service import FileAttachments, is_checked, plain_type, same_kind
+from engine.auth.base import Authenticator
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.http.errors import InvalidRequest
@@ -44,13 +46,15 @@ NOT_IMPLEMENTED = 501
 
 class S3Attachments(FileAttachments):
     name = "s3"
-    routers = (links,)
     upload_strategy: Mapping[str, str] = {"type": "two_phase"}
 
     def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:
         self._s3 = S3Settings()
         self._bucket = S3Files(self._s3)
         super().__init__(settings, database, more_types, self._bucket)
+
+    def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
+        return (link_routes(self, authenticator),)
 
     def start(self) -> None:
         if self._s3.bucket:

@@ -3,21 +3,21 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 from chatkit.types import Attachment
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from engine.attachments.files import FileTooLarge
 from engine.attachments.service import FileAttachments, TooManyFiles
-from engine.auth.current import CurrentUser
+from engine.auth.base import User
+from engine.auth.current import SignedIn
 from engine.context.request_context import RequestContext
 from engine.http.errors import InvalidRequest
 from engine.http.home import home_url
 from engine.http.request_body import timed_chunks
-
-router = APIRouter(include_in_schema=False)
 
 UPLOAD_PATH = "/attachments"
 
@@ -32,25 +32,29 @@ RETRY_SECONDS = 5.0
 _under_way: Counter[str] = Counter()
 
 
-@router.post(UPLOAD_PATH)
-async def upload(request: Request, user: CurrentUser) -> Response:
-    attachments: FileAttachments = request.app.state.attachments
-    context = RequestContext(
-        user_id=user.id,
-        base_url=home_url(request),
-        address=user.address,
-        sign_in=user.sign_in,
-    )
-    limit = attachments.limits.max_bytes
-    if _declared(request) > limit + FORM_BYTES:
-        raise _too_large(limit)
-    with _one_more(user.id):
-        # Before the body is read, and again when its size is known.
-        await attachments.check_room(1, context)
-        attachment = await _receive(request, attachments, context)
-    content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-    json = await attachments.inlined(content.encode(), context)
-    return Response(json, media_type="application/json")
+def upload_routes(attachments: FileAttachments, signed_in: SignedIn) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.post(UPLOAD_PATH)
+    async def upload(request: Request, user: Annotated[User, Depends(signed_in)]) -> Response:
+        context = RequestContext(
+            user_id=user.id,
+            base_url=home_url(request),
+            address=user.address,
+            sign_in=user.sign_in,
+        )
+        limit = attachments.limits.max_bytes
+        if _declared(request) > limit + FORM_BYTES:
+            raise _too_large(limit)
+        with _one_more(user.id):
+            # Before the body is read, and again when its size is known.
+            await attachments.check_room(1, context)
+            attachment = await _receive(request, attachments, context)
+        content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
+        json = await attachments.inlined(content.encode(), context)
+        return Response(json, media_type="application/json")
+
+    return router
 
 
 async def _receive(

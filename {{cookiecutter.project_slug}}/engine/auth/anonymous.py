@@ -6,7 +6,7 @@ from uuid import uuid4
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
-from engine.auth.base import User
+from engine.auth.base import Authenticator, User
 from engine.auth.cookies import read_lasting_cookie, set_cookie
 from engine.auth.visitors import VisitorLimits, VisitorSettings
 from engine.database.database import TABLE_PREFIX, Database
@@ -19,27 +19,24 @@ COOKIE = f"{TABLE_PREFIX}user"
 MAX_AGE_SECONDS = 400 * 24 * 3600  # the most that browsers grant (RFC 6265bis, section 5.5)
 
 
-class AnonymousAuth:
+class AnonymousAuth(Authenticator):
     name = "anonymous"
     checks_origin = True
-    pages = None
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._signer = _signer(settings)
         self._addresses = Addresses(settings)
         limits = VisitorSettings()
-        self.shared_limits = VisitorLimits(database, limits) if limits.are_set else None
+        self._limits = VisitorLimits(database, limits) if limits.are_set else None
+        self.shared_limits = self._limits
 
     async def authenticate(self, request: Request) -> User:
         user_id = self._user_id(request)
         if user_id is None:
             raise Unauthenticated("There is no valid session cookie. Reload the page to get one.")
-        if self.shared_limits is not None:
-            await self.shared_limits.sweep()
+        if self._limits is not None:
+            await self._limits.sweep()
         return User(id=user_id, address=self._addresses.of(request))
-
-    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        return True
 
     def visit(self, request: Request, response: Response) -> None:
         # Signing anew at each visit moves a returning browser to the newest key, and its cookie
@@ -49,9 +46,6 @@ class AnonymousAuth:
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"Cookie": f"{COOKIE}={self._sign(user_id)}"}
-
-    async def close(self) -> None:
-        pass
 
     def _sign(self, user_id: str) -> str:
         return self._signer.sign(user_id).decode()

@@ -41,36 +41,33 @@ class SignInPages(Protocol):
         ...
 
 
-class Authenticator(Protocol):
-    """One style. Built once per process; raises ValueError when its settings are unusable."""
+class Authenticator:
+    """One way to sign in, built once per process. Your own has to say `authenticate`.
+
+    `__init__` raises ValueError when its settings are unusable. `checks_origin` is True where a
+    browser adds by itself what signs the user in, such as a cookie: requests from pages of other
+    sites are refused then. `pages` are where users sign in, if they do it here; `shared_limits`
+    hold where anybody can be a new user at any time.
+    """
 
     name: str
-    # True where a browser adds by itself what signs the user in, such as a cookie.
-    checks_origin: bool
+    checks_origin: bool = False
+    pages: SignInPages | None = None
+    shared_limits: SharedLimits | None = None
 
-    def __init__(self, settings: Settings, database: Database) -> None: ...
-
-    @property
-    def pages(self) -> SignInPages | None:
-        """Where users sign in, if they do it here."""
-        ...
-
-    @property
-    def shared_limits(self) -> SharedLimits | None:
-        """Where anybody can be a new user at any time, the limits that hold nevertheless."""
-        ...
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Styles read settings of their own."""
 
     async def authenticate(self, request: Request) -> User:
         """Return the request's user, or raise `Unauthenticated` saying what is missing."""
-        ...
+        raise NotImplementedError
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        """Whether what a user was given in that session still counts."""
-        ...
+        """True while what a user was given in that session still counts."""
+        return True
 
     def visit(self, request: Request, response: Response) -> None:
         """Called when the page is opened: a style that needs no sign-in may set its cookie."""
-        ...
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         """Request headers that sign `user_id` in, made with this process's own secrets.
@@ -78,8 +75,7 @@ class Authenticator(Protocol):
         For the smoke test and the test suite; no route leads here. Raises ValueError when the
         credentials come from somebody else (an identity provider).
         """
-        ...
+        raise ValueError(f"{self.name}: nobody can be signed in without asking somebody else.")
 
     async def close(self) -> None:
         """Release what the style holds open."""
-        ...

@@ -1,24 +1,26 @@
-"""`CurrentUser`: who is asking, as a dependency of a route."""
+"""Who is asking, as a dependency of routes: `user: Annotated[User, Depends(signed_in)]`."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from engine.auth.base import Authenticator, User
 from engine.database.database import PROJECT
 from engine.http.errors import Unauthenticated
 
+SignedIn = Callable[[Request], Awaitable[User]]
 
-async def current_user(request: Request) -> User:
-    """Raises `Unauthenticated`. It returns and does not yield: FastAPI would keep a dependency
-    that yields open until the last byte of a stream has left.
+
+def signed_in_by(authenticator: Authenticator) -> SignedIn:
+    """The dependency raises `Unauthenticated`. It returns and does not yield: FastAPI would keep a
+    dependency that yields open until the last byte of a stream has left.
     """
-    authenticator: Authenticator = request.app.state.authenticator
-    user = await authenticator.authenticate(request)
-    request.state.user_id = user.id
-    if user.id == PROJECT:
-        raise Unauthenticated("Nobody can sign in as this.")
-    return user
 
+    async def signed_in(request: Request) -> User:
+        user = await authenticator.authenticate(request)
+        request.state.user_id = user.id
+        if user.id == PROJECT:
+            raise Unauthenticated("Nobody can sign in as this.")
+        return user
 
-CurrentUser = Annotated[User, Depends(current_user)]
+    return signed_in

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from engine.auth.base import User
+from engine.auth.base import Authenticator, User
 from engine.auth.tokens import (
     JwksKeys,
     TokenSettings,
@@ -33,11 +33,8 @@ class JwtSettings(EnvSettings, TokenSettings):
     secret: SecretStr | None = None
 
 
-class JwtAuth:
+class JwtAuth(Authenticator):
     name = "jwt"
-    checks_origin = False
-    pages = None
-    shared_limits = None
 
     def __init__(
         self,
@@ -56,9 +53,6 @@ class JwtAuth:
         except Unauthenticated as error:
             record("a token refused", request, reason=error.code)
             raise
-
-    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        return True
 
     def visit(self, request: Request, response: Response) -> None:
         pass

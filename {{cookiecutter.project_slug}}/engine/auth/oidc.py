@@ -10,7 +10,6 @@ from html import escape
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from engine.auth.base import SignInPages
 from engine.auth.cookies import drop_cookie, set_cookie
 from engine.auth.forms import COLOR_SCHEME, PAGE_HEADERS, SITE, FormTokens, read_form, return_path
 from engine.auth.frames import frame_routes
@@ -48,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 class OidcAuth(SessionAuth):
     name = "oidc"
-    checks_origin = True
 
     def __init__(
         self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
@@ -57,7 +55,7 @@ class OidcAuth(SessionAuth):
         super().__init__(sessions)
         oidc = oidc_settings or OidcSettings()
         id_tokens = IdTokenStore(database)
-        self.pages: SignInPages | None = OidcPages(settings, oidc, sessions, id_tokens)
+        self.pages = OidcPages(settings, oidc, sessions, id_tokens)
 
 
 class OidcPages:

@@ -2,7 +2,6 @@
 
 from engine.auth.account_pages import AccountPages
 from engine.auth.accounts import Accounts, AccountSettings
-from engine.auth.base import SignInPages
 from engine.auth.sessions import SessionAuth, Sessions, SessionSettings
 from engine.database.database import Database
 from engine.settings.settings import Settings
@@ -10,7 +9,6 @@ from engine.settings.settings import Settings
 
 class PasswordAuth(SessionAuth):
     name = "password"
-    checks_origin = True
 
     def __init__(
         self,
@@ -22,4 +20,4 @@ class PasswordAuth(SessionAuth):
         sessions = Sessions(database, session_settings)
         super().__init__(sessions)
         accounts = Accounts(database, account_settings)
-        self.pages: SignInPages | None = AccountPages(settings, accounts, sessions)
+        self.pages = AccountPages(settings, accounts, sessions)

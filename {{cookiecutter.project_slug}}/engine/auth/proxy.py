@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
-from engine.auth.base import User
+from engine.auth.base import Authenticator, User
 from engine.auth.load_balancer import LoadBalancer
 from engine.auth.tokens import (
     TokenSettings,
@@ -43,11 +43,9 @@ class UntrustedProxy(Forbidden):
     code = "untrusted_proxy"
 
 
-class ProxyAuth:
+class ProxyAuth(Authenticator):
     name = "proxy"
     checks_origin = True
-    pages = None
-    shared_limits = None
 
     def __init__(
         self,
@@ -75,9 +73,6 @@ class ProxyAuth:
                 record("a token refused", request, reason=error.code)
                 raise
         return user_named(said[0], by=self._settings.header)
-
-    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        return True
 
     def visit(self, request: Request, response: Response) -> None:
         pass

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from engine.auth.base import MAX_USER_ID_LENGTH, User
+from engine.auth.base import MAX_USER_ID_LENGTH, Authenticator, User
 from engine.auth.cookies import drop_cookie, read_lasting_cookie, rename_cookie, set_cookie
 from engine.auth.session_rows import Session, SessionStore
 from engine.database.database import TABLE_PREFIX, Database
@@ -122,10 +122,10 @@ class Sessions:
             await self.store.end(ticket.user_id, ticket.session_id)
 
 
-class SessionAuth:
+class SessionAuth(Authenticator):
     """What the styles that sign in here share: afterwards the session says who is asking."""
 
-    shared_limits = None
+    checks_origin = True
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -142,9 +142,6 @@ class SessionAuth:
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return await self._sessions.sample_credentials(user_id)
-
-    async def close(self) -> None:
-        pass
 
 
 def _presented(request: Request) -> Ticket | None:

@@ -173,70 +173,70 @@ def refusals(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(AppError, _app_error)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(DatabaseAway, _database_away)
+def install_error_handlers(app: FastAPI, translations: Translations) -> None:
+    """`translations` are of the messages that options raise."""
+    handlers = ErrorHandlers(translations)
+    app.add_exception_handler(AppError, handlers.app_error)
+    app.add_exception_handler(HTTPException, handlers.http_exception)
+    app.add_exception_handler(RequestValidationError, handlers.validation_error)
+    app.add_exception_handler(DatabaseAway, handlers.database_away)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, handlers.unexpected)
 
 
-def error_response(
-    request: Request,
-    status: int,
-    code: str,
-    message: str,
-    headers: Mapping[str, str] | None = None,
-    details: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    request_id: str = getattr(request.state, "request_id", "")
-    own: Translations = getattr(request.app.state, "translations", {})
-    message = translate(message, request.headers.get("accept-language", ""), own)
-    error = {"code": code, "message": message, **(details or {})}
-    return JSONResponse(
-        {"error": error, "message": message, "request_id": request_id},
-        status_code=status,
-        # Here too: what answers the unexpected stands outside the middleware that sets it.
-        headers={HEADER: request_id, **(headers or {})},
-    )
+class ErrorHandlers:
+    def __init__(self, translations: Translations) -> None:
+        self._translations = translations
 
+    async def app_error(self, request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, AppError)
+        if error.status in (403, 429):
+            user_id: str | None = getattr(request.state, "user_id", None)
+            record("refused", request, user_id=user_id, reason=error.code)
+        return self._response(
+            request, error.status, error.code, error.message, error.headers, error.details
+        )
 
-async def _app_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AppError)
-    if error.status in (403, 429):
-        user_id: str | None = getattr(request.state, "user_id", None)
-        record("refused", request, user_id=user_id, reason=error.code)
-    return error_response(
-        request, error.status, error.code, error.message, error.headers, error.details
-    )
+    async def http_exception(self, request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        headers = dict(error.headers or {})
+        return self._response(request, error.status_code, code, str(error.detail), headers)
 
+    async def validation_error(self, request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
+        return self._response(request, 422, "invalid_request", f"Not valid: {places}")
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return error_response(request, error.status_code, code, str(error.detail), _headers(error))
+    async def database_away(self, request: Request, error: Exception) -> JSONResponse:
+        return await self.app_error(request, DatabaseUnavailable(str(error)))
 
+    async def unexpected(self, request: Request, error: Exception) -> JSONResponse:
+        logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
+        message = "Something went wrong on our side."
+        return self._response(request, 500, "internal_error", message)
 
-async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
-    return error_response(request, 422, "invalid_request", f"Not valid: {places}")
-
-
-async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    return await _app_error(request, DatabaseUnavailable(str(error)))
+    def _response(
+        self,
+        request: Request,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> JSONResponse:
+        request_id: str = getattr(request.state, "request_id", "")
+        language = request.headers.get("accept-language", "")
+        message = translate(message, language, self._translations)
+        error = {"code": code, "message": message, **(details or {})}
+        return JSONResponse(
+            {"error": error, "message": message, "request_id": request_id},
+            status_code=status,
+            # Here too: what answers the unexpected stands outside the middleware that sets it.
+            headers={HEADER: request_id, **(headers or {})},
+        )
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
-    """To nobody: who sent the request has left in the middle of it, which is no fault of ours."""
+    """The client disconnected; nobody reads this response."""
     return Response(status_code=400)
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
-    return error_response(request, 500, "internal_error", "Something went wrong on our side.")
-
-
-def _headers(error: HTTPException) -> dict[str, str]:
-    return dict(error.headers or {})

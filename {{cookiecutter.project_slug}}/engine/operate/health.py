@@ -2,7 +2,7 @@
 
 import logging
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,39 +18,37 @@ from engine.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-router = APIRouter()
-
 REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
 OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
 
 
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """The process lives."""
-    return {"status": "ok"}
+def routes(settings: Settings, database: Database, runs: Runs) -> APIRouter:
+    router, sequence = APIRouter(), SequenceWatch()
 
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
 
-@router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
-async def readyz(request: Request) -> dict[str, str]:
-    """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
-    runs: Runs = request.app.state.runs
-    if runs.is_draining:
-        raise Unavailable("This server is about to stop.")
-    database: Database = request.app.state.database
-    try:
-        async with database.reading(EVERYBODY) as connection:
-            problem = await _problem(
-                connection, request.app.state.settings, request.app.state.sequence
-            )
-    except DBAPIError as error:
-        logger.error("not ready: %s", error.orig)
-        raise Unavailable(REFUSED) from error
-    if problem == READ_ONLY:
-        # The next look is at whichever server is to be talked to by then.
-        await database.renew()
-    if problem is not None:
-        raise Unavailable(problem)
-    return {"status": "ready"}
+    @router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
+    async def readyz() -> dict[str, str]:
+        """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
+        if runs.is_draining:
+            raise Unavailable("This server is about to stop.")
+        try:
+            async with database.reading(EVERYBODY) as connection:
+                problem = await _problem(connection, settings, sequence)
+        except DBAPIError as error:
+            logger.error("not ready: %s", error.orig)
+            raise Unavailable(REFUSED) from error
+        if problem == READ_ONLY:
+            # The next look is at whichever server is to be talked to by then.
+            await database.renew()
+        if problem is not None:
+            raise Unavailable(problem)
+        return {"status": "ready"}
+
+    return router
 
 
 async def _problem(

@@ -15,8 +15,6 @@ from engine.tools.toolset import Toolset
 SCRIPT = WEB_ROOT / "embed.js"
 CONFIG_PLACE = '"LAUNCHER_CONFIG"'
 
-router = APIRouter(include_in_schema=False)
-
 
 class Words(Frozen):
     """What the launcher's buttons are called."""
@@ -40,32 +38,34 @@ class LauncherConfig(Frozen):
     styles: str
 
 
-@router.get("/embed.js")
-def launcher(request: Request) -> Response:
-    settings: Settings = request.app.state.settings
-    config = launcher_config(settings, request.app.state.toolset).model_dump_json(by_alias=True)
-    script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
-    tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
-    if request.headers.get("If-None-Match") == tag:
-        response = Response(status_code=304)
-    else:
-        response = Response(script, media_type="text/javascript")
-    response.headers["ETag"] = tag
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    share(response, request.headers.get("Origin"), settings.allowed_origins)
-    return response
+def routes(settings: Settings, toolset: Toolset) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
 
+    @router.get("/embed.js")
+    def launcher(request: Request) -> Response:
+        config = launcher_config(settings, toolset).model_dump_json(by_alias=True)
+        script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
+        tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
+        if request.headers.get("If-None-Match") == tag:
+            response = Response(status_code=304)
+        else:
+            response = Response(script, media_type="text/javascript")
+        response.headers["ETag"] = tag
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        share(response, request.headers.get("Origin"), settings.allowed_origins)
+        return response
 
-@router.get("/embed")
-def embedded_page(request: Request) -> HTMLResponse:
-    """The page as it is, without its header, started by a module that talks to the launcher."""
-    settings: Settings = request.app.state.settings
-    origins = escape(" ".join(settings.allowed_origins))
-    html = page_html(settings)
-    html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
-    html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
-    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+    @router.get("/embed")
+    def embedded_page() -> HTMLResponse:
+        """The page as it is, without its header, started by a module that talks to the launcher."""
+        origins = escape(" ".join(settings.allowed_origins))
+        html = page_html(settings)
+        html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
+        html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
+        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+    return router
 
 
 def launcher_config(settings: Settings, toolset: Toolset) -> LauncherConfig:

@@ -26,11 +26,11 @@ from engine.tools.toolset import Toolset
 
 WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
+# Options of the element, by section.
+Extras = dict[str, dict[str, Any]]
 STATIC_PATH = "/static"
 FONTS = (".woff2", ".woff", ".ttf", ".otf")
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
-
-router = APIRouter(include_in_schema=False)
 
 
 class Frozen(BaseModel):
@@ -140,50 +140,52 @@ def mount_static(app: FastAPI, settings: Settings) -> None:
     app.mount(STATIC_PATH, files, name="static")
 
 
-@router.get("/")
-def page(request: Request) -> HTMLResponse:
-    settings: Settings = request.app.state.settings
-    return HTMLResponse(page_html(settings), headers={"Cache-Control": "no-cache"})
+def routes(
+    settings: Settings, toolset: Toolset, authenticator: Authenticator, extras: Extras
+) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def page() -> HTMLResponse:
+        return HTMLResponse(page_html(settings), headers={"Cache-Control": "no-cache"})
+
+    @router.get("/config.json")
+    async def page_config(request: Request, response: Response) -> PageConfig:
+        authenticator.visit(request, response)
+        response.headers["Cache-Control"] = "no-store"
+        user = await known_user(authenticator, request)
+        pages = authenticator.pages
+        language = language_of(request.headers.get("accept-language", ""))
+        said = page_texts()
+        texts = said.in_language(language)
+        tools = toolset.usable()
+        return PageConfig(
+            title=said.title,
+            element=said.element,
+            greeting=texts.greeting,
+            placeholder=texts.placeholder,
+            disclaimer=texts.disclaimer,
+            prompts=texts.prompts + tool_prompts(tools, language),
+            tools=tool_choices(tools, language),
+            client_tools=tuple(name for tool in tools for name in tool.client_tools),
+            effects=tuple(name for tool in tools for name in tool.effects),
+            models=model_choices(settings.offered_models),
+            api=Api(url=relative(CHATKIT_PATH), domain_key=settings.chatkit_domain_key),
+            extras=extras,
+            script_url=settings.chatkit_script_url,
+            auth=authenticator.name,
+            user=user_key(user) if user else None,
+            account=account_of(user, pages, request) if user and pages else None,
+            sign_in=relative(pages.sign_in) if pages else None,
+            demo=settings.is_demo,
+        )
+
+    return router
 
 
 def page_html(settings: Settings) -> str:
     html = (WEB_ROOT / "static" / "index.html").read_text(encoding="utf-8")
     return html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
-
-
-@router.get("/config.json")
-async def page_config(request: Request, response: Response) -> PageConfig:
-    settings: Settings = request.app.state.settings
-    authenticator: Authenticator = request.app.state.authenticator
-    authenticator.visit(request, response)
-    response.headers["Cache-Control"] = "no-store"
-    user = await known_user(authenticator, request)
-    pages = authenticator.pages
-    language = language_of(request.headers.get("accept-language", ""))
-    page = page_texts()
-    texts = page.in_language(language)
-    toolset: Toolset = request.app.state.toolset
-    tools = toolset.usable()
-    return PageConfig(
-        title=page.title,
-        element=page.element,
-        greeting=texts.greeting,
-        placeholder=texts.placeholder,
-        disclaimer=texts.disclaimer,
-        prompts=texts.prompts + tool_prompts(tools, language),
-        tools=tool_choices(tools, language),
-        client_tools=tuple(name for tool in tools for name in tool.client_tools),
-        effects=tuple(name for tool in tools for name in tool.effects),
-        models=model_choices(settings.offered_models),
-        api=Api(url=relative(CHATKIT_PATH), domain_key=settings.chatkit_domain_key),
-        extras=request.app.state.page_options,
-        script_url=settings.chatkit_script_url,
-        auth=authenticator.name,
-        user=user_key(user) if user else None,
-        account=account_of(user, pages, request) if user and pages else None,
-        sign_in=relative(pages.sign_in) if pages else None,
-        demo=settings.is_demo,
-    )
 
 
 def relative(path: str) -> str:

@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from engine.auth.current import CurrentUser
+from engine.auth.base import User
+from engine.auth.current import SignedIn
 from engine.http.errors import InvalidRequest, TooManyReports
 from engine.http.request_body import read_body
 
 logger = logging.getLogger(__name__)
-router = APIRouter(include_in_schema=False)
 
 MAX_BYTES = 8_000
 MINUTE = 60.0
@@ -58,20 +58,24 @@ class Allowance:
         self._used[who] = used
 
 
-@router.post("/telemetry", status_code=204)
-async def telemetry(request: Request, user: CurrentUser) -> None:
-    allowance: Allowance = request.app.state.telemetry
-    body = await read_body(request, MAX_BYTES)
-    try:
-        batch = Reports.model_validate_json(body)
-    except ValidationError:
-        # Not quoted: what does not fit may be what somebody said.
-        raise InvalidRequest("reports: this is no list of them.") from None
-    allowance.take(user.id, len(batch.reports))
-    if user.address is not None:
-        allowance.take(user.address, len(batch.reports), users=USERS_OF_ADDRESS)
-    for report in batch.reports:
-        ids = {"session": batch.session_id, **report.ids}
-        words = " ".join(f"{name}={value}" for name, value in ids.items())
-        level = logging.INFO if report.kind == "log" else logging.WARNING
-        logger.log(level, "in a page: %s %s %s", report.kind, report.name, words)
+def routes(allowance: Allowance, signed_in: SignedIn) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.post("/telemetry", status_code=204)
+    async def telemetry(request: Request, user: Annotated[User, Depends(signed_in)]) -> None:
+        body = await read_body(request, MAX_BYTES)
+        try:
+            batch = Reports.model_validate_json(body)
+        except ValidationError:
+            # Not quoted: what does not fit may be what somebody said.
+            raise InvalidRequest("reports: this is no list of them.") from None
+        allowance.take(user.id, len(batch.reports))
+        if user.address is not None:
+            allowance.take(user.address, len(batch.reports), users=USERS_OF_ADDRESS)
+        for report in batch.reports:
+            ids = {"session": batch.session_id, **report.ids}
+            words = " ".join(f"{name}={value}" for name, value in ids.items())
+            level = logging.INFO if report.kind == "log" else logging.WARNING
+            logger.log(level, "in a page: %s %s %s", report.kind, report.name, words)
+
+    return router

@@ -58,8 +58,8 @@ class Admission:
         self._toolset = parts.toolset
         self._attachments = parts.attachments
         self._dictation = parts.dictation
-        self._run_store = run_store
-        self._runs = runs
+        self.run_store = run_store
+        self.runs = runs
 
     async def admit(self, request: ChatKitReq, context: RequestContext) -> RequestContext:
         """Return the context to go on with, or raise the `AppError` that refuses the request.
@@ -70,7 +70,7 @@ class Admission:
             case ThreadsCreateReq():
                 await self._check_message(request.params.input, context)
                 run = self._run(request, context, new_id("thread"), request.params.input)
-                await self._run_store.claim(run, context.request_key, new_thread=True)
+                await self.run_store.claim(run, context.request_key, new_thread=True)
                 return replace(context, run=run)
             case ThreadsAddUserMessageReq():
                 await self._check_message(request.params.input, context)
@@ -120,7 +120,7 @@ class Admission:
             await self._attachments.admit(message.attachments, context)
         except AppError:
             # A message that is sent again carries files which the first one took.
-            await self._run_store.refuse_repeat(context.user_id, context.request_key)
+            await self.run_store.refuse_repeat(context.user_id, context.request_key)
             raise
 
     def _check_options(self, options: InferenceOptions) -> None:
@@ -142,7 +142,7 @@ class Admission:
         thread_id: str,
         message: UserMessageInput | UserMessageItem | None = None,
     ) -> Run:
-        self._runs.check_room()
+        self.runs.check_room()
         chosen = message.inference_options.model if message else None
         return Run(
             new_run_id(),
@@ -155,11 +155,11 @@ class Admission:
 
     async def _claim(self, run: Run, context: RequestContext) -> RequestContext:
         try:
-            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+            thread = await self.run_store.claim(run, context.request_key, new_thread=False)
         except RunInProgress:
-            if not await self._runs.make_way(run.user_id, run.thread_id):
+            if not await self.runs.make_way(run.user_id, run.thread_id):
                 raise
-            thread = await self._run_store.claim(run, context.request_key, new_thread=False)
+            thread = await self.run_store.claim(run, context.request_key, new_thread=False)
         return replace(context, run=run, thread=thread)
 
     async def _check_writable(self, thread_id: str, context: RequestContext) -> None:
@@ -180,7 +180,7 @@ class Admission:
             context.run.retry = await self._store.retry_range(thread_id, item_id, context)
         except (NotFound, Unavailable):
             context.run.status = "failed"
-            await self._run_store.end(context.run)
+            await self.run_store.end(context.run)
             raise
         return context
 

@@ -9,7 +9,8 @@ from chatkit.types import InputTranscribeReq
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
-from engine.auth.current import CurrentUser
+from engine.auth.base import User
+from engine.auth.current import SignedIn
 from engine.context.request_context import RequestContext
 from engine.http.errors import (
     AppError,
@@ -37,62 +38,11 @@ from engine.http.home import home_url
 from engine.http.request_body import read_body, too_large
 from engine.protocol.admission import Admission
 from engine.protocol.requests import ChatRequest, parse
-from engine.runs.run_store import RunStore
-from engine.runs.runs import Runs
-from engine.settings.settings import Settings
-from engine.store.store import SqlStore
 from engine.text.unicode import storable
 from engine.turn.server import ChatServer
 
-router = APIRouter(
-    responses=refusals(
-        Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable
-    )
-)
-
 RUN_ID_HEADER = "X-Run-ID"
 _REQUEST_KEY = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-
-
-# (Coroutines, though nothing waits in them: FastAPI runs plain functions in threads.)
-
-
-async def _chat(request: Request) -> ChatServer:
-    chat: ChatServer = request.app.state.chat
-    return chat
-
-
-async def _admission(request: Request) -> Admission:
-    admission: Admission = request.app.state.admission
-    return admission
-
-
-async def _runs(request: Request) -> Runs:
-    runs: Runs = request.app.state.runs
-    return runs
-
-
-async def _run_store(request: Request) -> RunStore:
-    run_store: RunStore = request.app.state.run_store
-    return run_store
-
-
-async def _store(request: Request) -> SqlStore:
-    store: SqlStore = request.app.state.store
-    return store
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-Chat = Annotated[ChatServer, Depends(_chat)]
-Admit = Annotated[Admission, Depends(_admission)]
-LiveRuns = Annotated[Runs, Depends(_runs)]
-StoredRuns = Annotated[RunStore, Depends(_run_store)]
-Threads = Annotated[SqlStore, Depends(_store)]
-AppSettings = Annotated[Settings, Depends(_settings)]
 
 
 # What the SDK makes of a request, for OpenAPI: it has its own description of the kinds.
@@ -127,76 +77,74 @@ class ThreadRun(BaseModel):
     run: RunningRun | None
 
 
-@router.post(
-    "/chatkit",
-    openapi_extra=PROTOCOL,
-    responses=ANSWERS
-    | refusals(
-        MalformedRequest,
-        *(Forbidden, ThreadNotWritable),
-        *(RunInProgress, RepeatedRequest),
-        RequestTimedOut,
-        *(RequestTooLarge, MessageTooLong),
-        *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),
-    ),
-)
-async def chatkit(
-    request: Request,
-    user: CurrentUser,
-    chat: Chat,
-    admission: Admit,
-    runs: LiveRuns,
-    settings: AppSettings,
-) -> Response:
-    """One request of ChatKit's protocol, as the page's element sends it."""
-    # (What is spoken is longer than what is written.)
-    longest = max(settings.max_body_bytes, request.app.state.dictation.max_body_bytes)
-    chat_request = _parsed(await read_body(request, longest), settings.max_body_bytes)
-    context = await admission.admit(
-        chat_request.request,
-        RequestContext(
-            user_id=user.id,
-            session_id=chat_request.session_id,
-            page=chat_request.page,
-            locale=_locale(request),
-            request_id=request.state.request_id,
-            base_url=home_url(request),
-            request_key=_request_key(request),
-            address=user.address,
-            sign_in=user.sign_in,
+def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> APIRouter:
+    parts, runs, run_store = server.parts, admission.runs, admission.run_store
+    router = APIRouter(
+        responses=refusals(
+            Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable
+        )
+    )
+
+    @router.post(
+        "/chatkit",
+        openapi_extra=PROTOCOL,
+        responses=ANSWERS
+        | refusals(
+            MalformedRequest,
+            *(Forbidden, ThreadNotWritable),
+            *(RunInProgress, RepeatedRequest),
+            RequestTimedOut,
+            *(RequestTooLarge, MessageTooLong),
+            *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),
         ),
     )
-    result = await chat.answer(chat_request.request, context)
-    if isinstance(result, NonStreamingResult):
-        return Response(result.json, media_type="application/json")
-    assert context.run is not None
-    return EventStream(
-        runs.start(context.run, result.json_events, context.locale),
-        settings.keep_alive_seconds,
-        headers={RUN_ID_HEADER: context.run.id},
-    )
+    async def chatkit(request: Request, user: Annotated[User, Depends(signed_in)]) -> Response:
+        """One request of ChatKit's protocol, as the page's element sends it."""
+        # (What is spoken is longer than what is written.)
+        longest = max(parts.settings.max_body_bytes, parts.dictation.max_body_bytes)
+        chat_request = _parsed(await read_body(request, longest), parts.settings.max_body_bytes)
+        context = await admission.admit(
+            chat_request.request,
+            RequestContext(
+                user_id=user.id,
+                session_id=chat_request.session_id,
+                page=chat_request.page,
+                locale=_locale(request),
+                request_id=request.state.request_id,
+                base_url=home_url(request),
+                request_key=_request_key(request),
+                address=user.address,
+                sign_in=user.sign_in,
+            ),
+        )
+        result = await server.answer(chat_request.request, context)
+        if isinstance(result, NonStreamingResult):
+            return Response(result.json, media_type="application/json")
+        assert context.run is not None
+        return EventStream(
+            runs.start(context.run, result.json_events, context.locale),
+            parts.settings.keep_alive_seconds,
+            headers={RUN_ID_HEADER: context.run.id},
+        )
 
+    @router.post("/chatkit/runs/{run_id}/stop", status_code=204)
+    async def stop(run_id: str, user: Annotated[User, Depends(signed_in)]) -> None:
+        """The answer ends where it is, and what was said is kept."""
+        await runs.wish(user.id, storable(run_id), "stop")
 
-@router.post("/chatkit/runs/{run_id}/stop", status_code=204)
-async def stop(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
-    """The answer ends where it is, and what was said is kept."""
-    await runs.wish(user.id, storable(run_id), "stop")
+    @router.post("/chatkit/runs/{run_id}/leave", status_code=204)
+    async def leave(run_id: str, user: Annotated[User, Depends(signed_in)]) -> None:
+        """The page goes away and its answer is to go on: `sendBeacon` sends this on `pagehide`."""
+        await runs.wish(user.id, storable(run_id), "leave")
 
+    @router.get("/chatkit/threads/{thread_id}/run")
+    async def running(thread_id: str, user: Annotated[User, Depends(signed_in)]) -> ThreadRun:
+        """The run that answers in this thread just now, if any."""
+        thread = await parts.store.load_thread(storable(thread_id), RequestContext(user.id))
+        run_id = await run_store.running(user.id, thread.id)
+        return ThreadRun(run=RunningRun(id=run_id) if run_id else None)
 
-@router.post("/chatkit/runs/{run_id}/leave", status_code=204)
-async def leave(run_id: str, user: CurrentUser, runs: LiveRuns) -> None:
-    """The page goes away and its answer is to go on: `sendBeacon` sends this on `pagehide`."""
-    await runs.wish(user.id, storable(run_id), "leave")
-
-
-@router.get("/chatkit/threads/{thread_id}/run")
-async def running(
-    thread_id: str, user: CurrentUser, threads: Threads, run_store: StoredRuns
-) -> ThreadRun:
-    """The run that answers in this thread just now, if any."""
-    thread = await threads.load_thread(storable(thread_id), RequestContext(user.id))
-    run_id = await run_store.running(user.id, thread.id)
-    return ThreadRun(run=RunningRun(id=run_id) if run_id else None)
+    return router
 
 
 def _parsed(body: bytes, limit: int) -> ChatRequest:

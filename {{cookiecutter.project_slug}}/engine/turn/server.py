@@ -79,7 +79,7 @@ WITHHELD = "The model's content filter withheld this answer. Please put it diffe
 class ChatServer(ChatKitServer[RequestContext]):
     def __init__(self, parts: Parts, actions: Actions) -> None:
         super().__init__(parts.store, parts.attachments)
-        self._parts = parts
+        self.parts = parts
         self._settings = parts.settings
         self._actions = actions
         self._sql_store = parts.store
@@ -167,7 +167,7 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def transcribe(
         self, audio_input: AudioInput, context: RequestContext
     ) -> TranscriptionResult:
-        return await self._parts.dictation.transcribe(audio_input)
+        return await self.parts.dictation.transcribe(audio_input)
 
     async def handle_stream_cancelled(
         self,
@@ -206,7 +206,7 @@ class ChatServer(ChatKitServer[RequestContext]):
     def _turn(
         self, thread: ThreadMetadata, message: UserMessageItem | None, context: RequestContext
     ) -> TurnContext:
-        parts = self._parts
+        parts = self.parts
         visible = Visible(withheld=translate(WITHHELD, context.locale))
         turn = TurnContext(
             thread=thread,
@@ -261,7 +261,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             turn.choose(Choice(self._choice(history.message).model))
         for item in _left_open(turn, run, history):
             yield ThreadItemReplacedEvent(item=item)
-        agent = self._parts.build_agent(turn)
+        agent = self.parts.build_agent(turn)
         asked = with_page_context(history.input, turn.request_context.page)
         result = Runner.run_streamed(
             agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
@@ -364,7 +364,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         model = options.model if options and options.model in offered else None
         model = model or offered[0]
         wanted = options.tool_choice.id if options and options.tool_choice else None
-        tool = next((t for t in self._parts.toolset.usable(model) if t.id == wanted), None)
+        tool = next((t for t in self.parts.toolset.usable(model) if t.id == wanted), None)
         return Choice(model, tool)
 
     async def _remember(self, run: Run, event: ThreadStreamEvent) -> None:

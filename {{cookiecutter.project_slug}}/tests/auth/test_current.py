@@ -1,18 +1,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Annotated
 from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 
+from app import main
 from app.main import create_app
-from engine.auth.base import User
-from engine.auth.current import CurrentUser
+from engine.auth.base import Authenticator, User
+from engine.auth.current import signed_in_by
 from engine.database.database import EVERYBODY, PROJECT, Database
 from engine.database.rows import UserRow
 from engine.http.errors import Unauthenticated, install_error_handlers
@@ -21,42 +23,32 @@ from tests.conftest import serving
 from tests.talk import Visitor
 
 
-class HeaderAuth:
+class HeaderAuth(Authenticator):
     """The smallest style: it believes a header, as none of the real ones may."""
 
     name = "header"
-    pages = None
-
-    def __init__(self, settings: Settings, database: Database) -> None:
-        pass
 
     async def authenticate(self, request: Request) -> User:
         if "X-User" not in request.headers:
             raise Unauthenticated("nobody")
         return User(id=request.headers["X-User"])
 
-    def visit(self, request: Request, response: Response) -> None:
-        pass
-
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"X-User": user_id}
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
-    install_error_handlers(app)
-    app.state.authenticator = HeaderAuth(Settings(), database)
+    install_error_handlers(app, {})
+    signed_in = signed_in_by(HeaderAuth(Settings(), database))
 
     @app.get("/me")
-    async def me(user: CurrentUser) -> str:
+    async def me(user: Annotated[User, Depends(signed_in)]) -> str:
         return user.id
 
     @app.get("/connections-while-streaming")
-    async def connections(user: CurrentUser) -> StreamingResponse:
+    async def connections(user: Annotated[User, Depends(signed_in)]) -> StreamingResponse:
         async def count() -> AsyncIterator[str]:
             assert isinstance(database.engine.pool, QueuePool)
             yield str(database.engine.pool.checkedout())
@@ -68,12 +60,12 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def visitor(settings: Settings, database: Database) -> AsyncIterator[Visitor]:
+async def visitor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Visitor]:
     """Somebody whom no row knows yet."""
+    monkeypatch.setattr(main, "SignIn", HeaderAuth)
     app = create_app(settings)
-    app.state.chat.app.state.authenticator = authenticator = HeaderAuth(settings, database)
     user_id = f"user_{uuid4().hex}"
-    headers = await authenticator.sample_credentials(user_id)
+    headers = await app.state.chat.authenticator.sample_credentials(user_id)
     async with serving(app) as url, AsyncClient(base_url=url, headers=headers) as client:
         yield Visitor(client, user_id)
 

@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request, Response
 from pydantic.alias_generators import to_camel
 
 from app.agent.tools import TOOLS
-from engine.auth.base import SignInPages, User
+from engine.auth.base import Authenticator, User
+from engine.database.database import Database
 from engine.http.errors import Unauthenticated
 from engine.page import routes
 from engine.settings.settings import Settings
@@ -21,13 +22,13 @@ SCRIPTS = routes.WEB_ROOT / "static" / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
 
-class CookieAuth:
+NO_DATABASE = Database("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+
+
+class CookieAuth(Authenticator):
     """Believes its cookie. The real styles have their own tests."""
 
     name = "cookie"
-    pages: SignInPages | None = None
-
-    def __init__(self, settings: Settings) -> None: ...
 
     async def authenticate(self, request: Request) -> User:
         if "user" not in request.cookies:
@@ -40,8 +41,6 @@ class CookieAuth:
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"Cookie": f"user={user_id}"}
-
-    async def close(self) -> None: ...
 
 
 def make_settings(**values: object) -> Settings:
@@ -60,11 +59,8 @@ def page_toml() -> dict[str, Any]:
 
 def make_client(settings: Settings) -> httpx.AsyncClient:
     app = FastAPI()
-    app.state.settings = settings
-    app.state.page_options = {}
-    app.state.toolset = Toolset(TOOLS, settings)
-    app.state.authenticator = CookieAuth(settings)
-    app.include_router(routes.router)
+    toolset = Toolset(TOOLS, settings)
+    app.include_router(routes.routes(settings, toolset, CookieAuth(settings, NO_DATABASE), {}))
     routes.mount_static(app, settings)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
 
