@@ -203,7 +203,12 @@ class Chat:
     @property
     def _paths(self) -> Iterator[str]:
         for router in self._routers:
-            yield from (route.path for route in router.routes if isinstance(route, Route))
+            for route in router.routes:
+                if not isinstance(route, Route):
+                    raise TypeError(
+                        f"{route} is no plain route: a router of the chat holds others."
+                    )
+                yield route.path
         yield page.STATIC_PATH + "/{path:path}"
         if self.settings.openapi_json:
             yield OPENAPI_PATH

@@ -18,7 +18,7 @@ from engine.auth.accounts import (
     WrongCredentials,
 )
 from engine.auth.forms import COLOR_SCHEME, PAGE_HEADERS, SITE, FormTokens, read_form, return_path
-from engine.auth.frames import frame_routes
+from engine.auth.frames import add_frame_routes
 from engine.auth.sessions import COOKIE, Sessions
 from engine.database.database import DatabaseAway
 from engine.http.addresses import Addresses
@@ -48,7 +48,7 @@ class AccountPages:
         self._forms = FormTokens(settings, COOKIE)
         self._templates = _templates()
         self.router = self._routes()
-        self.router.include_router(frame_routes(sessions, SIGN_IN))
+        add_frame_routes(self.router, sessions, SIGN_IN)
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

@@ -70,9 +70,8 @@ class FrameCode:
         return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def frame_routes(sessions: Sessions, sign_in: str) -> APIRouter:
+def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> None:
     """The window's last page, the code that it asks for, and what the frame does with that."""
-    router = APIRouter(include_in_schema=False)
 
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
@@ -101,8 +100,6 @@ def frame_routes(sessions: Sessions, sign_in: str) -> APIRouter:
             raise Unauthenticated(NO_CODE)
         record("signed in by a frame's code", request, user_id=session.user_id)
         await sessions.hand_over(request, response, ticket)
-
-    return router
 
 
 def _is_storable(*ids: str) -> bool:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from engine.auth.cookies import drop_cookie, set_cookie
 from engine.auth.forms import COLOR_SCHEME, PAGE_HEADERS, SITE, FormTokens, read_form, return_path
-from engine.auth.frames import frame_routes
+from engine.auth.frames import add_frame_routes
 from engine.auth.id_token_rows import IdTokenStore
 from engine.auth.oidc_texts import TRANSLATIONS
 from engine.auth.openid import (
@@ -84,7 +84,7 @@ class OidcPages:
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
         self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
-        self.router.include_router(frame_routes(sessions, SIGN_IN))
+        add_frame_routes(self.router, sessions, SIGN_IN)
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

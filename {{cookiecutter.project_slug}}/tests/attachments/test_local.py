@@ -24,7 +24,7 @@ FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 async def test_the_page_uploads_straight_to_the_application(application: Application) -> None:
     extras = (await application.visitor.client.get("/config.json")).json()["extras"]
 
-    assert extras["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "/attachments"}
+    assert extras["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "attachments"}
 
 
 async def test_the_answer_is_the_attachment(application: Application) -> None:

@@ -117,7 +117,7 @@ async def test_what_is_no_form_of_ours_is_refused(body: bytes, status: int) -> N
 
 @pytest.mark.parametrize("path", ["/", "/?a=1&b=/2#c", "/account", "/%5Cexample.com", "/a//b"])
 def test_a_path_on_this_site_is_gone_back_to(path: str) -> None:
-    assert return_path(path) == path
+    assert return_path(asked(), path) == path
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,9 @@ def test_a_path_on_this_site_is_gone_back_to(path: str) -> None:
     ],
 )
 def test_no_other_site_is_gone_to(elsewhere: str | None) -> None:
-    assert return_path(elsewhere) == "/"
+    assert return_path(asked(), elsewhere) == "/"
+    assert return_path(asked("/help/chat"), elsewhere) == "/help/chat/"
+
+
+def asked(root_path: str = "") -> Request:
+    return Request({"type": "http", "headers": [], "root_path": root_path})
