@@ -184,4 +184,4 @@ async def test_the_address_can_be_told(attaching: Attaching) -> None:
 
     url = await preview(application, thread_id)
 
-    assert url.startswith("https://chat.example.com/engine/attachments/")
+    assert url.startswith("https://chat.example.com/app/attachments/")

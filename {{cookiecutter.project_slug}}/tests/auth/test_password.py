@@ -161,7 +161,7 @@ class TestSignIn:
     async def test_nobody_is_told_where_to_sign_in(self, browser: Browser) -> None:
         config = (await browser.open("/config.json")).json()
         assert (config["user"], config["account"]) == (None, None)
-        assert config["signIn"] == "/sign-in"
+        assert config["signIn"] == "sign-in"
         assert not await browser.is_signed_in()
 
     async def test_a_new_account_is_signed_in_and_named(self, browser: Browser, name: str) -> None:
@@ -169,7 +169,7 @@ class TestSignIn:
         assert await browser.is_signed_in()
         config = (await browser.open("/config.json")).json()
         assert config["account"]["name"] == name
-        assert config["account"]["manage"] == "/account"
+        assert config["account"]["manage"] == "account"
         assert name not in config["user"]
 
     async def test_a_name_has_one_spelling(self, browser: Browser, name: str) -> None:
