@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.auth.base import Authenticator, User
     from engine.chat import Chat
-    from engine.http.errors import AppError
+    from engine.http.errors import AppError, Unauthenticated
     from engine.models.source import ModelSource
     from engine.operate.start import exit_with_one_line
     from engine.settings.settings import EnvSettings, Settings
@@ -34,6 +34,7 @@ __all__ = [
     "ToolService",
     "ToolServices",
     "TurnContext",
+    "Unauthenticated",
     "User",
     "WidgetAction",
     "agent_function",
@@ -45,7 +46,7 @@ __all__ = [
 _MODULES = {
     "engine.auth.base": ("Authenticator", "User"),
     "engine.chat": ("Chat",),
-    "engine.http.errors": ("AppError",),
+    "engine.http.errors": ("AppError", "Unauthenticated"),
     "engine.models.source": ("ModelSource",),
     "engine.operate.start": ("exit_with_one_line",),
     "engine.settings.settings": ("EnvSettings", "Settings"),

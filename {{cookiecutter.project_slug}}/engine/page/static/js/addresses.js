@@ -9,16 +9,9 @@
  */
 export function withAddresses(config, base) {
   const address = (/** @type {string} */ relative) => new URL(relative, base).href;
-  const { api, extras } = config;
-  const upload = extras.api?.uploadStrategy;
-  return {
-    ...config,
-    api: { ...api, url: address(api.url) },
-    extras: {
-      ...extras,
-      ...(upload?.uploadUrl && {
-        api: { ...extras.api, uploadStrategy: { ...upload, uploadUrl: address(upload.uploadUrl) } },
-      }),
-    },
-  };
+  const api = { ...config.api, url: address(config.api.url) };
+  const extras = JSON.parse(JSON.stringify(config.extras), (name, value) =>
+    name.endsWith("Url") ? address(value) : value,
+  );
+  return { ...config, api, extras };
 }
