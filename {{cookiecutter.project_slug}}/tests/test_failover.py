@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import asyncpg
@@ -189,7 +190,6 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
 ) -> None:
     """Commits wait for as long as the only synchronous standby is away."""
     pair.point_at(pair.primary)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     async with chatting(settings, pair.address) as (visitor, _, _):
         threads = [(await visitor.say(f"hello {n}")).thread_id for n in range(2)]
         await asyncio.to_thread(pair.standby.stop)
@@ -198,14 +198,16 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
             "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
             "SELECT pg_reload_conf()",
         )
+        await until_commits_wait(pair.primary.url)
         renaming = [
             asyncio.create_task(visitor.send("threads.update", thread_id=id_, title="Renamed"))
             for id_ in threads * POOL
         ]
         try:
             # (Renaming one thread twice waits for the lock on its row: those wait, too.)
-            while (await execute(pair.primary.url, waiting))[0][0] < len(threads):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while await waiting_commits(pair.primary.url) < len(threads):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             async with asyncio.timeout(10):
                 assert (await visitor.send("threads.list")).status_code == 200
                 for id_ in threads:
@@ -222,6 +224,24 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
             await asyncio.to_thread(pair.standby.start)
         for response in await asyncio.gather(*renaming):
             assert response.status_code == 200, response.text
+
+
+async def until_commits_wait(url: str) -> None:
+    """Until the server's checkpointer has read the setting, too: before, commits go on."""
+    for number in count():
+        commit = asyncio.create_task(execute(url, f"CREATE TABLE commit_{number} ()"))
+        while not commit.done():
+            if await waiting_commits(url):
+                commit.cancel()
+                await asyncio.wait({commit})
+                return
+            await asyncio.sleep(0.01)
+
+
+async def waiting_commits(url: str) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    [row] = await execute(url, query)
+    return int(row[0])
 
 
 @pytest.mark.parametrize(("pool", "reads"), [(1, 0), (2, 1), (4, 1), (10, 2), (20, 4)])
