@@ -74,7 +74,10 @@ async def visitor(settings: Settings, database: Database) -> AsyncIterator[Visit
     app.state.authenticator = authenticator = HeaderAuth(settings, database)
     user_id = f"user_{uuid4().hex}"
     headers = await authenticator.sample_credentials(user_id)
-    async with serving(app) as url, AsyncClient(base_url=url, headers=headers) as client:
+    async with (
+        serving(app) as url,
+        AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+    ):
         yield Visitor(client, user_id)
 
 
