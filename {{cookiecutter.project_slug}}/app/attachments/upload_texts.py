@@ -1,4 +1,4 @@
-"""What is said of uploads to this server, in the other languages; see `app/locales.py`."""
+"""Translations of the messages about uploads to this server; see `app/locales.py`."""
 
 from app.locales import Translations
 
