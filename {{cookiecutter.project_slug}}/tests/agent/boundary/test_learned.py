@@ -1,7 +1,7 @@
 """Servers that speak OpenAI's API differ: what one refuses is asked for otherwise, and only once."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai
@@ -10,7 +10,8 @@ from agents import Model, ModelResponse, ModelSettings
 from agents.models.interface import ModelTracing
 
 from app.agent import tools
-from app.agent.boundary.learned import Learned
+from app.agent.boundary.inputs import digests_of
+from app.agent.boundary.learned import Concession, Learned, Request
 from app.agent.boundary.model import BoundaryModel, Dialect
 from app.agent.boundary.outputs import ItemIds
 from app.agent.demo import DemoModel
@@ -318,3 +319,20 @@ async def test_what_one_model_refuses_another_is_asked() -> None:
     seeing = Blind(lambda _input: False)
     await ask(seeing, Learned(), saying(PICTURE))
     assert has(PICTURE)(seeing.asked[0])
+
+
+def test_a_refused_file_is_found_again_in_a_message_that_was_merged() -> None:
+    """Files are known by the identity of their parts, which the other changes have to keep."""
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    items: Any = [
+        {"role": "user", "content": [picture]},
+        {"role": "user", "content": "What is it?"},
+    ]
+    request = Request(items, ModelSettings(), False, digests_of(items))
+    tried = frozenset({Concession.ALTERNATING_ROLES, Concession.NOT_THESE_FILES})
+
+    sent = Learned().applied(request, tried)
+
+    [message] = cast("list[dict[str, Any]]", sent.input)
+    assert [part["type"] for part in message["content"]] == ["input_text", "input_text"]
+    assert not sent.has_files
