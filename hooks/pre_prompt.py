@@ -84,7 +84,10 @@ def allowed(question: object) -> str:
 def resolved_problems(
     checks: dict[str, Any], configured: dict[str, Any], extra: dict[str, Any]
 ) -> list[str]:
-    """What pre_gen_project.py would refuse. For --no-input, where all answers are known now."""
+    """The refusals of pre_gen_project.py, already before the questions.
+
+    Only with --no-input: there all answers are known by now.
+    """
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 

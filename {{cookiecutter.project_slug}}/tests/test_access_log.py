@@ -28,7 +28,7 @@ async def test_it_has_neither_codes_nor_links(settings: Settings, tmp_path: Path
     worker.log = tmp_path / "server.log"
     try:
         await worker.start()
-        async with httpx.AsyncClient(base_url=worker.url) as client:
+        async with httpx.AsyncClient(base_url=worker.url, timeout=30) as client:
             for address in ADDRESSES:
                 await client.get(address)
     finally:

@@ -227,15 +227,19 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
 
 
 async def until_commits_wait(url: str) -> None:
-    """Until the server's checkpointer has read the setting, too: before, commits go on."""
-    for number in count():
-        commit = asyncio.create_task(execute(url, f"CREATE TABLE commit_{number} ()"))
-        while not commit.done():
-            if await waiting_commits(url):
-                commit.cancel()
-                await asyncio.wait({commit})
-                return
-            await asyncio.sleep(0.01)
+    """Return when a commit waits: the server's checkpointer reads a new setting after the others.
+
+    Polls, since PostgreSQL tells nobody when it has read its configuration.
+    """
+    async with asyncio.timeout(60):
+        for number in count():
+            commit = asyncio.create_task(execute(url, f"CREATE TABLE commit_{number} ()"))
+            while not commit.done():
+                if await waiting_commits(url):
+                    commit.cancel()
+                    await asyncio.wait({commit})
+                    return
+                await asyncio.sleep(0.01)
 
 
 async def waiting_commits(url: str) -> int:

@@ -18,7 +18,7 @@ from tests.talk import message
 
 
 async def test_alive_and_ready(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
@@ -71,7 +71,10 @@ async def test_not_ready_before_the_newest_migration(
     base_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "_older_revisions", lambda: frozenset({"old"}))
-    async with httpx.AsyncClient(base_url=base_url) as client, at_revision(database, "old"):
+    async with (
+        httpx.AsyncClient(base_url=base_url, timeout=30) as client,
+        at_revision(database, "old"),
+    ):
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert "app migrate" in response.json()["error"]["message"]
@@ -81,7 +84,10 @@ async def test_ready_while_a_newer_release_has_migrated_already(
     base_url: str, database: Database
 ) -> None:
     """Else a rollout would take the old instances out before the new ones are ready."""
-    async with httpx.AsyncClient(base_url=base_url) as client, at_revision(database, "newer"):
+    async with (
+        httpx.AsyncClient(base_url=base_url, timeout=30) as client,
+        at_revision(database, "newer"),
+    ):
         assert (await client.get("/readyz")).status_code == 200
 
 

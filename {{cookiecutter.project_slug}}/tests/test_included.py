@@ -86,7 +86,10 @@ async def test_a_whole_conversation_under_a_prefix(settings: Settings, put: Put)
 
 
 async def test_every_address_of_the_page_leads_to_the_chat(settings: Settings, put: Put) -> None:
-    async with somebody_elses(settings, put) as url, AsyncClient(base_url=url) as client:
+    async with (
+        somebody_elses(settings, put) as url,
+        AsyncClient(base_url=url, timeout=30) as client,
+    ):
         page = await client.get(f"{PREFIX}/")
         assert page.status_code == 200
         assert page.headers["content-security-policy"]
@@ -101,7 +104,10 @@ async def test_every_address_of_the_page_leads_to_the_chat(settings: Settings, p
 
 
 async def test_what_is_beside_it_stays_as_it_was(settings: Settings, put: Put) -> None:
-    async with somebody_elses(settings, put) as url, AsyncClient(base_url=url) as client:
+    async with (
+        somebody_elses(settings, put) as url,
+        AsyncClient(base_url=url, timeout=30) as client,
+    ):
         theirs = await client.get("/hello")
         assert (theirs.status_code, theirs.json()) == (200, "theirs")
         assert "content-security-policy" not in theirs.headers

@@ -161,7 +161,10 @@ async def test_ready_only_where_the_wall_is_what_was_asked_for(
 ) -> None:
     for placed in (walled, settings):
         asked = placed.model_copy(update={"row_level_security": row_level_security})
-        async with serving(create_app(asked)) as url, httpx.AsyncClient(base_url=url) as client:
+        async with (
+            serving(create_app(asked)) as url,
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
+        ):
             response = await client.get("/readyz")
         assert response.status_code == (200 if asked == placed else 503)
 

@@ -65,7 +65,7 @@ def refused_by_doctor(settings: Settings, url: str) -> str:
 def refused_by_probe(settings: Settings, url: str) -> str:
     async def ask() -> httpx.Response:
         app = create_app(settings.model_copy(update={"database_url": url}))
-        async with serving(app) as base, httpx.AsyncClient(base_url=base) as client:
+        async with serving(app) as base, httpx.AsyncClient(base_url=base, timeout=30) as client:
             return await client.get("/readyz")
 
     response = asyncio.run(ask())

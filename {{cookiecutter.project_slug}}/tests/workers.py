@@ -102,7 +102,7 @@ class Worker:
             target=run, args=(command, os.environ | environment, self.log)
         )
         await asyncio.to_thread(self._process.start)
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
             for _ in range(START_SECONDS * 20):
                 assert self._process.is_alive(), "the worker does not start"
                 try:

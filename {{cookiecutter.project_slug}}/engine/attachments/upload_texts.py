@@ -1,4 +1,4 @@
-"""What is said of uploads to this server, in the other languages; see `engine/text/locales.py`."""
+"""Translations of the messages about uploads to this server; see `engine/text/locales.py`."""
 
 from engine.text.locales import Translations
 

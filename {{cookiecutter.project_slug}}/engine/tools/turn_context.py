@@ -7,7 +7,13 @@ from typing import Any
 from agents import Model, ModelSettings, Tool
 from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext, ClientToolCall
-from chatkit.types import FileSource, ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
+from chatkit.types import (
+    FileSource,
+    ProgressUpdateEvent,
+    ThreadStreamEvent,
+    WidgetItem,
+    Workflow,
+)
 from chatkit.widgets import WidgetRoot
 from pydantic import PrivateAttr
 
@@ -146,6 +152,14 @@ class TurnContext(AgentContext[RequestContext]):
     def asked_call_id(self) -> str | None:
         """The call that the page was asked to answer."""
         return self._asked
+
+    async def start_workflow(self, workflow: Workflow) -> None:
+        """Begin another workflow. The one that is open ends, or it would stay open for ever."""
+        if self.workflow_item is not None:
+            await self.end_workflow()
+            # The SDK's reader would take the next workflow for the one that has ended.
+            await self.flush()
+        await super().start_workflow(workflow)
 
     async def stream(self, event: ThreadStreamEvent) -> None:
         self._delivery.sent(event)

@@ -22,7 +22,8 @@ async def test_without_a_choice_the_model_may_use_every_tool(with_model: Scripte
     visitor = await with_model(model)
     await visitor.say("hi")
 
-    assert [tool.name for tool in model.calls[0].tools] == ["shout"]
+    # Once, beside whatever else the project gives its agent.
+    assert [tool.name for tool in model.calls[0].tools].count("shout") == 1
     assert model.calls[0].model_settings.tool_choice is None
 
 
@@ -67,8 +68,8 @@ async def test_a_hosted_tool_is_for_the_models_that_have_it(
     assert refused.status_code == 422
     assert refused.json()["error"]["message"] == "This tool does not work with this model."
     assert (await visitor.say("hi", model="litellm/a/b")).answer == "ok"
-    offered = [[tool.name for tool in call.tools] for call in model.calls]
-    assert offered == [["shout"], ["shout"]]
+    offered = [[tool.name for tool in call.tools].count("shout") for call in model.calls]
+    assert offered == [1, 1]
 
 
 async def test_instructions_are_in_the_prompt(with_model: Scripted) -> None:

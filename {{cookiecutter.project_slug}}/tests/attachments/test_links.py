@@ -158,7 +158,7 @@ async def test_only_pictures_are_ever_shown(application: Application) -> None:
     context = RequestContext(application.visitor.user_id)
     token = application.attachments.links.token(key, 'ä".html', "text/html", context)
 
-    async with httpx.AsyncClient(base_url=application.url) as browser:
+    async with httpx.AsyncClient(base_url=application.url, timeout=30) as browser:
         ours = await browser.get(f"/attachments/{token}")
     shown = await fetch(f"{application.url}/attachments/{token}")
 

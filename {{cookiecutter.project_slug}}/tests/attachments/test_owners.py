@@ -138,7 +138,7 @@ async def test_a_message_may_be_a_file_alone(application: Application) -> None:
 
 
 async def test_without_credentials_nothing_is_taken(application: Application) -> None:
-    async with httpx.AsyncClient(base_url=application.url) as nobody:
+    async with httpx.AsyncClient(base_url=application.url, timeout=30) as nobody:
         params = {"name": "a", "size": 1, "mime_type": "text/plain"}
         body = {"type": "attachments.create", "params": params}
         assert (await nobody.post("/chatkit", json=body)).status_code == 401

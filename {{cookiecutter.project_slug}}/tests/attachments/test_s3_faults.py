@@ -39,7 +39,7 @@ FAULTS = [
 async def test_a_fault_is_told_with_its_mend(
     caplog: pytest.LogCaptureFixture, response: Response, said: list[str]
 ) -> None:
-    line = await told(caplog, lambda: response)
+    line = await refused_upload(caplog, lambda: response)
     for part in said:
         assert part in line
 
@@ -50,12 +50,12 @@ async def test_a_wrong_clock_is_told_by_how_much(caplog: pytest.LogCaptureFixtur
         moment = an_hour_ago.strftime("%Y-%m-%dT%H:%M:%SZ")
         return error(403, "RequestTimeTooSkewed", ServerTime=moment)
 
-    line = await told(caplog, refusal)
+    line = await refused_upload(caplog, refusal)
     assert re.search(r"the clock of this machine is 36\d\d s ahead of the store's: set it", line)
 
 
-async def told(caplog: pytest.LogCaptureFixture, refusal: Callable[[], Response]) -> str:
-    """What the log says of a file that the store refuses so."""
+async def refused_upload(caplog: pytest.LogCaptureFixture, refusal: Callable[[], Response]) -> str:
+    """Upload a file, which the store refuses with this response; return the line in the log."""
     async with front() as store:
         store.rule = lambda _request, _body: refusal()
         files = S3Files(settings(store.url))

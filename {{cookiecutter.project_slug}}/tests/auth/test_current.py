@@ -66,7 +66,10 @@ async def visitor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     app = create_app(settings)
     user_id = f"user_{uuid4().hex}"
     headers = await app.state.chat.authenticator.sample_credentials(user_id)
-    async with serving(app) as url, AsyncClient(base_url=url, headers=headers) as client:
+    async with (
+        serving(app) as url,
+        AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+    ):
         yield Visitor(client, user_id)
 
 

@@ -75,7 +75,7 @@ async def test_everything_ends_at_once(
         await ENDINGS[ending](accounts, me)
 
         for worker in (url, other):
-            async with httpx.AsyncClient(base_url=worker) as anybody:
+            async with httpx.AsyncClient(base_url=worker, timeout=30) as anybody:
                 chat = {"type": "threads.list", "params": {}}
                 refused = await anybody.post("/chatkit", json=chat, headers=client.headers)
                 assert refused.status_code == 401

@@ -30,7 +30,7 @@ async def embeddable(settings: Settings) -> AsyncIterator[str]:
 @pytest.fixture
 async def frame(embeddable: str) -> AsyncIterator[httpx.AsyncClient]:
     """A browser's frame, which has cookies of its own: none."""
-    async with httpx.AsyncClient(base_url=embeddable) as client:
+    async with httpx.AsyncClient(base_url=embeddable, timeout=30) as client:
         yield client
 
 
@@ -113,7 +113,7 @@ async def test_of_many_at_once_on_two_workers_one_gets_in(
     visitor: Visitor, frame: httpx.AsyncClient, base_url: str
 ) -> None:
     code = await code_of(visitor)
-    async with httpx.AsyncClient(base_url=base_url) as other:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as other:
         entered = await asyncio.gather(
             *(enter(to, code) for to in (frame, other) for _ in range(5))
         )

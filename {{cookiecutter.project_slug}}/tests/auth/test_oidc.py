@@ -191,7 +191,7 @@ class TestSigningIn:
         old = browser.http.cookies[COOKIE]
         await browser.sign_in("eve")
         assert browser.http.cookies[COOKIE] != old
-        async with httpx.AsyncClient(base_url=browser.http.base_url) as thief:
+        async with httpx.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
             page = await thief.get("/config.json", headers={"Cookie": f"{COOKIE}={old}"})
             assert page.json()["user"] is None
 
@@ -322,7 +322,7 @@ class TestRefused:
         await browser.sign_in()
         good = browser.http.cookies[COOKIE]
         for cookie in ("", "x", good[:-1], f"{good}x", good.swapcase()):
-            async with httpx.AsyncClient(base_url=browser.http.base_url) as thief:
+            async with httpx.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
                 page = await thief.get("/config.json", headers={"Cookie": f"{COOKIE}={cookie}"})
                 assert page.json()["user"] is None
 

@@ -46,7 +46,7 @@ class Client:
         self._serving = serving(create_app(settings), **server)
 
     async def __aenter__(self) -> "Client":
-        self._http = httpx.AsyncClient(base_url=await self._serving.__aenter__())
+        self._http = httpx.AsyncClient(base_url=await self._serving.__aenter__(), timeout=30)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -53,7 +53,7 @@ async def test_a_body_that_drips_is_given_up(
 
 
 async def test_without_credentials(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as nobody:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as nobody:
         response = await nobody.post("/chatkit", json={"type": "threads.list", "params": {}})
     assert_refused(response, 401, "unauthenticated")
 

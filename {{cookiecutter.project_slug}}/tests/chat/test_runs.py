@@ -342,7 +342,7 @@ async def test_nobody_has_wishes_about_another_users_run(
 
 
 async def test_nobody_has_wishes_without_signing_in(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
         for path in ("/chatkit/runs/run_x/stop", "/chatkit/runs/run_x/leave"):
             assert (await client.post(path)).status_code == 401
         assert (await client.get("/chatkit/threads/thr_x/run")).status_code == 401

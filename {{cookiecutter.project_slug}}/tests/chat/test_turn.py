@@ -197,5 +197,9 @@ async def test_a_workflow_that_a_tool_opened_keeps_its_own_tasks(
     assert turn.error is None
     assert turn.answer == "Done."
     ended = {item["id"]: item for item in turn.done("workflow")}
-    titles = [[task["title"] for task in item["workflow"]["tasks"]] for item in ended.values()]
-    assert ["Own step", "Shouting"] in titles
+    tasks = [item["workflow"]["tasks"] for item in ended.values()]
+    assert [[task["title"] for task in of_one] for of_one in tasks] == [
+        ["Analyzing request", "Using Planner"],
+        ["Own step", "Shouting"],
+    ]
+    assert {task["status_indicator"] for of_one in tasks for task in of_one} == {"complete"}

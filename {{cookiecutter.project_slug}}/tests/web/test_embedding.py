@@ -26,14 +26,14 @@ async def url(settings: Settings) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 async def closed(base_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The application as it comes: nobody may embed it."""
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
         yield client
 
 

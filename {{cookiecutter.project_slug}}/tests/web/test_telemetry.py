@@ -63,7 +63,7 @@ async def test_a_large_body_is_not_read(visitor: Visitor) -> None:
 
 
 async def test_strangers_cannot_write_into_the_log(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as nobody:
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as nobody:
         response = await nobody.post("/telemetry", json=reports("Error"))
 
     assert response.status_code == 401

@@ -1,7 +1,7 @@
 """Servers that speak OpenAI's API differ: what one refuses is asked for otherwise, and only once."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai
@@ -12,7 +12,8 @@ from agents.models.interface import ModelTracing
 from app.agent import tools
 from engine.context.ids import new_id
 from engine.demo.model import DemoModel
-from engine.models.boundary.learned import Learned
+from engine.models.boundary.inputs import digests_of
+from engine.models.boundary.learned import Concession, Learned, Request
 from engine.models.boundary.model import BoundaryModel, Dialect
 from engine.models.boundary.outputs import ItemIds
 from tests.agent.conftest import WithServer
@@ -318,3 +319,20 @@ async def test_what_one_model_refuses_another_is_asked() -> None:
     seeing = Blind(lambda _input: False)
     await ask(seeing, Learned(), saying(PICTURE))
     assert has(PICTURE)(seeing.asked[0])
+
+
+def test_a_refused_file_is_found_again_in_a_message_that_was_merged() -> None:
+    """Files are known by the identity of their parts, which the other changes have to keep."""
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    items: Any = [
+        {"role": "user", "content": [picture]},
+        {"role": "user", "content": "What is it?"},
+    ]
+    request = Request(items, ModelSettings(), False, digests_of(items))
+    tried = frozenset({Concession.ALTERNATING_ROLES, Concession.NOT_THESE_FILES})
+
+    sent = Learned().applied(request, tried)
+
+    [message] = cast("list[dict[str, Any]]", sent.input)
+    assert [part["type"] for part in message["content"]] == ["input_text", "input_text"]
+    assert not sent.has_files
