@@ -40,11 +40,11 @@ DO $$ DECLARE name text; BEGIN
     EXECUTE format('ALTER DATABASE %I OWNER TO {ROLE}', current_database());
 END $$
 """
-_HAS_PGBOUNCER = "from tests.test_pgbouncer import PROGRAM; print(PROGRAM or '')"
+_HAS_PGBOUNCER = "from engine.tests.test_pgbouncer import PROGRAM; print(PROGRAM or '')"
 _PGBOUNCER = """
 import sys
 from sqlalchemy.engine import make_url
-from tests.test_pgbouncer import pgbouncer
+from engine.tests.test_pgbouncer import pgbouncer
 with pgbouncer(make_url(sys.argv[1]), int(sys.argv[2])) as url:
     print(url, flush=True)
     sys.stdin.read()

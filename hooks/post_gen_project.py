@@ -14,254 +14,121 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
-# What attachments need, wherever their bytes are kept.
+# What several options share.
 ATTACHMENTS = (
     "engine/attachments/files.py",
     "engine/attachments/inline.py",
     "engine/attachments/links.py",
     "engine/attachments/reading.py",
     "engine/attachments/routes.py",
+    "engine/attachments/rows.py",
     "engine/attachments/service.py",
     "engine/attachments/settings.py",
     "engine/attachments/sweeper.py",
     "engine/attachments/texts.py",
     "engine/attachments/types.py",
-    "engine/attachments/rows.py",
-    "tests/attachments/conftest.py",
-    "tests/attachments/samples.py",
-    "tests/attachments/test_inline.py",
-    "tests/attachments/test_limits.py",
-    "tests/attachments/test_links.py",
-    "tests/attachments/test_owners.py",
-    "tests/attachments/test_reading.py",
-    "tests/attachments/test_sweeper.py",
-    "tests/attachments/test_types.py",
+    "engine/tests/attachments",
 )
-
-# Of the styles that keep sessions in the database.
-SESSION_FILES = (
-    "engine/auth/cookies.py",
-    "engine/auth/form_texts.py",
-    "engine/auth/forms.py",
-    "engine/auth/frame_texts.py",
-    "engine/auth/frames.py",
-    "engine/auth/sessions.py",
-    "engine/auth/session_rows.py",
-    "engine/page/static/js/signed-in.js",
-    "migrations/versions/0003_sessions.py",
-    "migrations/versions/0011_frame_codes.py",
-    "tests/auth/test_cookies.py",
-    "tests/auth/test_forms.py",
-    "tests/auth/test_frames.py",
-    "tests/auth/test_sessions.py",
-    "tests/web/js/signed-in.test.js",
+COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
+DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
+SESSIONS = (
+    *COOKIES,
+    *("engine/auth/sessions", "engine/tests/auth/sessions"),
+    *("engine/page/static/js/signed-in.js", "engine/tests/web/js/signed-in.test.js"),
+    *("migrations/versions/0003_sessions.py", "migrations/versions/0011_frame_codes.py"),
 )
-# Of those in which cookies, which a browser adds by itself, say who is asking.
-ORIGIN_FILES = ("engine/auth/same_origin.py", "tests/auth/test_same_origin.py")
-# Of those that read signed tokens.
-TOKEN_FILES = (
+TOKENS = (
     "engine/auth/tokens.py",
-    "tests/auth/identity_provider.py",
-    "tests/auth/test_tokens.py",
+    "engine/tests/auth/identity_provider.py",
+    "engine/tests/auth/test_tokens.py",
 )
 
-# Files that only exist for some answers. One stays if any chosen option names it.
+# Files and folders that only exist for some answers. One stays if any chosen option names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
+        "chart": ("app/agent/tools/chart.py", "tests/tools/test_chart.py"),
         "documents": (
-            "app/agent/tools/documents.py",
-            "engine/toolkits/documents.py",
-            "engine/toolkits/limited.py",
-            "tests/agent/tools/test_documents.py",
-            "tests/test_documents.py",
-            "tests/test_limited.py",
-        ),
-        "image": ("app/agent/tools/image.py", "tests/agent/tools/test_image.py"),
-        "notes": (
-            "app/agent/tools/notes.py",
-            "app/agent/tools/note_rows.py",
-            "migrations/versions/0002_notes.py",
-            "tests/agent/tools/test_notes.py",
-        ),
-        "knowledge": (
-            "app/agent/tools/knowledge.py",
-            "engine/operate/commands/knowledge.py",
-            "engine/toolkits/knowledge/__init__.py",
-            "engine/toolkits/knowledge/passages.py",
-            "engine/toolkits/knowledge/reader.py",
-            "engine/toolkits/limited.py",
-            "engine/toolkits/knowledge/rows.py",
-            "migrations/versions/0005_knowledge.py",
-            "tests/agent/tools/test_knowledge.py",
-            "tests/commands/test_knowledge.py",
-            "tests/knowledge/__init__.py",
-            "tests/knowledge/test_reader.py",
-            "tests/test_limited.py",
-        ),
-        "mcp": (
-            "engine/toolkits/mcp_servers.py",
-            "app/agent/tools/mcp.py",
-            "tests/agent/mcp_server.py",
-            "tests/agent/tools/test_mcp.py",
-        ),
-        "sql": (
-            "app/agent/tools/sql.py",
-            "engine/toolkits/sql/__init__.py",
-            "engine/toolkits/sql/calls.py",
-            "engine/toolkits/sql/database.py",
-            "engine/toolkits/sql/growth.py",
-            "engine/toolkits/sql/guard.py",
-            "tests/agent/tools/test_sql.py",
-            "tests/analytics/__init__.py",
-            "tests/analytics/conftest.py",
-            "tests/analytics/shop.py",
-            "tests/analytics/test_database.py",
-            "tests/analytics/test_guard.py",
-            "tests/analytics/test_role.py",
-        ),
-        "web_search": (
-            "app/agent/tools/web_search.py",
-            "tests/agent/tools/test_web_search.py",
-        ),
-        "chart": (
-            "app/agent/tools/chart.py",
-            "tests/agent/tools/test_chart.py",
-        ),
-        "page": (
-            "app/agent/tools/page.py",
-            "engine/page/static/js/client-tools/look_at_page.js",
-            "engine/page/static/js/effects/set_color_scheme.js",
-            "tests/agent/tools/test_page.py",
-            "tests/web/js/look_at_page.test.js",
+            *("app/agent/tools/documents.py", "tests/tools/test_documents.py"),
+            *("engine/toolkits/documents.py", "engine/tests/toolkits/test_documents.py"),
+            *DOCUMENTS,
         ),
         "email": (
-            "engine/toolkits/mail.py",
-            "app/agent/tools/email.py",
-            "engine/toolkits/email_rows.py",
-            "migrations/versions/0006_emails.py",
-            "migrations/versions/0008_email_days.py",
-            "tests/agent/tools/test_email.py",
-            "tests/mail_server.py",
+            *("app/agent/tools/email.py", "tests/tools/test_email.py"),
+            *("engine/toolkits/email", "tests/tools/mail_server.py"),
+            *("migrations/versions/0006_emails.py", "migrations/versions/0008_email_days.py"),
         ),
+        "image": ("app/agent/tools/image.py", "tests/tools/test_image.py"),
+        "knowledge": (
+            *("app/agent/tools/knowledge.py", "tests/tools/test_knowledge.py"),
+            *("engine/toolkits/knowledge", "engine/tests/toolkits/knowledge"),
+            *("engine/operate/commands/knowledge.py", "engine/tests/commands/test_knowledge.py"),
+            *("migrations/versions/0005_knowledge.py", *DOCUMENTS),
+        ),
+        "mcp": (
+            *("app/agent/tools/mcp.py", "tests/tools/test_mcp.py"),
+            *("engine/toolkits/mcp_servers.py", "tests/tools/mcp_server.py"),
+        ),
+        "notes": (
+            *("app/agent/tools/notes", "tests/tools/test_notes.py"),
+            "migrations/versions/0002_notes.py",
+        ),
+        "page": (
+            *("app/agent/tools/page.py", "tests/tools/test_page.py"),
+            "engine/page/static/js/client-tools/look_at_page.js",
+            "engine/page/static/js/effects/set_color_scheme.js",
+            "engine/tests/web/js/look_at_page.test.js",
+        ),
+        "sql": (
+            *("app/agent/tools/sql.py", "tests/tools/test_sql.py"),
+            *("engine/toolkits/sql", "engine/tests/toolkits/sql"),
+        ),
+        "web_search": ("app/agent/tools/web_search.py", "tests/tools/test_web_search.py"),
     },
     "attachments": {
-        "none": ("tests/attachments/test_none.py",),
+        "none": ("engine/tests/test_no_attachments.py",),
         "local": (
             *ATTACHMENTS,
-            "engine/attachments/local.py",
-            "engine/attachments/upload.py",
-            "engine/attachments/upload_texts.py",
-            "tests/attachments/local.py",
-            "tests/attachments/test_local.py",
+            *("engine/attachments/local", "engine/tests/attachments/local"),
         ),
         "s3": (
             *ATTACHMENTS,
-            "engine/attachments/s3.py",
-            "engine/attachments/s3_addresses.py",
-            "engine/attachments/s3_clients.py",
-            "engine/attachments/s3_faults.py",
-            "engine/attachments/s3_settings.py",
-            "dev/doctor_s3.py",
-            "tests/attachments/s3.py",
-            "tests/attachments/s3_front.py",
-            "tests/attachments/test_s3.py",
-            "tests/attachments/test_s3_addresses.py",
-            "tests/attachments/test_s3_credentials.py",
-            "tests/attachments/test_s3_deletion.py",
-            "tests/attachments/test_s3_faults.py",
-            "tests/dev/test_doctor_s3.py",
+            *("engine/attachments/s3", "engine/tests/attachments/s3"),
+            *("dev/doctor_s3.py", "dev/tests/test_doctor_s3.py"),
         ),
     },
     "auth_style": {
         "anonymous": (
-            "engine/auth/anonymous.py",
-            "engine/auth/cookies.py",
-            "engine/auth/visitors.py",
-            "engine/auth/visitor_rows.py",
-            "migrations/versions/0012_visitors.py",
-            "tests/auth/test_anonymous.py",
-            "tests/auth/test_cookies.py",
-            "tests/auth/test_visitors.py",
-            *ORIGIN_FILES,
+            *("engine/auth/anonymous", "engine/tests/auth/anonymous"),
+            *("migrations/versions/0012_visitors.py", *COOKIES),
         ),
-        "jwt": ("engine/auth/jwt.py", "tests/auth/test_jwt.py", *TOKEN_FILES),
+        "jwt": ("engine/auth/jwt.py", "engine/tests/auth/test_jwt.py", *TOKENS),
         "oidc": (
-            *SESSION_FILES,
-            *ORIGIN_FILES,
-            "engine/auth/oidc.py",
-            "engine/auth/oidc_texts.py",
-            "engine/auth/openid.py",
-            "dev/doctor_openid.py",
-            "engine/auth/id_token_rows.py",
-            "migrations/versions/0007_id_tokens.py",
-            "tests/auth/openid_provider.py",
-            "tests/auth/test_oidc.py",
+            *("engine/auth/oidc", "engine/tests/auth/oidc", "dev/doctor_openid.py"),
+            *("migrations/versions/0007_id_tokens.py", *SESSIONS),
         ),
         "password": (
-            *SESSION_FILES,
-            *ORIGIN_FILES,
-            "engine/auth/account_pages.py",
-            "engine/auth/account_texts.py",
-            "engine/auth/accounts.py",
-            "engine/auth/password.py",
-            "engine/auth/templates/account.html",
-            "engine/auth/templates/layout.html",
-            "engine/auth/templates/sign_in.html",
-            "engine/auth/templates/sign_up.html",
-            "engine/operate/commands/users.py",
-            "dev/smoke_sign_in.py",
-            "engine/auth/account_rows.py",
-            "engine/page/static/account.css",
-            "engine/page/static/js/looks.js",
-            "migrations/versions/0004_passwords.py",
-            "tests/auth/test_accounts.py",
-            "tests/auth/test_ended.py",
-            "tests/auth/test_password.py",
-            "tests/auth/test_users_command.py",
+            *("engine/auth/password", "engine/tests/auth/password", "dev/smoke_sign_in.py"),
+            *("engine/page/static/account.css", "engine/page/static/js/looks.js"),
+            *("engine/operate/commands/users.py", "migrations/versions/0004_passwords.py"),
+            *SESSIONS,
         ),
         "proxy": (
-            *TOKEN_FILES,
-            *ORIGIN_FILES,
-            "engine/auth/load_balancer.py",
-            "engine/auth/proxy.py",
-            "tests/auth/test_load_balancer.py",
-            "tests/auth/test_proxy.py",
+            *("engine/auth/proxy", "engine/tests/auth/proxy"),
+            *TOKENS,
         ),
     },
     "dictation": {
         "yes": (
-            "engine/dictation/speech.py",
-            "engine/dictation/texts.py",
-            "tests/dictation/test_speech.py",
+            *("engine/dictation/speech.py", "engine/dictation/texts.py"),
+            "engine/tests/dictation",
         ),
     },
     "host_page": {
         "nextjs": (
-            "dev/doctor_nextjs.py",
-            "dev/nextjs.py",
-            "nextjs/.gitignore",
-            "nextjs/.npmrc",
-            "nextjs/Dockerfile",
-            "nextjs/Dockerfile.dockerignore",
-            "nextjs/app/[...path]/route.ts",
-            "nextjs/app/chat.tsx",
-            "nextjs/app/layout.tsx",
-            "nextjs/app/page.tsx",
-            "nextjs/backend.ts",
-            "nextjs/next.config.ts",
-            "nextjs/openai-chatkit.d.ts",
-            "nextjs/package-lock.json",
-            "nextjs/package.json",
-            "nextjs/proxy.ts",
-            "nextjs/security.ts",
-            "nextjs/tsconfig.json",
-            "tests/dev/test_nextjs.py",
+            *("nextjs", "dev/nextjs.py", "dev/doctor_nextjs.py", "dev/tests/test_nextjs.py"),
         ),
     },
-    "license": {
-        "MIT": ("LICENSE",),
-        "Apache-2.0": ("LICENSE",),
-    },
+    "license": {"MIT": ("LICENSE",), "Apache-2.0": ("LICENSE",)},
 }
 
 
@@ -298,8 +165,7 @@ def chosen(answers: dict[str, Any]) -> list[str]:
 
 
 def prune(project: Path) -> None:
-    for name in sorted(files_not_chosen(ANSWERS)):
-        file = project / name
+    for file in sorted(files_not_chosen(project, ANSWERS)):
         file.unlink()
         for folder in itertools.takewhile(lambda parent: parent != project, file.parents):
             if not folder.is_dir() or any(folder.iterdir()):
@@ -307,7 +173,7 @@ def prune(project: Path) -> None:
             folder.rmdir()
 
 
-def files_not_chosen(answers: dict[str, Any]) -> set[str]:
+def files_not_chosen(project: Path, answers: dict[str, Any]) -> set[Path]:
     chosen = {
         "agent_tools": set(answers["__tools"].split(",")),
         "attachments": {answers["attachments"]},
@@ -316,13 +182,22 @@ def files_not_chosen(answers: dict[str, Any]) -> set[str]:
         "host_page": {answers["host_page"]},
         "license": {answers["license"]},
     }
-    kept, all_files = set(), set()
-    for question, options in FILES.items():
-        for option, names in options.items():
-            all_files.update(names)
-            if option in chosen[question]:
-                kept.update(names)
-    return all_files - kept
+    kept = {
+        name
+        for question, options in FILES.items()
+        for option, names in options.items()
+        if option in chosen[question]
+        for name in names
+    }
+    every = {name for options in FILES.values() for names in options.values() for name in names}
+    # In the order of their length: of two folders one in the other, the inner one counts.
+    named = {file: name for name in sorted(every, key=len) for file in files_of(project / name)}
+    return {file for file, name in named.items() if name not in kept}
+
+
+def files_of(place: Path) -> set[Path]:
+    """The file itself, or every file of the folder."""
+    return {place} if place.is_file() else {file for file in place.rglob("*") if file.is_file()}
 
 
 def is_rendered_for_comparison(project: Path) -> bool:

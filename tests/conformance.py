@@ -2,7 +2,7 @@
 
 All routes of the document but one are asked, whatever options brought them, with whatever fits
 the description and with what does not. `POST /chatkit` speaks a protocol of its own: see
-`tests/test_hostile.py` of the project.
+`engine/tests/test_hostile.py` of the project.
 """
 
 import json

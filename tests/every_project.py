@@ -26,36 +26,71 @@ EXAMPLES, FEW_EXAMPLES = 50, 15
 # With the tests that its owner leaves out on most days.
 WHOLE_SUITE = "-m ''"
 # `alone.py` runs it.
-THOUSAND = (
-    "tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
-)
+THOUSAND = "engine/tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
 # What is the same whatever was answered, and is proved in the default project: how a turn goes, what
 # the server and the database do when they are killed, paused and restarted, what models there are.
 PROVED_IN_DEFAULT = (
-    *("tests/test_database_faults.py", "tests/test_processes.py", "tests/test_pgbouncer.py"),
-    *("tests/test_soak.py", "tests/test_flat_history.py", "tests/dev/test_postgres.py"),
-    *("tests/test_failover.py", "tests/test_oldest_postgres.py", "tests/test_database_url.py"),
-    *("tests/test_unusable_databases.py", "tests/test_citus_rules.py"),
-    "tests/chat/test_sequence.py",
-    *("tests/agent/test_faults.py", "tests/agent/test_titles.py", "tests/agent/tools/test_base.py"),
-    *("tests/agent/test_litellm_models.py", "tests/agent/test_litellm_answers.py"),
-    "tests/agent/test_openai_servers.py",
-    *("tests/chat/test_actions.py", "tests/chat/test_client_tools.py", "tests/chat/test_events.py"),
-    *("tests/chat/test_failures.py", "tests/chat/test_interrupted.py", "tests/chat/test_limits.py"),
-    *("tests/chat/test_open_streams.py", "tests/chat/test_page_context.py"),
-    *("tests/chat/test_recovery.py", "tests/chat/test_runs.py", "tests/chat/test_salvage.py"),
-    *("tests/chat/test_sources.py", "tests/chat/test_turn.py", "tests/chat/test_widgets.py"),
+    *(
+        "engine/tests/test_database_faults.py",
+        "engine/tests/test_processes.py",
+        "engine/tests/test_pgbouncer.py",
+    ),
+    *(
+        "engine/tests/test_soak.py",
+        "engine/tests/test_flat_history.py",
+        "dev/tests/test_postgres.py",
+    ),
+    *(
+        "engine/tests/test_failover.py",
+        "engine/tests/test_oldest_postgres.py",
+        "engine/tests/test_database_url.py",
+    ),
+    *("engine/tests/test_unusable_databases.py", "engine/tests/test_citus_rules.py"),
+    "engine/tests/chat/test_sequence.py",
+    *(
+        "engine/tests/agent/test_faults.py",
+        "engine/tests/agent/test_titles.py",
+        "engine/tests/tools/test_base.py",
+    ),
+    *("engine/tests/agent/test_litellm_models.py", "engine/tests/agent/test_litellm_answers.py"),
+    "engine/tests/agent/test_openai_servers.py",
+    *(
+        "engine/tests/chat/test_actions.py",
+        "engine/tests/chat/test_client_tools.py",
+        "engine/tests/chat/test_events.py",
+    ),
+    *(
+        "engine/tests/chat/test_failures.py",
+        "engine/tests/chat/test_interrupted.py",
+        "engine/tests/chat/test_limits.py",
+    ),
+    *("engine/tests/chat/test_open_streams.py", "engine/tests/chat/test_page_context.py"),
+    *(
+        "engine/tests/chat/test_recovery.py",
+        "engine/tests/chat/test_runs.py",
+        "engine/tests/chat/test_salvage.py",
+    ),
+    *(
+        "engine/tests/chat/test_sources.py",
+        "engine/tests/chat/test_turn.py",
+        "engine/tests/chat/test_widgets.py",
+    ),
 )
 # What a tool does, or another part that stands alone, is proved in the project that has them all.
 # (Tools that read and make files are proved with each store of files.)
 PROVED_IN_EVERYTHING = (
-    *("tests/agent/tools/test_chart.py", "tests/agent/tools/test_email.py"),
-    *("tests/agent/tools/test_knowledge.py", "tests/agent/tools/test_mcp.py"),
-    *("tests/agent/tools/test_notes.py", "tests/agent/tools/test_output.py"),
-    *("tests/agent/tools/test_page.py", "tests/agent/tools/test_sql.py"),
-    *("tests/agent/tools/test_web_search.py", "tests/analytics", "tests/knowledge"),
-    *("tests/commands", "tests/dictation", "tests/web/test_javascript.py", "tests/web/js"),
-    "tests/test_hostile.py",  # it sends every request that any project takes
+    *("tests/tools/test_chart.py", "tests/tools/test_email.py"),
+    *("tests/tools/test_knowledge.py", "tests/tools/test_mcp.py"),
+    *("tests/tools/test_notes.py", "engine/tests/tools/test_output.py"),
+    *("tests/tools/test_page.py", "tests/tools/test_sql.py"),
+    *("tests/tools/test_web_search.py", "engine/tests/toolkits"),
+    *(
+        "engine/tests/commands",
+        "engine/tests/dictation",
+        "engine/tests/web/test_javascript.py",
+        "engine/tests/web/js",
+    ),
+    "engine/tests/test_hostile.py",  # it sends every request that any project takes
 )
 
 
@@ -124,7 +159,9 @@ class EveryProject:
             project.run("mypy", "--cache-dir", str(cache), *shared)
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
-        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
+        assert (
+            " passed" in project.run("pytest", "--quiet", "tests", "engine", "dev").splitlines()[-1]
+        )
 
     def test_its_api_is_what_its_openapi_document_says(
         self, project: BakedProject, tmp_path: Path, pytestconfig: pytest.Config

@@ -236,5 +236,5 @@ def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
     # (A migration of an option names the one before it, which depends on the answers.)
     assert all(holding.pop(name) == 1 for name in migrations)
     # The pages of signing in have a title; what a text may do to Python is tried above.
-    assert holding.pop("engine/auth/forms.py") == 2
+    assert holding.pop("engine/auth/sessions/forms.py") == 2
     assert holding == {"engine/settings/settings.py": 1, "engine/database/database.py": 1}

@@ -137,7 +137,7 @@ def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
         ".git/config",
         "dev/setup.py",
         "engine/turn/__pycache__/server.pyc",
-        "tests/conftest.py",
+        "engine/tests/fixtures.py",
     ],
 )
 def test_secrets_and_what_serves_development_stay_out(project: BakedProject, name: str) -> None:

@@ -67,9 +67,13 @@ def test_the_hook_sees_what_the_row_says() -> None:
 
 def test_every_optional_file_is_kept_by_one_row_and_left_out_by_another() -> None:
     post_gen = hook("post_gen_project")
-    left_out = [post_gen.files_not_chosen(answers) for answers in CONTEXTS]
+    left_out = [post_gen.files_not_chosen(TEMPLATE, answers) for answers in CONTEXTS]
     optional = {
-        name for options in post_gen.FILES.values() for names in options.values() for name in names
+        file
+        for options in post_gen.FILES.values()
+        for names in options.values()
+        for name in names
+        for file in post_gen.files_of(TEMPLATE / name)
     }
 
     assert {name for name in optional if all(name in files for files in left_out)} == set()

@@ -19,6 +19,7 @@ WIRING = {
     "app/auth.py",
     "app/commands.py",
     "app/dictation.py",
+    "conftest.py",
     "dev/options.py",
 }
 

@@ -5,11 +5,11 @@ from engine.attachments.base import Attachments as NoAttachments
 
 # {% endif %}
 # {% if cookiecutter.attachments == "local" %}
-from engine.attachments.local import LocalAttachments
+from engine.attachments.local.storage import LocalAttachments
 
 # {% endif %}
 # {% if cookiecutter.attachments == "s3" %}
-from engine.attachments.s3 import S3Attachments
+from engine.attachments.s3.storage import S3Attachments
 
 # {% endif %}
 # {% if cookiecutter.attachments == "local" %}

@@ -3,7 +3,7 @@
 import asyncio
 
 from dev.doctor import Finding
-from engine.auth.openid import OidcSettings, ProviderAway, configured_provider
+from engine.auth.oidc.openid import OidcSettings, ProviderAway, configured_provider
 
 NAME = "OpenID provider"
 

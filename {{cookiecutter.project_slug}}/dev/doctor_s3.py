@@ -19,10 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dev.doctor import Finding
 from engine.attachments.files import INCOMING
-from engine.attachments.s3_addresses import S3Addresses
-from engine.attachments.s3_clients import S3Clients
-from engine.attachments.s3_faults import explain, reason, wrong_clock
-from engine.attachments.s3_settings import S3Settings
+from engine.attachments.s3.addresses import S3Addresses
+from engine.attachments.s3.clients import S3Clients
+from engine.attachments.s3.faults import explain, reason, wrong_clock
+from engine.attachments.s3.settings import S3Settings
 from engine.attachments.settings import AttachmentSettings
 
 NAME = "attachments"

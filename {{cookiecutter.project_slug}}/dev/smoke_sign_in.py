@@ -8,9 +8,9 @@ import secrets
 import httpx
 
 from dev.smoke_process import SmokeFailure
-from engine.auth.account_rows import AccountStore, user_id_of
-from engine.auth.accounts import Hasher
-from engine.auth.sessions import COOKIE
+from engine.auth.password.accounts import Hasher
+from engine.auth.password.rows import AccountStore, user_id_of
+from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.settings.settings import Settings
 

@@ -60,7 +60,7 @@ AWAY = ("08", "53", "57P", READ_ONLY)
 # write that waits, whoever's it is, makes it safe.
 #
 # It stands in the list of the outermost SELECT, over CTEs that write: Citus allows no such function
-# in RETURNING. (`tests/citus_rules.py`)
+# in RETURNING. (`engine/tests/citus_rules.py`)
 ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True).label("async_commit")
 
 NOTHING: Mapping[str, Any] = {}

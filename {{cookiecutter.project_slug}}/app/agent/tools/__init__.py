@@ -26,7 +26,7 @@ from app.agent.tools.mcp import MCP
 
 # {%- endif +%}
 # {%- if ",notes," in cookiecutter.__tools +%}
-from app.agent.tools.notes import NOTES
+from app.agent.tools.notes.tool import NOTES
 
 # {%- endif +%}
 # {%- if ",page," in cookiecutter.__tools +%}

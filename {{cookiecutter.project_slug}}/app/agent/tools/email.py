@@ -21,8 +21,7 @@ from engine import (
     agent_function,
     translate,
 )
-from engine.toolkits.email_rows import WAITING, Email, EmailStore, UsedUp
-from engine.toolkits.mail import (
+from engine.toolkits.email.mail import (
     UNCERTAIN,
     EmailSettings,
     Mail,
@@ -31,6 +30,7 @@ from engine.toolkits.mail import (
     is_address,
     lines_of,
 )
+from engine.toolkits.email.rows import WAITING, Email, EmailStore, UsedUp
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from engine.operate.commands.database import with_database
 from engine.operate.commands.table import print_table
 
 if TYPE_CHECKING:
-    from engine.auth.account_rows import Account, AccountStore
+    from engine.auth.password.rows import Account, AccountStore
     from engine.database.database import Database
 
 HEADING = ("since", "state", "user", "name")
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
 
     async def act(database: "Database") -> int:
-        from engine.auth.account_rows import AccountStore
+        from engine.auth.password.rows import AccountStore
         from engine.http.audit import record
         from engine.http.logs import configure_logging
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _add(accounts: "AccountStore", options: argparse.Namespace) -> int:
-    from engine.auth.accounts import checked_name
+    from engine.auth.password.accounts import checked_name
 
     name = checked_name(options.name)
     password, hashed = await _new_password(options, name)
@@ -155,7 +155,7 @@ _EVENTS = {
 
 async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:
     """One that is good enough, and its hash. Raises InvalidRequest."""
-    from engine.auth.accounts import Hasher, check_password, normal_name
+    from engine.auth.password.accounts import Hasher, check_password, normal_name
 
     password = _read_password(options)
     check_password(password, normal_name(name))
@@ -172,8 +172,8 @@ def _read_password(options: argparse.Namespace) -> str:
 
 
 def _user_id(options: argparse.Namespace) -> str:
-    from engine.auth.account_rows import user_id_of
-    from engine.auth.accounts import normal_name
+    from engine.auth.password.accounts import normal_name
+    from engine.auth.password.rows import user_id_of
 
     return user_id_of(normal_name(options.name))
 

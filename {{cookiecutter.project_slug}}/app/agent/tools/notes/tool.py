@@ -1,0 +1,137 @@
+"""Notes that the user asks the assistant to keep."""
+
+import re
+
+from agents import RunContextWrapper
+
+from app.agent.tools.notes.rows import Note, NoteStore
+from engine import AgentTool, DemoCall, TurnContext, agent_function
+
+MAX_NOTE_LENGTH = 4_000
+MAX_LISTED = 50
+
+Turn = RunContextWrapper[TurnContext]
+
+
+@agent_function
+async def save_note(turn: Turn, text: str) -> str:
+    """Keep a note for the user.
+
+    Args:
+        text: The note, in the user's words.
+    """
+    text = text.strip()
+    if not text or len(text) > MAX_NOTE_LENGTH:
+        return f"Not saved: a note has 1 to {MAX_NOTE_LENGTH} characters."
+    note = await _notes(turn).add(text)
+    return f"Saved as note {note.id}."
+
+
+@agent_function
+async def list_notes(turn: Turn) -> str:
+    """List the user's newest notes with their numbers."""
+    return _lines(await _notes(turn).newest(MAX_LISTED))
+
+
+@agent_function
+async def search_notes(turn: Turn, words: str) -> str:
+    """Find the user's notes that contain these words.
+
+    Args:
+        words: What to look for, as it may stand in the note.
+    """
+    return _lines(await _notes(turn).newest(MAX_LISTED, containing=words.strip()))
+
+
+@agent_function
+async def delete_note(turn: Turn, number: int) -> str:
+    """Delete one of the user's notes. Only on their request.
+
+    Args:
+        number: The note's number, as listing or searching gave it.
+    """
+    deleted = await _notes(turn).delete(number)
+    return f"Deleted note {number}." if deleted else f"There is no note {number}."
+
+
+def _notes(turn: Turn) -> NoteStore:
+    return NoteStore(turn.context.database, turn.context.user_id)
+
+
+def _lines(notes: list[Note]) -> str:
+    return "\n".join(f"{note.id}: {note.text}" for note in notes) or "There are no notes."
+
+
+def _demo(text: str) -> DemoCall | None:
+    """The first pattern that matches decides; its group, if any, is the argument."""
+    if found := re.search(r"\b(?:delete|forget) note (\d+)", text, re.I):
+        return DemoCall("delete_note", {"number": int(found[1])})
+    if found := re.search(
+        r"\b(?:search|find)\b.*?\bnotes?(?: (?:about|for|with))? (.+)", text, re.I
+    ):
+        return DemoCall("search_notes", {"words": found[1]})
+    if re.search(r"\b(?:list|show|which|what)\b.*\bnotes\b", text, re.I):
+        return DemoCall("list_notes", {})
+    if found := re.search(
+        r"\b(?:remember|note|save|merke dir|recuerda|retiens)(?: that| que)?\b:? (.+)",
+        text,
+        re.I | re.S,
+    ):
+        return DemoCall("save_note", {"text": found[1]})
+    return None
+
+
+NOTES = AgentTool(
+    id="notes",
+    label="Notes",
+    icon="notebook",
+    functions=(save_note, list_notes, search_notes, delete_note),
+    placeholder="Remember, list, find or delete a note",
+    prompt="Remember that our launch is on Friday",
+    titles={
+        "save_note": "Saving a note",
+        "list_notes": "Reading your notes",
+        "search_notes": "Searching your notes",
+        "delete_note": "Deleting a note",
+    },
+    translations={
+        "de": {
+            "Notes": "Notizen",
+            "Remember, list, find or delete a note": "Notiz merken, zeigen, suchen oder löschen",
+            "Remember that our launch is on Friday": "Merke dir: Unser Start ist am Freitag",
+            "Saving a note": "Notiz wird gespeichert",
+            "Reading your notes": "Ihre Notizen werden gelesen",
+            "Searching your notes": "Ihre Notizen werden durchsucht",
+            "Deleting a note": "Notiz wird gelöscht",
+        },
+        "es": {
+            "Notes": "Notas",
+            "Remember, list, find or delete a note": "Guardar, ver, buscar o borrar una nota",
+            "Remember that our launch is on Friday": "Recuerda que nuestro lanzamiento es el viernes",
+            "Saving a note": "Guardando una nota",
+            "Reading your notes": "Leyendo sus notas",
+            "Searching your notes": "Buscando en sus notas",
+            "Deleting a note": "Borrando una nota",
+        },
+        "fr": {
+            "Notes": "Notes",
+            "Remember, list, find or delete a note": "Retenir, lister, trouver ou effacer une note",
+            "Remember that our launch is on Friday": "Retiens que notre lancement est vendredi",
+            "Saving a note": "Enregistrement d’une note",
+            "Reading your notes": "Lecture de vos notes",
+            "Searching your notes": "Recherche dans vos notes",
+            "Deleting a note": "Suppression d’une note",
+        },
+        "ja": {
+            "Notes": "メモ",
+            "Remember, list, find or delete a note": "メモの保存、一覧、検索、削除",
+            "Remember that our launch is on Friday": "リリースは金曜日だと覚えておいて",
+            "Saving a note": "メモを保存しています",
+            "Reading your notes": "メモを読んでいます",
+            "Searching your notes": "メモを検索しています",
+            "Deleting a note": "メモを削除しています",
+        },
+    },
+    demo=_demo,
+    demo_default=DemoCall("list_notes", {}),
+)

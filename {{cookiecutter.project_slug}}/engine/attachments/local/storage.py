@@ -1,0 +1,145 @@
+"""Files in a folder of this machine, uploaded straight to this application.
+
+Several machines need a folder that they share.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from fastapi import APIRouter
+from pydantic_settings import SettingsConfigDict
+
+from engine.attachments import texts
+from engine.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
+from engine.attachments.local import texts as upload_texts
+from engine.attachments.local.upload import UPLOAD_PATH, upload_routes
+from engine.attachments.routes import link_routes
+from engine.attachments.service import FileAttachments
+from engine.auth.base import Authenticator
+from engine.auth.current import signed_in_by
+from engine.database.database import Database
+from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
+from engine.text.locales import joined
+
+logger = logging.getLogger(__name__)
+
+PAGE = 1_000
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class LocalSettings(EnvSettings):
+    model_config = SettingsConfigDict(env_prefix="ATTACHMENT_")
+
+    folder: Path = Path(".data/attachments")
+
+
+class LocalAttachments(FileAttachments):
+    name = "local"
+    translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
+    upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH[1:]}
+
+    def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:
+        super().__init__(
+            settings, database, more_types, LocalFiles(PROJECT_ROOT / LocalSettings().folder)
+        )
+
+    def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
+        return link_routes(self, authenticator), upload_routes(self, signed_in_by(authenticator))
+
+
+class LocalFiles:
+    """Work with the disk is done in threads: it may be slow, and the loop must not wait for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, key: str, content: BinaryIO, mime_type: str) -> None:
+        await asyncio.to_thread(self._put, key, content)
+
+    async def read(self, key: str) -> bytes:
+        return await asyncio.to_thread(self._read, key)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await asyncio.to_thread(self._delete, keys)
+
+    async def locate(self, key: str, mime_type: str, disposition: str, seconds: int) -> Path:
+        path = self._path(key)
+        if not await asyncio.to_thread(path.is_file):
+            raise FileGone(key)
+        return path
+
+    async def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
+        old = await asyncio.to_thread(lambda: list(self._older_than(moment.timestamp())))
+        for start in range(0, len(old), PAGE):
+            yield old[start : start + PAGE]
+
+    async def close(self) -> None:
+        pass
+
+    def _put(self, key: str, content: BinaryIO) -> None:
+        """Written beside and then moved, so that half a file is never taken for one."""
+        finished, unfinished = self._path(key), self._path(f"{INCOMING}/{uuid4().hex}")
+        with _told():
+            self._make_folder(unfinished.parent)
+            try:
+                with os.fdopen(os.open(unfinished, CREATE, 0o600), "wb") as target:
+                    shutil.copyfileobj(content, target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                self._make_folder(finished.parent)
+                unfinished.replace(finished)
+            except OSError:
+                unfinished.unlink(missing_ok=True)
+                raise
+
+    def _make_folder(self, folder: Path) -> None:
+        """For its owner alone, whatever the umask. (`mkdir` gives parents no mode.)"""
+        for path in (self._folder, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _read(self, key: str) -> bytes:
+        with _told():
+            try:
+                return self._path(key).read_bytes()
+            except FileNotFoundError:
+                raise FileGone(key) from None
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        left = {}
+        for key in keys:
+            try:
+                self._path(key).unlink(missing_ok=True)
+            except OSError as error:
+                left[key] = error.strerror or type(error).__name__
+        if left:
+            raise FilesLeft(left)
+
+    def _older_than(self, timestamp: float) -> Iterator[str]:
+        for file in self._folder.glob("*/*"):
+            if file.is_file() and file.stat().st_mtime < timestamp:
+                yield file.relative_to(self._folder).as_posix()
+
+    def _path(self, key: str) -> Path:
+        path = self._folder / key
+        # Keys are made by us, of hexadecimal digits and one slash: this is the second lock.
+        if ".." in path.parts or not path.is_relative_to(self._folder):
+            raise FileGone(key)
+        return path
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the disk refuses is told to the operator by its reason, and to the user in general."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("the folder of attachments fails: %s", error.strerror or type(error).__name__)
+        raise FilesUnavailable from error

@@ -1,0 +1,75 @@
+"""No sign-in: a signed cookie remembers each browser as a user of its own."""
+
+import hashlib
+from uuid import uuid4
+
+from fastapi import Request, Response
+from itsdangerous import BadSignature, TimestampSigner
+
+from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
+from engine.auth.base import Authenticator, User
+from engine.auth.cookies import read_lasting_cookie, set_cookie
+from engine.database.database import TABLE_PREFIX, Database
+from engine.http.addresses import Addresses
+from engine.http.errors import Unauthenticated
+from engine.settings.settings import Settings
+
+# Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
+COOKIE = f"{TABLE_PREFIX}user"
+MAX_AGE_SECONDS = 400 * 24 * 3600  # the most that browsers grant (RFC 6265bis, section 5.5)
+
+
+class AnonymousAuth(Authenticator):
+    name = "anonymous"
+    checks_origin = True
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._signer = _signer(settings)
+        self._addresses = Addresses(settings)
+        limits = VisitorSettings()
+        self._limits = VisitorLimits(database, limits) if limits.are_set else None
+        self.shared_limits = self._limits
+
+    async def authenticate(self, request: Request) -> User:
+        user_id = self._user_id(request)
+        if user_id is None:
+            raise Unauthenticated("There is no valid session cookie. Reload the page to get one.")
+        if self._limits is not None:
+            await self._limits.sweep()
+        return User(id=user_id, address=self._addresses.of(request))
+
+    def visit(self, request: Request, response: Response) -> None:
+        # Signing anew at each visit moves a returning browser to the newest key, and its cookie
+        # only lapses when nobody comes back.
+        user_id = self._user_id(request) or f"anon_{uuid4().hex}"
+        set_cookie(request, response, COOKIE, self._sign(user_id), MAX_AGE_SECONDS)
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return {"Cookie": f"{COOKIE}={self._sign(user_id)}"}
+
+    def _sign(self, user_id: str) -> str:
+        return self._signer.sign(user_id).decode()
+
+    def _user_id(self, request: Request) -> str | None:
+        """Whose cookie it is, if we signed it, and not too long ago.
+
+        One that was signed in the future counts too: some worker's clock is ahead of this one's,
+        and a browser that loses its cookie loses all of its conversations.
+        """
+        signed = read_lasting_cookie(request, COOKIE) or ""
+        try:
+            user_id, signed_at = self._signer.unsign(signed, return_timestamp=True)
+        except BadSignature:
+            return None
+        age = self._signer.get_timestamp() - signed_at.timestamp()
+        return user_id.decode() if age <= MAX_AGE_SECONDS else None
+
+
+def _signer(settings: Settings) -> TimestampSigner:
+    """Sign with the current key; accept the previous one too, so that keys can be rotated."""
+    return TimestampSigner(
+        settings.signing_keys,
+        salt="anonymous-user",
+        key_derivation="hmac",
+        digest_method=hashlib.sha256,
+    )

@@ -1,0 +1,154 @@
+"""Limits without a sign-in: each new cookie is a new user, so that users' limits hold nobody."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, FromClause, Row, Text, Update, bindparam, literal, select
+
+from engine.auth.anonymous.rows import (
+    EVERYONE,
+    file_taken,
+    forget_old,
+    given_back,
+    running_of,
+    tokens_of_today,
+    turn_taken,
+    unused_given_back,
+    wait_for_turn,
+)
+from engine.database.database import EVERYBODY, Database
+from engine.http.errors import (
+    DailyTokensUsed,
+    LimitReached,
+    ServerBusy,
+    TooManyAnswers,
+    TooManyTurns,
+)
+from engine.settings.settings import EnvSettings
+
+SOON_SECONDS = 5
+SWEEP_SECONDS = 3_600
+
+LATER = "You have used up today's allowance. Please come back later."
+BUSY = "The server is busy right now. Please try again."
+
+_ADDRESS = bindparam("address", type_=Text)
+
+
+class VisitorSettings(EnvSettings):
+    """Of one network address, and of all visitors together; 0 is no limit."""
+
+    address_turns_per_minute: int = Field(default=60, ge=0)
+    address_running_answers: int = Field(default=20, ge=0)
+    address_tokens_per_day: int = Field(default=5_000_000, ge=0)
+    address_bytes_per_day: int = Field(default=1_000_000_000, ge=0)
+    visitors_turns_per_minute: int = Field(default=600, ge=0)
+    visitors_tokens_per_day: int = Field(default=20_000_000, ge=0)
+    visitors_bytes_per_day: int = Field(default=20_000_000_000, ge=0)
+
+    @property
+    def are_set(self) -> bool:
+        return any(self.model_dump().values())
+
+
+class DailyBytesUsed(LimitReached):
+    code = "daily_bytes_used"
+
+
+class VisitorLimits:
+    """See `SharedLimits`."""
+
+    def __init__(self, database: Database, settings: VisitorSettings | None = None) -> None:
+        self._database = database
+        self._settings = settings or VisitorSettings()
+        self._swept_at = time.monotonic()
+
+    def take(
+        self, seen: FromClause, conditions: list[ColumnElement[bool]]
+    ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        limits = self._settings
+        # Who is refused takes nothing, or a hundred refusals would keep everyone else out.
+        room = [*conditions, *self._room()]
+        here = turn_taken(
+            select(_ADDRESS.label("who")).select_from(seen).where(*room),
+            "taken_by_address",
+            turns=limits.address_turns_per_minute,
+            running=limits.address_running_answers,
+        )
+        all_of_them = here
+        if limits.visitors_turns_per_minute:
+            all_of_them = turn_taken(
+                select(literal(EVERYONE, Text).label("who")).select_from(here),
+                "taken_by_everyone",
+                turns=limits.visitors_turns_per_minute,
+                running=0,
+            )
+        return select(all_of_them.c.who).exists(), select(here.c.who).exists()
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        limits = self._settings
+        return [
+            wait_for_turn(_ADDRESS, limits.address_turns_per_minute).label("address_wait"),
+            running_of(_ADDRESS).label("address_running"),
+            tokens_of_today(_ADDRESS).label("address_tokens"),
+            wait_for_turn(EVERYONE, limits.visitors_turns_per_minute).label("visitors_wait"),
+            tokens_of_today(EVERYONE).label("visitors_tokens"),
+        ]
+
+    def refuse(self, row: Row[Any]) -> None:
+        limits = self._settings
+        if 0 < limits.address_running_answers <= row.address_running:
+            raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
+        if row.address_wait > 0:
+            wait = float(row.address_wait)
+            raise TooManyTurns("That was a lot in one minute. Please wait a moment.", wait)
+        if 0 < limits.address_tokens_per_day <= row.address_tokens:
+            raise DailyTokensUsed(LATER, _seconds_of_today())
+        if row.visitors_wait > 0:
+            raise ServerBusy(BUSY, float(row.visitors_wait))
+        if 0 < limits.visitors_tokens_per_day <= row.visitors_tokens:
+            raise ServerBusy(BUSY, _seconds_of_today())
+
+    def give_back(
+        self, end: Update, address: str, is_running: ColumnElement[bool], tokens: int
+    ) -> Update:
+        return given_back(end, address, is_running, tokens)
+
+    async def give_back_unused(self, address: str) -> None:
+        await self._database.fetch(EVERYBODY, unused_given_back(address))
+
+    async def take_file(self, address: str, size: int) -> None:
+        limits = self._settings
+        for who, turns, room in (
+            (address, limits.address_turns_per_minute, limits.address_bytes_per_day),
+            (EVERYONE, limits.visitors_turns_per_minute, limits.visitors_bytes_per_day),
+        ):
+            statement = file_taken(who, turns=turns, size=size, room=room)
+            if not await self._database.fetch(EVERYBODY, statement):
+                columns = select(*self.columns())
+                [row] = await self._database.fetch(EVERYBODY, columns, {"address": address})
+                self.refuse(row)
+                raise DailyBytesUsed(LATER, _seconds_of_today())
+
+    async def sweep(self) -> None:
+        """Forget the addresses that were not seen today, once an hour."""
+        if time.monotonic() - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            await self._database.fetch(EVERYBODY, forget_old())
+
+    def _room(self) -> Iterator[ColumnElement[bool]]:
+        limits = self._settings
+        if limits.address_tokens_per_day:
+            yield tokens_of_today(_ADDRESS) < limits.address_tokens_per_day
+        if limits.visitors_tokens_per_day:
+            yield tokens_of_today(EVERYONE) < limits.visitors_tokens_per_day
+        yield wait_for_turn(EVERYONE, limits.visitors_turns_per_minute) <= 0
+
+
+def _seconds_of_today() -> float:
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (midnight - now).total_seconds()

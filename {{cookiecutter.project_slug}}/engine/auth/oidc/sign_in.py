@@ -1,0 +1,262 @@
+"""Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from html import escape
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from engine.auth.cookies import drop_cookie, set_cookie
+from engine.auth.oidc.openid import (
+    Attempt,
+    Identity,
+    NotSetUp,
+    OidcSettings,
+    Provider,
+    ProviderAway,
+    SignInFailed,
+    UnusableProvider,
+    configured_provider,
+    name_of,
+    user_id,
+)
+from engine.auth.oidc.rows import IdTokenStore
+from engine.auth.oidc.texts import TRANSLATIONS
+from engine.auth.sessions.forms import (
+    COLOR_SCHEME,
+    PAGE_HEADERS,
+    SITE,
+    FormTokens,
+    read_form,
+    return_path,
+)
+from engine.auth.sessions.frames import add_frame_routes
+from engine.auth.sessions.sessions import COOKIE, SessionAuth, Sessions
+from engine.database.database import Database
+from engine.http.audit import record
+from engine.http.home import home_path, home_url
+from engine.settings.settings import Settings
+from engine.text.locales import language_of, translate
+
+SIGN_IN = "/sign-in"
+CALLBACK = "/sign-in/callback"
+SIGN_OUT = "/sign-out"
+SIGNED_OUT = "/signed-out"
+
+ATTEMPT_SECONDS = 600
+
+logger = logging.getLogger(__name__)
+
+
+class OidcAuth(SessionAuth):
+    name = "oidc"
+
+    def __init__(
+        self, settings: Settings, database: Database, oidc_settings: OidcSettings | None = None
+    ) -> None:
+        sessions = Sessions(database)
+        super().__init__(sessions)
+        oidc = oidc_settings or OidcSettings()
+        id_tokens = IdTokenStore(database)
+        self.pages = OidcPages(settings, oidc, sessions, id_tokens)
+
+
+class OidcPages:
+    """The routes that a browser is sent through."""
+
+    sign_in = SIGN_IN
+    sign_out = SIGN_OUT
+    windows: tuple[str, ...] = (SIGN_IN,)
+    account: str | None = None
+
+    def __init__(
+        self,
+        settings: Settings,
+        oidc: OidcSettings,
+        sessions: Sessions,
+        id_tokens: IdTokenStore,
+    ) -> None:
+        self._settings = oidc
+        self._provider = configured_provider(oidc)
+        self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
+        self._sessions = sessions
+        self._id_tokens = id_tokens
+        self._forms = FormTokens(settings, COOKIE)
+        self.router = APIRouter(include_in_schema=False, lifespan=self._lifespan)
+        self.router.add_api_route(SIGN_IN, self._begin, methods=["GET"])
+        self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
+        self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
+        self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
+        add_frame_routes(self.router, sessions, SIGN_IN)
+
+    def form_token(self, request: Request) -> str:
+        return self._forms.token(self._forms.secret(request))
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """The start does not wait for the provider: without it, who is signed in stays so."""
+        task = asyncio.create_task(self._report_unusable())
+        yield
+        task.cancel()
+
+    async def _report_unusable(self) -> None:
+        try:
+            if self._provider is not None:
+                await Provider(self._settings).metadata()
+        except UnusableProvider as error:
+            logger.warning("nobody can sign in: %s", str(error))
+        except ProviderAway as error:
+            logger.warning("nobody new can sign in: %s", error)
+
+    async def _begin(self, request: Request) -> Response:
+        attempt = Attempt.new(return_path(request, request.query_params.get("next")))
+        try:
+            provider = self._configured()
+            url = await provider.authorization_url(attempt, self._at(request, CALLBACK))
+        except NotSetUp:
+            return self._not_set_up(request)
+        except ProviderAway as error:
+            return _away(request, error)
+        response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
+        set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
+        return response
+
+    async def _finish(self, request: Request) -> Response:
+        try:
+            attempt = Attempt.of(request)
+            identity = await self._identity(request, attempt)
+        except NotSetUp:
+            return self._not_set_up(request)
+        except ProviderAway as error:
+            return _away(request, error)
+        except SignInFailed as error:
+            # `%r`, since it may quote what anybody can send.
+            logger.warning("sign-in failed: %r", str(error))
+            record("signing in refused", request, reason="sign_in_failed")
+            text = "That did not work. Please try again."
+            return _page(request, 400, "You are not signed in", text)
+        response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
+        drop_cookie(request, response, attempt.cookie)
+        claims = identity.claims
+        session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
+        record("signed in", request, user_id=session.user_id)
+        await self._id_tokens.keep(session, identity.token)
+        return response
+
+    async def _identity(self, request: Request, attempt: Attempt) -> Identity:
+        provider = self._configured()
+        answer = request.query_params
+        if "error" in answer:
+            raise SignInFailed(f"the provider says {answer['error']}")
+        # RFC 9207: a provider may say who it is.
+        if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
+            raise SignInFailed("another provider answered")
+        return await provider.identity(attempt, self._at(request, CALLBACK), answer.get("code", ""))
+
+    async def _sign_out(self, request: Request) -> Response:
+        self._forms.check(request, (await read_form(request)).get("form_token", ""))
+        session = await self._sessions.find(request)
+        record("signed out", request, user_id=session.user_id if session else None)
+        url = await self._sign_out_url(request)
+        # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
+        response = (
+            _signed_out(request, on_to=url)
+            if url
+            else RedirectResponse(home_path(request) + SIGNED_OUT, 303, PAGE_HEADERS)
+        )
+        await self._sessions.end(request, response)
+        return response
+
+    async def _sign_out_url(self, request: Request) -> str | None:
+        if self._provider is None:
+            return None
+        session = await self._sessions.find(request)
+        id_token = await self._id_tokens.of(session) if session else None
+        return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
+
+    async def _show_signed_out(self, request: Request) -> Response:
+        return _signed_out(request)
+
+    def _configured(self) -> Provider:
+        if self._provider is None:
+            raise NotSetUp
+        return self._provider
+
+    def _at(self, request: Request, path: str) -> str:
+        """The address of a page here, as the browser sees it."""
+        return f"{self._public_url or home_url(request).rstrip('/')}{path}"
+
+    def _not_set_up(self, request: Request) -> Response:
+        return _page(
+            request,
+            503,
+            "Nobody can sign in yet",
+            "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
+            "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+            f"The redirect address is: {self._at(request, CALLBACK)}",
+        )
+
+
+def _signed_out(request: Request, on_to: str | None = None) -> Response:
+    return _page(request, 200, "You are signed out", "See you again.", on_to)
+
+
+def _away(request: Request, error: ProviderAway) -> Response:
+    logger.warning("the OpenID provider is away: %s", error)
+    text = "The sign-in service does not answer. Please try again in a moment."
+    page = _page(request, 503, "Sign-in is not available", text)
+    page.headers["Retry-After"] = "5"
+    return page
+
+
+def _page(
+    request: Request, status: int, title: str, text: str, on_to: str | None = None
+) -> Response:
+    """A page that says something, and goes on by itself where `on_to` is given."""
+    locale = request.headers.get("accept-language", "")
+    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
+    html = PAGE.format(
+        language=language_of(locale),
+        color_scheme=COLOR_SCHEME,
+        site=escape(SITE),
+        title=escape(say(title)),
+        text=escape(say(text)),
+        home=home_path(request),
+        sign_in_path=home_path(request) + SIGN_IN,
+        sign_in=escape(say("Sign in")),
+        refresh=refresh,
+    )
+    return HTMLResponse(html, status, PAGE_HEADERS)
+
+
+PAGE = """<!doctype html>
+<html lang="{language}" data-color-scheme="{color_scheme}">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    {refresh}
+    <title>{title} · {site}</title>
+    <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
+    <link rel="stylesheet" href="{home}/static/theme.css">
+    <link rel="stylesheet" href="{home}/static/page.css">
+  </head>
+  <body>
+    <header class="masthead">
+      <img src="{home}/static/icon.svg" alt="">
+      <h1>{site}</h1>
+    </header>
+    <main>
+      <section id="problem">
+        <h2>{title}</h2>
+        <p>{text}</p>
+        <p><a href="{sign_in_path}">{sign_in}</a></p>
+      </section>
+    </main>
+  </body>
+</html>
+"""

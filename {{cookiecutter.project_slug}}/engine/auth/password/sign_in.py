@@ -1,0 +1,23 @@
+"""Sign-in here: accounts with a name and a password, on pages of this server."""
+
+from engine.auth.password.accounts import Accounts, AccountSettings
+from engine.auth.password.pages import AccountPages
+from engine.auth.sessions.sessions import SessionAuth, Sessions, SessionSettings
+from engine.database.database import Database
+from engine.settings.settings import Settings
+
+
+class PasswordAuth(SessionAuth):
+    name = "password"
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        account_settings: AccountSettings | None = None,
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        sessions = Sessions(database, session_settings)
+        super().__init__(sessions)
+        accounts = Accounts(database, account_settings)
+        self.pages = AccountPages(settings, accounts, sessions)

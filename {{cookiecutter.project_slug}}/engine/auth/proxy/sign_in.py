@@ -1,0 +1,150 @@
+"""Sign-in at a reverse proxy: it says in a header who is asking, and only it is believed."""
+
+import logging
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from fastapi import Request, Response
+from pydantic import Field, IPvAnyNetwork
+from pydantic_settings import SettingsConfigDict
+
+from engine.auth.base import Authenticator, User
+from engine.auth.proxy.load_balancer import LoadBalancer
+from engine.auth.tokens import (
+    TokenSettings,
+    TokenVerifier,
+    check_names_who,
+    published_keys,
+    user_named,
+)
+from engine.database.database import Database
+from engine.http.audit import record
+from engine.http.errors import Forbidden, Unauthenticated
+from engine.settings.settings import CommaSeparated, EnvSettings, Settings
+
+HEADER_NAME = r"[A-Za-z0-9-]+"
+
+logger = logging.getLogger(__name__)
+
+
+class ProxySettings(EnvSettings, TokenSettings):
+    """`header` carries a user's name or, once `jwks_url` is set, a token that the proxy signed.
+
+    `signer` names the AWS load balancer that did; its keys are at addresses below `jwks_url`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PROXY_")
+
+    trusted_addresses: CommaSeparated[IPvAnyNetwork] = ()
+    header: str = Field(default="X-Forwarded-User", pattern=f"^{HEADER_NAME}$")
+    signer: str | None = None
+
+
+class UntrustedProxy(Forbidden):
+    code = "untrusted_proxy"
+
+
+class ProxyAuth(Authenticator):
+    name = "proxy"
+    checks_origin = True
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database | None = None,
+        proxy_settings: ProxySettings | None = None,
+    ) -> None:
+        self._settings = proxy_settings or ProxySettings()
+        self._verifier = _verifier(self._settings)
+        _check_trust(self._settings)
+
+    async def authenticate(self, request: Request) -> User:
+        said = request.headers.getlist(self._settings.header)
+        if said and not self._is_trusted(_peer(request)):
+            raise self._untrusted(request)
+        if len(said) > 1:
+            # The proxy added its own to one that somebody else had sent.
+            raise Forbidden(f"{self._settings.header} came more than once.")
+        if not said or not said[0]:
+            raise Unauthenticated("The proxy in front of this server names no user.")
+        if self._verifier is not None:
+            try:
+                return await self._verifier.user(said[0])
+            except Unauthenticated as error:
+                record("a token refused", request, reason=error.code)
+                raise
+        return user_named(said[0], by=self._settings.header)
+
+    def visit(self, request: Request, response: Response) -> None:
+        pass
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        if self._verifier is not None:
+            raise ValueError("Only the proxy whose keys are at PROXY_JWKS_URL can sign users in.")
+        return {self._settings.header: user_id}
+
+    async def close(self) -> None:
+        if self._verifier is not None:
+            await self._verifier.close()
+
+    def _is_trusted(self, peer: IPv4Address | IPv6Address | None) -> bool:
+        return peer is not None and any(peer in net for net in self._settings.trusted_addresses)
+
+    def _untrusted(self, request: Request) -> UntrustedProxy:
+        logger.warning(
+            "%s from %s: PROXY_TRUSTED_ADDRESSES does not contain it, or uvicorn runs without "
+            "--no-proxy-headers and put the address of X-Forwarded-For in its place",
+            self._settings.header,
+            request.client.host if request.client else "no address",
+        )
+        return UntrustedProxy(f"{self._settings.header} is accepted from the proxy alone.")
+
+
+def _peer(request: Request) -> IPv4Address | IPv6Address | None:
+    """The address at the other end of the connection; None when that cannot be told.
+
+    A server that believes X-Forwarded-For (uvicorn does, from FORWARDED_ALLOW_IPS) puts an
+    address from there in the place of the peer's.
+    """
+    if request.client is None or _is_hearsay(*request.client, request):
+        return None
+    try:
+        address = ip_address(request.client.host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_hearsay(host: str, port: int, request: Request) -> bool:
+    """True for an address that came from a header: its port is 0 unless it came from there too.
+
+    A peer has a port, and does not name itself with one among those it forwards for.
+    """
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For")).split(",")
+    with_port = (f"{host}:", f"[{host}]")
+    return port == 0 or any(entry.strip().startswith(with_port) for entry in forwarded)
+
+
+def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
+    if settings.jwks_url is None:
+        if settings.issuer or settings.audience or settings.signer:
+            raise ValueError(
+                "PROXY_ISSUER, PROXY_AUDIENCE and PROXY_SIGNER say nothing without PROXY_JWKS_URL."
+            )
+        return None
+    if settings.signer:
+        return LoadBalancer(settings.signer, str(settings.jwks_url), settings)
+    check_names_who(settings, "PROXY")
+    return TokenVerifier(published_keys(settings.jwks_url, settings), settings)
+
+
+def _check_trust(settings: ProxySettings) -> None:
+    if not settings.trusted_addresses:
+        raise ValueError(
+            "PROXY_TRUSTED_ADDRESSES is empty. `python -m app setup` writes this machine's own "
+            "into .env; in production, name the addresses of the proxy."
+        )
+    if settings.jwks_url is None and any(n.prefixlen == 0 for n in settings.trusted_addresses):
+        raise ValueError(
+            "PROXY_TRUSTED_ADDRESSES names the whole internet. Without signed assertions "
+            "(PROXY_JWKS_URL), anybody could be anybody."
+        )

@@ -1,0 +1,144 @@
+"""Signing in where the chat is a frame in another site's page: in a window of its own.
+
+Nobody should type a password where no address bar says whose page it is, and providers refuse to
+be framed. But a frame on another site's page has cookies of its own, so what began in a window has
+to be brought over: the window gives the frame a code, as only windows of one origin can, and the
+frame gets a session for it.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from engine.auth.base import MAX_USER_ID_LENGTH
+from engine.auth.sessions.forms import PAGE_HEADERS, read_form
+from engine.auth.sessions.frame_texts import TRANSLATIONS
+from engine.auth.sessions.rows import Session
+from engine.auth.sessions.sessions import Sessions, Ticket
+from engine.http.audit import record
+from engine.http.errors import Unauthenticated
+from engine.http.home import home_path
+from engine.text.locales import language_of, translate
+
+WINDOW = "/sign-in/frame"
+CODE = "/sign-in/frame/code"
+
+NO_CODE = "This code came too late or was used already. Please sign in again."
+
+
+@dataclass(frozen=True)
+class FrameCode:
+    """Good once, for a minute, and while the session lasts that it comes from.
+
+    The session's row holds a hash of the secret until it is used, whichever worker is asked; the
+    rest says which row that is.
+    """
+
+    user_id: str
+    session_id: str
+    secret: str
+
+    @classmethod
+    def new(cls, session: Session) -> "FrameCode":
+        return cls(session.user_id, session.id, secrets.token_urlsafe(32))
+
+    @classmethod
+    def parse(cls, code: str) -> "FrameCode":
+        """Raises `Unauthenticated`."""
+        try:
+            parts = json.loads(base64.urlsafe_b64decode(code))
+        except ValueError:
+            raise Unauthenticated(NO_CODE) from None
+        match parts:
+            case [str(user_id), str(session_id), str(secret)] if _is_storable(user_id, session_id):
+                return cls(user_id, session_id, secret)
+        raise Unauthenticated(NO_CODE)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.secret.encode("utf-8", "replace")).hexdigest()
+
+    def __str__(self) -> str:
+        content = json.dumps([self.user_id, self.session_id, self.secret])
+        return base64.urlsafe_b64encode(content.encode()).decode()
+
+
+def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> None:
+    """The window's last page, the code that it asks for, and what the frame does with that."""
+
+    @router.get(WINDOW)
+    async def window(request: Request) -> Response:
+        if await sessions.find(request) is None:
+            home = home_path(request)
+            address = f"{home}{sign_in}?{urlencode({'next': home + WINDOW})}"
+            return RedirectResponse(address, 303, PAGE_HEADERS)
+        return _window_page(request)
+
+    @router.post(CODE)
+    async def code(request: Request, response: Response) -> dict[str, str]:
+        response.headers["Cache-Control"] = "no-store"
+        code = FrameCode.new(await sessions.authenticate(request))
+        await sessions.store.give_code(code.user_id, code.session_id, code.digest)
+        return {"code": str(code)}
+
+    @router.post(WINDOW, status_code=204)
+    async def enter(request: Request, response: Response) -> None:
+        code = FrameCode.parse((await read_form(request)).get("code", ""))
+        ticket = Ticket.new(code.user_id)
+        session = await sessions.store.exchange_code(
+            code.user_id, code.session_id, code.digest, ticket.session_id
+        )
+        if session is None:
+            record("a frame's code refused", request, reason="unauthenticated")
+            raise Unauthenticated(NO_CODE)
+        record("signed in by a frame's code", request, user_id=session.user_id)
+        await sessions.hand_over(request, response, ticket)
+
+
+def _is_storable(*ids: str) -> bool:
+    return all(0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable() for text in ids)
+
+
+def _window_page(request: Request) -> HTMLResponse:
+    """Its module closes the window; what it says is for whoever came without a frame."""
+    locale = request.headers.get("Accept-Language", "")
+    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    html = PAGE.format(
+        home=home_path(request),
+        language=language_of(locale),
+        title=say("You are signed in"),
+        text=say("You can close this window and go on in the chat."),
+        here=say("Or chat here"),
+    )
+    return HTMLResponse(html, headers=PAGE_HEADERS)
+
+
+PAGE = """<!doctype html>
+<html lang="{language}">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>{title}</title>
+    <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
+    <link rel="stylesheet" href="{home}/static/theme.css">
+    <link rel="stylesheet" href="{home}/static/page.css">
+    <script src="{home}/static/js/signed-in.js" type="module"></script>
+  </head>
+  <body>
+    <main>
+      <section id="problem">
+        <h1>{title}</h1>
+        <p>{text}</p>
+        <p><a href="{home}/">{here}</a></p>
+      </section>
+    </main>
+  </body>
+</html>
+"""

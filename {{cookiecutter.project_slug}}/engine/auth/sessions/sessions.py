@@ -1,0 +1,148 @@
+"""Sessions: a random secret in the browser's cookie, its hash in a row that can be taken away."""
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import Request, Response
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from engine.auth.base import MAX_USER_ID_LENGTH, Authenticator, User
+from engine.auth.cookies import drop_cookie, read_lasting_cookie, rename_cookie, set_cookie
+from engine.auth.sessions.rows import Session, SessionStore
+from engine.database.database import TABLE_PREFIX, Database
+from engine.http.errors import Unauthenticated
+from engine.settings.settings import EnvSettings
+
+# Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
+COOKIE = f"{TABLE_PREFIX}session"
+SECRET_BYTES = 32
+
+_TICKET = re.compile(r"(?P<user>[\w-]{2,1400})\.(?P<secret>[\w-]{43})", re.ASCII)
+
+
+class SessionSettings(EnvSettings):
+    model_config = SettingsConfigDict(env_prefix="SESSION_")
+
+    days: float = Field(default=30, gt=0, le=400)
+    idle_days: float = Field(default=7, gt=0)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What the cookie holds: whose session, so that its row is found by its owner, and the secret.
+
+    256 random bits need no slow hash.
+    """
+
+    user_id: str
+    secret: str
+
+    @classmethod
+    def new(cls, user_id: str) -> "Ticket":
+        return cls(user_id, secrets.token_urlsafe(SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, cookie: str) -> "Ticket | None":
+        if (match := _TICKET.fullmatch(cookie)) is None:
+            return None
+        user = match["user"]
+        try:
+            user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        if not 0 < len(user_id) <= MAX_USER_ID_LENGTH or "\0" in user_id:
+            return None
+        return cls(user_id, match["secret"])
+
+    @property
+    def session_id(self) -> str:
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        user = base64.urlsafe_b64encode(self.user_id.encode()).decode().rstrip("=")
+        return f"{user}.{self.secret}"
+
+
+class Sessions:
+    def __init__(self, database: Database, settings: SessionSettings | None = None) -> None:
+        settings = settings or SessionSettings()
+        lifetime = timedelta(days=settings.days)
+        self._seconds = int(lifetime.total_seconds())
+        self.store = SessionStore(database, lifetime, timedelta(days=settings.idle_days))
+
+    async def find(self, request: Request) -> Session | None:
+        ticket = _presented(request)
+        if ticket is None:
+            return None
+        return await self.store.find(ticket.user_id, ticket.session_id)
+
+    async def authenticate(self, request: Request) -> Session:
+        """The session that the request belongs to, or `Unauthenticated`."""
+        session = await self.find(request)
+        if session is None:
+            raise Unauthenticated("You are not signed in, or no longer.")
+        return session
+
+    async def start(
+        self, request: Request, response: Response, user_id: str, name: str | None = None
+    ) -> Session:
+        """Sign this browser in. Whatever session it came with ends: no secret outlives a sign-in."""
+        ticket = Ticket.new(user_id)
+        session = Session(user_id, ticket.session_id, name)
+        await self.store.begin(session)
+        await self.hand_over(request, response, ticket)
+        return session
+
+    async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
+        """Give the browser the secret of a session that has begun, in the place of its old one."""
+        await self._end_presented(request)
+        set_cookie(request, response, COOKIE, str(ticket), self._seconds)
+
+    def keep(self, request: Request, response: Response) -> None:
+        """A browser that was signed in before cookies were named as they are today stays so."""
+        rename_cookie(request, response, COOKIE, self._seconds)
+
+    async def end(self, request: Request, response: Response) -> None:
+        await self._end_presented(request)
+        drop_cookie(request, response, COOKIE)
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        ticket = Ticket.new(user_id)
+        await self.store.begin(Session(user_id, ticket.session_id, None))
+        return {"Cookie": f"{COOKIE}={ticket}"}
+
+    async def _end_presented(self, request: Request) -> None:
+        if ticket := _presented(request):
+            await self.store.end(ticket.user_id, ticket.session_id)
+
+
+class SessionAuth(Authenticator):
+    """What the styles that sign in here share: afterwards the session says who is asking."""
+
+    checks_origin = True
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def authenticate(self, request: Request) -> User:
+        session = await self._sessions.authenticate(request)
+        return User(session.user_id, session.name, sign_in=session.id)
+
+    async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
+        return await self._sessions.store.find(user_id, sign_in) is not None
+
+    def visit(self, request: Request, response: Response) -> None:
+        self._sessions.keep(request, response)
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return await self._sessions.sample_credentials(user_id)
+
+
+def _presented(request: Request) -> Ticket | None:
+    return Ticket.parse(read_lasting_cookie(request, COOKIE) or "")

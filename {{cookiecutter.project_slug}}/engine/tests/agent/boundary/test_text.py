@@ -1,0 +1,138 @@
+"""The text of an answer: valid Unicode, without thoughts, whatever the server splits it into."""
+
+import json
+
+import pytest
+
+from app.agent import tools
+from engine.tests.agent.echo import ECHO
+from engine.tests.agent.fixtures import WithServer
+from engine.tests.model_server import (
+    Behaviour,
+    answer,
+    called,
+    chat_call,
+    complete,
+    cut,
+    of_model,
+    respond,
+    said,
+)
+from engine.text.unicode import TextJoiner, joined
+
+HIGH, LOW = "\ud83d", "\ude00"  # the halves of 😀
+APIS = ["responses", "chat_completions"]
+
+
+@pytest.fixture(autouse=True)
+def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
+
+
+def says(api: str, *deltas: str) -> Behaviour:
+    if api == "responses":
+        return respond(said(*deltas))
+    return complete(*({"content": delta} for delta in deltas))
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("deltas", "text"),
+    [
+        (["Hi ", HIGH, LOW, "!"], "Hi 😀!"),
+        (["Hi " + HIGH, LOW + "!"], "Hi 😀!"),
+        (["Hi ", HIGH, "!"], "Hi \ufffd!"),
+        (["Hi ", LOW + "!"], "Hi \ufffd!"),
+        (["Hi ", HIGH], "Hi \ufffd"),
+        (["\n", " ", "Hi"], "\n Hi"),
+    ],
+)
+async def test_halves_of_a_character(
+    with_server: WithServer, api: str, deltas: list[str], text: str
+) -> None:
+    visitor, model = await with_server(openai_api=api)
+    model.does(says(api, *deltas))
+
+    turn = await visitor.say("hello")
+
+    assert turn.error is None
+    assert turn.answer == text
+    stored = await visitor.items(turn.thread_id)
+    assert stored[-1]["content"][0]["text"] == text
+    await visitor.say("and?", turn.thread_id)
+    assert json.dumps(text)[1:-1] in json.dumps(model.exchanges[-1].body)
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_halves_in_a_refusal(with_server: WithServer, api: str) -> None:
+    visitor, model = await with_server(openai_api=api)
+    deltas = ["No ", HIGH, LOW]
+    model.does(
+        respond(said(*deltas, kind="refusal"))
+        if api == "responses"
+        else complete(*({"refusal": delta} for delta in deltas))
+    )
+    assert (await visitor.say("hello")).answer == "No 😀"
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_halves_in_the_arguments_of_a_call(with_server: WithServer, api: str) -> None:
+    visitor, model = await with_server(openai_api=api)
+    arguments = r'{"text": "a\ud83d\ude00 b\ud83d"}'
+    model.does(
+        respond(called("shout", arguments))
+        if api == "responses"
+        else complete(chat_call("shout", arguments), finish_reason="tool_calls")
+    )
+    turn = await visitor.say("hello")
+
+    assert turn.error is None
+    assert model.exchanges[1].results[0].startswith("A😀 B\ufffd!")
+
+
+async def test_halves_in_a_title(with_server: WithServer) -> None:
+    visitor, model = await with_server(title_model="small", model="large")
+    both = of_model(small=says("responses", "On ", HIGH, LOW), large=answer("Yes.", pause=0.5))
+    model.does(both, both)
+    turn = await visitor.say("What is a smile?")
+
+    titles = [e["thread"]["title"] for e in turn.events if e["type"] == "thread.updated"]
+    assert titles[-1] == "On 😀"
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_what_is_salvaged_cannot_fail_on_its_own_text(
+    with_server: WithServer, api: str
+) -> None:
+    visitor, model = await with_server(openai_api=api)
+    model.does(answer(f"One {HIGH} two {HIGH}", then=cut))
+
+    turn = await visitor.say("hello")
+
+    assert turn.error is not None
+    assert turn.answer == "One \ufffd two \ufffd"
+    stored = await visitor.items(turn.thread_id)
+    assert stored[-1]["content"][0]["text"] == "One \ufffd two \ufffd"
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_thoughts_are_no_part_of_an_answer(with_server: WithServer, api: str) -> None:
+    visitor, model = await with_server(openai_api=api)
+    model.does(says(api, "<th", "ink>\nHm.", "</think>", "\n\nIt is ", "Paris."))
+
+    turn = await visitor.say("hello")
+
+    assert turn.answer == "It is Paris."
+    assert "Hm." not in str(turn.events)
+
+
+def test_joined_leaves_all_other_text_alone() -> None:
+    for text in ("", "abc", "ä😀", "\u2028"):
+        assert joined(text) == text
+    assert joined(LOW + HIGH) == "\ufffd\ufffd"
+
+
+def test_a_joiner_holds_back_one_half_at_most() -> None:
+    joiner = TextJoiner()
+    assert [joiner.feed(HIGH), joiner.feed(HIGH), joiner.feed(LOW + "x")] == ["", "\ufffd", "😀x"]
+    assert joiner.finish() == ""

@@ -1,0 +1,31 @@
+"""The application with a key, and a model's server of the tests' own behind it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest_asyncio
+from pydantic import SecretStr
+
+from app.main import create_app
+from engine.settings.settings import Settings
+from engine.tests.fixtures import serving, visiting
+from engine.tests.model_server import CANARY, ModelServer, model_server
+from engine.tests.talk import Visitor
+
+WithServer = Callable[..., Awaitable[tuple[Visitor, ModelServer]]]
+
+
+@pytest_asyncio.fixture
+async def with_server(settings: Settings) -> AsyncIterator[WithServer]:
+    """Serve the application as it talks to a model: `await with_server(**settings)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes: Any) -> tuple[Visitor, ModelServer]:
+            model, url = await stack.enter_async_context(model_server())
+            key = {"openai_api_key": SecretStr(CANARY), "openai_base_url": url}
+            changed = settings.model_copy(update=key | changes)
+            app = await stack.enter_async_context(serving(create_app(changed)))
+            return await stack.enter_async_context(visiting(app, changed)), model
+
+        yield start

@@ -1,0 +1,176 @@
+"""Pictures travel inside the answers where the widget's frame could not load them."""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from app.attachments import Attachments
+from engine.attachments import inline
+from engine.attachments.files import key_of
+from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
+from engine.attachments.links import Link
+from engine.context.request_context import RequestContext
+from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
+from engine.tests.attachments.samples import PNG, TEXT, png
+
+AS_DATA = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+BLUE = png(b"\x00\x00\xff")
+
+
+def previews(item: dict[str, Any]) -> list[str]:
+    return [str(attachment.get("preview_url", "")) for attachment in item["attachments"]]
+
+
+async def shown(application: Application, *contents: bytes) -> list[str]:
+    """The pictures of a message, as they are shown when it was sent and again when it is read."""
+    ids = [(await attach(application.visitor, c, "a.png", "image/png"))["id"] for c in contents]
+    turn = await say_with(application.visitor, *ids)
+    [sent] = turn.done("user_message")
+    [read, *_] = await application.visitor.items(turn.thread_id)
+    assert previews(read) == previews(sent)
+    return previews(read)
+
+
+async def test_at_a_private_address_a_picture_is_in_the_answer(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+
+    assert await shown(application, PNG) == [AS_DATA]
+
+    # Nothing of it is stored: where links work, it is one.
+    application.inline(0)
+    assert (await shown(application, PNG))[0].startswith(application.url)
+
+
+@pytest.mark.skipif(Attachments.name != "local", reason="uploads that come past us")
+async def test_it_is_seen_before_it_is_sent(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+
+    picture = await attach(application.visitor, PNG, "a.png", "image/png")
+    letter = await attach(application.visitor, TEXT)
+
+    assert picture["preview_url"] == AS_DATA
+    assert "preview_url" not in letter
+
+
+async def test_a_large_one_has_no_preview(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes=str(len(PNG) - 1))
+
+    assert await shown(application, PNG) == [NO_PREVIEW.decode()]
+
+
+async def test_many_are_bounded_together(
+    attaching: Attaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+    monkeypatch.setattr(inline, "MAX_TOTAL_BYTES", len(AS_DATA) + 20)
+
+    first, second = await shown(application, PNG, BLUE)
+
+    assert (first, second) == (AS_DATA, NO_PREVIEW.decode())
+
+
+async def test_one_that_is_gone_breaks_nothing(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    turn = await say_with(application.visitor, attachment["id"])
+    await application.attachments.files.delete(list(await application.keys()))
+
+    [message, *_] = await application.visitor.items(turn.thread_id)
+
+    assert previews(message) == [NO_PREVIEW.decode()]
+
+
+async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="1000")
+    attachment = await attach(application.visitor, TEXT)
+    key = key_of(application.visitor.user_id, attachment["id"])
+    context = RequestContext(application.visitor.user_id, base_url=application.url)
+    token = application.attachments.links.token(key, "letter.txt", "text/plain", context)
+    json = b'{"url":"%b/attachments/%b"}' % (application.url.encode(), token.encode())
+
+    seen = await application.attachments.inlined(json, context)
+
+    assert seen == b'{"url":"%b"}' % NO_PREVIEW
+
+
+async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Attaching) -> None:
+    links = (await attaching()).attachments.links
+    token = links.token("key", "a.png", "image/png", RequestContext("somebody"))
+    reading = asyncio.Event()
+    stopped: list[str] = []
+
+    async def read(_link: Link) -> bytes:
+        reading.set()
+        await asyncio.Event().wait()
+        return b""
+
+    async def answer() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b'{"url":"http://localhost/attachments/%b"}' % token.encode()
+        except asyncio.CancelledError:
+            stopped.append("what was said is stored")
+            raise
+
+    pictures = InlinePictures("http://localhost", links, read, 1000)
+    task = asyncio.ensure_future(anext(pictures.each(answer())))
+    await reading.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stopped == ["what was said is stored"]
+
+
+async def test_at_a_public_address_it_is_a_link(attaching: Attaching) -> None:
+    application = await attaching(
+        attachment_inline_bytes="1000", attachment_public_url="https://chat.example.com"
+    )
+
+    [url] = await shown(application, PNG)
+
+    assert url.startswith("https://chat.example.com/attachments/")
+
+
+async def test_words_of_a_message_are_no_links(attaching: Attaching) -> None:
+    application = await attaching(attachment_inline_bytes="0")
+    [link] = await shown(application, PNG)
+    application.inline(1000)
+
+    text = f'"preview_url":"{link}"'
+    turn = await application.visitor.say(text)
+
+    [said] = turn.done("user_message")
+    assert said["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://localhost:8000/", True),
+        ("http://chat.localhost", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://192.168.1.7", True),
+        ("http://[fd00::1]/", True),
+        ("http://169.254.0.1/", True),
+        ("https://chat/", True),
+        ("https://printer.local.", True),
+        ("https://chat.example.com/app", False),
+        ("https://8.8.8.8", False),
+        ("https://[2606:4700::1111]", False),
+        ("http://[not-one/", False),
+    ],
+)
+def test_a_private_address_is_known_by_its_name(url: str, private: bool) -> None:
+    assert is_private(url) is private
+
+
+def test_the_doctor_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "http://10.0.0.7")
+    assert "browsers let OpenAI's frame load nothing" in Attachments.note()
+
+    monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "https://chat.example.com")
+    assert Attachments.note() == "shown from https://chat.example.com"

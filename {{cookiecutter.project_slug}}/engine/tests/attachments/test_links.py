@@ -1,0 +1,187 @@
+"""Addresses that show a picture to a frame without cookies, for a while, and do no harm."""
+
+import hashlib
+import time
+from importlib import import_module
+from typing import Any
+
+import httpx
+import pytest
+from itsdangerous import URLSafeSerializer
+from sqlalchemy import delete
+
+from engine.attachments.files import key_of
+from engine.context.request_context import RequestContext
+from engine.database.database import TABLE_PREFIX, Database
+from engine.database.tables import metadata
+from engine.http.access_log import loggable_path
+from engine.settings.settings import Settings
+from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with, send
+from engine.tests.attachments.samples import HTML, PNG, TEXT
+from engine.tests.fixtures import AUTHORITIES
+
+# Where the auth style keeps who is signed in, if it does.
+SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
+
+
+async def fetch(url: str) -> httpx.Response:
+    """As an <img> of another site does: no cookie, no header."""
+    async with httpx.AsyncClient(follow_redirects=True, verify=AUTHORITIES) as browser:
+        return await browser.get(url)
+
+
+async def picture(application: Application) -> tuple[str, dict[str, Any]]:
+    """A thread with a picture in it: its id, and the picture as it was uploaded."""
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    turn = await say_with(application.visitor, attachment["id"])
+    return turn.thread_id, attachment
+
+
+async def preview(application: Application, thread_id: str) -> str:
+    [message, *_] = await application.visitor.items(thread_id)
+    return str(message["attachments"][0]["preview_url"])
+
+
+async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Application) -> None:
+    attachment = await attach(application.visitor, PNG, "a.png", "image/png")
+    assert (await fetch(attachment["preview_url"])).content == PNG
+
+    turn = await say_with(application.visitor, attachment["id"])
+
+    [message] = turn.done("user_message")
+    for url in (
+        message["attachments"][0]["preview_url"],
+        await preview(application, turn.thread_id),
+    ):
+        assert loggable_path(url).endswith("/attachments/…")
+        shown = await fetch(url)
+        assert (shown.status_code, shown.content) == (200, PNG)
+        assert shown.headers["content-type"] == "image/png"
+        assert shown.headers["content-disposition"].startswith("inline")
+
+
+class Clock:
+    """Stands still until it is set: a machine may take long for what a test does."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    # (By the package's name `links`, its routes are meant.)
+    monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)
+    return clock
+
+
+@pytest.mark.usefixtures("clock")
+async def test_a_link_is_the_same_for_a_while(application: Application) -> None:
+    thread_id, _ = await picture(application)
+
+    assert await preview(application, thread_id) == await preview(application, thread_id)
+
+
+async def test_a_link_expires_and_a_new_look_gives_a_new_one(
+    attaching: Attaching, clock: Clock
+) -> None:
+    application = await attaching(attachment_link_seconds="60")
+    thread_id, _ = await picture(application)
+    old = await preview(application, thread_id)
+    assert (await fetch(old)).status_code == 200
+
+    clock.now += 121
+
+    assert (await fetch(old)).status_code == 404
+    assert (await fetch(await preview(application, thread_id))).status_code == 200
+
+
+@pytest.mark.skipif(SESSIONS is None, reason="who signs in elsewhere has no session here")
+async def test_a_link_ends_with_the_session_that_it_was_given_out_in(
+    application: Application, database: Database
+) -> None:
+    thread_id, _ = await picture(application)
+    mine, theirs = application.visitor.user_id, application.stranger.user_id
+    url = await preview(application, thread_id)
+    assert SESSIONS is not None
+    await database.fetch(theirs, delete(SESSIONS).where(SESSIONS.c.user_id == theirs))
+    assert (await fetch(url)).status_code == 200
+
+    await database.fetch(mine, delete(SESSIONS).where(SESSIONS.c.user_id == mine))
+
+    assert (await fetch(url)).status_code == 404
+
+
+async def test_a_link_cannot_be_made_up(application: Application, settings: Settings) -> None:
+    thread_id, attachment = await picture(application)
+    url = await preview(application, thread_id)
+    base, _, token = url.rpartition("/")
+    middle = len(token) // 2
+    swapped = "A" if token[middle] != "A" else "B"
+    tampered = token[:middle] + swapped + token[middle + 1 :]
+    payload = URLSafeSerializer("").loads_unsafe(token)[1]
+    sha256 = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    by_another_key = URLSafeSerializer("x" * 32, "attachment-link", signer_kwargs=sha256)
+    for_another_purpose = URLSafeSerializer(settings.signing_keys, signer_kwargs=sha256)
+
+    for made_up in (
+        tampered,
+        by_another_key.dumps(payload),
+        for_another_purpose.dumps(payload),
+        token[:-1],
+        "x",
+        attachment["id"],
+        key_of(application.visitor.user_id, attachment["id"]),
+        "..%2F..%2Fetc%2Fpasswd",
+    ):
+        assert (await fetch(f"{base}/{made_up}")).status_code in {404, 405}, made_up
+
+
+async def test_a_link_leads_nowhere_when_its_file_is_gone(application: Application) -> None:
+    thread_id, _ = await picture(application)
+    url = await preview(application, thread_id)
+
+    await application.visitor.send("threads.delete", thread_id=thread_id)
+
+    # (From S3's own side, what is missing is forbidden.)
+    assert (await fetch(url)).status_code in {403, 404}
+
+
+async def test_only_pictures_are_ever_shown(application: Application) -> None:
+    """A page that somebody uploads must not run as one of this site's."""
+    attachment = await attach(application.visitor, HTML, "a.html", "text/html")
+    await send(application.visitor, attachment["id"])
+    key = key_of(application.visitor.user_id, attachment["id"])
+    context = RequestContext(application.visitor.user_id)
+    token = application.attachments.links.token(key, 'ä".html', "text/html", context)
+
+    async with httpx.AsyncClient(base_url=application.url, timeout=30) as browser:
+        ours = await browser.get(f"/attachments/{token}")
+    shown = await fetch(f"{application.url}/attachments/{token}")
+
+    assert ours.headers["x-content-type-options"] == "nosniff"
+    assert ours.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert ours.headers["cache-control"].startswith("private, max-age=")
+    assert shown.content == HTML
+    assert shown.headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%A4%22.html"
+
+
+@pytest.mark.parametrize("name", ["letter.txt"])
+async def test_files_that_are_no_pictures_have_no_address(
+    application: Application, name: str
+) -> None:
+    attachment = await attach(application.visitor, TEXT, name, "text/plain")
+
+    assert "preview_url" not in attachment
+
+
+async def test_the_address_can_be_told(attaching: Attaching) -> None:
+    application = await attaching(attachment_public_url="https://chat.example.com/app/")
+    thread_id, _ = await picture(application)
+
+    url = await preview(application, thread_id)
+
+    assert url.startswith("https://chat.example.com/app/attachments/")

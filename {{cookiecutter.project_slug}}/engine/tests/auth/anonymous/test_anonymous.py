@@ -1,0 +1,238 @@
+import hashlib
+import re
+from http.cookies import Morsel, SimpleCookie
+
+import pytest
+from fastapi import FastAPI, Request, Response
+from httpx import ASGITransport, AsyncClient
+from itsdangerous import TimestampSigner
+
+from engine.auth.anonymous.sign_in import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
+from engine.auth.cookies import PREFIX
+from engine.database.database import Database
+from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
+
+KEY = "the-key-of-this-year-is-long-enough"
+OLD_KEY = "the-key-of-last-year-is-long-enough"
+
+
+def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
+    settings = Settings(secret_key=key, secret_key_previous=previous)
+    return AnonymousAuth(settings, Database("postgresql+asyncpg://nobody@127.0.0.1:9/none"))
+
+
+def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
+    """A client with a cookie jar, in front of an application with this style."""
+    app = FastAPI()
+    app.state.settings = Settings()
+    install_error_handlers(app, {})
+
+    @app.get("/visit")
+    async def visit(request: Request, response: Response) -> None:
+        auth.visit(request, response)
+
+    @app.get("/me")
+    async def me(request: Request) -> str:
+        return (await auth.authenticate(request)).id
+
+    return AsyncClient(transport=ASGITransport(app), base_url=base_url)
+
+
+async def status_with(auth: AnonymousAuth, cookie: str) -> int:
+    async with browser(auth) as client:
+        response = await client.get("/me", headers={"Cookie": f"{COOKIE}={cookie}"})
+        return response.status_code
+
+
+def set_cookie(response_headers: str) -> Morsel[str]:
+    [cookie] = SimpleCookie(response_headers).values()
+    return cookie
+
+
+def signer(key: str, salt: str = "anonymous-user") -> TimestampSigner:
+    return TimestampSigner(key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+async def test_no_cookie_is_refused() -> None:
+    async with browser(anonymous_auth()) as client:
+        response = await client.get("/me")
+    assert response.status_code == 401
+    assert response.json()["error"]["code"] == "unauthenticated"
+
+
+async def test_a_visit_signs_the_browser_in_and_the_next_one_keeps_the_user() -> None:
+    async with browser(anonymous_auth()) as client:
+        await client.get("/visit")
+        first = (await client.get("/me")).json()
+        await client.get("/visit")
+        second = (await client.get("/me")).json()
+    assert re.fullmatch("anon_[0-9a-f]{32}", first)
+    assert second == first
+
+
+async def test_each_browser_is_another_user() -> None:
+    auth = anonymous_auth()
+    users = set()
+    for _ in range(3):
+        async with browser(auth) as client:
+            await client.get("/visit")
+            users.add((await client.get("/me")).json())
+    assert len(users) == 3
+
+
+async def test_scripts_and_other_sites_do_not_get_the_cookie() -> None:
+    async with browser(anonymous_auth()) as client:
+        cookie = set_cookie((await client.get("/visit")).headers["set-cookie"])
+    assert cookie["httponly"] is True
+    assert cookie["samesite"] == "lax"
+    assert cookie["path"] == "/"
+    assert cookie["domain"] == ""
+    assert int(cookie["max-age"]) == MAX_AGE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("base_url", "is_secure"),
+    [
+        ("http://localhost:8000", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://[::1]:8000", False),
+        ("https://localhost", True),
+        ("https://chat.example.com", True),
+        ("http://chat.example.com", True),
+        ("http://localhost.example.com", True),
+    ],
+)
+async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
+    base_url: str, is_secure: bool
+) -> None:
+    async with browser(anonymous_auth(), base_url) as client:
+        cookie = set_cookie((await client.get("/visit")).headers["set-cookie"])
+    assert bool(cookie["secure"]) is is_secure
+    assert cookie.key == (f"{PREFIX}{COOKIE}" if is_secure else COOKIE)
+    assert (cookie["path"], cookie["domain"], cookie["httponly"]) == ("/", "", True)
+
+
+async def test_a_browser_from_before_the_prefix_keeps_its_user_and_gets_the_new_name() -> None:
+    auth = anonymous_auth()
+    old = await auth.sample_credentials("anon_a")
+    async with browser(auth, "https://chat.example.com") as client:
+        assert (await client.get("/me", headers=old)).json() == "anon_a"
+        visit = await client.get("/visit", headers=old)
+        dropped, named = visit.headers.get_list("set-cookie")
+        assert dropped.startswith(f'{COOKIE}=""; HttpOnly; Max-Age=0; ')
+        assert named.startswith(f"{PREFIX}{COOKIE}=anon_a.")
+        client.cookies.clear()
+        client.cookies.set(f"{PREFIX}{COOKIE}", set_cookie(named).value)
+        assert (await client.get("/me")).json() == "anon_a"
+        # One that a neighbour under the same domain has set is not looked at any more.
+        planted = await auth.sample_credentials("anon_mallory")
+        both = {"Cookie": f"{planted['Cookie']}; {PREFIX}{old['Cookie']}"}
+        client.cookies.clear()
+        assert (await client.get("/me", headers=both)).json() == "anon_a"
+
+
+async def test_a_forwarded_header_of_an_untrusted_client_changes_nothing() -> None:
+    async with browser(anonymous_auth()) as client:
+        response = await client.get("/visit", headers={"X-Forwarded-Proto": "https"})
+    assert not set_cookie(response.headers["set-cookie"])["secure"]
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "garbage",
+        "anon_00000000000000000000000000000000",
+        "anon_00000000000000000000000000000000.aaaaaa.",
+        "...",
+        "\u00e9.\u00e9.\u00e9".encode().decode("latin-1"),
+        "a" * 5000,
+    ],
+)
+async def test_garbage_is_refused(cookie: str) -> None:
+    async with browser(anonymous_auth()) as client:
+        headers = {b"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
+        assert (await client.get("/me", headers=headers)).status_code == 401
+
+
+async def test_a_tampered_user_id_is_refused() -> None:
+    auth = anonymous_auth()
+    genuine = (await auth.sample_credentials("anon_mallory"))["Cookie"]
+    async with browser(auth) as client:
+        assert (await client.get("/me", headers={"Cookie": genuine})).json() == "anon_mallory"
+        forged = genuine.replace("anon_mallory", "anon_victim0")
+        assert (await client.get("/me", headers={"Cookie": forged})).status_code == 401
+
+
+async def test_a_signature_by_another_key_or_for_another_purpose_is_refused() -> None:
+    auth = anonymous_auth()
+    assert await status_with(auth, signer(KEY).sign("anon_a").decode()) == 200
+    assert await status_with(auth, signer("another-key").sign("anon_a").decode()) == 401
+    assert await status_with(auth, signer(KEY, salt="other").sign("anon_a").decode()) == 401
+
+
+async def test_an_empty_previous_key_is_no_key() -> None:
+    assert await status_with(anonymous_auth(), signer("").sign("anon_a").decode()) == 401
+
+
+async def test_a_visit_replaces_an_invalid_cookie() -> None:
+    async with browser(anonymous_auth()) as client:
+        await client.get("/visit", headers={"Cookie": f"{COOKIE}=anon_victim.x.y"})
+        user = (await client.get("/me")).json()
+    assert user.startswith("anon_")
+    assert user != "anon_victim"
+
+
+async def test_the_previous_key_still_signs_in_and_a_visit_moves_on_to_the_new_one() -> None:
+    old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
+    rotated = anonymous_auth(KEY, previous=OLD_KEY)
+    async with browser(rotated) as client:
+        assert (await client.get("/me", headers=old_cookie)).json() == "anon_a"
+        response = await client.get("/visit", headers=old_cookie)
+        new_cookie = set_cookie(response.headers["set-cookie"]).value
+    assert await status_with(anonymous_auth(KEY), new_cookie) == 200
+
+
+async def test_once_the_previous_key_is_gone_its_cookies_are_refused() -> None:
+    old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
+    async with browser(anonymous_auth(KEY)) as client:
+        assert (await client.get("/me", headers=old_cookie)).status_code == 401
+
+
+async def test_a_cookie_lapses_unless_a_visit_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    auth = anonymous_auth()
+    now = TimestampSigner("any").get_timestamp()
+
+    def at(seconds: int) -> None:
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now + seconds)
+
+    at(0)
+    cookie = await auth.sample_credentials("anon_a")
+    async with browser(auth) as client:
+        at(MAX_AGE_SECONDS - 1)
+        assert (await client.get("/me", headers=cookie)).status_code == 200
+        renewed = set_cookie((await client.get("/visit", headers=cookie)).headers["set-cookie"])
+        at(MAX_AGE_SECONDS + 1)
+        assert (await client.get("/me", headers=cookie)).status_code == 401
+    assert await status_with(auth, renewed.value) == 200
+
+
+@pytest.mark.parametrize("ahead_seconds", [1, 4, 3600, 30 * 24 * 3600])
+async def test_a_worker_whose_clock_is_ahead_costs_nobody_their_user(
+    monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    auth = anonymous_auth()
+    now = TimestampSigner("any").get_timestamp()
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now + ahead_seconds)
+    cookie = await auth.sample_credentials("anon_a")
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: now)
+    async with browser(auth) as client:
+        assert (await client.get("/me", headers=cookie)).json() == "anon_a"
+        await client.get("/visit", headers=cookie)
+        assert (await client.get("/me")).json() == "anon_a"
+
+
+def test_without_a_key_it_does_not_start_and_says_how_to_mend_it() -> None:
+    with pytest.raises(ValueError, match=r"SECRET_KEY is empty.*python -m app setup"):
+        anonymous_auth(key="")

@@ -1,0 +1,147 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import uuid4
+
+import pytest
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import StreamingResponse
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy import delete, event, func, select
+from sqlalchemy.pool import QueuePool
+
+from app import main
+from app.main import create_app
+from engine.auth.base import Authenticator, User
+from engine.auth.current import signed_in_by
+from engine.database.database import EVERYBODY, PROJECT, Database
+from engine.database.rows import UserRow
+from engine.http.errors import Unauthenticated, install_error_handlers
+from engine.settings.settings import Settings
+from engine.tests.fixtures import serving
+from engine.tests.talk import Visitor
+
+
+class HeaderAuth(Authenticator):
+    """The smallest style: it believes a header, as none of the real ones may."""
+
+    name = "header"
+
+    async def authenticate(self, request: Request) -> User:
+        if "X-User" not in request.headers:
+            raise Unauthenticated("nobody")
+        return User(id=request.headers["X-User"])
+
+    async def sample_credentials(self, user_id: str) -> dict[str, str]:
+        return {"X-User": user_id}
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[AsyncClient]:
+    app = FastAPI()
+    install_error_handlers(app, {})
+    signed_in = signed_in_by(HeaderAuth(Settings(), database))
+
+    @app.get("/me")
+    async def me(user: Annotated[User, Depends(signed_in)]) -> str:
+        return user.id
+
+    @app.get("/connections-while-streaming")
+    async def connections(user: Annotated[User, Depends(signed_in)]) -> StreamingResponse:
+        async def count() -> AsyncIterator[str]:
+            assert isinstance(database.engine.pool, QueuePool)
+            yield str(database.engine.pool.checkedout())
+
+        return StreamingResponse(count())
+
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture
+async def visitor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Visitor]:
+    """Somebody whom no row knows yet."""
+    monkeypatch.setattr(main, "SignIn", HeaderAuth)
+    app = create_app(settings)
+    user_id = f"user_{uuid4().hex}"
+    headers = await app.state.chat.authenticator.sample_credentials(user_id)
+    async with (
+        serving(app) as url,
+        AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+    ):
+        yield Visitor(client, user_id)
+
+
+@pytest.fixture
+def user_id() -> str:
+    return f"user_{uuid4().hex}"
+
+
+async def rows_of(database: Database, user_id: str) -> int:
+    async with database.transaction(EVERYBODY) as connection:
+        query = select(func.count()).where(UserRow.id == user_id)
+        return (await connection.execute(query)).scalar_one()
+
+
+@contextmanager
+def recorded_statements(database: Database) -> Iterator[list[str]]:
+    statements: list[str] = []
+
+    def record(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", record)
+
+
+async def test_who_is_asking_costs_no_statement(
+    client: AsyncClient, database: Database, user_id: str
+) -> None:
+    with recorded_statements(database) as statements:
+        assert (await client.get("/me", headers={"X-User": user_id})).json() == user_id
+    assert statements == []
+
+
+async def test_a_user_has_a_row_once_something_is_theirs(
+    database: Database, visitor: Visitor
+) -> None:
+    await visitor.send("threads.list")
+    assert await rows_of(database, visitor.user_id) == 0
+    turns = await asyncio.gather(*(visitor.say("hello") for _ in range(3)))
+    assert all(turn.answer for turn in turns)
+    assert await rows_of(database, visitor.user_id) == 1
+
+
+async def test_a_user_whose_row_was_deleted_can_come_back(
+    database: Database, visitor: Visitor
+) -> None:
+    await visitor.say("hello")
+    statement = delete(UserRow).where(UserRow.id == visitor.user_id)
+    await database.write(visitor.user_id, statement)
+    assert (await visitor.say("hello again")).answer
+
+
+async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
+    client: AsyncClient, database: Database
+) -> None:
+    with recorded_statements(database) as statements:
+        response = await client.get("/me")
+    assert response.status_code == 401
+    assert response.json()["error"] == {"code": "unauthenticated", "message": "nobody"}
+    assert statements == []
+
+
+async def test_nobody_is_the_project_itself(client: AsyncClient) -> None:
+    assert (await client.get("/me", headers={"X-User": PROJECT})).status_code == 401
+    assert (await client.get("/me", headers={"X-User": f"{PROJECT}x"})).status_code == 200
+
+
+async def test_no_connection_is_held_while_an_answer_streams(
+    client: AsyncClient, user_id: str
+) -> None:
+    response = await client.get("/connections-while-streaming", headers={"X-User": user_id})
+    assert response.text == "0"

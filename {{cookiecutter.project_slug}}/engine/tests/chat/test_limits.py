@@ -1,0 +1,181 @@
+"""How much one user, one thread and one process may ask for, on however many workers."""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+
+from app.main import create_app
+from engine.database.database import Database
+from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.settings.settings import Settings
+from engine.tests.chat.test_interrupted import Watched
+from engine.tests.chat.test_runs import open_stream
+from engine.tests.fixtures import OneModel, Scripted, demo_model, serving, visiting
+from engine.tests.talk import Visitor, message
+
+
+def assert_refused(response: httpx.Response, status: int, code: str) -> int:
+    """The seconds to wait; 0 where waiting does not help."""
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert response.json()["error"]["message"]
+    return int(response.headers.get("retry-after", 0))
+
+
+async def rows_of(database: Database, user_id: str) -> list[int]:
+    """How many threads, items and runs are the user's."""
+    counts = []
+    for row in (ThreadRow, ItemRow, RunRow):
+        statement = select(func.count()).where(row.user_id == user_id)
+        [found] = await database.fetch(user_id, statement)
+        counts.append(found[0])
+    return counts
+
+
+async def ask(visitor: Visitor, **params: Any) -> httpx.Response:
+    return await visitor.send("threads.create", **{"input": message("hello"), **params})
+
+
+async def test_so_many_turns_a_minute(
+    with_model: Scripted, database: Database, settings: Settings
+) -> None:
+    visitor = await with_model(demo_model(), turns_per_minute=2)
+    began = time.monotonic()
+    for _ in range(2):
+        assert (await ask(visitor)).status_code == 200
+    before = await rows_of(database, visitor.user_id)
+
+    wait = assert_refused(await ask(visitor), 429, "too_many_turns")
+
+    assert 59 - (time.monotonic() - began) < wait <= 60
+    assert await rows_of(database, visitor.user_id) == before
+    # Nobody else's business, and over when the first of them is a minute old.
+    async with visiting(str(visitor.client.base_url), settings) as other:
+        assert (await ask(other)).status_code == 200
+    oldest = select(func.min(RunRow.started_at)).where(RunRow.user_id == visitor.user_id)
+    await database.write(
+        visitor.user_id,
+        update(RunRow)
+        .where(RunRow.user_id == visitor.user_id, RunRow.started_at == oldest.scalar_subquery())
+        .values(started_at=func.now() - timedelta(seconds=60)),
+    )
+    assert (await ask(visitor)).status_code == 200
+
+
+@pytest.mark.usefixtures("no_checkpoints")  # which write rows
+async def test_so_many_answers_at_once(with_model: Scripted, database: Database) -> None:
+    model = Watched()
+    visitor = await with_model(model, running_answers_per_user=1)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        before = await rows_of(database, visitor.user_id)
+        assert assert_refused(await ask(visitor), 429, "too_many_answers") > 0
+        assert await rows_of(database, visitor.user_id) == before
+        model.hurry()
+        await stream.rest()
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
+    model = Watched()
+    visitor = await with_model(model, answers_per_process=1)
+    async with AsyncExitStack() as stack:
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+        assert assert_refused(await ask(visitor), 429, "server_busy") > 0
+        model.hurry()
+        await stream.rest()
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(demo_model(), tokens_per_day=1_000)
+    assert (await ask(visitor)).status_code == 200
+    mine = RunRow.user_id == visitor.user_id
+    await database.write(
+        visitor.user_id, update(RunRow).where(mine).values(tokens_in=600, tokens_out=400)
+    )
+    assert 0 < assert_refused(await ask(visitor), 429, "daily_tokens_used") <= 24 * 3600
+
+    yesterday = func.now() - timedelta(days=1)
+    await database.write(visitor.user_id, update(RunRow).where(mine).values(started_at=yesterday))
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(demo_model(), tokens_per_day=0)
+    assert (await ask(visitor)).status_code == 200
+    await database.write(
+        visitor.user_id,
+        update(RunRow).where(RunRow.user_id == visitor.user_id).values(tokens_in=10**12),
+    )
+    assert (await ask(visitor)).status_code == 200
+
+
+async def test_so_long_a_message(with_model: Scripted, database: Database) -> None:
+    visitor = await with_model(demo_model(), message_chars=10)
+    assert (await ask(visitor, input=message("x" * 10))).status_code == 200
+    before = await rows_of(database, visitor.user_id)
+    assert_refused(await ask(visitor, input=message("x" * 11)), 413, "message_too_long")
+    quoting = {**message("x" * 5), "quoted_text": "y" * 6}
+    assert_refused(await ask(visitor, input=quoting), 413, "message_too_long")
+    assert await rows_of(database, visitor.user_id) == before
+
+
+RACES = {
+    "of one user": ({}, "too_many_answers", 3),
+    "of one key": ({"Idempotency-Key": "same"}, "repeated_request", 1),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+async def test_ten_at_once_on_two_workers(
+    settings: Settings, database: Database, race: str
+) -> None:
+    headers, code, allowed = RACES[race]
+    changed = settings.model_copy(update={"running_answers_per_user": 3})
+    model = Watched()
+    async with AsyncExitStack() as stack:
+        visitors: list[Visitor] = []
+        for _ in range(2):
+            app = create_app(changed, OneModel(changed, model))
+            url = await stack.enter_async_context(serving(app))
+            known = visitors[0].user_id if visitors else None
+            visitors.append(await stack.enter_async_context(visiting(url, changed, user_id=known)))
+        requests = [
+            asyncio.create_task(
+                visitors[n % 2].send("threads.create", headers=headers, input=message("hello"))
+            )
+            for n in range(10)
+        ]
+        for refused in islice(asyncio.as_completed(requests), 10 - allowed):
+            await refused
+        model.hurry()
+        responses = await asyncio.gather(*requests)
+
+    outcomes = Counter(
+        "answered" if r.status_code == 200 else r.json()["error"]["code"] for r in responses
+    )
+    assert outcomes == {"answered": allowed, code: 10 - allowed}
+    assert (await rows_of(database, visitors[0].user_id))[2] == allowed
+
+
+async def test_two_workers_share_the_count_of_turns(settings: Settings) -> None:
+    changed = settings.model_copy(update={"turns_per_minute": 2})
+    async with AsyncExitStack() as stack:
+        first_url = await stack.enter_async_context(serving(create_app(changed)))
+        second_url = await stack.enter_async_context(serving(create_app(changed)))
+        here = await stack.enter_async_context(visiting(first_url, changed))
+        there = await stack.enter_async_context(visiting(second_url, changed, user_id=here.user_id))
+        assert (await ask(here)).status_code == 200
+        assert (await ask(there)).status_code == 200
+        assert_refused(await ask(here), 429, "too_many_turns")
+        assert_refused(await ask(there), 429, "too_many_turns")

@@ -1,0 +1,269 @@
+"""A primary and its standby: what becomes of connections when they change places."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+from agents import Model
+
+from app.main import create_app
+from dev.postgres import Postgres
+from engine.database.database import EVERYBODY, Database, connections_for_reads
+from engine.operate.commands.migrate import upgrade
+from engine.settings.database_url import connect_options, parse_url
+from engine.settings.settings import Settings
+from engine.tests.chat.test_interrupted import Watched
+from engine.tests.fixtures import OneModel, serving, visiting
+from engine.tests.talk import Visitor
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="copies a server's files as POSIX does"),
+    pytest.mark.long,
+]
+
+POOL = 4
+
+
+class Pair:
+    """`primary` and `standby`, and one address for whichever of them it is pointed at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.primary, self.standby = Postgres(folder / "a"), Postgres(folder / "b")
+        self._address = Path(tempfile.mkdtemp(prefix="pair-")) / "server"
+        upgrade(self.primary.start())
+        self.primary.stop()
+        copy(self.primary.data_dir, self.standby.data_dir)
+        self.primary.start()
+        self.follow(self.standby, self.primary)
+
+    def follow(self, server: Postgres, leader: Postgres) -> None:
+        """Start a server, which was stopped, as the standby of the other one."""
+        conninfo = f"host={socket_of(leader)} port=5432 user=postgres application_name=standby"
+        with (server.data_dir / "postgresql.auto.conf").open("a") as configuration:
+            configuration.write(f"primary_conninfo = '{conninfo}'\n")
+        signal = server.data_dir / "standby.signal"
+        signal.touch()
+        owner = server.data_dir.stat()
+        os.chown(signal, owner.st_uid, owner.st_gid)
+        server.start()
+
+    async def swap(self) -> None:
+        """The standby takes over, and the primary follows it."""
+        await asyncio.to_thread(self.primary.stop)
+        await execute(self.standby.url, "SELECT pg_promote()")
+        self.primary, self.standby = self.standby, self.primary
+        await asyncio.to_thread(self.follow, self.standby, self.primary)
+
+    def point_at(self, server: Postgres) -> None:
+        self._address.unlink(missing_ok=True)
+        self._address.symlink_to(socket_of(server))
+
+    @property
+    def address(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self._address}"
+
+    @property
+    def both(self) -> str:
+        hosts = ",".join(socket_of(server) for server in (self.primary, self.standby))
+        return f"postgresql://postgres@/postgres?host={hosts}&target_session_attrs=read-write"
+
+    def destroy(self) -> None:
+        for server in (self.standby, self.primary):
+            server.destroy()
+        shutil.rmtree(self._address.parent)
+
+
+def copy(source: Path, target: Path) -> None:
+    """With the owner, who may be another user."""
+    shutil.copytree(source, target)
+    owner = source.stat()
+    for path in (target, *target.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def socket_of(server: Postgres) -> str:
+    return parse_url(server.url).hosts[0]
+
+
+async def execute(url: str, *statements: str) -> list[asyncpg.Record]:
+    """The rows of the last of them."""
+    connection = await asyncpg.connect(**connect_options(url))
+    try:
+        for statement in statements:
+            rows: list[asyncpg.Record] = await connection.fetch(statement)
+    finally:
+        await connection.close()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    pair = Pair(tmp_path_factory.mktemp("pair"))
+    yield pair
+    pair.destroy()
+
+
+@asynccontextmanager
+async def chatting(
+    settings: Settings, url: str, model: Model | None = None
+) -> AsyncIterator[tuple[Visitor, Database, Settings]]:
+    changed = settings.model_copy(
+        update={
+            "database_url": url,
+            "database_pool_size": POOL,
+            "database_patience_seconds": 1,
+        }
+    )
+    model = model or Watched()
+    assert isinstance(model, Watched)
+    model.hurry()
+    app = create_app(changed, OneModel(changed, model))
+    async with serving(app) as base, visiting(base, changed) as visitor:
+        yield visitor, app.state.chat.database, changed
+
+
+async def readiness(visitor: Visitor) -> tuple[int, str]:
+    response = await visitor.client.get("/readyz")
+    return response.status_code, response.json().get("error", {}).get("message", "")
+
+
+async def test_connections_to_what_became_a_standby_are_left(
+    settings: Settings, pair: Pair
+) -> None:
+    """As after a failover behind one address, which goes on leading to the old server for a while."""
+    pair.point_at(pair.primary)
+    async with chatting(settings, pair.address) as (visitor, database, _):
+        thread_id = (await visitor.say("hello")).thread_id
+        pair.point_at(pair.standby)
+        await database.renew()
+        # Reading works there, and fills the pool.
+        listed = await asyncio.gather(*(visitor.send("threads.list") for _ in range(3 * POOL)))
+        assert {response.status_code for response in listed} == {200}
+        refused = await visitor.send("threads.update", thread_id=thread_id, title="Refused")
+        assert refused.status_code == 503
+        pair.point_at(pair.primary)
+
+        for title in ("one", "two", "three"):
+            renamed = await visitor.send("threads.update", thread_id=thread_id, title=title)
+            assert renamed.status_code == 200, renamed.text
+        assert await readiness(visitor) == (200, "")
+
+
+async def test_not_ready_while_writes_are_refused_and_ready_again(
+    settings: Settings, pair: Pair
+) -> None:
+    pair.point_at(pair.primary)
+    async with chatting(settings, pair.address) as (visitor, database, _):
+        assert await readiness(visitor) == (200, "")
+        pair.point_at(pair.standby)
+        await database.renew()
+        status, message = await readiness(visitor)
+        assert status == 503
+        assert "target_session_attrs=read-write" in message
+        # No write comes to a server that is not ready: the probe itself has to find the other one.
+        pair.point_at(pair.primary)
+        assert await readiness(visitor) == (200, "")
+
+
+async def test_of_two_hosts_the_one_that_takes_writes_is_found(
+    settings: Settings, pair: Pair
+) -> None:
+    async with chatting(settings, pair.both) as (visitor, _, _):
+        thread_id = (await visitor.say("hello")).thread_id
+        await pair.swap()
+        turn = await visitor.say("hello again", thread_id)
+
+        assert turn.answer
+        assert await readiness(visitor) == (200, "")
+
+
+async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
+    settings: Settings, pair: Pair
+) -> None:
+    """Commits wait for as long as the only synchronous standby is away."""
+    pair.point_at(pair.primary)
+    async with chatting(settings, pair.address) as (visitor, _, _):
+        threads = [(await visitor.say(f"hello {n}")).thread_id for n in range(2)]
+        await asyncio.to_thread(pair.standby.stop)
+        await execute(
+            pair.primary.url,
+            "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
+            "SELECT pg_reload_conf()",
+        )
+        await until_commits_wait(pair.primary.url)
+        renaming = [
+            asyncio.create_task(visitor.send("threads.update", thread_id=id_, title="Renamed"))
+            for id_ in threads * POOL
+        ]
+        try:
+            # (Renaming one thread twice waits for the lock on its row: those wait, too.)
+            async with asyncio.timeout(60):
+                while await waiting_commits(pair.primary.url) < len(threads):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            async with asyncio.timeout(10):
+                assert (await visitor.send("threads.list")).status_code == 200
+                for id_ in threads:
+                    read = await visitor.send("threads.get_by_id", thread_id=id_)
+                    assert read.status_code == 200
+                assert await readiness(visitor) == (200, "")
+            assert not any(task.done() for task in renaming)
+        finally:
+            await execute(
+                pair.primary.url,
+                "ALTER SYSTEM RESET synchronous_standby_names",
+                "SELECT pg_reload_conf()",
+            )
+            await asyncio.to_thread(pair.standby.start)
+        for response in await asyncio.gather(*renaming):
+            assert response.status_code == 200, response.text
+
+
+async def until_commits_wait(url: str) -> None:
+    """Return when a commit waits: the server's checkpointer reads a new setting after the others.
+
+    Polls, since PostgreSQL tells nobody when it has read its configuration.
+    """
+    async with asyncio.timeout(60):
+        for number in count():
+            commit = asyncio.create_task(execute(url, f"CREATE TABLE commit_{number} ()"))
+            while not commit.done():
+                if await waiting_commits(url):
+                    commit.cancel()
+                    await asyncio.wait({commit})
+                    return
+                await asyncio.sleep(0.01)
+
+
+async def waiting_commits(url: str) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    [row] = await execute(url, query)
+    return int(row[0])
+
+
+@pytest.mark.parametrize(("pool", "reads"), [(1, 0), (2, 1), (4, 1), (10, 2), (20, 4)])
+def test_one_connection_in_five_is_for_reads(pool: int, reads: int) -> None:
+    assert connections_for_reads(pool) == reads
+
+
+async def test_a_write_that_waits_for_a_place_is_told_in_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.database import database as db
+
+    monkeypatch.setattr(db, "POOL_SECONDS", 0.2)
+    database = Database(database_url, pool_size=2)
+    async with database.transaction(EVERYBODY):
+        with pytest.raises(db.DatabaseAway):
+            async with database.transaction(EVERYBODY):
+                raise AssertionError("there is one place for writes")
+        async with database.reading(EVERYBODY):
+            pass
+    await database.dispose()

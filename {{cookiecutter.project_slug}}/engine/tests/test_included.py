@@ -1,0 +1,125 @@
+"""The chat in somebody else's application: under a prefix, mounted, and behind a proxy's path."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+from app.agent import tools
+from app.agent.build import build_agent
+from app.attachments import Attachments
+from app.auth import SignIn
+from app.dictation import Dictation
+from engine.chat import Chat
+from engine.settings.settings import Settings
+from engine.tests.fixtures import serving, visiting
+
+PREFIX = "/help/chat"
+
+
+def chat_of(settings: Settings) -> Chat:
+    return Chat(
+        settings,
+        agent=build_agent,
+        tools=tools.TOOLS,
+        sign_in=SignIn,
+        attachments=Attachments,
+        dictation=Dictation,
+    )
+
+
+def included(chat: Chat, app: FastAPI) -> None:
+    app.include_router(chat.router, prefix=PREFIX)
+
+
+def mounted(chat: Chat, app: FastAPI) -> None:
+    app.mount(PREFIX, chat.app)
+
+
+Put = Callable[[Chat, FastAPI], None]
+
+
+@asynccontextmanager
+async def somebody_elses(settings: Settings, put: Put, **server: Any) -> AsyncIterator[str]:
+    """An application with a page of its own, the chat in it; gives its address."""
+    chat = chat_of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with chat.running():
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    put(chat, app)
+
+    @app.get("/hello")
+    async def hello() -> str:
+        return "theirs"
+
+    async with serving(app, **server) as url:
+        yield url
+
+
+@pytest.fixture(params=[included, mounted])
+def put(request: pytest.FixtureRequest) -> Put:
+    chosen: Put = request.param
+    return chosen
+
+
+async def test_a_whole_conversation_under_a_prefix(settings: Settings, put: Put) -> None:
+    async with (
+        somebody_elses(settings, put) as url,
+        visiting(f"{url}{PREFIX}", settings) as visitor,
+        visiting(f"{url}{PREFIX}", settings) as stranger,
+    ):
+        turn = await visitor.say("Hello there")
+        assert "Hello there" in turn.answer
+        assert [item["type"] for item in await visitor.items(turn.thread_id)]
+        run = await visitor.client.get(f"/chatkit/threads/{turn.thread_id}/run")
+        assert run.json() == {"run": None}
+        missing = await stranger.send("threads.get_by_id", thread_id=turn.thread_id)
+        assert missing.status_code == 404
+        assert missing.json()["error"]["code"] == "not_found"
+
+
+async def test_every_address_of_the_page_leads_to_the_chat(settings: Settings, put: Put) -> None:
+    async with (
+        somebody_elses(settings, put) as url,
+        AsyncClient(base_url=url, timeout=30) as client,
+    ):
+        page = await client.get(f"{PREFIX}/")
+        assert page.status_code == 200
+        assert page.headers["content-security-policy"]
+        assert (await client.get(PREFIX, follow_redirects=True)).text == page.text
+        for relative in ("static/js/main.js", "static/theme.css", "config.json", "healthz"):
+            response = await client.get(str(page.url.join(relative)))
+            assert response.status_code == 200, relative
+        config = (await client.get(f"{PREFIX}/config.json")).json()
+        assert page.url.join(config["api"]["url"]).path == f"{PREFIX}/chatkit"
+        assert 'src="/' not in page.text
+        assert 'href="/' not in page.text
+
+
+async def test_what_is_beside_it_stays_as_it_was(settings: Settings, put: Put) -> None:
+    async with (
+        somebody_elses(settings, put) as url,
+        AsyncClient(base_url=url, timeout=30) as client,
+    ):
+        theirs = await client.get("/hello")
+        assert (theirs.status_code, theirs.json()) == (200, "theirs")
+        assert "content-security-policy" not in theirs.headers
+        nothing = await client.get("/static/js/main.js")
+        assert (nothing.status_code, nothing.json()) == (404, {"detail": "Not Found"})
+
+
+async def test_behind_a_proxy_that_takes_a_path_away(settings: Settings) -> None:
+    """As uvicorn's `--root-path` has it: the path arrives without the proxy's part."""
+    async with (
+        somebody_elses(settings, included, root_path="/outside") as url,
+        visiting(f"{url}{PREFIX}", settings) as visitor,
+    ):
+        assert (await visitor.client.get("/")).status_code == 200
+        assert (await visitor.say("Hello there")).answer

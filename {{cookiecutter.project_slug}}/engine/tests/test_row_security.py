@@ -1,0 +1,193 @@
+"""With ROW_LEVEL_SECURITY, PostgreSQL itself keeps one user from another's rows.
+
+As a role of its own that owns the tables: a superuser passes every policy.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from alembic import command
+from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.agent import tools
+from app.main import create_app
+from engine.database.database import EVERYBODY, Database
+from engine.database.migrations import alembic_config
+from engine.database.rows import RunRow, ThreadRow, UserRow
+from engine.database.tables import owned_tables
+from engine.demo.model import SLOWNESS
+from engine.operate.commands.migrate import upgrade
+from engine.settings.settings import Settings
+from engine.tests.agent.echo import ECHO
+from engine.tests.fixtures import new_database, serving, visiting
+from engine.tests.test_partitions import SLOW_SECONDS, use_everything
+
+
+@pytest.fixture(scope="module")
+def role_url(postgres_url: str) -> Iterator[str]:
+    """An empty database that an ordinary role owns."""
+    role = f"role_{secrets.token_hex(4)}"
+    password = secrets.token_hex(16)
+    with new_database(postgres_url, role) as url:
+        administer(
+            url,
+            f"CREATE ROLE {role} LOGIN PASSWORD '{password}'",
+            f"ALTER DATABASE {role} OWNER TO {role}",
+        )
+        yield (
+            make_url(url)
+            .set(username=role, password=password)
+            .render_as_string(hide_password=False)
+        )
+    administer(postgres_url, f"DROP ROLE {role}")
+
+
+def administer(url: str, *statements: str) -> None:
+    async def execute() -> None:
+        engine = create_async_engine(url)
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    asyncio.run(execute())
+
+
+@pytest.fixture(scope="module")
+def walled(role_url: str, settings: Settings) -> Settings:
+    migrate(role_url, row_level_security=True)
+    return settings.model_copy(update={"database_url": role_url, "row_level_security": True})
+
+
+def migrate(url: str, *, row_level_security: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROW_LEVEL_SECURITY", str(row_level_security))
+        upgrade(url)
+
+
+@pytest.fixture
+async def database(walled: Settings) -> AsyncIterator[Database]:
+    assert walled.database_url is not None
+    database = Database(walled.database_url, row_level_security=True)
+    for owner in ("anna", "bert"):
+        thread: dict[str, Any] = {"user_id": owner, "id": "thread", "payload": {}}
+        async with database.transaction(owner) as connection:
+            await connection.execute(insert(UserRow).values(id=owner))
+            await connection.execute(insert(ThreadRow).values(thread))
+    yield database
+    async with database.transaction(EVERYBODY) as connection:
+        await connection.execute(text(f"DELETE FROM {UserRow.__tablename__}"))  # noqa: S608
+    await database.dispose()
+
+
+async def test_a_statement_that_forgets_the_owner_sees_no_other(database: Database) -> None:
+    everything = select(ThreadRow.user_id)
+
+    for owner in ("anna", "bert"):
+        assert [row.user_id for row in await database.fetch(owner, everything)] == [owner]
+    assert len(await database.fetch(EVERYBODY, everything)) == 2
+    assert await database.fetch("", everything) == []
+
+
+async def test_a_connection_keeps_nothing_of_whom_it_served(
+    walled: Settings, database: Database
+) -> None:
+    assert walled.database_url is not None
+    single = Database(walled.database_url, pool_size=1, row_level_security=True)
+    for owner in ("anna", EVERYBODY):
+        assert await single.fetch(owner, select(ThreadRow.user_id))
+        async with single.engine.connect() as connection:
+            assert (await connection.execute(select(ThreadRow.user_id))).all() == []
+    await single.dispose()
+
+
+async def test_anothers_row_is_neither_written_nor_made(database: Database) -> None:
+    emptied = update(ThreadRow).values(payload={}).returning(ThreadRow.user_id)
+    assert await database.fetch("anna", emptied) == [("anna",)]
+    forged = {"user_id": "bert", "id": "forged", "payload": {}}
+    with pytest.raises(DBAPIError, match="row-level security"):
+        await database.write("anna", insert(ThreadRow).values(forged))
+    given_away = update(ThreadRow).values(user_id="bert", id="given away")
+    with pytest.raises(DBAPIError, match="row-level security"):
+        await database.write("anna", given_away)
+
+
+async def test_migrations_see_the_rows_of_everybody(database: Database) -> None:
+    def migrate_and_look(connection: Connection) -> list[str]:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        return list(connection.scalars(select(ThreadRow.user_id)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROW_LEVEL_SECURITY", "true")
+        async with database.engine.begin() as connection:
+            assert len(await connection.run_sync(migrate_and_look)) == 2
+
+
+async def test_the_chat_works_behind_the_wall(
+    walled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, ECHO))
+    patient = walled.model_copy(update={"demo_delay_seconds": SLOW_SECONDS / SLOWNESS})
+    async with serving(create_app(patient)) as url, visiting(url, patient) as visitor:
+        await use_everything(visitor)
+
+
+async def test_runs_of_dead_workers_are_found(walled: Settings, database: Database) -> None:
+    run = {"user_id": "anna", "id": "run", "thread_id": "thread", "request": "threads.create"}
+    state = {"model": "m", "worker": "dead", "slot": 1, "start_seq": 0}
+    long_ago = func.now() - timedelta(hours=1)
+    await database.write("anna", insert(RunRow).values(**run, **state, heartbeat_at=long_ago))
+
+    app = create_app(walled)
+    await app.state.chat.recovery.close_abandoned()
+    await app.state.chat.database.dispose()
+
+    assert await database.fetch("anna", select(RunRow.status)) == [("interrupted",)]
+
+
+@pytest.mark.parametrize("row_level_security", [True, False])
+async def test_ready_only_where_the_wall_is_what_was_asked_for(
+    walled: Settings, settings: Settings, row_level_security: bool
+) -> None:
+    for placed in (walled, settings):
+        asked = placed.model_copy(update={"row_level_security": row_level_security})
+        async with (
+            serving(create_app(asked)) as url,
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
+        ):
+            response = await client.get("/readyz")
+        assert response.status_code == (200 if asked == placed else 503)
+
+
+def test_without_the_setting_there_is_nothing_of_it(postgres_url: str) -> None:
+    names = {table.name for table in owned_tables()}
+    with new_database(postgres_url, f"walls_{secrets.token_hex(4)}") as url:
+        migrate(url, row_level_security=False)
+        assert asyncio.run(guarded(url)) == (set(), set())
+        for _ in range(2):
+            migrate(url, row_level_security=True)
+            assert asyncio.run(guarded(url)) == (names, names)
+        command.check(alembic_config())  # looks, with the setting off, and touches nothing
+        assert asyncio.run(guarded(url)) == (names, names)
+        migrate(url, row_level_security=False)
+        assert asyncio.run(guarded(url)) == (set(), set())
+
+
+async def guarded(url: str) -> tuple[set[str], set[str]]:
+    """The tables that have a policy, and those on which it is enforced."""
+    database = Database(url)
+    policies = text("SELECT tablename FROM pg_policies")
+    forced = text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
+    found = [{name for (name,) in await database.fetch(EVERYBODY, s)} for s in (policies, forced)]
+    await database.dispose()
+    return found[0], found[1]

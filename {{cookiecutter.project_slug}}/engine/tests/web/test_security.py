@@ -1,0 +1,248 @@
+import re
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Response
+
+from app.dictation import Dictation
+from app.main import create_app
+from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.settings.settings import Settings
+from engine.tests.talk import Visitor, message
+
+CDN = "https://cdn.platform.openai.com"
+
+
+def policy(**values: object) -> dict[str, set[str]]:
+    text = security_headers(chosen(**values))["Content-Security-Policy"]
+    directives = [part.split() for part in text.split(";")]
+    return {name: set(sources) for name, *sources in directives}
+
+
+def chosen(**values: object) -> Settings:
+    return Settings.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/config.json"),
+        ("GET", "/static/js/main.js"),
+        ("GET", "/nowhere"),
+        ("POST", "/chatkit"),
+        ("GET", "/healthz"),
+    ],
+)
+async def test_every_response_has_them(visitor: Visitor, method: str, path: str) -> None:
+    response = await visitor.client.request(method, path)
+
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "strict-origin-when-cross-origin"
+    is_closed = "microphone=()" in response.headers["permissions-policy"]
+    assert is_closed is not Dictation.listens
+    assert "script-src 'self' " in response.headers["content-security-policy"]
+    assert "cross-origin-embedder-policy" not in response.headers
+    # It knows no list of origins, and would forbid what `frame-ancestors` allows.
+    assert "x-frame-options" not in response.headers
+    assert response.headers["cross-origin-resource-policy"] == "same-origin"
+    assert response.headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
+    # This server speaks plain HTTP.
+    assert "strict-transport-security" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("type_", "params"),
+    [("threads.list", {}), ("threads.create", {"input": message("hi")}), ("nonsense", {})],
+    ids=["JSON", "events", "a refusal"],
+)
+async def test_nothing_keeps_a_conversation(
+    visitor: Visitor, type_: str, params: dict[str, Any]
+) -> None:
+    response = await visitor.send(type_, **params)
+
+    assert response.headers.get_list("cache-control") == ["no-store"]
+
+
+async def test_every_site_may_ask_for_the_launcher(visitor: Visitor) -> None:
+    response = await visitor.client.get("/embed.js")
+
+    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+async def test_the_description_of_the_api_is_for_development(
+    settings: Settings, is_given: bool
+) -> None:
+    app = create_app(settings.model_copy(update={"openapi_json": is_given}))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://chat.test"
+    ) as client:
+        status = (await client.get("/openapi.json")).status_code
+        assert (await client.get("/docs")).status_code == 404
+    assert status == (200 if is_given else 404)
+
+
+async def test_the_page_offers_dictation_where_somebody_listens(visitor: Visitor) -> None:
+    extras = (await visitor.client.get("/config.json")).json()["extras"]
+
+    is_offered = "dictation" in extras.get("composer", {})
+    assert is_offered is Dictation.listens
+
+
+async def test_a_stream_has_them(visitor: Visitor) -> None:
+    body = {"content": [{"type": "input_text", "text": "hi"}], "attachments": []}
+    response = await visitor.send("threads.create", input={**body, "inference_options": {}})
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_not_from_here_is_the_cdns_script_and_frame_alone() -> None:
+    assert policy() == {
+        "default-src": {"'none'"},
+        "script-src": {"'self'", CDN},
+        "frame-src": {CDN},
+        "connect-src": {"'self'"},
+        "style-src": {"'self'", "'unsafe-inline'"},
+        "img-src": {"'self'", "data:", "blob:"},
+        "font-src": {"'self'"},
+        "manifest-src": {"'self'"},
+        "base-uri": {"'none'"},
+        "form-action": {"'self'"},
+        "frame-ancestors": {"'self'"},
+    }
+
+
+def test_no_page_uses_what_it_does_not_need() -> None:
+    headers = security_headers(chosen())
+
+    assert headers["Permissions-Policy"] == (
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+    )
+
+
+def test_another_script_url_is_allowed_instead_of_the_cdn() -> None:
+    allowed = policy(chatkit_script_url="https://mirror.test:8443/chatkit.js")
+
+    assert allowed["script-src"] == {"'self'", "https://mirror.test:8443"}
+    assert allowed["frame-src"] == {"https://mirror.test:8443"}
+
+
+def test_only_named_sites_may_frame_the_page() -> None:
+    assert policy()["frame-ancestors"] == {"'self'"}
+    sites = "https://www.example.com, https://intranet.example.com"
+    assert policy(allowed_origins=sites)["frame-ancestors"] == {
+        "'self'",
+        "https://www.example.com",
+        "https://intranet.example.com",
+    }
+
+
+def test_more_can_be_allowed() -> None:
+    extra = "connect-src https://api.test wss://api.test; font-src https://fonts.test;"
+    allowed = policy(csp_extra=extra)
+
+    assert allowed["connect-src"] == {"'self'", "https://api.test", "wss://api.test"}
+    assert allowed["font-src"] == {"'self'", "https://fonts.test"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        ("script-src 'unsafe-inline'", "must not allow 'unsafe-inline'"),
+        ("script-src https:", "must not allow https:"),
+        ("default-src *", "must not allow *"),
+        ("plugin-src https://x.test", "plugin-src is none of"),
+        ("https://api.test", "is not a directive"),
+        ("connect-src", "is not a directive"),
+        ("connect-src https://x.test\r\nSet-Cookie: a=b", "is not a directive"),
+    ],
+)
+def test_what_would_undo_the_policy_is_refused(extra: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        policy(csp_extra=extra)
+
+
+def test_a_path_ends_neither_the_list_nor_the_policy() -> None:
+    headers = security_headers(chosen(), connect=["https://files.test/a;b,c d/"])
+
+    assert (
+        "connect-src 'self' https://files.test/a%3Bb%2Cc%20d/;"
+        in (headers["Content-Security-Policy"])
+    )
+
+
+def test_other_origins_of_the_application_are_allowed() -> None:
+    headers = security_headers(chosen(), connect=["https://files.test"])
+
+    assert "connect-src 'self' https://files.test;" in headers["Content-Security-Policy"]
+
+
+def test_the_microphone_is_open_to_the_element_where_it_is_needed() -> None:
+    headers = security_headers(chosen(), microphone=True)
+
+    assert f'microphone=(self "{CDN}")' in headers["Permissions-Policy"]
+
+
+def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncClient:
+    settings = chosen(**values)
+    app = FastAPI()
+    app.add_middleware(
+        SecurityHeadersMiddleware,
+        headers=security_headers(settings),
+        settings=settings,
+        windows=("/sign-in",),
+    )
+
+    @app.get("/file")
+    @app.get("/sign-in")
+    async def file() -> Response:
+        return Response(headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
+
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "seconds", "expected"),
+    [
+        ("https://chat.test", 31_536_000, "max-age=31536000"),
+        ("https://chat.test", 60, "max-age=60"),
+        ("https://chat.test", 0, None),
+        ("http://chat.test", 31_536_000, None),
+    ],
+)
+async def test_browsers_that_came_by_https_always_do(
+    base_url: str, seconds: int, expected: str | None
+) -> None:
+    async with asking(base_url, hsts_seconds=seconds) as client:
+        response = await client.get("/file")
+
+    assert response.headers.get("strict-transport-security") == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "sites", "expected"),
+    [
+        ("/file", "", "same-origin-allow-popups"),
+        ("/sign-in", "", "same-origin-allow-popups"),
+        ("/file", "https://www.example.com", "same-origin-allow-popups"),
+        ("/sign-in", "https://www.example.com", "unsafe-none"),
+    ],
+)
+async def test_a_window_to_sign_in_stays_with_the_frame_that_opened_it(
+    path: str, sites: str, expected: str
+) -> None:
+    async with asking(allowed_origins=sites) as client:
+        response = await client.get(path)
+
+    assert response.headers["cross-origin-opener-policy"] == expected
+
+
+async def test_a_response_may_be_stricter() -> None:
+    async with asking() as client:
+        response = await client.get("/file")
+
+    assert response.headers.get_list("content-security-policy") == ["default-src 'none'; sandbox"]
+    assert response.headers["x-content-type-options"] == "nosniff"

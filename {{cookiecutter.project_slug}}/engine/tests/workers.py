@@ -1,0 +1,153 @@
+"""The application in processes of its own, to be killed.
+
+Each is a fork of one process that has imported the SDKs, which takes longer than all else.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import re
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+import uvicorn._subprocess
+from fastapi import FastAPI
+
+from app import main
+from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
+from engine.tests.fixtures import every_settings_class, visiting
+from engine.tests.talk import Visitor
+
+START_SECONDS = 60
+
+
+def create_app() -> FastAPI:
+    """What the image starts, but deaf to `.env`: it may hold a key that costs money."""
+    for settings in every_settings_class(EnvSettings):
+        settings.model_config["env_file"] = None
+    return main.create_app()
+
+
+def image_command(application: str, port: int) -> list[str]:
+    """The arguments of uvicorn in the image, for this application and this machine alone."""
+    text = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    found = re.search(r"^CMD (\[.+\])$", text, re.M)
+    assert found is not None
+    [*shell, command] = json.loads(found[1])
+    assert shell == ["sh", "-c"]
+    [execute, program, _, *arguments] = shlex.split(command)
+    assert (execute, program) == ("exec", "uvicorn")
+    for name, value in (("--host", "127.0.0.1"), ("--port", str(port))):
+        arguments[arguments.index(name) + 1] = value
+    return [application, *arguments]
+
+
+def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None) -> None:
+    """What such a process does: uvicorn's command, in a session of its own."""
+    os.setsid()
+    os.chdir(PROJECT_ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    # (multiprocessing's is a file that uvicorn's own children lack)
+    sys.stdin = os.fdopen(0, closefd=False)
+    # The children of `--workers` are forks as well, and need not import the SDKs either.
+    children: Any = uvicorn._subprocess
+    children.spawn = multiprocessing.get_context("fork")
+    if log is not None:
+        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+    uvicorn.main(arguments)
+
+
+class Worker:
+    """The application under uvicorn, as the image starts it, with these settings."""
+
+    log: Path | None = None
+
+    def __init__(self, settings: Settings, *arguments: str, **changes: object) -> None:
+        self.settings = settings
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._arguments: Sequence[str] = arguments
+        self._environment: dict[str, str] = {}
+        self.change(**changes)
+        self._process: BaseProcess | None = None
+
+    def change(self, **changes: object) -> None:
+        """Settings for when it is started again."""
+        self._environment |= {name.upper(): str(value) for name, value in changes.items()}
+
+    async def start(self) -> None:
+        """Start it, again if it has been killed, and wait until it is alive."""
+        assert self.settings.database_url is not None
+        command = image_command("engine.tests.workers:create_app", self._port)
+        command += ["--log-level", "warning", *self._arguments]
+        environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload([__name__])
+        self._process = forks.Process(
+            target=run, args=(command, os.environ | environment, self.log)
+        )
+        await asyncio.to_thread(self._process.start)
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            for _ in range(START_SECONDS * 20):
+                assert self._process.is_alive(), "the worker does not start"
+                try:
+                    await client.get("/healthz")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+        raise AssertionError("the worker does not start")
+
+    def kill(self) -> None:
+        """All of its processes: with `--workers` it has children, which would outlive it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """The first process alone, as whoever runs it would; it passes the signal on."""
+        assert self._process is not None
+        self._process.terminate()
+
+    @property
+    def pid(self) -> int:
+        """Of its first process, which is also the number of its session."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
+    async def wait(self, seconds: float = 90) -> int:
+        """Its exit code. Raises AssertionError when it goes on for longer."""
+        assert self._process is not None
+        await asyncio.to_thread(self._process.join, seconds)
+        assert self._process.exitcode is not None, "the worker does not end"
+        return self._process.exitcode
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings, *arguments: str, **changes: object
+) -> AsyncIterator[tuple[Worker, Visitor]]:
+    """A worker that has started, and somebody who uses it."""
+    worker = Worker(settings, *arguments, **changes)
+    try:
+        await worker.start()
+        async with visiting(worker.url, settings) as visitor:
+            yield worker, visitor
+    finally:
+        worker.kill()
+        await worker.wait()

@@ -1,0 +1,232 @@
+"""Hands an email to a mail server."""
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from email import message_from_bytes
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.policy import SMTP as WIRE
+from email.policy import default as READER
+from email.utils import localtime
+from typing import Literal, Self
+
+import aiosmtplib
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from engine.settings.settings import CommaSeparated, EnvSettings
+from engine.toolkits.email.rows import Email
+from engine.tools.services import ToolRefusal
+
+logger = logging.getLogger(__name__)
+
+# What browsers take for an address (HTML, 4.10.5.1.5); neither quoting nor comments, which hide things.
+ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,62}"
+)
+GOODBYE_SECONDS = 2.0
+
+
+class EmailSettings(EnvSettings):
+    """`recipient_domains` are exact; without any, nothing may be sent to anybody."""
+
+    model_config = SettingsConfigDict(env_prefix="EMAIL_")
+
+    host: str = ""
+    port: int = Field(default=587, ge=1, le=65_535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = ""
+    recipient_domains: CommaSeparated[str] = ()
+    timeout_seconds: float = Field(default=20, gt=0, le=60)
+    per_day: int = Field(default=50, ge=0)
+
+    @field_validator("recipient_domains")
+    @classmethod
+    def _lower(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(domain.lower() for domain in domains)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.username and self.security == "none":
+            raise ValueError("EMAIL_SECURITY=none would send the password for everybody to read")
+        if self.sender and not is_address(self.sender):
+            raise ValueError("EMAIL_SENDER is no plain address, such as chat@example.com")
+        return self
+
+    def problem(self, recipients: Iterable[str]) -> str | None:
+        """Why nothing may be sent to them, in words for the user."""
+        if not self.host or not self.sender:
+            return "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set."
+        if not self.recipient_domains:
+            return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
+        for recipient in recipients:
+            if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
+                return f"This server may not send to this address: {recipient}"
+        return None
+
+
+class Mail:
+    """Reads the settings when the application is built, so that wrong ones are told at once."""
+
+    def __init__(self) -> None:
+        self._settings = EmailSettings()
+
+    async def start(self) -> None:
+        """Nothing is kept open: mail servers hang up on who is silent."""
+
+    async def close(self) -> None: ...
+
+    async def check(self) -> str:
+        if problem := self._settings.problem([]):
+            raise ToolRefusal(problem)
+        client = _client(self._settings)
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise ToolRefusal(_explain(error, handed_over=False)) from error
+        finally:
+            client.close()
+        return f"the mail server {self._settings.host} answers"
+
+
+HEADERS = {
+    *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"),
+    "Content-Transfer-Encoding",
+}
+
+
+class Undelivered(Exception):
+    """The message says why, for the user."""
+
+
+UNREACHABLE = "The mail server cannot be reached right now. Nothing was sent."
+INSECURE = "There is no secure connection to the mail server. Nothing was sent."
+UNLIKE = (
+    "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew."
+)
+UNCERTAIN = (
+    "The mail server did not confirm it, so it may have arrived. "
+    "Better ask the recipient before you send it again."
+)
+
+
+async def deliver(settings: EmailSettings, email: Email) -> None:
+    """To all of the recipients or to none. Raises `Undelivered`.
+
+    Whatever can be found out here is, before the mail server hears of a recipient.
+    """
+    message = checked(settings, email)
+    client = _client(settings)
+    handed_over = False
+    try:
+        async with asyncio.timeout(settings.timeout_seconds):
+            await client.connect()
+            await client.mail(settings.sender, options=await _size(client, message))
+            for recipient in email.recipients:
+                await client.rcpt(recipient)
+            handed_over = True
+            await client.data(message)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        logger.warning("an email was not sent: %s", type(error).__name__)
+        client.close()
+        raise Undelivered(_explain(error, handed_over)) from error
+    except BaseException:
+        client.close()
+        raise
+    with suppress(aiosmtplib.SMTPException, OSError):
+        await client.quit(timeout=GOODBYE_SECONDS)
+
+
+def checked(settings: EmailSettings, email: Email) -> bytes:
+    """The message, read once more: what arrives is what the card shows, or it is not sent.
+
+    Raises `Undelivered`.
+    """
+    try:
+        message = compose(settings, email).as_bytes()
+        read = message_from_bytes(message, policy=READER)
+        recipients = [address.addr_spec for address in read["To"].addresses]
+        shown = (email.recipients, email.subject, lines_of(email.body))
+        arrives = (recipients, read["Subject"], lines_of(read.get_content()))
+        same_headers = set(read.keys()) <= HEADERS and not read.defects
+    except (ValueError, LookupError, AttributeError, MessageError):
+        raise Undelivered(UNLIKE) from None
+    if arrives != shown or not same_headers or has_encoded_word(email):
+        raise Undelivered(UNLIKE)
+    return message
+
+
+def has_encoded_word(email: Email) -> bool:
+    """Programs that read mail show =?utf-8?…?= as what it stands for, be it another line (RFC 2047)."""
+    return any("=?" in text for text in (email.subject, *email.recipients))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as the card shows them, one text each, without empty ones at the end."""
+    return text.rstrip().splitlines()
+
+
+async def _size(client: aiosmtplib.SMTP, message: bytes) -> list[str]:
+    """Has a server that knows how large it may be refuse the message before its recipients."""
+    if client.is_ehlo_or_helo_needed:
+        with suppress(aiosmtplib.SMTPHeloError):
+            await client.ehlo()
+    return [f"SIZE={len(message)}"] if client.supports_extension("size") else []
+
+
+def compose(settings: EmailSettings, email: Email) -> EmailMessage:
+    """The message as it goes over the wire. Sent again, it is the same to who receives it twice."""
+    message = EmailMessage(policy=WIRE.clone(cte_type="7bit"))
+    message["From"] = settings.sender
+    message["To"] = ", ".join(email.recipients)
+    message["Subject"] = email.subject
+    message["Date"] = localtime()
+    message["Message-ID"] = f"<{email.item_id}@{settings.sender.rpartition('@')[2]}>"
+    message.set_content(email.body)
+    return message
+
+
+def is_address(text: str) -> bool:
+    """(No encoded word is one: see `has_encoded_word`.)"""
+    hides = ".." in text or "=?" in text
+    return len(text) <= 254 and ADDRESS.fullmatch(text) is not None and not hides
+
+
+def _client(settings: EmailSettings) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        use_tls=settings.security == "tls",
+        start_tls=settings.security == "starttls",
+        username=settings.username or None,
+        password=settings.password.get_secret_value() or None,
+        timeout=settings.timeout_seconds,
+    )
+
+
+def _explain(error: Exception, handed_over: bool) -> str:
+    match error:
+        case aiosmtplib.SMTPAuthenticationError():
+            return "The mail server refused this server's credentials. Please tell its operator."
+        case aiosmtplib.SMTPRecipientRefused(recipient=recipient, code=code):
+            return f"The mail server refused a recipient ({code}). Nothing was sent to: {recipient}"
+        case aiosmtplib.SMTPConnectError():
+            return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
+        case aiosmtplib.SMTPResponseException(code=code):
+            return f"The mail server refused the email ({code}). Nothing was sent."
+        case _ if handed_over:
+            return UNCERTAIN
+        case ssl.SSLError():
+            return INSECURE
+        # Raised as such where the server offers no STARTTLS.
+        case aiosmtplib.SMTPException() if type(error) is aiosmtplib.SMTPException:
+            return INSECURE
+    return UNREACHABLE
