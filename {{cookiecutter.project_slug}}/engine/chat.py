@@ -114,6 +114,7 @@ class Chat:
             settings.database_direct_url or settings.database_url, CHANNEL, self.runs.grant
         )
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
+        self._is_started = False
         self._routers = self._make_routers()
         self.app = self._app()
         self.router = router_of(self.app, self._paths)
@@ -149,6 +150,9 @@ class Chat:
                 service.start()
                 stack.push_async_callback(service.close)
             stack.push_async_callback(self.runs.close)
+            # The routers' own: `app` is never started as an application of its own.
+            await stack.enter_async_context(self.app.router.lifespan_context(self.app))
+            self._is_started = True
             with Shutdown(self.runs.drain):
                 yield
 
@@ -191,7 +195,7 @@ class Chat:
         allowance = telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
-            health.routes(settings, self.database, self.runs),
+            health.routes(settings, self.database, self.runs, lambda: self._is_started),
             protocol.routes(self.server, self.admission, signed_in),
             *self.attachments.routes(self.authenticator),
             page.routes(settings, toolset, self.authenticator, extras),

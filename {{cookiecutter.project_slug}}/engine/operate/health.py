@@ -1,6 +1,7 @@
 """Probes: whether the process lives, and whether it should be sent traffic."""
 
 import logging
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from sqlalchemy import text
@@ -18,11 +19,16 @@ from engine.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+NOT_STARTED = (
+    "The chat is not started: the application's lifespan lacks `async with chat.running():`."
+)
 REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
 OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
 
 
-def routes(settings: Settings, database: Database, runs: Runs) -> APIRouter:
+def routes(
+    settings: Settings, database: Database, runs: Runs, is_started: Callable[[], bool]
+) -> APIRouter:
     router, sequence = APIRouter(), SequenceWatch()
 
     @router.get("/healthz")
@@ -33,6 +39,8 @@ def routes(settings: Settings, database: Database, runs: Runs) -> APIRouter:
     @router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:
         """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
+        if not is_started():
+            raise Unavailable(NOT_STARTED)
         if runs.is_draining:
             raise Unavailable("This server is about to stop.")
         try:

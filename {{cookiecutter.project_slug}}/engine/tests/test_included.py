@@ -123,3 +123,13 @@ async def test_behind_a_proxy_that_takes_a_path_away(settings: Settings) -> None
     ):
         assert (await visitor.client.get("/")).status_code == 200
         assert (await visitor.say("Hello there")).answer
+
+
+async def test_a_chat_that_nobody_started_is_not_ready(settings: Settings) -> None:
+    app = FastAPI()
+    included(chat_of(settings), app)
+    async with serving(app) as url, AsyncClient(base_url=url, timeout=30) as client:
+        assert (await client.get(f"{PREFIX}/healthz")).status_code == 200
+        refused = await client.get(f"{PREFIX}/readyz")
+    assert refused.status_code == 503
+    assert "async with chat.running():" in refused.json()["error"]["message"]
