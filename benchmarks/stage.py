@@ -70,12 +70,14 @@ upgrade(sys.argv[1])
 """
 _SIGN_IN = """
 import asyncio, json, sys
-from app.auth import SignIn
+from app.auth import sign_in
+from engine.database.database import Database
 from engine.settings.settings import Settings
-async def sign_in():
-    authenticator = SignIn(Settings())
+async def headers():
+    database = Database("postgresql+asyncpg://nobody@127.0.0.1/none")  # is not asked
+    authenticator = sign_in(Settings(), database)
     return [await authenticator.sample_credentials(user) for user in json.load(sys.stdin)]
-print(json.dumps(asyncio.run(sign_in())))
+print(json.dumps(asyncio.run(headers())))
 """
 
 

@@ -16,18 +16,8 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # What several options share.
 ATTACHMENTS = (
-    "engine/attachments/files.py",
-    "engine/attachments/inline.py",
-    "engine/attachments/links.py",
-    "engine/attachments/reading.py",
-    "engine/attachments/routes.py",
-    "engine/attachments/rows.py",
-    "engine/attachments/service.py",
-    "engine/attachments/settings.py",
-    "engine/attachments/sweeper.py",
-    "engine/attachments/texts.py",
-    "engine/attachments/types.py",
-    "engine/tests/attachments",
+    *("app/attachments.py", "engine/attachments", "engine/tests/attachments"),
+    *("dev/doctor_pictures.py", "dev/tests/test_doctor_pictures.py"),
 )
 COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
 DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
@@ -85,11 +75,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "web_search": ("app/agent/tools/web_search.py", "tests/tools/test_web_search.py"),
     },
     "attachments": {
-        "none": ("engine/tests/test_no_attachments.py",),
-        "local": (
-            *ATTACHMENTS,
-            *("engine/attachments/local", "engine/tests/attachments/local"),
-        ),
+        "local": ("engine/attachments/local", "engine/tests/attachments/local", *ATTACHMENTS),
         "s3": (
             *ATTACHMENTS,
             *("engine/attachments/s3", "engine/tests/attachments/s3"),
@@ -118,10 +104,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "dictation": {
-        "yes": (
-            *("engine/dictation/speech.py", "engine/dictation/texts.py"),
-            "engine/tests/dictation",
-        ),
+        "yes": ("engine/dictation", "engine/tests/dictation"),
     },
     "host_page": {
         "nextjs": (

@@ -22,8 +22,9 @@ print(Postgres(POSTGRES_DIR).start())
 CREDENTIALS = """
 import asyncio, json
 from engine.settings.settings import Settings
+from app.auth import sign_in
 from dev.credentials import sample_credentials
-print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"]))))
+print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"], sign_in))))
 """
 
 

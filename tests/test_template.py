@@ -18,9 +18,10 @@ WIRING = {
     "app/attachments.py",
     "app/auth.py",
     "app/commands.py",
-    "app/dictation.py",
+    "app/main.py",
     "conftest.py",
     "dev/options.py",
+    "engine/tests/application.py",
 }
 
 PARSE = """

@@ -1,37 +1,43 @@
-"""How people sign in: a class of `engine.auth`, or your own."""
+"""How people sign in."""
 
-# {% if cookiecutter.auth_style == "anonymous" %}
+from engine import Authenticator, Settings
+# {%- if cookiecutter.auth_style == "anonymous" +%}
 from engine.auth.anonymous.sign_in import AnonymousAuth
 
-# {% endif %}
-# {% if cookiecutter.auth_style == "jwt" %}
+# {%- endif +%}
+# {%- if cookiecutter.auth_style == "jwt" +%}
 from engine.auth.jwt import JwtAuth
 
-# {% endif %}
-# {% if cookiecutter.auth_style == "oidc" %}
+# {%- endif +%}
+# {%- if cookiecutter.auth_style == "oidc" +%}
 from engine.auth.oidc.sign_in import OidcAuth
 
-# {% endif %}
-# {% if cookiecutter.auth_style == "password" %}
+# {%- endif +%}
+# {%- if cookiecutter.auth_style == "password" +%}
 from engine.auth.password.sign_in import PasswordAuth
 
-# {% endif %}
-# {% if cookiecutter.auth_style == "proxy" %}
+# {%- endif +%}
+# {%- if cookiecutter.auth_style == "proxy" +%}
 from engine.auth.proxy.sign_in import ProxyAuth
 
-# {% endif %}
-# {% if cookiecutter.auth_style == "anonymous" %}
-SignIn = AnonymousAuth
-# {% endif %}
-# {% if cookiecutter.auth_style == "jwt" %}
-SignIn = JwtAuth
-# {% endif %}
-# {% if cookiecutter.auth_style == "oidc" %}
-SignIn = OidcAuth
-# {% endif %}
-# {% if cookiecutter.auth_style == "password" %}
-SignIn = PasswordAuth
-# {% endif %}
-# {% if cookiecutter.auth_style == "proxy" %}
-SignIn = ProxyAuth
-# {% endif %}
+# {%- endif +%}
+from engine.rows import Database
+
+
+def sign_in(settings: Settings, database: Database) -> Authenticator:
+    """Called once for each process. Return a class of `engine.auth`, or one of your own."""
+    # {% if cookiecutter.auth_style == "anonymous" %}
+    return AnonymousAuth(settings, database)
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "jwt" %}
+    return JwtAuth(settings, database)
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "oidc" %}
+    return OidcAuth(settings, database)
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "password" %}
+    return PasswordAuth(settings, database)
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "proxy" %}
+    return ProxyAuth(settings, database)
+    # {% endif %}

@@ -2,12 +2,18 @@
 
 from fastapi import FastAPI
 
-from app.agent import tools
 from app.agent.build import build_agent
-from app.attachments import Attachments
-from app.auth import SignIn
-from app.dictation import Dictation
+from app.agent.tools import TOOLS
+# {%- if cookiecutter.attachments != "none" +%}
+from app.attachments import attachments
+
+# {%- endif +%}
+from app.auth import sign_in
 from engine import Chat, ModelSource, Settings, exit_with_one_line
+# {%- if cookiecutter.dictation == "yes" +%}
+from engine.dictation.speech import Speech
+
+# {%- endif +%}
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -22,10 +28,14 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
     chat = Chat(
         settings,
         agent=build_agent,
-        tools=tools.TOOLS,
-        sign_in=SignIn,
-        attachments=Attachments,
-        dictation=Dictation,
+        tools=TOOLS,
+        sign_in=sign_in,
+        # {% if cookiecutter.attachments != "none" %}
+        attachments=attachments,
+        # {% endif %}
+        # {% if cookiecutter.dictation == "yes" %}
+        dictation=Speech,
+        # {% endif %}
         models=models,
     )
     app = FastAPI(title="Chat", lifespan=chat.lifespan, openapi_url=None)

@@ -13,8 +13,7 @@ import httpx
 from sqlalchemy.exc import DBAPIError
 
 from app.agent import tools
-from app.attachments import Attachments
-from app.auth import SignIn
+from app.auth import sign_in
 from dev.database import DatabaseUnavailable, check_database
 from dev.options import DOCTOR_CHECKS
 from dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
@@ -74,7 +73,6 @@ def doctor(port: int) -> int:
         ("sign-in", lambda: _sign_in(settings)),
         ("domain key", lambda: _domain_key(settings)),
         ("ChatKit script", lambda: _script(settings)),
-        *((("pictures", lambda: Finding("ok", note)),) if (note := Attachments.note()) else ()),
         ("server", lambda: _server(port)),
         *((tool.label, partial(_service, tool.service)) for tool in tools.TOOLS if tool.service),
     )
@@ -230,7 +228,7 @@ def _sign_in(settings: Settings) -> Finding:
     """Whether the style finds the settings that it needs. Nobody is signed in for it."""
     url = settings.database_url or "postgresql+asyncpg://nobody@127.0.0.1/none"
     try:
-        style = SignIn(settings, Database.from_settings(settings, url))
+        style = sign_in(settings, Database.from_settings(settings, url))
     except ValueError as error:
         return Finding("fail", " ".join(str(error).split()))
     return Finding("ok", style.name)

@@ -16,6 +16,9 @@ SMOKE_USERS: tuple[str, ...] = (
 
 DOCTOR_CHECKS: tuple[str, ...] = (
     # Each has `NAME` and `check()`, which returns a `Finding`.
+    # {% if cookiecutter.attachments != "none" %}
+    "dev.doctor_pictures",
+    # {% endif %}
     # {% if cookiecutter.attachments == "s3" %}
     "dev.doctor_s3",
     # {% endif %}

@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from app.agent.tools import TOOLS
+from app.auth import sign_in
 from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.http_server import HTTP
@@ -49,7 +50,7 @@ def _announce(ready_file: Path, port: int, settings: Settings, user_ids: list[st
     tool, message = _tool_to_show(settings)
     ready = {
         "url": f"http://127.0.0.1:{port}",
-        "users": asyncio.run(sample_credentials(settings, user_ids)),
+        "users": asyncio.run(sample_credentials(settings, user_ids, sign_in)),
         "tool": tool,
         "message": message,
     }

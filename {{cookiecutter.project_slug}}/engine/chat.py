@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Any
@@ -12,15 +12,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, params
 from starlette.routing import Route
 
-from engine.attachments.base import Attachments
-from engine.auth.base import Authenticator
+from engine.auth.base import SignIn
 from engine.auth.current import signed_in_by
 from engine.auth.same_origin import SameOrigin
 from engine.context.ids import uuid7
 from engine.database.database import Database
 from engine.database.run_commands import CHANNEL
 from engine.demo.model import DemoModel
-from engine.dictation.base import Dictation
 from engine.http.errors import install_error_handlers
 from engine.http.included import router_of
 from engine.http.logs import configure_logging
@@ -29,6 +27,7 @@ from engine.http.security_headers import SecurityHeadersMiddleware, security_hea
 from engine.models.source import ModelSource
 from engine.operate import health
 from engine.operate.shutdown import Shutdown
+from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import embedding, telemetry
 from engine.page import routes as page
 from engine.protocol import router as protocol
@@ -56,9 +55,9 @@ class Chat:
     """One chat: its page, its protocol, and everything behind them.
 
     `agent` is called for each turn and gives the agent that answers. `sign_in`, `attachments` and
-    `dictation` are classes of the engine, or the application's own that derive from them; without
-    the latter two, messages carry no files and nobody dictates. `models` replaces where answers
-    come from. Raises ValueError when a setting is missing or unusable.
+    `dictation` are called once and give a part of the engine or of the application. Without
+    `attachments` no message carries a file; without `dictation` nobody dictates. `models` replaces
+    where answers come from. Raises ValueError when a setting is missing or unusable.
     """
 
     def __init__(
@@ -67,9 +66,9 @@ class Chat:
         *,
         agent: BuildAgent,
         tools: Sequence[AgentTool],
-        sign_in: Callable[[Settings, Database], Authenticator],
-        attachments: type[Attachments] = Attachments,
-        dictation: type[Dictation] = Dictation,
+        sign_in: SignIn,
+        attachments: BuildAttachments | None = None,
+        dictation: BuildDictation | None = None,
         models: ModelSource | None = None,
     ) -> None:
         settings.check_keys()
@@ -85,14 +84,14 @@ class Chat:
         self.models = models or ModelSource(
             settings, DemoModel(settings.demo_delay_seconds, toolset)
         )
-        self.attachments = attachments(
-            settings, self.database, [kind for tool in tools for kind in tool.reads]
-        )
-        self.dictation = dictation(self.models)
+        more_types = [kind for tool in tools for kind in tool.reads]
+        self.attachments = attachments and attachments(settings, self.database, more_types)
+        self.dictation = dictation and dictation(self.models)
         self.store = SqlStore(self.database, self.attachments)
         self.authenticator = sign_in(settings, self.database)
         shared_limits = self.authenticator.shared_limits
-        self.attachments.shared_limits = shared_limits
+        if self.attachments is not None:
+            self.attachments.shared_limits = shared_limits
         self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
         self.runs = Runs(settings, self.database, self.run_store, self.store)
         self.services = ToolServices(tool.service for tool in tools if tool.service)
@@ -130,8 +129,7 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        translations = joined(self.attachments.translations, self.dictation.translations)
-        install_error_handlers(app, translations)
+        install_error_handlers(app, joined(*(part.translations for part in self._options)))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -146,9 +144,12 @@ class Chat:
             stack.push_async_callback(self.authenticator.close)
             stack.push_async_callback(self.services.close)
             await self.services.start()
-            for service in (self.signals, self.recovery, self.attachments):
+            for service in (self.signals, self.recovery):
                 service.start()
                 stack.push_async_callback(service.close)
+            if self.attachments is not None:
+                self.attachments.start()
+                stack.push_async_callback(self.attachments.close)
             stack.push_async_callback(self.runs.close)
             # The routers' own: `app` is never started as an application of its own.
             await stack.enter_async_context(self.app.router.lifespan_context(self.app))
@@ -172,6 +173,11 @@ class Chat:
         return app
 
     @property
+    def _options(self) -> list[Attachments | Dictation]:
+        """The parts that this application has and another may not have."""
+        return [part for part in (self.attachments, self.dictation) if part is not None]
+
+    @property
     def _checks(self) -> list[params.Depends]:
         return [Depends(SameOrigin(self.settings))] if self.authenticator.checks_origin else []
 
@@ -181,8 +187,8 @@ class Chat:
         return {
             "headers": security_headers(
                 self.settings,
-                connect=self.attachments.upload_origins(),
-                microphone=self.dictation.listens,
+                connect=self.attachments.upload_origins() if self.attachments else (),
+                microphone=self.dictation is not None,
             ),
             "settings": self.settings,
             "windows": pages.windows if pages else (),
@@ -191,13 +197,13 @@ class Chat:
     def _make_routers(self) -> list[APIRouter]:
         settings, toolset = self.settings, self.parts.toolset
         signed_in = signed_in_by(self.authenticator)
-        extras = page.merged(self.attachments.page_options(), self.dictation.page_options())
+        extras = page.merged(*(part.page_options() for part in self._options))
         allowance = telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
             health.routes(settings, self.database, self.runs, lambda: self._is_started),
             protocol.routes(self.server, self.admission, signed_in),
-            *self.attachments.routes(self.authenticator),
+            *(self.attachments.routes(self.authenticator) if self.attachments else ()),
             page.routes(settings, toolset, self.authenticator, extras),
             embedding.routes(settings, toolset),
             telemetry.routes(allowance, signed_in),

@@ -7,9 +7,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.auth import SignIn
+from app.auth import sign_in
 from dev import doctor
 from dev.doctor import Finding
+from engine.database.database import Database
 from engine.settings.settings import Settings
 
 
@@ -144,7 +145,9 @@ def test_no_server(answer: Callable[..., None]) -> None:
 
 
 def test_sign_in() -> None:
-    assert doctor._sign_in(Settings()) == Finding("ok", SignIn.name)
+    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
+
+    assert doctor._sign_in(Settings()) == Finding("ok", name)
 
 
 PAGE = Path(doctor.__file__).parents[1] / "engine" / "page"

@@ -11,9 +11,9 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from engine.attachments.base import Reader, mention
 from engine.attachments.files import FileGone, FileStore, FilesUnavailable, key_of
 from engine.attachments.types import IMAGES, PDF, TEXTS
+from engine.options import Reader, mention
 from engine.text.tokens import BYTES_PER_TOKEN
 
 # Nobody knows before the model has looked. OpenAI's models take about so many for a picture, and

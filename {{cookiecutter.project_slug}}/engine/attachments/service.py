@@ -6,17 +6,19 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO
 
 from anyio import CancelScope, to_thread
+from chatkit.store import AttachmentStore
 from chatkit.types import (
     Attachment,
+    AttachmentCreateParams,
     FileAttachment,
     GeneratedImageItem,
     ImageAttachment,
     ThreadItem,
     UserMessageItem,
 )
+from fastapi import APIRouter
 from pydantic import AnyUrl
 
-from engine.attachments.base import Attachments, Reader
 from engine.attachments.files import INCOMING, FilesLeft, FileStore, FileTooLarge, key_of
 from engine.attachments.inline import InlinePictures, is_private
 from engine.attachments.links import Link, Links
@@ -26,10 +28,15 @@ from engine.attachments.settings import AttachmentSettings
 from engine.attachments.sweeper import Sweeper
 from engine.attachments.texts import TRANSLATIONS
 from engine.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
+from engine.auth.base import Authenticator
+from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
+from engine.context.shared_limits import SharedLimits
 from engine.database.database import Database
 from engine.http.errors import AppError, InvalidRequest, LimitReached, NotFound
+from engine.options import NO_ATTACHMENTS, Reader
 from engine.settings.settings import Settings
+from engine.text.locales import Translations
 from engine.text.unicode import storable
 
 logger = logging.getLogger(__name__)
@@ -49,10 +56,12 @@ class TooManyFiles(LimitReached):
     code = "too_many_files"
 
 
-class FileAttachments(Attachments):
+class FileAttachments(AttachmentStore[RequestContext]):
     """Each kind gives its `FileStore`, and the way in which files get there."""
 
-    translations = TRANSLATIONS
+    name: str
+    translations: Translations = TRANSLATIONS
+    shared_limits: SharedLimits | None = None
     upload_strategy: Mapping[str, str]
 
     def __init__(
@@ -80,6 +89,16 @@ class FileAttachments(Attachments):
             "(ATTACHMENT_INLINE_BYTES) and larger ones have no preview"
         )
 
+    @property
+    def store(self) -> AttachmentStore[RequestContext]:
+        return self
+
+    def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
+        raise NotImplementedError
+
+    def upload_origins(self) -> tuple[str, ...]:
+        return ()
+
     def start(self) -> None:
         self.sweeper.start()
 
@@ -99,6 +118,15 @@ class FileAttachments(Attachments):
                 }
             },
         }
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        return new_id("attachment")
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        """Only for kinds whose uploads the protocol announces."""
+        raise InvalidRequest(NO_ATTACHMENTS)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
         """Take back one that has not been sent."""

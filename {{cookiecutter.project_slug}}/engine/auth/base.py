@@ -1,5 +1,6 @@
 """What every auth style is: a request in, a user or a refusal out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,3 +80,7 @@ class Authenticator:
 
     async def close(self) -> None:
         """Release what the style holds open."""
+
+
+# What the application hands in: such a class, or a function that builds one.
+SignIn = Callable[[Settings, Database], Authenticator]

@@ -13,7 +13,6 @@ from chatkit.types import AudioInput, TranscriptionResult
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from engine.dictation.base import Dictation
 from engine.dictation.texts import TRANSLATIONS
 from engine.http.errors import AppError, InvalidRequest, Unavailable
 from engine.models.source import ModelSource
@@ -41,8 +40,7 @@ class DictationTooLong(AppError):
     code = "dictation_too_long"
 
 
-class Speech(Dictation):
-    listens = True
+class Speech:
     translations = TRANSLATIONS
 
     def __init__(self, models: ModelSource) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chatkit.types import (
+    AttachmentsCreateReq,
+    AttachmentsDeleteReq,
     ChatKitReq,
     ClientToolCallItem,
     InferenceOptions,
@@ -39,6 +41,7 @@ from engine.http.errors import (
     RunInProgress,
     Unavailable,
 )
+from engine.options import NO_ATTACHMENTS, NO_DICTATION
 from engine.runs.run_store import RunStore, check_writable
 from engine.runs.runs import Runs
 from engine.text.lengths import answer_chars, as_json, message_chars
@@ -104,7 +107,12 @@ class Admission:
             case ThreadsSyncCustomActionReq():
                 await self._check_action(request.params, context)
             case InputTranscribeReq():
+                if self._dictation is None:
+                    raise InvalidRequest(NO_DICTATION)
                 self._dictation.check(request.params.audio_base64)
+            case AttachmentsCreateReq() | AttachmentsDeleteReq():
+                if self._attachments is None:
+                    raise InvalidRequest(NO_ATTACHMENTS)
         return context
 
     async def _check_message(self, message: UserMessageInput, context: RequestContext) -> None:
@@ -117,11 +125,17 @@ class Admission:
             raise MessageTooLong(f"A message has at most {limit} characters.")
         self._check_options(message.inference_options)
         try:
-            await self._attachments.admit(message.attachments, context)
+            await self._check_attachments(message.attachments, context)
         except AppError:
             # A message that is sent again carries files which the first one took.
             await self.run_store.refuse_repeat(context.user_id, context.request_key)
             raise
+
+    async def _check_attachments(self, ids: list[str], context: RequestContext) -> None:
+        if self._attachments is not None:
+            await self._attachments.admit(ids, context)
+        elif ids:
+            raise InvalidRequest(NO_ATTACHMENTS)
 
     def _check_options(self, options: InferenceOptions) -> None:
         offered = self._settings.offered_models

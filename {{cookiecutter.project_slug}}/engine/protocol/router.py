@@ -101,7 +101,8 @@ def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> API
     async def chatkit(request: Request, user: Annotated[User, Depends(signed_in)]) -> Response:
         """One request of ChatKit's protocol, as the page's element sends it."""
         # (What is spoken is longer than what is written.)
-        longest = max(parts.settings.max_body_bytes, parts.dictation.max_body_bytes)
+        spoken = parts.dictation.max_body_bytes if parts.dictation else 0
+        longest = max(parts.settings.max_body_bytes, spoken)
         chat_request = _parsed(await read_body(request, longest), parts.settings.max_body_bytes)
         context = await admission.admit(
             chat_request.request,

@@ -42,7 +42,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import IntegrityError
 
-from engine.attachments.base import Attachments
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Retry, Run, has_text, is_answer
@@ -51,6 +50,7 @@ from engine.database.rows import IS_RUNNING, AttachmentRow, FeedbackRow, ItemRow
 from engine.database.sequence import BEHIND, last_number
 from engine.database.users import ensure_user
 from engine.http.errors import InvalidRequest, NotFound, Unavailable
+from engine.options import Attachments
 from engine.store.cursors import Cursor, item_cursor, thread_cursor
 from engine.text.unicode import storable
 
@@ -98,7 +98,7 @@ _SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
 class SqlStore(Store[RequestContext]):
     def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
         self._database = database
-        self._attachments = attachments or Attachments()
+        self._attachments = attachments
 
     # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
     def generate_thread_id(self, context: RequestContext) -> str:
@@ -184,7 +184,8 @@ class SqlStore(Store[RequestContext]):
         )
         deleted = delete(ThreadRow).where(*_owns_thread(context, thread_id)).cte("deleted")
         rows = await self._write(context, attached.add_cte(deleted))
-        await self._attachments.discard([row.id for row in rows], context)
+        if self._attachments is not None:
+            await self._attachments.discard([row.id for row in rows], context)
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
@@ -262,7 +263,8 @@ class SqlStore(Store[RequestContext]):
         return self._item(payload, context)
 
     def _item(self, payload: dict[str, Any], context: RequestContext) -> ThreadItem:
-        return self._attachments.shown_item(_ITEM.validate_python(payload), context)
+        item = _ITEM.validate_python(payload)
+        return item if self._attachments is None else self._attachments.shown_item(item, context)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -288,6 +290,8 @@ class SqlStore(Store[RequestContext]):
         statement = select(AttachmentRow.payload).where(*_owns_attachment(context, attachment_id))
         payload = await self._one(context, statement, f"There is no attachment {attachment_id}.")
         attachment: Attachment = _ATTACHMENT.validate_python(payload)
+        if self._attachments is None:
+            return attachment
         return self._attachments.shown(attachment, context)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:

@@ -22,19 +22,19 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.agent import tools
-from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.env_file import write_env_file
 from dev.http_server import HTTP
 from dev.paths import PROJECT_ROOT
 from dev.postgres import Postgres
+from engine.auth.base import SignIn
 from engine.database.database import Database
 from engine.demo.model import DemoModel
 from engine.models.source import ModelSource
 from engine.operate.commands.migrate import upgrade
 from engine.runs import runs
 from engine.settings.settings import EnvSettings, Settings
+from engine.tests import application
 from engine.tests.citus_rules import hold_against_rules
 from engine.tests.talk import Visitor
 
@@ -46,7 +46,7 @@ def _citus_rules() -> Iterator[None]:
     event.remove(Engine, "before_cursor_execute", hold_against_rules)
 
 
-PROJECTS_TOOLS = tools.TOOLS
+ENGINES_TOOLS = application.TOOLS
 
 # Who vouches for servers is read once: that takes longer than most requests.
 AUTHORITIES = ssl.create_default_context()
@@ -160,17 +160,35 @@ def settings(database_url: str) -> Settings:
     )
 
 
+CreateApp = Callable[..., FastAPI]
+
+
+# What another suite replaces to test another application: these two, and `base_url`.
+@pytest.fixture(scope="session")
+def create_app() -> CreateApp:
+    """Called with settings, and with models if others than theirs are to answer."""
+    return application.create_app
+
+
+@pytest.fixture(scope="session")
+def sign_in() -> SignIn:
+    """How that application signs people in."""
+    return application.sign_in
+
+
 @pytest_asyncio.fixture(scope="session")
-async def base_url(settings: Settings) -> AsyncIterator[str]:
+async def base_url(create_app: CreateApp, settings: Settings) -> AsyncIterator[str]:
     """The application as it comes, on a real server that all tests share."""
     async with serving(create_app(settings)) as url:
         yield url
 
 
 @pytest_asyncio.fixture
-async def served_url(base_url: str, settings: Settings) -> AsyncIterator[str]:
+async def served_url(
+    base_url: str, create_app: CreateApp, settings: Settings
+) -> AsyncIterator[str]:
     """The same; where a test has other tools, an application of its own."""
-    if tools.TOOLS is PROJECTS_TOOLS:
+    if application.TOOLS is ENGINES_TOOLS:
         yield base_url
         return
     async with serving(create_app(settings)) as url:
@@ -178,16 +196,16 @@ async def served_url(base_url: str, settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def visitor(served_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+async def visitor(served_url: str, settings: Settings, sign_in: SignIn) -> AsyncIterator[Visitor]:
     """Somebody new."""
-    async with visiting(served_url, settings) as visitor:
+    async with visiting(served_url, settings, sign_in=sign_in) as visitor:
         yield visitor
 
 
 @pytest_asyncio.fixture
-async def stranger(served_url: str, settings: Settings) -> AsyncIterator[Visitor]:
+async def stranger(served_url: str, settings: Settings, sign_in: SignIn) -> AsyncIterator[Visitor]:
     """Somebody else."""
-    async with visiting(served_url, settings) as visitor:
+    async with visiting(served_url, settings, sign_in=sign_in) as visitor:
         yield visitor
 
 
@@ -195,7 +213,9 @@ Scripted = Callable[..., Awaitable[Visitor]]
 
 
 @pytest_asyncio.fixture
-async def with_model(settings: Settings) -> AsyncIterator[Scripted]:
+async def with_model(
+    settings: Settings, create_app: CreateApp, sign_in: SignIn
+) -> AsyncIterator[Scripted]:
     """Serve the application with this model (and settings): `await with_model(model, **changes)`."""
     async with AsyncExitStack() as stack:
 
@@ -203,7 +223,7 @@ async def with_model(settings: Settings) -> AsyncIterator[Scripted]:
             changed = settings.model_copy(update=changes)
             app = create_app(changed, OneModel(changed, model))
             url = await stack.enter_async_context(serving(app))
-            return await stack.enter_async_context(visiting(url, changed))
+            return await stack.enter_async_context(visiting(url, changed, sign_in=sign_in))
 
         yield start
 
@@ -237,8 +257,8 @@ def audit() -> Iterator[list[str]]:
 
 
 def demo_model(delay_seconds: float = 0) -> DemoModel:
-    """The demo model with the project's tools."""
-    return DemoModel(delay_seconds, tools.TOOLS)
+    """The demo model with the tools of the tests."""
+    return DemoModel(delay_seconds, application.TOOLS)
 
 
 class OneModel(ModelSource):
@@ -252,10 +272,11 @@ class OneModel(ModelSource):
 
 @asynccontextmanager
 async def visiting(
-    url: str, settings: Settings, *, user_id: str | None = None
+    url: str, settings: Settings, *, user_id: str | None = None, sign_in: SignIn | None = None
 ) -> AsyncIterator[Visitor]:
+    """Somebody who is signed in, as the tests' own application does it unless `sign_in` is given."""
     user_id = user_id or f"test-{secrets.token_hex(8)}"
-    [credentials] = await sample_credentials(settings, [user_id])
+    [credentials] = await sample_credentials(settings, [user_id], sign_in or application.sign_in)
     async with httpx.AsyncClient(
         base_url=url, headers=credentials, timeout=30, verify=AUTHORITIES
     ) as client:

@@ -23,13 +23,13 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from app.agent.tools import TOOLS
 from dev.credentials import sample_credentials
 from dev.postgres import Postgres
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import RunRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
+from engine.tests import application
 from engine.tests.fixtures import no_settings_from_outside, shared_limits
 from engine.tests.invariant import Sent, Violation, violations
 from engine.tests.talk import is_text, message, streamed
@@ -437,7 +437,7 @@ class Soak:
         self.machines = machines
         self.report = Report()
         self.ledger: list[Sent] = []
-        self.tool = next((tool.id for tool in Toolset(TOOLS, settings).usable()), None)
+        self.tool = next((tool.id for tool in Toolset(application.TOOLS, settings).usable()), None)
         self._database = database
         self._answer = ""
         self._begun = 0
@@ -458,7 +458,9 @@ class Soak:
     async def run(self, say: Callable[[str], None]) -> Report:
         began = time.monotonic()
         users = [f"soak-{number}" for number in range(self.plan.users)]
-        credentials = await sample_credentials(self.settings, ["soak-first", *users])
+        credentials = await sample_credentials(
+            self.settings, ["soak-first", *users], application.sign_in
+        )
         await self._learn_the_answer(credentials[0])
         people = zip(users, credentials[1:], strict=True)
         self._people = [Person(user, headers, self) for user, headers in people]

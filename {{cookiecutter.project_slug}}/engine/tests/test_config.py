@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.main import create_app
 from engine.settings.env_text import UnreadableEnvFile
 from engine.settings.env_values import add_to_environment, clean_keys
 from engine.settings.settings import Settings, without_service_links
+from engine.tests.application import create_app
 
 
 def test_another_database_is_refused() -> None:

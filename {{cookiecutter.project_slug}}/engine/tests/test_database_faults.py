@@ -17,7 +17,6 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
-from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.postgres import Postgres, PostgresError
 from engine.database import database as db
@@ -26,6 +25,8 @@ from engine.database.rows import ItemRow
 from engine.operate.commands.migrate import upgrade
 from engine.runs import recovery, run_store
 from engine.settings.settings import Settings
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import ended, open_stream, status, stored_answer
 from engine.tests.fixtures import OneModel, serving, visiting
@@ -179,7 +180,7 @@ async def test_an_application_may_start_before_its_database(
     own: Settings, postgres: Postgres
 ) -> None:
     model = Watched()
-    [credentials] = await sample_credentials(own, ["early"])
+    [credentials] = await sample_credentials(own, ["early"], application.sign_in)
     await asyncio.to_thread(postgres.stop)
     async with (
         serving(create_app(own, OneModel(own, model))) as url,

@@ -14,12 +14,12 @@ import asyncpg
 import pytest
 from agents import Model
 
-from app.main import create_app
 from dev.postgres import Postgres
 from engine.database.database import EVERYBODY, Database, connections_for_reads
 from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options, parse_url
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.fixtures import OneModel, serving, visiting
 from engine.tests.talk import Visitor

@@ -17,11 +17,11 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.main import create_app
 from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.store.store import MAX_PAGE
+from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.plans import Plan, Recorder, connecting, measure, named_in, nodes
 from engine.tests.talk import Visitor

@@ -9,10 +9,10 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from app.main import create_app
 from engine.database import migrations
 from engine.database.database import EVERYBODY, VERSION_TABLE, Database
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.talk import message
 

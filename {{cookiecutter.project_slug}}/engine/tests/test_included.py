@@ -8,27 +8,12 @@ import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
 
-from app.agent import tools
-from app.agent.build import build_agent
-from app.attachments import Attachments
-from app.auth import SignIn
-from app.dictation import Dictation
 from engine.chat import Chat
 from engine.settings.settings import Settings
+from engine.tests import application
 from engine.tests.fixtures import serving, visiting
 
 PREFIX = "/help/chat"
-
-
-def chat_of(settings: Settings) -> Chat:
-    return Chat(
-        settings,
-        agent=build_agent,
-        tools=tools.TOOLS,
-        sign_in=SignIn,
-        attachments=Attachments,
-        dictation=Dictation,
-    )
 
 
 def included(chat: Chat, app: FastAPI) -> None:
@@ -45,7 +30,7 @@ Put = Callable[[Chat, FastAPI], None]
 @asynccontextmanager
 async def somebody_elses(settings: Settings, put: Put, **server: Any) -> AsyncIterator[str]:
     """An application with a page of its own, the chat in it; gives its address."""
-    chat = chat_of(settings)
+    chat = application.chat_of(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from app.agent.tools import TOOLS
 from engine.http.errors import AppError
 from engine.settings.settings import PROJECT_ROOT
 from engine.tests.talk import Visitor, message
@@ -20,9 +19,8 @@ from engine.text.locales import (
     language_of,
     translate,
 )
-from engine.tools.tool import AgentTool
 
-FOLDERS = (PROJECT_ROOT / "app", PROJECT_ROOT / "engine")
+FOLDERS = (PROJECT_ROOT / "engine",)
 # What the page shows in the server's words; see refusals.js.
 SHOWN = {403, 409, 413, 415, 422, 429, 503}
 # What only a program can get wrong names the field, as in "session_id: …".
@@ -38,8 +36,6 @@ def catalogues() -> Iterator[tuple[str, Translations]]:
     for file in files("*texts.py"):
         name = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts)
         yield name, importlib.import_module(name).TRANSLATIONS
-    for tool in TOOLS:
-        yield tool.id, tool.translations
 
 
 NAMED = dict(catalogues())
@@ -146,13 +142,6 @@ def test_every_text_of_a_template_is_translated() -> None:
             words = re.sub(r"\{[%\{].*?[%\}]\}|<[^>]*>|·", " ", html, flags=re.DOTALL)
             assert words.split() == []
             assert set(re.findall(r'\bsay\("(.*?)"\)', html)) <= set(ALL["de"])
-
-
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.id)
-def test_a_tools_texts_are_translated(tool: AgentTool) -> None:
-    texts = {tool.label, tool.placeholder, tool.prompt, *tool.titles.values()}
-    for language in set(LANGUAGES) - {ENGLISH}:
-        assert texts <= set(tool.translations[language])
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message, function
 from sqlalchemy import Date, cast, literal, select
 from sqlalchemy.exc import DBAPIError
 
-from app.agent import tools
-from app.main import create_app
 from engine.database.database import EVERYBODY, Database
 from engine.http.logs import DiscreetRecord
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.tests.fixtures import Scripted, demo_model, serving, visiting
 from engine.tests.talk import message
 from engine.tests.test_partitions import interrupted
@@ -101,7 +101,7 @@ async def test_a_turn(
     steps: list[Any],
     expected: str,
 ) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (STUMBLE,))
+    monkeypatch.setattr(application, "TOOLS", (STUMBLE,))
     model: Model = ScriptedModel(steps)
     visitor = await with_model(model, log_level="DEBUG")
     turn = await visitor.say(f"Tell me about {CANARY}")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from app.main import create_app
 from dev import postgres
 from dev.database import check_database
 from dev.postgres_programs import SYSTEM_PROGRAMS
 from engine.database.server_check import OLDEST_POSTGRES
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import OneModel, demo_model, serving, visiting
 from engine.tests.talk import message
 

@@ -15,15 +15,14 @@ from alembic import command
 from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.agent import tools
-from app.main import create_app
 from engine.database.database import PROJECT, Base
 from engine.database.migrations import alembic_config
 from engine.database.rows import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
 from engine.database.tables import metadata, owned_tables, owner_column
 from engine.demo.model import SLOWNESS
 from engine.settings.settings import Settings
-from engine.tests.agent.echo import ECHO
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.plans import Recorder, connecting, explain, named_in
 from engine.tests.talk import Visitor, is_text, message, streamed, until
@@ -97,9 +96,8 @@ def stamp(connection: Connection) -> None:
 
 
 async def test_every_statement_touches_one_partition(
-    partitioned_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    partitioned_url: str, settings: Settings
 ) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, ECHO))
     settings = settings.model_copy(
         update={"database_url": partitioned_url, "demo_delay_seconds": SLOW_SECONDS / SLOWNESS}
     )
@@ -128,7 +126,7 @@ async def use_everything(visitor: Visitor) -> None:
     first = await visitor.say("hello")
     thread_id = first.thread_id
     await visitor.say("many words " * 60, thread_id)
-    for tool in tools.TOOLS:
+    for tool in application.TOOLS:
         await visitor.say("go on", thread_id, tool=tool.id)
     await visitor.stream(
         "threads.retry_after_item", thread_id=thread_id, item_id=first.user_message_id

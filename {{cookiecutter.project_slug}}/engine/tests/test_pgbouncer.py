@@ -16,15 +16,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from app.agent import tools
-from app.main import create_app
 from dev.postgres_programs import Runner, command_line, some_account
 from engine.database.database import EVERYBODY, Database
 from engine.operate.commands.migrate import upgrade
 from engine.runs import runs as runs_module
 from engine.runs import signals
 from engine.settings.settings import Settings
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream
 from engine.tests.fixtures import OneModel, new_database, serving, visiting
@@ -125,7 +125,7 @@ def _wait_for(socket: Path, pid: int, log: Path) -> None:
 async def test_many_turns_share_a_few_servers(
     pooled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
+    monkeypatch.setattr(application, "TOOLS", (ECHO,))
     # Who listens would be counted when it asks whether its own connection still works.
     monkeypatch.setattr(signals, "PING_SECONDS", 3_600)
     async with AsyncExitStack() as stack:

@@ -17,8 +17,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.agent import tools
-from app.main import create_app
 from engine.database.database import EVERYBODY, Database
 from engine.database.migrations import alembic_config
 from engine.database.rows import RunRow, ThreadRow, UserRow
@@ -26,7 +24,7 @@ from engine.database.tables import owned_tables
 from engine.demo.model import SLOWNESS
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
-from engine.tests.agent.echo import ECHO
+from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.test_partitions import SLOW_SECONDS, use_everything
 
@@ -133,10 +131,7 @@ async def test_migrations_see_the_rows_of_everybody(database: Database) -> None:
             assert len(await connection.run_sync(migrate_and_look)) == 2
 
 
-async def test_the_chat_works_behind_the_wall(
-    walled: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, ECHO))
+async def test_the_chat_works_behind_the_wall(walled: Settings) -> None:
     patient = walled.model_copy(update={"demo_delay_seconds": SLOW_SECONDS / SLOWNESS})
     async with serving(create_app(patient)) as url, visiting(url, patient) as visitor:
         await use_everything(visitor)

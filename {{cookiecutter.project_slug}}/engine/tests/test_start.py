@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.main import create_app
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 
 LONG, SHORT = "x" * 32, "x" * 31
 

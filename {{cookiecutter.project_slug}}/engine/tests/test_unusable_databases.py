@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.main import create_app
 from dev import doctor
 from dev.database import DatabaseUnavailable, check_database
 from engine.database import migrations, server_check
@@ -22,6 +21,7 @@ from engine.database.database import TABLE_PREFIX, VERSION_TABLE, new_engine
 from engine.database.migrations import MigrationRefused
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import PROJECT_ROOT, Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving
 
 

@@ -23,8 +23,8 @@ import uvicorn
 import uvicorn._subprocess
 from fastapi import FastAPI
 
-from app import main
 from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
+from engine.tests import application
 from engine.tests.fixtures import every_settings_class, visiting
 from engine.tests.talk import Visitor
 
@@ -35,7 +35,7 @@ def create_app() -> FastAPI:
     """What the image starts, but deaf to `.env`: it may hold a key that costs money."""
     for settings in every_settings_class(EnvSettings):
         settings.model_config["env_file"] = None
-    return main.create_app()
+    return application.create_app()
 
 
 def image_command(application: str, port: int) -> list[str]:

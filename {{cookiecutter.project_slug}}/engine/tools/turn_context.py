@@ -15,14 +15,14 @@ from chatkit.types import (
     Workflow,
 )
 from chatkit.widgets import WidgetRoot
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, SkipValidation
 
-from engine.attachments.base import Attachments
 from engine.context.clock import now
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.models.consumption import Consumption
 from engine.models.turn_models import TurnModels
+from engine.options import Attachments
 from engine.tools.services import ToolRefusal, ToolServices
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Choice, Toolset
@@ -37,7 +37,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     database: Database
     services: ToolServices
-    attachments: Attachments
+    attachments: SkipValidation[Attachments | None] = None
     toolset: Toolset
     models: TurnModels
 

@@ -26,9 +26,9 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from engine.attachments.base import Attachments, Reader, mention
 from engine.context.request_context import RequestContext
 from engine.models.boundary.inputs import fit_input
+from engine.options import Attachments, Reader, mention
 from engine.store.store import MAX_PAGE, SqlStore
 from engine.text.lengths import as_json, cut, mention_text, shortened_message
 from engine.text.tokens import tokens_of
@@ -65,7 +65,7 @@ class Remembered:
 
 class History:
     def __init__(
-        self, store: SqlStore, max_tokens: int, message_chars: int, attachments: Attachments
+        self, store: SqlStore, max_tokens: int, message_chars: int, attachments: Attachments | None
     ) -> None:
         self._store = store
         self._max_tokens = max_tokens
@@ -84,11 +84,16 @@ class History:
             if not window.take(item, tokens_of(await converter.to_agent_input([item]))):
                 break
         items = window.items
-        read = self._attachments.reader(items, window.room, context)
+        read = self._reader(items, window.room, context)
         told = [item for item in reversed(items) if item.id not in window.untold]
         converter = HistoryConverter(self._message_chars, read)
         # Whatever came from a model once is sent back with every later turn.
         return Remembered(items[::-1], fit_input(await converter.to_agent_input(told)))
+
+    def _reader(self, newest_first: list[ThreadItem], room: int, context: RequestContext) -> Reader:
+        if self._attachments is None:
+            return mention
+        return self._attachments.reader(newest_first, room, context)
 
     async def _newest_first(
         self, thread_id: str, context: RequestContext

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from agents import Agent
 
-from engine.attachments.base import Attachments
 from engine.database.database import Database
-from engine.dictation.base import Dictation
 from engine.models.source import ModelSource
+from engine.options import Attachments, Dictation
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
 from engine.tools.services import ToolServices
@@ -28,5 +27,5 @@ class Parts:
     toolset: Toolset
     services: ToolServices
     build_agent: BuildAgent
-    attachments: Attachments
-    dictation: Dictation
+    attachments: Attachments | None
+    dictation: Dictation | None

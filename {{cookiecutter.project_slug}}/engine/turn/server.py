@@ -78,7 +78,7 @@ WITHHELD = "The model's content filter withheld this answer. Please put it diffe
 
 class ChatServer(ChatKitServer[RequestContext]):
     def __init__(self, parts: Parts, actions: Actions) -> None:
-        super().__init__(parts.store, parts.attachments)
+        super().__init__(parts.store, parts.attachments.store if parts.attachments else None)
         self.parts = parts
         self._settings = parts.settings
         self._actions = actions
@@ -98,10 +98,14 @@ class ChatServer(ChatKitServer[RequestContext]):
         """`process`, for a request that is parsed already; the SDK's own parses it again."""
         if is_streaming_req(request):
             events = self._process_streaming(request, context)
-            return StreamingResult(self._attachments.each_inlined(events, context))
+            if self._attachments is not None:
+                events = self._attachments.each_inlined(events, context)
+            return StreamingResult(events)
         seen = replace(context, visible_only=True)
         json = await self._process_non_streaming(request, seen)
-        return NonStreamingResult(await self._attachments.inlined(json, context))
+        if self._attachments is not None:
+            json = await self._attachments.inlined(json, context)
+        return NonStreamingResult(json)
 
     async def respond(
         self,
@@ -167,6 +171,7 @@ class ChatServer(ChatKitServer[RequestContext]):
     async def transcribe(
         self, audio_input: AudioInput, context: RequestContext
     ) -> TranscriptionResult:
+        assert self.parts.dictation is not None, "admission refuses what nobody listens to"
         return await self.parts.dictation.transcribe(audio_input)
 
     async def handle_stream_cancelled(

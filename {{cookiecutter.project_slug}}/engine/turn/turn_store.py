@@ -2,9 +2,9 @@
 
 from chatkit.types import Page, ThreadItem, UserMessageItem
 
-from engine.attachments.base import Attachments
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
+from engine.options import Attachments
 from engine.store.store import SqlStore
 
 
@@ -16,7 +16,7 @@ class TurnStore(SqlStore):
     """
 
     def __init__(
-        self, database: Database, attachments: Attachments, message: UserMessageItem | None
+        self, database: Database, attachments: Attachments | None, message: UserMessageItem | None
     ) -> None:
         super().__init__(database, attachments)
         self._newest = message

@@ -20,6 +20,7 @@ from sqlalchemy import func, update
 
 from app.agent.tools import email as email_tool
 from app.agent.tools.email import _problem
+from app.auth import sign_in
 from app.main import create_app
 from engine.database.database import Database
 from engine.settings.settings import Settings
@@ -187,8 +188,8 @@ async def test_pressed_on_two_workers_it_is_sent_once(settings: Settings, mail: 
     async with (
         serving(create_app(settings)) as one,
         serving(create_app(settings)) as two,
-        visiting(one, settings) as here,
-        visiting(two, settings, user_id=here.user_id) as there,
+        visiting(one, settings, sign_in=sign_in) as here,
+        visiting(two, settings, user_id=here.user_id, sign_in=sign_in) as there,
     ):
         draft = await drafted(here)
         tab = draft.in_another_tab()
@@ -205,9 +206,9 @@ async def test_so_many_a_day_on_however_many_workers(
     async with (
         serving(create_app(settings)) as one,
         serving(create_app(settings)) as two,
-        visiting(one, settings) as here,
-        visiting(two, settings, user_id=here.user_id) as there,
-        visiting(one, settings) as somebody_else,
+        visiting(one, settings, sign_in=sign_in) as here,
+        visiting(two, settings, user_id=here.user_id, sign_in=sign_in) as there,
+        visiting(one, settings, sign_in=sign_in) as somebody_else,
     ):
         drafts = [await drafted(visitor) for visitor in (here, there) * 2]
         await asyncio.gather(*(draft.press() for draft in drafts))

@@ -5,6 +5,7 @@ import json
 from contextlib import closing
 
 from app.agent.tools.page import PAGE
+from app.auth import sign_in
 from dev.credentials import sample_credentials
 from dev.smoke import Checks, Target
 from engine.page.routes import WEB_ROOT
@@ -77,7 +78,7 @@ async def test_the_page_has_a_module_for_each_of_them(visitor: Visitor) -> None:
 
 
 async def test_the_smoke_test_says_what_a_page_would(base_url: str, settings: Settings) -> None:
-    one, other = await sample_credentials(settings, ["smoke-one", "smoke-other"])
+    one, other = await sample_credentials(settings, ["smoke-one", "smoke-other"], sign_in)
     target = Target(base_url, (one, other), PAGE.id, PAGE.prompt, must_call_tool=True)
     passed: list[str] = []
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.auth import sign_in
 from app.main import create_app
 from dev import doctor
 from engine.settings.settings import Settings
@@ -27,7 +28,7 @@ async def analyst(
 ) -> AsyncIterator[Visitor]:
     """Somebody whose application has an analytics database."""
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
-    async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
+    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
         yield visitor
 
 
@@ -92,7 +93,7 @@ async def test_a_database_that_is_away_costs_the_result_and_not_the_turn(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", "postgresql://user:geheim@127.0.0.1:1/shop")
-    async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
+    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
         turn = await visitor.say("SELECT 1")
 
     assert turn.error is None

@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chatkit.types import Attachment, AttachmentCreateParams, AttachmentUploadDescriptor
 from fastapi import APIRouter
 
-from engine.attachments.base import REFUSAL
 from engine.attachments.files import (
     INCOMING,
     FileGone,
@@ -34,6 +33,7 @@ from engine.auth.base import Authenticator
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.http.errors import InvalidRequest
+from engine.options import NO_ATTACHMENTS
 from engine.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class S3Attachments(FileAttachments):
     ) -> Attachment:
         """Announce an upload: the URL that is given out takes these many bytes, and no others."""
         if not self._s3.bucket:
-            raise InvalidRequest(REFUSAL)
+            raise InvalidRequest(NO_ATTACHMENTS)
         await self.check_room(input.size, context)
         mime_type = plain_type(input.mime_type)
         if mime_type not in self.types:

@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.commands.database import with_database
@@ -14,6 +15,7 @@ from engine.operate.commands.table import print_table
 if TYPE_CHECKING:
     from engine.auth.password.rows import Account, AccountStore
     from engine.database.database import Database
+    from engine.options import Attachments
 
 HEADING = ("since", "state", "user", "name")
 
@@ -115,11 +117,11 @@ async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
 async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
     """Says so when the files are gone as well."""
     from engine.context.request_context import RequestContext
-    from engine.settings.settings import Settings
 
     user_id = _user_id(options)
-    kind = import_module(f"{options.application}.attachments").Attachments
-    attachments = kind(Settings(), accounts.database, [])
+    attachments = _attachments(options.application, accounts)
+    if attachments is None:
+        return _report(await accounts.delete(user_id), options, "deleted")
     try:
         files = await attachments.of_user(user_id)
         is_done = await accounts.delete(user_id)
@@ -132,6 +134,17 @@ async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
     finally:
         await attachments.close()
     return _report(is_done, options, "deleted")
+
+
+def _attachments(application: str, accounts: "AccountStore") -> "Attachments | None":
+    """Those of the application's module `attachments`, if there is one."""
+    from engine.settings.settings import Settings
+
+    name = f"{application}.attachments"
+    if find_spec(name) is None:
+        return None
+    built: Attachments = import_module(name).attachments(Settings(), accounts.database, [])
+    return built
 
 
 _ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int]]] = {

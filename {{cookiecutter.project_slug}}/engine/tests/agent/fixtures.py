@@ -7,9 +7,9 @@ from typing import Any
 import pytest_asyncio
 from pydantic import SecretStr
 
-from app.main import create_app
+from engine.auth.base import SignIn
 from engine.settings.settings import Settings
-from engine.tests.fixtures import serving, visiting
+from engine.tests.fixtures import CreateApp, serving, visiting
 from engine.tests.model_server import CANARY, ModelServer, model_server
 from engine.tests.talk import Visitor
 
@@ -17,7 +17,9 @@ WithServer = Callable[..., Awaitable[tuple[Visitor, ModelServer]]]
 
 
 @pytest_asyncio.fixture
-async def with_server(settings: Settings) -> AsyncIterator[WithServer]:
+async def with_server(
+    settings: Settings, create_app: CreateApp, sign_in: SignIn
+) -> AsyncIterator[WithServer]:
     """Serve the application as it talks to a model: `await with_server(**settings)`."""
     async with AsyncExitStack() as stack:
 
@@ -26,6 +28,7 @@ async def with_server(settings: Settings) -> AsyncIterator[WithServer]:
             key = {"openai_api_key": SecretStr(CANARY), "openai_base_url": url}
             changed = settings.model_copy(update=key | changes)
             app = await stack.enter_async_context(serving(create_app(changed)))
-            return await stack.enter_async_context(visiting(app, changed)), model
+            visitor = visiting(app, changed, sign_in=sign_in)
+            return await stack.enter_async_context(visitor), model
 
         yield start

@@ -6,15 +6,10 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message
 from pydantic import SecretStr
 
-from app.agent import tools
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import message
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 async def test_without_a_choice_the_model_may_use_every_tool(with_model: Scripted) -> None:
@@ -55,7 +50,7 @@ async def test_a_hosted_tool_is_for_the_models_that_have_it(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosted = replace(ECHO, id="hosted", responses_api_only=True)
-    monkeypatch.setattr(tools, "TOOLS", (ECHO, hosted))
+    monkeypatch.setattr(application, "TOOLS", (ECHO, hosted))
     monkeypatch.setattr("engine.models.source.LitellmModels", lambda _: None)
     mixed = {"openai_api_key": SecretStr("sk-test"), "models": ("large", "litellm/a/b")}
     model = ScriptedModel([[assistant_message("ok")]] * 2)

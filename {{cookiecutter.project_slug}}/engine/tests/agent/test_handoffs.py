@@ -6,7 +6,7 @@ import pytest
 from agents import Agent, handoff
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app import main
+from engine.tests import application
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.fixtures import Scripted
 from engine.tests.model_server import called, respond, said
@@ -31,7 +31,7 @@ def _two_agents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         to: Any = handoff(target) if request.param == "a handoff" else target
         return Agent[TurnContext](name="Clerk", instructions="Be kind.", model=model, handoffs=[to])
 
-    monkeypatch.setattr(main, "build_agent", build)
+    monkeypatch.setattr(application, "build_agent", build)
 
 
 @pytest.mark.usefixtures("_two_agents")
@@ -102,7 +102,7 @@ async def test_an_agent_that_is_another_ones_tool(
         ask = lawyer(model).as_tool("ask_lawyer", "Asks the lawyer.")
         return Agent[TurnContext](name="Clerk", model=model, tools=[ask])
 
-    monkeypatch.setattr(main, "build_agent", build)
+    monkeypatch.setattr(application, "build_agent", build)
     visitor, model = await with_server()
     model.does(
         respond(called("ask_lawyer", '{"input": "May I?"}')),

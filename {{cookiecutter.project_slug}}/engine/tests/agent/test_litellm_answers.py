@@ -6,9 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from app.agent import tools
-from app.main import create_app
 from engine.settings.settings import EnvSettings, Settings
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.agent.providers import (
     ANTHROPIC_STATUS,
@@ -28,6 +27,7 @@ from engine.tests.agent.providers import (
     tool_block,
 )
 from engine.tests.agent.test_faults import AWAY, BROKE_OFF, BUSY, SLOW, told
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.model_server import (
     CANARY,
@@ -90,7 +90,7 @@ async def talk(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
             patch.setenv(f"{name}_API_KEY", CANARY)
             patch.setenv(f"{name}_API_BASE", address)
         patch.setitem(EnvSettings.model_config, "env_file", env)
-        patch.setattr(tools, "TOOLS", (ECHO,))
+        patch.setattr(application, "TOOLS", (ECHO,))
         changes = {
             "openai_api_key": None,
             "models": OFFERED,

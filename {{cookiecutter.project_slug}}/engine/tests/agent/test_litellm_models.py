@@ -18,7 +18,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.main import create_app
 from dev import doctor
 from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
@@ -27,6 +26,7 @@ from engine.demo.model import DemoModel
 from engine.models import litellm_models
 from engine.models.source import ModelSource
 from engine.settings.settings import EnvSettings, Settings, UnusableSettings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.model_server import (
     CANARY,

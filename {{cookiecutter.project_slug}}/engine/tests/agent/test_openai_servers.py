@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.main import create_app
 from engine.database.database import Database
 from engine.database.rows import RunRow
 from engine.demo.model import DemoModel
 from engine.models.source import ModelSource
 from engine.settings.settings import Settings, UnusableSettings
 from engine.tests.agent.fixtures import WithServer
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.model_server import CANARY, Behaviour, Exchange, ModelServer, answer, model_server
 from engine.tests.model_server import refuse as refuses

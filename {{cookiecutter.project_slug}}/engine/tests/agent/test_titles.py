@@ -12,6 +12,7 @@ from engine.demo.model import DemoModel
 from engine.models import titles as agent_titles
 from engine.models.titles import MESSAGE_CHARS, TitleWriter, plain_title
 from engine.tests.agent.fixtures import WithServer
+from engine.tests.application import create_app
 from engine.tests.fixtures import Scripted, serving, visiting
 from engine.tests.model_server import (
     CANARY,
@@ -278,7 +279,6 @@ async def test_it_is_taken_once() -> None:
 
 
 async def test_the_demo_model_writes_titles_too(with_model: Scripted, settings: Any) -> None:
-    from app.main import create_app
 
     changed = settings.model_copy(update={"title_model": "any", "demo_delay_seconds": 0.01})
     async with serving(create_app(changed)) as url, visiting(url, changed) as visitor:

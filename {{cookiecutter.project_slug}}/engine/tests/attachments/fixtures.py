@@ -12,16 +12,16 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.attachments import Attachments
-from app.main import create_app
+from engine.auth.base import SignIn
+from engine.tests import application
 from engine.attachments.service import FileAttachments
 from engine.settings.settings import Settings
 from engine.tests.attachments.samples import TEXT
-from engine.tests.fixtures import serving, visiting
+from engine.tests.fixtures import CreateApp, serving, visiting
 from engine.tests.talk import Turn, Visitor, events_in, message
 
 # The module that knows how the chosen kind is tested.
-KIND: Any = import_module(f"engine.tests.attachments.{Attachments.name}.kind")
+KIND: Any = import_module(f"engine.tests.attachments.{application.kind_of_files()}.kind")
 
 
 @dataclass
@@ -48,7 +48,11 @@ Attaching = Callable[..., Awaitable[Application]]
 
 @pytest_asyncio.fixture
 async def attaching(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    create_app: CreateApp,
+    sign_in: SignIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Attaching]:
     """Serve an application: `await attaching(attachment_max_count="1", **settings)`."""
     async with AsyncExitStack() as stack:
@@ -67,8 +71,8 @@ async def attaching(
             return Application(
                 url,
                 app.state.chat.attachments,
-                await stack.enter_async_context(visiting(url, changed)),
-                await stack.enter_async_context(visiting(url, changed)),
+                await stack.enter_async_context(visiting(url, changed, sign_in=sign_in)),
+                await stack.enter_async_context(visiting(url, changed, sign_in=sign_in)),
             )
 
         yield start

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.attachments import Attachments
+from engine.tests import application
 from engine.attachments import inline
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
+from engine.attachments.service import FileAttachments
 from engine.context.request_context import RequestContext
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
 from engine.tests.attachments.samples import PNG, TEXT, png
@@ -44,7 +45,7 @@ async def test_at_a_private_address_a_picture_is_in_the_answer(attaching: Attach
     assert (await shown(application, PNG))[0].startswith(application.url)
 
 
-@pytest.mark.skipif(Attachments.name != "local", reason="uploads that come past us")
+@pytest.mark.skipif(application.kind_of_files() != "local", reason="uploads that come past us")
 async def test_it_is_seen_before_it_is_sent(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
 
@@ -170,7 +171,7 @@ def test_a_private_address_is_known_by_its_name(url: str, private: bool) -> None
 
 def test_the_doctor_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "http://10.0.0.7")
-    assert "browsers let OpenAI's frame load nothing" in Attachments.note()
+    assert "browsers let OpenAI's frame load nothing" in FileAttachments.note()
 
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "https://chat.example.com")
-    assert Attachments.note() == "shown from https://chat.example.com"
+    assert FileAttachments.note() == "shown from https://chat.example.com"

@@ -5,36 +5,23 @@ from typing import Annotated
 from uuid import uuid4
 
 import pytest
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from fastapi.responses import StreamingResponse
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 
-from app import main
-from app.main import create_app
-from engine.auth.base import Authenticator, User
+from engine.auth.base import User
 from engine.auth.current import signed_in_by
 from engine.database.database import EVERYBODY, PROJECT, Database
 from engine.database.rows import UserRow
-from engine.http.errors import Unauthenticated, install_error_handlers
+from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
+from engine.tests import application
+from engine.tests.application import create_app
+from engine.tests.auth.header import HeaderAuth
 from engine.tests.fixtures import serving
 from engine.tests.talk import Visitor
-
-
-class HeaderAuth(Authenticator):
-    """The smallest style: it believes a header, as none of the real ones may."""
-
-    name = "header"
-
-    async def authenticate(self, request: Request) -> User:
-        if "X-User" not in request.headers:
-            raise Unauthenticated("nobody")
-        return User(id=request.headers["X-User"])
-
-    async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        return {"X-User": user_id}
 
 
 @pytest.fixture
@@ -62,7 +49,7 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def visitor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Visitor]:
     """Somebody whom no row knows yet."""
-    monkeypatch.setattr(main, "SignIn", HeaderAuth)
+    monkeypatch.setattr(application, "sign_in", HeaderAuth)
     app = create_app(settings)
     user_id = f"user_{uuid4().hex}"
     headers = await app.state.chat.authenticator.sample_credentials(user_id)

@@ -1,18 +1,39 @@
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+import pytest_asyncio
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from httpx import ASGITransport, AsyncClient
 
-from app.main import create_app
 from engine.settings.settings import Settings
+from engine.tests import application
+from engine.tests.application import create_app
+from engine.tests.auth.header import HeaderAuth
+from engine.tests.fixtures import serving, visiting
 from engine.tests.talk import Visitor
 
 HOST = "chat.example.com"
 OURS = f"https://{HOST}"
 FOREIGN = "https://evil.example"
+
+
+class CookieLike(HeaderAuth):
+    """Signs in with what a browser would add by itself."""
+
+    checks_origin = True
+
+
+@pytest.fixture(autouse=True)
+def _style(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "sign_in", CookieLike)
+
+
+@pytest_asyncio.fixture
+async def visitor(settings: Settings) -> AsyncIterator[Visitor]:
+    async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
+        yield visitor
 
 
 async def ask(visitor: Visitor, **headers: str) -> httpx.Response:

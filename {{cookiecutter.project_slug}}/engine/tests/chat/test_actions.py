@@ -9,9 +9,9 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from chatkit.widgets import DynamicWidgetRoot, WidgetRoot
 from sqlalchemy import select
 
-from app.agent import tools
 from engine.database.database import Database
 from engine.database.rows import RunRow
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import PATIENCE_SECONDS, Visitor, until
@@ -66,7 +66,7 @@ BOARD = AgentTool(
 def _board(monkeypatch: pytest.MonkeyPatch) -> None:
     begun.clear()
     goes_on.clear()
-    monkeypatch.setattr(tools, "TOOLS", (ECHO, BOARD))
+    monkeypatch.setattr(application, "TOOLS", (ECHO, BOARD))
 
 
 async def pinned(with_model: Scripted) -> tuple[Visitor, ScriptedModel, dict[str, Any]]:

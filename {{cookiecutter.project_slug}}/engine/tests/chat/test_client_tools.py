@@ -8,8 +8,8 @@ import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 from agents.tool_context import ToolContext
 
-from app.agent import tools
 from engine.runs import runs as runs_module
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.chat.test_interrupted import Watched, eventually
 from engine.tests.fixtures import OneModel, Scripted
@@ -41,7 +41,7 @@ PICKING = function_call("pick", {"colour": "red"}, call_id="call_pick")
 
 @pytest.fixture(autouse=True)
 def _pick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO, PICK))
+    monkeypatch.setattr(application, "TOOLS", (ECHO, PICK))
 
 
 def shout(text: str) -> Any:

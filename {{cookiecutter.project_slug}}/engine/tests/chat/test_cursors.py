@@ -5,21 +5,14 @@ from typing import Any
 import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app.agent import tools
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.store.store import SqlStore
-from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Visitor
 
 ORDERS = ["asc", "desc"]
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 async def page(visitor: Visitor, type_: str, **params: Any) -> dict[str, Any]:

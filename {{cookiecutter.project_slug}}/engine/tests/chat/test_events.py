@@ -9,17 +9,10 @@ from agents.models.fake_id import FAKE_RESPONSES_ID
 from agents.testing import ScriptedModel, assistant_message, function_call
 from starlette.types import Message
 
-from app.agent import tools
 from engine.demo.model import DemoModel
 from engine.http.event_stream import EventStream
-from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted, demo_model
 from engine.tests.talk import PATIENCE_SECONDS, Visitor, message
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def faked(text: str) -> Any:

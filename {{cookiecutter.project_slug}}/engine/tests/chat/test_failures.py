@@ -10,10 +10,8 @@ import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 from chatkit.errors import CustomStreamError
 
-from app import main
-from app.agent import tools
-from app.agent.build import build_agent
-from engine.tests.agent.echo import ECHO
+from engine.tests import application
+from engine.tests.application import build_agent
 from engine.tests.fixtures import Scripted
 from engine.turn.failures import friendly
 
@@ -25,11 +23,6 @@ class Unhurried(ScriptedModel):
         await asyncio.sleep(0.1)
         async for event in super().stream_response(*args, **kwargs):
             yield event
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +86,7 @@ async def test_a_run_that_ends_with_a_tool_closes_its_workflow(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        main,
+        application,
         "build_agent",
         lambda turn: build_agent(turn).clone(tool_use_behavior="stop_on_first_tool"),
     )

@@ -10,18 +10,13 @@ from agents.models.chatcmpl_converter import Converter
 from agents.testing import ScriptedModel, assistant_message, function_call
 from chatkit.types import CustomTask, FileAttachment, TaskItem
 
-from app.agent import tools
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.store.store import MAX_PAGE, SqlStore
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.turn.progress import MAX_STORED_RESULT
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def texts(items: Any) -> list[str]:
@@ -185,7 +180,7 @@ async def test_a_long_result_is_cut_when_it_is_kept(
         """Without the bounds of an `agent_function`, as a tool of another library."""
         return "x" * length
 
-    monkeypatch.setattr(tools, "TOOLS", (replace(ECHO, functions=(recite,)),))
+    monkeypatch.setattr(application, "TOOLS", (replace(ECHO, functions=(recite,)),))
     model = ScriptedModel(
         [
             [function_call("recite", {"length": MAX_STORED_RESULT + 1}, call_id="1")],

@@ -10,8 +10,8 @@ import openai
 import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 
-from app.agent import tools
 from engine.demo.model import DemoModel
+from engine.tests import application
 from engine.tests.fixtures import Scripted, demo_model
 from engine.tests.talk import PATIENCE_SECONDS, Visitor, is_text, message, until
 
@@ -26,7 +26,7 @@ class Watched(DemoModel):
     WORDS = 14  # less than an answer has, and more than any test waits for
 
     def __init__(self) -> None:
-        super().__init__(0, tools.TOOLS)
+        super().__init__(0, application.TOOLS)
         self.pause_seconds = 0.05  # of the answers that are yet to begin
         self.heard: list[Any] = []
         self.stopped = asyncio.Event()

@@ -18,10 +18,10 @@ from chatkit.types import (
 )
 from chatkit.widgets import Card, Text
 
-from app.agent import tools
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.store.store import SqlStore
+from engine.tests import application
 from engine.tests.chat.test_limits import assert_refused, rows_of
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Turn, Visitor, message
@@ -52,7 +52,7 @@ PICK = AgentTool(
 
 @pytest.fixture(autouse=True)
 def _pick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (PICK,))
+    monkeypatch.setattr(application, "TOOLS", (PICK,))
 
 
 def picking(number: int) -> Any:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from app.main import create_app
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream
 from engine.tests.fixtures import OneModel, Scripted, demo_model, serving, visiting

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, func, select
 
-from app.main import create_app
 from engine.database.database import EVERYBODY, Database
 from engine.demo.model import DemoModel
 from engine.runs import run_store as run_store_module
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import OneModel, serving, visiting
 from engine.tests.talk import Visitor, is_text, message
 

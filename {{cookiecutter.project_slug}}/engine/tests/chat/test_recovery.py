@@ -8,7 +8,6 @@ from chatkit.types import HiddenContextItem, ThreadItem
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.main import create_app
 from engine.context.ids import new_id, new_run_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Run
@@ -16,6 +15,7 @@ from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow
 from engine.runs.claim import MINUTE
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream, status
 from engine.tests.fixtures import OneModel, serving, visiting

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Executable, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import create_app
 from engine.context.run import Run
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
@@ -19,6 +18,7 @@ from engine.runs import runs as runs_module
 from engine.runs.runs import Runs
 from engine.runs.signals import Signals
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_salvage import FailsBeforeItsFirstWord
 from engine.tests.fixtures import OneModel, Scripted, demo_model, serving, visiting

@@ -10,20 +10,13 @@ import pytest
 from agents import Agent, GuardrailFunctionOutput, input_guardrail
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app import main
-from app.agent import tools
-from app.agent.build import build_agent
 from engine.demo.model import DemoModel
-from engine.tests.agent.echo import ECHO
+from engine.tests import application
+from engine.tests.application import build_agent
 from engine.tests.chat.test_interrupted import Watched, leave_after
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import message
 from engine.tools.turn_context import TurnContext
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 class FailsBeforeItsFirstWord(DemoModel):
@@ -69,7 +62,7 @@ async def test_what_a_guardrail_took_back_is_not_stored(
     def guarded(turn: TurnContext) -> Agent[TurnContext]:
         return build_agent(turn).clone(input_guardrails=[refuse])
 
-    monkeypatch.setattr(main, "build_agent", guarded)
+    monkeypatch.setattr(application, "build_agent", guarded)
     model = Watched()
     visitor = await with_model(model)
 

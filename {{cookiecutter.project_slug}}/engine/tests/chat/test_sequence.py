@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import create_app
 from dev import doctor
 from engine.database import sequence
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import OneModel, demo_model, new_database, serving, visiting
 from engine.tests.talk import Visitor
 

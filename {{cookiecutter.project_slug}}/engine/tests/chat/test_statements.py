@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from app.main import create_app
 from engine.database.database import ASYNC_COMMIT, Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
 from engine.database.tables import owned_tables
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import OneModel, demo_model, serving, visiting
 
 # What the process asks for itself, whoever is talking.

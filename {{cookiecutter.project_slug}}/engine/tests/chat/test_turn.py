@@ -3,16 +3,11 @@
 import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app.agent import tools
+from engine.tests import application
 from engine.tests.agent.echo import ECHO, shout
 from engine.tests.agent.planner import PLANNER
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Visitor
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 async def test_a_turn_without_tools_streams_in_order(visitor: Visitor) -> None:
@@ -187,7 +182,7 @@ async def test_a_tool_prefix_keeps_the_picked_model(with_model: Scripted) -> Non
 async def test_a_workflow_that_a_tool_opened_keeps_its_own_tasks(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO, PLANNER))
+    monkeypatch.setattr(application, "TOOLS", (ECHO, PLANNER))
     plan = function_call("plan", {}, call_id="1")
     call = function_call("shout", {"text": "x"}, call_id="2")
     visitor = await with_model(ScriptedModel([[plan], [call], [assistant_message("Done.")]]))

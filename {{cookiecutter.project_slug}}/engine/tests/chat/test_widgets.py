@@ -11,12 +11,12 @@ from agents.testing import ModelStep, ScriptedModel, assistant_message, function
 from chatkit.widgets import DynamicWidgetRoot, WidgetRoot
 from sqlalchemy import text, update
 
-from app.agent import tools
 from engine.database.database import Database
 from engine.database.rows import RunRow
 from engine.runs.recovery import RETRY, Recovery
 from engine.runs.run_store import RunStore
 from engine.settings.settings import Settings
+from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.chat.test_interrupted import eventually
 from engine.tests.fixtures import Scripted
@@ -64,7 +64,7 @@ PIN = function_call("pin", {"words": "milk"}, call_id="call_pin")
 
 @pytest.fixture(autouse=True)
 def _board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO, BOARD))
+    monkeypatch.setattr(application, "TOOLS", (ECHO, BOARD))
 
 
 async def types(visitor: Visitor, thread_id: str) -> list[str]:

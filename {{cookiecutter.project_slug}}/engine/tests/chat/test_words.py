@@ -7,20 +7,13 @@ from typing import Any
 import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
-from app.agent import tools
 from engine.demo.model import DemoModel
-from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Event, Turn, is_text
 from engine.turn.text_deltas import Words
 
 IDS = ("id", "item_id", "thread_id")
 TIMES = ("created_at", "duration")
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def model() -> ScriptedModel:

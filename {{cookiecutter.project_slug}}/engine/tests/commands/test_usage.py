@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from app.main import create_app
 from dev import __main__ as cli
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.agent import tools
 from engine.settings.settings import UnusableSettings
+from engine.tests import application
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import CANARY, ModelServer, answer, call
 from engine.tests.talk import Turn, Visitor
@@ -71,7 +71,7 @@ FETCH = AgentTool(
 @pytest.fixture(autouse=True)
 def _fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     made.clear()
-    monkeypatch.setattr(tools, "TOOLS", (FETCH,))
+    monkeypatch.setattr(application, "TOOLS", (FETCH,))
     monkeypatch.setattr(fetch, "timeout_seconds", 0.2)
 
 

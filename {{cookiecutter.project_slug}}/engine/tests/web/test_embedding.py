@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.main import create_app
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving
 from engine.text.locales import LANGUAGES
 

@@ -9,12 +9,12 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from pydantic.alias_generators import to_camel
 
-from app.agent.tools import TOOLS
 from engine.auth.base import Authenticator, User
 from engine.database.database import Database
 from engine.http.errors import Unauthenticated
 from engine.page import routes
 from engine.settings.settings import Settings
+from engine.tests.application import TOOLS
 from engine.text.locales import ENGLISH, LANGUAGES
 from engine.tools.toolset import Toolset
 

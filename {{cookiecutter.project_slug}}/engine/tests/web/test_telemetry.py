@@ -4,11 +4,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.main import create_app
 from engine.http.errors import TooManyReports
 from engine.page import telemetry
 from engine.page.telemetry import Allowance
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.talk import Visitor
 

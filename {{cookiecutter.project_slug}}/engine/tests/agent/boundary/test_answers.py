@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from app.agent import tools
-from engine.tests.agent.echo import ECHO
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import (
     Behaviour,
@@ -38,11 +36,6 @@ PICTURE: Event = {
     "status": "completed",
     "result": "iVBORw0KGgo=",
 }
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def told(turn: Turn) -> tuple[str, bool] | None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from chatkit.types import HiddenContextItem
 
-from app.agent import tools
 from engine.context.clock import now
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
@@ -21,18 +20,12 @@ from engine.models.boundary.calls import (
 )
 from engine.models.boundary.inputs import NO_RESULT, fit_input
 from engine.store.store import SqlStore
-from engine.tests.agent.echo import ECHO
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import Behaviour, Event, called, chat_call, complete, respond, said
 from engine.turn.history import TOOL_CALL
 
 APIS = ["responses", "chat_completions"]
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def calls_in(body: Event) -> list[tuple[str, str, str]]:

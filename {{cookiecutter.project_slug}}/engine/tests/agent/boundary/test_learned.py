@@ -9,14 +9,12 @@ import pytest
 from agents import Model, ModelResponse, ModelSettings
 from agents.models.interface import ModelTracing
 
-from app.agent import tools
 from engine.context.ids import new_id
 from engine.demo.model import DemoModel
 from engine.models.boundary.inputs import digests_of
 from engine.models.boundary.learned import Concession, Learned, Request
 from engine.models.boundary.model import BoundaryModel, Dialect
 from engine.models.boundary.outputs import ItemIds
-from engine.tests.agent.echo import ECHO
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import (
     Event,
@@ -33,11 +31,6 @@ from engine.tests.model_server import (
 
 ENCRYPTED = "reasoning.encrypted_content"
 TEXT = '{"text": "x"}'
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def bodies(model: ModelServer) -> list[Event]:

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from app.agent import tools
-from engine.tests.agent.echo import ECHO
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import (
     Behaviour,
@@ -22,11 +20,6 @@ from engine.text.unicode import TextJoiner, joined
 
 HIGH, LOW = "\ud83d", "\ude00"  # the halves of 😀
 APIS = ["responses", "chat_completions"]
-
-
-@pytest.fixture(autouse=True)
-def _echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (ECHO,))
 
 
 def says(api: str, *deltas: str) -> Behaviour:

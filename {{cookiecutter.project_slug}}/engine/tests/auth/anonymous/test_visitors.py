@@ -12,8 +12,6 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from app.attachments import Attachments
-from app.main import create_app
 from engine.auth.anonymous.rows import EVERYONE, VisitorUseRow, forget_old
 from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
 from engine.database.database import EVERYBODY, Database
@@ -21,6 +19,8 @@ from engine.http.addresses import Addresses
 from engine.http.errors import LimitReached
 from engine.page import telemetry
 from engine.settings.settings import Settings
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.fixtures import OneModel, demo_model, serving
 from engine.tests.talk import Visitor, message
@@ -205,11 +205,11 @@ async def test_no_limit(opened: Opened, database: Database) -> None:
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 
 
-@pytest.mark.skipif(Attachments.name != "local", reason="files go another way, or none")
+@pytest.mark.skipif(application.kind_of_files() != "local", reason="files go another way, or none")
 async def test_files_count_too(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=3, address_bytes_per_day=2_500)
 
-    kind = import_module(f"engine.tests.attachments.{Attachments.name}.kind")
+    kind = import_module("engine.tests.attachments.local.kind")
 
     async def attach(address: str = HERE) -> str:
         async with site.visitor(address) as client:

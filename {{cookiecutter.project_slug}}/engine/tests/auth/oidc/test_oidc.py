@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from app.main import create_app
+from engine.tests.application import create_app
 from dev.doctor import Finding
 from dev.doctor_openid import check
 from dev.options import DOCTOR_CHECKS

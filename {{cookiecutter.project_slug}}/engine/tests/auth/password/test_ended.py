@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.attachments import Attachments
-from app.main import create_app
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.sessions.rows import Session
 from engine.auth.sessions.sessions import COOKIE, Ticket
@@ -89,7 +89,7 @@ async def test_everything_ends_at_once(
 
 async def link_to_a_file(client: httpx.AsyncClient) -> str | None:
     """The path that a picture is shown under; None where nothing is attached, or elsewhere."""
-    if Attachments.name != "local":
+    if application.kind_of_files() != "local":
         return None
     kind = import_module("engine.tests.attachments.local.kind")
     attached = await kind.upload(Visitor(client, "me"), PNG, "a.png", "image/png")

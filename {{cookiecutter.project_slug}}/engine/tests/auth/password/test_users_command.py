@@ -10,12 +10,12 @@ from typing import TypeVar
 import pytest
 
 from dev import __main__ as cli
-from engine.attachments.base import Attachments
 from engine.auth.password.accounts import Accounts
 from engine.auth.password.rows import user_id_of
 from engine.auth.sessions.sessions import Sessions, Ticket
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
+from engine.operate.commands import users as users_command
 
 PASSWORD = "correct horse staples"  # noqa: S105
 ADDRESS = "192.0.2.1"
@@ -179,7 +179,7 @@ def test_the_files_of_a_deleted_account_go_before_it_is_said(
 ) -> None:
     discarded: list[str] = []
 
-    class Kept(Attachments):
+    class Kept:
         async def of_user(self, user_id: str) -> list[str]:
             assert user_id == user_id_of(name)
             return ["one", "two"]
@@ -188,7 +188,9 @@ def test_the_files_of_a_deleted_account_go_before_it_is_said(
             discarded.extend(attachment_ids)
             return are_gone
 
-    monkeypatch.setattr("app.attachments.Attachments", Kept)
+        async def close(self) -> None: ...
+
+    monkeypatch.setattr(users_command, "_attachments", lambda *_: Kept())
     users("add", name, "--generate")
     found, said = users("delete", name, "--yes")
     assert (found, discarded) == (code, ["one", "two"])

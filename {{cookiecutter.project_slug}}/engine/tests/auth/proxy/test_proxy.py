@@ -6,7 +6,8 @@ import pytest
 import uvicorn
 from pydantic import ValidationError
 
-from app.main import create_app
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.auth.proxy.sign_in import ProxyAuth, ProxySettings
 from engine.settings.settings import Settings
 from engine.tests.auth.identity_provider import IdentityProvider, ec_key, running_provider

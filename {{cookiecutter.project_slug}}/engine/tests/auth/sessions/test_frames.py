@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from app.main import create_app
+from engine.tests.application import create_app
 from engine.auth.sessions.frames import FrameCode
 from engine.auth.sessions.rows import SessionRow, end_sessions, lock_user
 from engine.auth.sessions.sessions import COOKIE

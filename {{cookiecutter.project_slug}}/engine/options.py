@@ -1,112 +1,125 @@
-"""What the application asks of its attachments, and the kind that takes none."""
+"""Parts that an application may be without, as the rest of the engine sees them.
+
+`engine.attachments` and `engine.dictation` have them; an application without one has no such folder.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, Protocol
 
 from chatkit.store import AttachmentStore
-from chatkit.types import (
-    Attachment,
-    AttachmentCreateParams,
-    ThreadItem,
-)
+from chatkit.types import Attachment, AudioInput, ThreadItem, TranscriptionResult
 from fastapi import APIRouter
 from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
 from engine.auth.base import Authenticator
-from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.shared_limits import SharedLimits
-from engine.http.errors import InvalidRequest
+from engine.database.database import Database
+from engine.models.source import ModelSource
+from engine.settings.settings import Settings
 from engine.text.locales import Translations
 
-REFUSAL = "This application takes no attachments."
+NO_ATTACHMENTS = "This application takes no attachments."
+NO_DICTATION = "This application takes no dictation."
 
+# Options for ChatKit's element, by section.
+PageOptions = dict[str, dict[str, Any]]
 # Gives what the model gets of an attachment.
 Reader = Callable[[Attachment], Awaitable[ResponseInputContentParam]]
 
 
-class Attachments(AttachmentStore[RequestContext]):
-    """Takes none. Kinds that do derive from it."""
+class Attachments(Protocol):
+    """Files that people attach to their messages."""
 
-    name = "none"
-    translations: ClassVar[Translations] = {}
+    # Those of the way to sign in. `Chat` sets them.
+    shared_limits: SharedLimits | None
 
-    # Those of the auth style, which is built later.
-    shared_limits: SharedLimits | None = None
+    @property
+    def translations(self) -> Translations: ...
 
-    def __init__(self, *_given: object) -> None:
-        """Those that take some are given the settings, the database and more types."""
-
-    @classmethod
-    def note(cls) -> str:
-        """What `python -m app doctor` says of pictures; nothing where there are none."""
-        return ""
+    @property
+    def store(self) -> AttachmentStore[RequestContext]:
+        """Creates and deletes attachments for the ChatKit SDK."""
+        ...
 
     def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
         """What browsers ask for beside the protocol."""
-        return ()
+        ...
 
     def start(self) -> None:
         """Begin what goes on beside the requests."""
+        ...
 
-    async def close(self) -> None:
-        pass
+    async def close(self) -> None: ...
 
-    def page_options(self) -> dict[str, dict[str, Any]]:
-        """What ChatKit's options need to be told, by section."""
-        return {}
+    def page_options(self) -> PageOptions: ...
 
     def upload_origins(self) -> tuple[str, ...]:
         """Where else the page sends files, as a Content-Security-Policy names it."""
-        return ()
-
-    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
-        return new_id("attachment")
-
-    async def create_attachment(
-        self, input: AttachmentCreateParams, context: RequestContext
-    ) -> Attachment:
-        raise InvalidRequest(REFUSAL)
-
-    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        raise InvalidRequest(REFUSAL)
+        ...
 
     async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
         """Raise an `AppError` unless a new message of the user may carry these."""
-        if attachment_ids:
-            raise InvalidRequest(REFUSAL)
+        ...
 
     def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
         """The attachment as its owner may see it just now."""
-        return attachment
+        ...
 
     def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
         """The item, with its files as their owner may see them just now."""
-        return item
+        ...
 
     def each_inlined(
         self, chunks: AsyncGenerator[bytes, None], context: RequestContext
     ) -> AsyncGenerator[bytes, None]:
         """Pieces of JSON for the widget, with pictures inside where it could not load them."""
-        return chunks
+        ...
 
     async def inlined(self, json: bytes, context: RequestContext) -> bytes:
         """The same for one."""
-        return json
+        ...
 
     async def of_user(self, user_id: str) -> list[str]:
         """The ids of all that a user has, in whichever conversation."""
-        return []
+        ...
 
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
         """Delete the files; their rows are gone already. False when some are left to the sweeper."""
-        return True
+        ...
 
     def reader(
         self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
     ) -> Reader:
         """How the model is shown the files of these items, in at most about `room` tokens."""
-        return mention
+        ...
+
+
+class Dictation(Protocol):
+    """Speech that becomes the text of a message."""
+
+    @property
+    def translations(self) -> Translations: ...
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The longest request that carries a dictation."""
+        ...
+
+    def page_options(self) -> PageOptions: ...
+
+    def check(self, audio_base64: str) -> None:
+        """Raise an `AppError` for what cannot even be decoded."""
+        ...
+
+    async def transcribe(self, audio: AudioInput) -> TranscriptionResult:
+        """The text that was spoken, or an `AppError`."""
+        ...
+
+
+# The MIME types are those that tools can read.
+BuildAttachments = Callable[[Settings, Database, Sequence[str]], Attachments]
+BuildDictation = Callable[[ModelSource], Dictation]
 
 
 async def mention(attachment: Attachment) -> ResponseInputContentParam:
