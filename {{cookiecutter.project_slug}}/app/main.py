@@ -1,5 +1,7 @@
 """The application: `uvicorn app.main:create_app --factory`."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 
 from app.agent import tools
@@ -8,6 +10,8 @@ from app.attachments import Attachments
 from app.auth import SignIn
 from app.dictation import Dictation
 from engine import Chat, ModelSource, Settings, exit_with_one_line
+
+PAGE = Path(__file__).with_name("page")
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -23,6 +27,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings,
         agent=build_agent,
         tools=tools.TOOLS,
+        page=PAGE,
         sign_in=SignIn,
         attachments=Attachments,
         dictation=Dictation,
