@@ -11,7 +11,7 @@ from app.auth import SignIn
 from app.dictation import Dictation
 from engine import Chat, ModelSource, Settings, exit_with_one_line
 
-PAGE = Path(__file__).with_name("page")
+PAGE_FOLDER = Path(__file__).with_name("page")
 
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings,
         agent=build_agent,
         tools=tools.TOOLS,
-        page=PAGE,
+        page=PAGE_FOLDER,
         sign_in=SignIn,
         attachments=Attachments,
         dictation=Dictation,

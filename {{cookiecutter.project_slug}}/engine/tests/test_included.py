@@ -13,7 +13,7 @@ from app.agent.build import build_agent
 from app.attachments import Attachments
 from app.auth import SignIn
 from app.dictation import Dictation
-from app.main import PAGE
+from app.main import PAGE_FOLDER
 from engine.chat import Chat
 from engine.settings.settings import Settings
 from engine.tests.fixtures import serving, visiting
@@ -26,7 +26,7 @@ def chat_of(settings: Settings) -> Chat:
         settings,
         agent=build_agent,
         tools=tools.TOOLS,
-        page=PAGE,
+        page=PAGE_FOLDER,
         sign_in=SignIn,
         attachments=Attachments,
         dictation=Dictation,

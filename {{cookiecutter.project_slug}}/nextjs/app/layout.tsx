@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 
 export const metadata: Metadata = {
   title: "{{ cookiecutter.__project_name }}",
-  description: "{{ cookiecutter.__description }}",
+  description: "A chat with {{ cookiecutter.__assistant_name }}.",
   icons: "static/icon.svg",
 };
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic.alias_generators import to_camel
 
 from app.agent.tools import TOOLS
-from app.main import PAGE
+from app.main import PAGE_FOLDER
 from engine.auth.base import Authenticator, User
 from engine.database.database import Database
 from engine.http.errors import Unauthenticated
@@ -57,10 +57,10 @@ def make_settings(**values: object) -> Settings:
 
 
 def page_toml() -> dict[str, Any]:
-    return tomllib.loads((PAGE / "page.toml").read_text("utf-8"))
+    return tomllib.loads((PAGE_FOLDER / "page.toml").read_text("utf-8"))
 
 
-def make_client(settings: Settings, folder: Path = PAGE) -> httpx.AsyncClient:
+def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx.AsyncClient:
     app = FastAPI()
     toolset = Toolset(TOOLS, settings)
     signing_in = CookieAuth(settings, NO_DATABASE)
@@ -144,7 +144,7 @@ async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) 
     ],
 )
 async def test_only_static_files_are_served(tmp_path: Path, path: str) -> None:
-    folder = Path(shutil.copytree(PAGE, tmp_path / "page"))
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     (tmp_path / "main.py").write_text("a module beside the folder")
     for name in (".secret", "a.po", "INDEX.HTML"):
         (folder / name).write_text("not for browsers")
@@ -156,7 +156,7 @@ async def test_only_static_files_are_served(tmp_path: Path, path: str) -> None:
 
 
 async def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(PAGE, tmp_path / "page"))
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     (tmp_path / "outside.txt").write_text("outside")
     (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
 
@@ -165,7 +165,7 @@ async def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
 
 
 async def test_the_owners_file_is_served_in_place_of_the_engines(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(PAGE, tmp_path / "page"))
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     (folder / "page.css").write_text("main { color: tomato }")
     (folder / "js" / "effects").mkdir(parents=True)
     (folder / "js" / "effects" / "blink.js").write_text("export default () => {};")
@@ -185,7 +185,7 @@ async def test_the_owners_file_is_served_in_place_of_the_engines(tmp_path: Path)
 
 
 async def test_a_second_page_has_the_same_header(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(PAGE, tmp_path / "page"))
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     shutil.copy(folder / "index.html", folder / "about.html")
     header = (folder / "_header.html").read_text("utf-8")
 
@@ -205,7 +205,7 @@ async def test_a_second_page_has_the_same_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["index.html", "_header.html"])
 def test_what_the_page_lacks_is_said_at_the_start(tmp_path: Path, missing: str) -> None:
-    folder = Path(shutil.copytree(PAGE, tmp_path / "page"))
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     (folder / missing).unlink()
 
     with pytest.raises(ValueError, match=f"page/{missing} is missing"):
