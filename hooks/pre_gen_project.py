@@ -28,7 +28,7 @@ POSTGRESQL_NAME_BYTES = 63
 LONGEST_NAME = "feedback_user_id_thread_id_item_id_fkey"
 PREFIX_LENGTH = POSTGRESQL_NAME_BYTES - len(LONGEST_NAME)
 
-FREE_TEXTS = ("project_name", "description", "author_name", "assistant_name")
+FREE_TEXTS = ("project_name", "author_name", "assistant_name")
 FREE_TEXT_LENGTH = 200
 SETUPS = ("run", "skip", "strict")
 # As in cookiecutter.json. Only a replay brings an answer that is none of them.
@@ -39,8 +39,6 @@ CHOICES = {
     "dictation": ("no", "yes"),
     "host_page": ("plain", "nextjs"),
     "theme_color_scheme": ("auto", "light", "dark"),
-    "theme_radius": ("round", "pill", "soft", "sharp"),
-    "theme_density": ("normal", "compact", "spacious"),
     "setup": SETUPS,
 }
 IN_QUOTES = "text; in a configuration file, as text in quotes"

@@ -392,6 +392,57 @@ def test_a_bad_value_in_the_theme_is_named_and_ignored(chat: ChatPage) -> None:
     chat.expect_complaint("--chat-radius: square is ignored, because it is not one of pill")
 
 
+@pytest.fixture
+def pages(project: BakedProject) -> Iterator[Path]:
+    """The folder of the page; what a test adds to it is taken away again."""
+    folder = project.path / "app" / "page"
+    before = set(folder.iterdir())
+    yield folder
+    for file in set(folder.iterdir()) - before:
+        file.unlink()
+
+
+def test_a_second_page_has_the_same_header(serve: Serve, pages: Path, visit: Visit) -> None:
+    """It is the first one copied, with something else in the place of the chat."""
+    html = (pages / "index.html").read_text("utf-8")
+    about = re.sub("<main>.*</main>", "<main><p>We grow oaks.</p></main>", html, flags=re.DOTALL)
+    (pages / "about.html").write_text(about, encoding="utf-8")
+    tab = visit(serve()).tab()
+
+    tab.page.goto("/about")
+
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("My Chat App")
+    expect(tab.page.get_by_text("We grow oaks.")).to_be_visible()
+    expect(tab.page.get_by_text("A built-in model answers")).to_be_visible()
+    expect(tab.page.locator("html")).to_have_attribute("data-radius", "round")
+    button = tab.page.get_by_role("button", name="Dark colours")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    tab.page.emulate_media(color_scheme="dark")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    expect(tab.page.locator("html")).to_have_css("color-scheme", "light")
+    tab.page.goto("/")
+    expect(tab.page.locator("html")).to_have_css("color-scheme", "light")
+
+
+def test_a_page_may_leave_everything_out_but_the_chat(
+    serve: Serve, pages: Path, visit: Visit
+) -> None:
+    html = (pages / "index.html").read_text("utf-8")
+    bare = re.sub(
+        "<body>.*</body>", "<body><openai-chatkit></openai-chatkit></body>", html, flags=re.DOTALL
+    )
+    (pages / "bare.html").write_text(bare.replace(' id="chatkit-script"', ""), encoding="utf-8")
+    chat = visit(serve(TURNS_PER_MINUTE="1")).tab()
+
+    chat.page.goto("/bare")
+    chat.when_ready().say("hello")
+
+    expect(chat.answers).to_have_count(1)
+    chat.send("and once more")  # is refused, in a line that this page has no place for
+    chat.expect_complaint("429")
+
+
 def test_the_url_names_the_thread(visitor: Visitor) -> None:
     chat = visitor.tab().open().say("first")
     thread = chat.heard("thread.change")[0]["threadId"]

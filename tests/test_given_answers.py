@@ -39,7 +39,7 @@ LOST = {
     "theme_accent": ("#ff0000", "theme_accent: None cannot be used"),
     "project_name": ("007", "project_name: 7 cannot be used. Allowed: text; in a"),
     "license": ("[MIT]", "license: ['MIT'] cannot be used"),
-    "theme_radios": ("pill", "theme_radios: there is no such question"),
+    "theme_accents": ("#ff0000", "theme_accents: there is no such question"),
     "model": ("x y", "model: 'x y' cannot be used"),
 }
 

@@ -36,7 +36,7 @@ TRACES = {
     "sql": r"sqlglot|\banalytics\b|[Aa]nalytics_?(?:[Dd]atabase|DATABASE)|ANALYTICS|tools.sql\b",
     "web_search": r"\bweb_search\b|\bWEB_SEARCH\b|WebSearchTool|(?i:web search)",
     "chart": r"\bchart\b|\bCHART\b|draw_chart",
-    "page": r"tools[./]page|import PAGE|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
+    "page": r"tools[./]page|import PAGE\b|look_at_page|lookAtPage|set_color_scheme|setColorScheme",
     "email": r"tools[./]email|\bEMAIL|draft_email|aiosmtp|email_rows|_emails\b|email_days|mail_server",
     "anonymous": r"anonymous",
     "jwt": r"\bjwt\b|pyjwt|jwks|JWT|JWKS",
@@ -211,8 +211,8 @@ def answers_with(option: str) -> dict[str, str]:
 
 
 def answers_without(option: str) -> dict[str, str]:
-    """Another one chosen, and a description that says nothing of any."""
-    return {"description": "A place to talk.", **WITHOUT[option]}
+    """Another one chosen."""
+    return WITHOUT[option]
 
 
 def test_all_tools_are_those_that_work_with_the_other_answers() -> None:

@@ -1,5 +1,7 @@
 """The application: `uvicorn app.main:create_app --factory`."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 
 from app.agent.build import build_agent
@@ -15,6 +17,8 @@ from engine.dictation.speech import Speech
 
 # {%- endif +%}
 
+PAGE_FOLDER = Path(__file__).with_name("page")
+
 
 def create_app(settings: Settings | None = None, models: ModelSource | None = None) -> FastAPI:
     """Build the application. Raises ValueError when a setting is missing or unusable.
@@ -29,6 +33,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         settings,
         agent=build_agent,
         tools=TOOLS,
+        page=PAGE_FOLDER,
         sign_in=sign_in,
         # {% if cookiecutter.attachments != "none" %}
         attachments=attachments,

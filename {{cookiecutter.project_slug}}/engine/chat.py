@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, params
@@ -29,7 +30,7 @@ from engine.operate import health
 from engine.operate.shutdown import Shutdown
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import embedding, telemetry
-from engine.page import routes as page
+from engine.page import routes as page_routes
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
 from engine.runs.recovery import Recovery
@@ -54,10 +55,12 @@ OPENAPI_PATH = "/openapi.json"
 class Chat:
     """One chat: its page, its protocol, and everything behind them.
 
-    `agent` is called for each turn and gives the agent that answers. `sign_in`, `attachments` and
-    `dictation` are called once and give a part of the engine or of the application. Without
-    `attachments` no message carries a file; without `dictation` nobody dictates. `models` replaces
-    where answers come from. Raises ValueError when a setting is missing or unusable.
+    `agent` is called for each turn and gives the agent that answers. `page` is the folder of the
+    page: index.html, page.toml, theme.css, pictures, and other pages beside it. `sign_in`,
+    `attachments` and `dictation` are called once and give a part of the engine or of the
+    application. Without `attachments` no message carries a file; without `dictation` nobody
+    dictates. `models` replaces where answers come from. Raises ValueError when a setting is missing
+    or unusable.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Chat:
         *,
         agent: BuildAgent,
         tools: Sequence[AgentTool],
+        page: Path,
         sign_in: SignIn,
         attachments: BuildAttachments | None = None,
         dictation: BuildDictation | None = None,
@@ -79,6 +83,7 @@ class Chat:
                 "elsewhere set it to postgresql+asyncpg://user:password@host/name."
             )
         self.settings = settings
+        self.page = page
         self.database = Database.from_settings(settings, settings.database_url)
         toolset = Toolset(tools, settings)
         self.models = models or ModelSource(
@@ -169,7 +174,7 @@ class Chat:
         self.protect(app)
         for router in self._routers:
             app.include_router(router)
-        page.mount_static(app, settings)
+        page_routes.mount_static(app, settings, self.page)
         return app
 
     @property
@@ -197,17 +202,18 @@ class Chat:
     def _make_routers(self) -> list[APIRouter]:
         settings, toolset = self.settings, self.parts.toolset
         signed_in = signed_in_by(self.authenticator)
-        extras = page.merged(*(part.page_options() for part in self._options))
+        extras = page_routes.merged(*(part.page_options() for part in self._options))
         allowance = telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
             health.routes(settings, self.database, self.runs, lambda: self._is_started),
             protocol.routes(self.server, self.admission, signed_in),
             *(self.attachments.routes(self.authenticator) if self.attachments else ()),
-            page.routes(settings, toolset, self.authenticator, extras),
-            embedding.routes(settings, toolset),
+            page_routes.routes(settings, toolset, self.authenticator, extras, self.page),
+            embedding.routes(settings, toolset, self.page),
             telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
+            page_routes.other_routes(settings, self.page),
         ]
 
     @property
@@ -219,7 +225,7 @@ class Chat:
                         f"{route} is no plain route: a router of the chat holds others."
                     )
                 yield route.path
-        yield page.STATIC_PATH + "/{path:path}"
+        yield page_routes.STATIC_PATH + "/{path:path}"
         if self.settings.openapi_json:
             yield OPENAPI_PATH
 

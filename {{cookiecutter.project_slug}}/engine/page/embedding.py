@@ -3,16 +3,18 @@
 import hashlib
 import re
 from html import escape
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from engine.page.routes import WEB_ROOT, Frozen, page_html, page_texts, share
+from engine.page.files import ENGINE_FILES, share
+from engine.page.routes import Frozen, page_html, page_texts
 from engine.settings.settings import Settings
 from engine.text.locales import LANGUAGES, translate
 from engine.tools.toolset import Toolset
 
-SCRIPT = WEB_ROOT / "embed.js"
+SCRIPT = Path(__file__).with_name("embed.js")
 CONFIG_PLACE = '"LAUNCHER_CONFIG"'
 
 
@@ -38,12 +40,12 @@ class LauncherConfig(Frozen):
     styles: str
 
 
-def routes(settings: Settings, toolset: Toolset) -> APIRouter:
+def routes(settings: Settings, toolset: Toolset, folder: Path) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/embed.js")
     def launcher(request: Request) -> Response:
-        config = launcher_config(settings, toolset).model_dump_json(by_alias=True)
+        config = launcher_config(settings, toolset, folder).model_dump_json(by_alias=True)
         script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
         tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
         if request.headers.get("If-None-Match") == tag:
@@ -60,7 +62,7 @@ def routes(settings: Settings, toolset: Toolset) -> APIRouter:
     def embedded_page() -> HTMLResponse:
         """The page as it is, without its header, started by a module that talks to the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
-        html = page_html(settings)
+        html = page_html(settings, folder)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
         html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
         return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
@@ -68,12 +70,12 @@ def routes(settings: Settings, toolset: Toolset) -> APIRouter:
     return router
 
 
-def launcher_config(settings: Settings, toolset: Toolset) -> LauncherConfig:
-    files = (WEB_ROOT / "static" / name for name in ("theme.css", "launcher.css"))
+def launcher_config(settings: Settings, toolset: Toolset, folder: Path) -> LauncherConfig:
+    files = (folder / "theme.css", ENGINE_FILES / "launcher.css")
     return LauncherConfig(
         origins=settings.allowed_origins,
-        title=page_texts().title,
-        color_scheme=color_scheme(settings),
+        title=page_texts(folder).title,
+        color_scheme=color_scheme(settings, folder),
         words={language: words(language) for language in LANGUAGES},
         client_tools=tuple(name for tool in toolset.usable() for name in tool.client_tools),
         styles="\n".join(file.read_text(encoding="utf-8") for file in files),
@@ -84,7 +86,7 @@ def words(language: str) -> Words:
     return Words(chat=translate("Chat", language), close=translate("Close", language))
 
 
-def color_scheme(settings: Settings) -> str:
+def color_scheme(settings: Settings, folder: Path) -> str:
     """What the page says of itself."""
-    found = re.search(r'data-color-scheme="(auto|light|dark)"', page_html(settings))
+    found = re.search(r'data-color-scheme="(auto|light|dark)"', page_html(settings, folder))
     return found[1] if found else "auto"

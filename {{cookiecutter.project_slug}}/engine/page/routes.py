@@ -1,7 +1,6 @@
 """The page, its settings, and the files it loads."""
 
 import hashlib
-import os
 import tomllib
 from functools import cache
 from html import escape
@@ -11,25 +10,21 @@ from typing import Any
 from chatkit.icons import IconName
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from starlette.datastructures import Headers
-from starlette.types import Scope
 
 from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
+from engine.page.files import INDEX, PageFiles, other_pages, read_page
 from engine.settings.settings import LITELLM, Settings
 from engine.text.locales import language_of, translate
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
 
-WEB_ROOT = Path(__file__).resolve().parent
 CHATKIT_PATH = "/chatkit"
 # Options of the element, by section.
 Extras = dict[str, dict[str, Any]]
 STATIC_PATH = "/static"
-FONTS = (".woff2", ".woff", ".ttf", ".otf")
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
 
 
@@ -135,19 +130,21 @@ class PageConfig(Texts):
     demo: bool
 
 
-def mount_static(app: FastAPI, settings: Settings) -> None:
-    files = RevalidatedFiles(WEB_ROOT / "static", settings.allowed_origins)
-    app.mount(STATIC_PATH, files, name="static")
+def mount_static(app: FastAPI, settings: Settings, folder: Path) -> None:
+    app.mount(STATIC_PATH, PageFiles(folder, settings.allowed_origins), name="static")
 
 
 def routes(
-    settings: Settings, toolset: Toolset, authenticator: Authenticator, extras: Extras
+    settings: Settings,
+    toolset: Toolset,
+    authenticator: Authenticator,
+    extras: Extras,
+    folder: Path,
 ) -> APIRouter:
+    """The page in the owner's `folder`, and its settings. Raises ValueError when either is unusable."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/")
-    def page() -> HTMLResponse:
-        return HTMLResponse(page_html(settings), headers={"Cache-Control": "no-cache"})
+    _add_page(router, "/", settings, folder, INDEX)
+    said = page_texts(folder)
 
     @router.get("/config.json")
     async def page_config(request: Request, response: Response) -> PageConfig:
@@ -156,7 +153,6 @@ def routes(
         user = await known_user(authenticator, request)
         pages = authenticator.pages
         language = language_of(request.headers.get("accept-language", ""))
-        said = page_texts()
         texts = said.in_language(language)
         tools = toolset.usable()
         return PageConfig(
@@ -183,8 +179,25 @@ def routes(
     return router
 
 
-def page_html(settings: Settings) -> str:
-    html = (WEB_ROOT / "static" / "index.html").read_text(encoding="utf-8")
+def other_routes(settings: Settings, folder: Path) -> APIRouter:
+    """The owner's other pages: `about.html` at `/about`. To be included after all other routes."""
+    router = APIRouter(include_in_schema=False)
+    for name in other_pages(folder):
+        _add_page(router, f"/{name.removesuffix('.html')}", settings, folder, name)
+    return router
+
+
+def _add_page(router: APIRouter, path: str, settings: Settings, folder: Path, name: str) -> None:
+    page_html(settings, folder, name)  # what is missing is said at the start
+
+    @router.get(path)
+    def page() -> HTMLResponse:
+        html = page_html(settings, folder, name)
+        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+
+def page_html(settings: Settings, folder: Path, name: str = INDEX) -> str:
+    html = read_page(folder, name)
     return html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
 
 
@@ -194,8 +207,8 @@ def relative(path: str) -> str:
 
 
 @cache
-def page_texts() -> PageTexts:
-    return PageTexts.model_validate(tomllib.loads((WEB_ROOT / "page.toml").read_text("utf-8")))
+def page_texts(folder: Path) -> PageTexts:
+    return PageTexts.model_validate(tomllib.loads((folder / "page.toml").read_text("utf-8")))
 
 
 def tool_prompts(tools: tuple[AgentTool, ...], language: str) -> tuple[Prompt, ...]:
@@ -259,37 +272,3 @@ def account_of(user: User, pages: SignInPages, request: Request) -> Account:
         sign_out=relative(pages.sign_out),
         form_token=pages.form_token(request),
     )
-
-
-class RevalidatedFiles(StaticFiles):
-    """File names carry no version, so browsers ask each time and mostly hear 304.
-
-    Otherwise a deploy would leave them with modules of two versions. Pages of other origins may
-    load those of the launcher where they are allowed to, and fonts everywhere: the element's frame
-    asks for those of `--chat-font-sources` from OpenAI's origin.
-    """
-
-    def __init__(self, directory: Path, allowed_origins: tuple[str, ...]) -> None:
-        super().__init__(directory=directory)
-        self._allowed_origins = allowed_origins
-
-    def file_response(
-        self,
-        full_path: str | os.PathLike[str],
-        stat_result: os.stat_result,
-        scope: Scope,
-        status_code: int = 200,
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["Cache-Control"] = "no-cache"
-        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
-        if os.fspath(full_path).lower().endswith(FONTS):
-            response.headers["Access-Control-Allow-Origin"] = "*"
-        return response
-
-
-def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
-    """Lets a page of another origin read this response, and none that comes with a cookie."""
-    response.headers["Vary"] = "Origin"
-    if origin in allowed:
-        response.headers["Access-Control-Allow-Origin"] = origin

@@ -9,11 +9,13 @@ interface ChatProps {
   scriptUrl: string;
 }
 
-// What tools bring along for the page comes from the backend, and with its next start.
-const load = (file: string) => import(/* turbopackIgnore: true */ `/static/js/${file}`);
+// What tools bring along for the page comes from the backend, and with its next start. Next keeps this
+// module elsewhere: the address is relative to the page.
+const load = (file: string) =>
+  import(/* turbopackIgnore: true */ new URL(`static/js/${file}`, document.baseURI).href);
 
 /**
- * The plain page's markup (engine/page/static/index.html) and its modules, which drive the element.
+ * The plain page's markup (app/page/index.html and _header.html) and its modules, which drive the element.
  * React puts it there once; what changes in it afterwards is the modules' doing.
  */
 export function Chat({ title, scriptUrl }: ChatProps) {
@@ -27,7 +29,7 @@ export function Chat({ title, scriptUrl }: ChatProps) {
     <>
       <Script id="chatkit-script" src={scriptUrl} />
       <header className="masthead">
-        <img src="/static/icon.svg" alt="" />
+        <img src="static/icon.svg" alt="" />
         <h1>{title}</h1>
         <form id="account" method="post" hidden>
           <a />

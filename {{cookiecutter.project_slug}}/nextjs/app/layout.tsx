@@ -3,8 +3,8 @@ import type { ReactNode } from "react";
 
 export const metadata: Metadata = {
   title: "{{ cookiecutter.__project_name }}",
-  description: "{{ cookiecutter.__description }}",
-  icons: "/static/icon.svg",
+  description: "A chat with {{ cookiecutter.__assistant_name }}.",
+  icons: "static/icon.svg",
 };
 
 export const viewport: Viewport = {
@@ -20,9 +20,9 @@ export default function Layout({ children }: { children: ReactNode }) {
   return (
     <html lang="en" data-locale="auto" data-color-scheme="{{ cookiecutter.theme_color_scheme }}" suppressHydrationWarning>
       <head>
-        <script src="/static/js/remembered-scheme.js" />
-        <link rel="stylesheet" href="/static/theme.css" />
-        <link rel="stylesheet" href="/static/page.css" />
+        <script src="static/js/remembered-scheme.js" />
+        <link rel="stylesheet" href="static/theme.css" />
+        <link rel="stylesheet" href="static/page.css" />
       </head>
       <body>{children}</body>
     </html>

@@ -8,7 +8,6 @@ from app.agent.tools.page import PAGE
 from app.auth import sign_in
 from dev.credentials import sample_credentials
 from dev.smoke import Checks, Target
-from engine.page.routes import WEB_ROOT
 from engine.settings.settings import Settings
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import answer, call
@@ -74,7 +73,8 @@ async def test_the_page_has_a_module_for_each_of_them(visitor: Visitor) -> None:
     assert "set_color_scheme" in config["effects"]
     for folder, names in (("client-tools", PAGE.client_tools), ("effects", PAGE.effects)):
         for name in names:
-            assert (WEB_ROOT / "static/js" / folder / f"{name}.js").is_file()
+            module = await visitor.client.get(f"/static/js/{folder}/{name}.js")
+            assert module.status_code == 200
 
 
 async def test_the_smoke_test_says_what_a_page_would(base_url: str, settings: Settings) -> None:

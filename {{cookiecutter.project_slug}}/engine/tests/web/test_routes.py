@@ -1,4 +1,5 @@
 import re
+import shutil
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from engine.auth.base import Authenticator, User
 from engine.database.database import Database
 from engine.http.errors import Unauthenticated
 from engine.page import routes
+from engine.page.files import ENGINE_FILES, PageFiles
 from engine.settings.settings import Settings
-from engine.tests.application import TOOLS
+from engine.tests.application import PAGE_FOLDER, TOOLS
 from engine.text.locales import ENGLISH, LANGUAGES
 from engine.tools.toolset import Toolset
 
-SCRIPTS = routes.WEB_ROOT / "static" / "js"
+SCRIPTS = ENGINE_FILES / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
 
@@ -54,14 +56,16 @@ def make_settings(**values: object) -> Settings:
 
 
 def page_toml() -> dict[str, Any]:
-    return tomllib.loads((routes.WEB_ROOT / "page.toml").read_text("utf-8"))
+    return tomllib.loads((PAGE_FOLDER / "page.toml").read_text("utf-8"))
 
 
-def make_client(settings: Settings) -> httpx.AsyncClient:
+def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx.AsyncClient:
     app = FastAPI()
     toolset = Toolset(TOOLS, settings)
-    app.include_router(routes.routes(settings, toolset, CookieAuth(settings, NO_DATABASE), {}))
-    routes.mount_static(app, settings)
+    signing_in = CookieAuth(settings, NO_DATABASE)
+    app.include_router(routes.routes(settings, toolset, signing_in, {}, folder))
+    app.include_router(routes.other_routes(settings, folder))
+    routes.mount_static(app, settings, folder)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
 
 
@@ -117,7 +121,7 @@ async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, p
 async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) -> None:
     (tmp_path / name).write_bytes(b"a font")
     app = FastAPI()
-    app.mount("/static", routes.RevalidatedFiles(tmp_path, allowed_origins=()))
+    app.mount("/static", PageFiles(tmp_path, allowed_origins=()))
     asking = {"Origin": "https://cdn.platform.openai.com"}
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://chat.test", headers=asking
@@ -130,9 +134,81 @@ async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) 
         assert response.headers.get("access-control-allow-origin") == ("*" if shared else None)
 
 
-@pytest.mark.parametrize("path", ["../routes.py", "..%2froutes.py", "../page.toml"])
-async def test_only_static_files_are_served(page: httpx.AsyncClient, path: str) -> None:
-    assert (await page.get(f"/static/{path}")).status_code == 404
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../routes.py", "..%2froutes.py", "../main.py", "..%2fmain.py", "%2fetc%2fpasswd"),
+        *("page.toml", "index.html", "_header.html", "INDEX.HTML", "a.po"),
+        *(".secret", ".git/config"),
+    ],
+)
+async def test_only_static_files_are_served(tmp_path: Path, path: str) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    (tmp_path / "main.py").write_text("a module beside the folder")
+    for name in (".secret", "a.po", "INDEX.HTML"):
+        (folder / name).write_text("not for browsers")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("nor this")
+
+    async with make_client(make_settings(), folder) as page:
+        assert (await page.get(f"/static/{path}")).status_code == 404
+
+
+async def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    (tmp_path / "outside.txt").write_text("outside")
+    (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
+
+    async with make_client(make_settings(), folder) as page:
+        assert (await page.get("/static/link.txt")).status_code == 404
+
+
+async def test_the_owners_file_is_served_in_place_of_the_engines(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    (folder / "page.css").write_text("main { color: tomato }")
+    (folder / "js" / "effects").mkdir(parents=True)
+    (folder / "js" / "effects" / "blink.js").write_text("export default () => {};")
+
+    async with make_client(make_settings(), folder) as page:
+        style = await page.get("/static/page.css")
+        known = {"If-None-Match": style.headers["etag"]}
+        again = await page.get("/static/page.css", headers=known)
+        own = await page.get("/static/js/effects/blink.js")
+        engines = await page.get("/static/js/main.js")
+
+    assert style.text == "main { color: tomato }"
+    assert style.headers["cache-control"] == "no-cache"
+    assert again.status_code == 304
+    assert own.status_code == 200
+    assert engines.text == (SCRIPTS / "main.js").read_text("utf-8")
+
+
+async def test_a_second_page_has_the_same_header(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    shutil.copy(folder / "index.html", folder / "about.html")
+    header = (folder / "_header.html").read_text("utf-8")
+
+    async with make_client(make_settings(), folder) as page:
+        first, second = await page.get("/"), await page.get("/about")
+
+        assert header.strip() in first.text
+        assert second.text == first.text
+        assert second.headers["cache-control"] == "no-cache"
+        assert (await page.get("/_header")).status_code == 404
+        assert (await page.get("/index")).status_code == 404
+
+        (folder / "_header.html").write_text("<header>Another</header>")
+        for path in ("/", "/about"):
+            assert "<header>Another</header>" in (await page.get(path)).text
+
+
+@pytest.mark.parametrize("missing", ["index.html", "_header.html"])
+def test_what_the_page_lacks_is_said_at_the_start(tmp_path: Path, missing: str) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    (folder / missing).unlink()
+
+    with pytest.raises(ValueError, match=f"page/{missing} is missing"):
+        make_client(make_settings(), folder)
 
 
 async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> None:

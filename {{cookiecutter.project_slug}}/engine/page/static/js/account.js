@@ -1,5 +1,7 @@
 /** @import { Account } from "../../types" */
 
+import { find } from "./find.js";
+
 /**
  * Shows who is signed in, and the way out; nothing where the site has no pages for that.
  *
@@ -10,8 +12,8 @@ export function showAccount(form, account) {
   form.hidden = account === null;
   if (!account) return;
   form.action = account.signOut;
-  part(form, "input").value = account.formToken;
-  const link = part(form, "a");
+  find("input", "input", form).value = account.formToken;
+  const link = find("a", "a", form);
   link.textContent = account.name;
   if (account.manage) link.href = account.manage;
 }
@@ -24,16 +26,4 @@ export function showAccount(form, account) {
  */
 export function signInAddress(signIn, { pathname, search }) {
   return `${signIn}?next=${encodeURIComponent(pathname + search)}`;
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {ParentNode} parent
- * @param {K} name
- * @returns {HTMLElementTagNameMap[K]}
- */
-function part(parent, name) {
-  const found = parent.querySelector(name);
-  if (!found) throw new Error(`the account lacks ${name}`);
-  return found;
 }

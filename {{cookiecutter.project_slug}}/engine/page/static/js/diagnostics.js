@@ -8,6 +8,9 @@ const SECONDS_TO_DEFINE = 5;
 const SECONDS_TO_READY = 10;
 const SECONDS_TO_SPEAK = 1;
 
+// Where the element comes from, if the page does not say.
+const CDN = "https://cdn.platform.openai.com";
+
 const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist";
 
 /**
@@ -19,7 +22,7 @@ const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/d
  * @returns {Record<ProblemId, Problem>}
  */
 export function problems(host, scriptUrl, say = voice("en")) {
-  const cdn = new URL(scriptUrl).host;
+  const cdn = new URL(scriptUrl, CDN).host;
   const doctor = say("On its machine, {} says what is missing.", "python -m app doctor");
   return {
     scriptBlocked: {

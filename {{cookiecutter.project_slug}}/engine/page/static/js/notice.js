@@ -1,5 +1,7 @@
 /** @import { Clock, Refusal } from "../../types" */
 
+import { find } from "./find.js";
+
 const SECONDS_SHOWN = 10;
 
 /**
@@ -16,9 +18,12 @@ export class Notice {
    */
   constructor(box, clock = globalThis) {
     this.box = box;
-    this.line = part(box, "[role=status]");
-    this.countdown = part(box, "[role=timer]");
-    this.button = part(box, "button");
+    /** @type {HTMLElement} */
+    this.line = find("[role=status]", "p", box);
+    /** @type {HTMLElement} */
+    this.countdown = find("[role=timer]", "span", box);
+    /** @type {HTMLElement} */
+    this.button = find("button", "button", box);
     this.clock = clock;
   }
 
@@ -71,15 +76,4 @@ export function clockFace(seconds) {
 /** @param {number} number */
 function twoDigits(number) {
   return String(number).padStart(2, "0");
-}
-
-/**
- * @param {HTMLElement} box
- * @param {string} selector
- * @returns {HTMLElement}
- */
-function part(box, selector) {
-  const found = box.querySelector(selector);
-  if (!found) throw new Error(`the notice lacks ${selector}`);
-  return /** @type {HTMLElement} */ (found);
 }

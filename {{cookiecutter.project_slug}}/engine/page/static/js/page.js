@@ -1,5 +1,5 @@
 /** @import { Api } from "./api.js" */
-/** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
+/** @import { ChatKitOptions, OpenAIChatKit, ThemeOption } from "@openai/chatkit" */
 /** @import { Account, Fetch, LoadModule, PageConfig, PageContext, PagePart } from "../../types" */
 
 import { showAccount, signInAddress } from "./account.js";
@@ -9,6 +9,7 @@ import { createFetch, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
 import { Busy } from "./busy.js";
 import { Diagnostics } from "./diagnostics.js";
+import { find } from "./find.js";
 import { EventObserver, eventHandlers } from "./events.js";
 import { RunFollower } from "./follower.js";
 import { hostInterface } from "./host.js";
@@ -29,7 +30,10 @@ import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 import { TabVisibility } from "./visibility.js";
 
-/** What happens between the markup of index.html, the element and the backend. */
+/**
+ * What happens between the markup of a page, the element and the backend. A page may leave any of
+ * it out: one without the element has a header that works, and no chat.
+ */
 export class Page {
   /** @type {PageContext} */
   context = { page: null };
@@ -47,23 +51,28 @@ export class Page {
     const root = document.documentElement;
     const storage = openStorage("localStorage");
     this.load = load;
+    this.hasChat = document.querySelector("openai-chatkit") !== null;
+    /** @type {OpenAIChatKit} */
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
     const say = voice(this.locale);
-    const script = find("script#chatkit-script");
+    const script = find("#chatkit-script", "script");
     this.diagnostics = new Diagnostics(find("#problem"), script, say, this.element);
     this.notice = new Notice(find("#notice"));
     /** @type {HTMLFormElement} */
-    this.accountForm = find("#account");
-    this.schemeButton = new SchemeButton(find("#scheme"), root, storage, isDark);
+    this.accountForm = find("#account", "form");
+    this.schemeButton = new SchemeButton(find("#scheme", "button"), root, storage, isDark);
   }
 
   start() {
     const { element, busy, tool, context } = this;
     translatePage(document.documentElement, this.locale);
-    window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
-    this.run(this.diagnostics, this.notice, this.schemeButton);
+    this.run(this.schemeButton);
+    if (this.hasChat) {
+      window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
+      this.run(this.diagnostics, this.notice);
+    }
     this.open().catch((error) => {
       console.error(error);
       this.diagnostics.show("backendDown");
@@ -88,6 +97,7 @@ export class Page {
     const config = withAddresses(await this.visit(), document.baseURI);
     if (this.isStopped) return;
     find("#demo").hidden = !config.demo;
+    if (!this.hasChat) return this.showHeader(config);
     if (config.user === null && config.signIn) return this.askToSignIn(config.signIn);
     if (config.user === null) this.diagnostics.show("unauthenticated");
     this.showAccount(config.account);
@@ -104,6 +114,13 @@ export class Page {
       return fetch(input, init);
     });
     this.diagnostics.frameIsStarting();
+  }
+
+  /** @param {PageConfig} config */
+  showHeader(config) {
+    this.showAccount(config.account);
+    this.showTheme();
+    this.run(new SchemeObserver(() => this.schemeButton.update()));
   }
 
   /**
@@ -163,10 +180,7 @@ export class Page {
   keepOptions(config, fetch) {
     const answer = answerFrom(clientTools(config, this.load));
     const applyOptions = () => {
-      const theme = readTheme(getComputedStyle(document.documentElement));
-      this.element.setOptions(this.options(config, theme, fetch, answer));
-      document.documentElement.dataset.radius = theme.radius;
-      document.documentElement.dataset.density = theme.density;
+      this.element.setOptions(this.options(config, this.showTheme(), fetch, answer));
     };
     const schemeChanges = () => {
       this.schemeButton.update();
@@ -175,6 +189,15 @@ export class Page {
     this.run(new SchemeObserver(schemeChanges));
     this.diagnostics.ask = applyOptions;
     applyOptions();
+  }
+
+  /** The page's corners and spaces are the chat's. */
+  showTheme() {
+    const root = document.documentElement;
+    const theme = readTheme(getComputedStyle(root));
+    root.dataset.radius = theme.radius;
+    root.dataset.density = theme.density;
+    return theme;
   }
 
   /**
@@ -247,12 +270,3 @@ function isDark() {
   return style.getPropertyValue("--chat-color-scheme").trim() === "dark";
 }
 
-/**
- * @param {string} selector
- * @returns {any}
- */
-function find(selector) {
-  const found = document.querySelector(selector);
-  if (!found) throw new Error(`index.html lacks ${selector}`);
-  return found;
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { showAccount, signInAddress } from "../../../engine/page/static/js/account.js";
+import { showAccount, signInAddress } from "../../../page/static/js/account.js";
 
 const ada = { name: "ada", manage: "/account", signOut: "/sign-out", formToken: "token" };
 

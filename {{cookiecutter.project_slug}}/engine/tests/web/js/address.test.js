@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Address } from "../../../engine/page/static/js/address.js";
+import { Address } from "../../../page/static/js/address.js";
 
 function at(href) {
   const location = { href };

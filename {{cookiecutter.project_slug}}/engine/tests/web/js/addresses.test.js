@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { withAddresses } from "../../../engine/page/static/js/addresses.js";
+import { withAddresses } from "../../../page/static/js/addresses.js";
 
 test("addresses are those under which the page was opened", () => {
   const { title, api, extras } = withAddresses(

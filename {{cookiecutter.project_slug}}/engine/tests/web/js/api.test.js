@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createFetch, loadConfig } from "../../../engine/page/static/js/api.js";
-import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
+import { createFetch, loadConfig } from "../../../page/static/js/api.js";
+import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 const URL_OF_API = "https://chat.test/chatkit";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createBeacon } from "../../../engine/page/static/js/beacon.js";
+import { createBeacon } from "../../../page/static/js/beacon.js";
 
 const LEAVE = "https://chat.test/chatkit/runs/run_1/leave";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { Diagnostics, problems } from "../../../engine/page/static/js/diagnostics.js";
+import { Diagnostics, problems } from "../../../page/static/js/diagnostics.js";
 
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 

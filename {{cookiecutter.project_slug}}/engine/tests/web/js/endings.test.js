@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { isOver, watchEnd } from "../../../engine/page/static/js/endings.js";
+import { isOver, watchEnd } from "../../../page/static/js/endings.js";
 
 function watched(body) {
   const controller = new AbortController();

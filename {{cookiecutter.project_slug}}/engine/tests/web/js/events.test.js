@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Busy } from "../../../engine/page/static/js/busy.js";
-import { EventObserver, eventHandlers } from "../../../engine/page/static/js/events.js";
-import { ThreadMemory } from "../../../engine/page/static/js/memory.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
-import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
+import { Busy } from "../../../page/static/js/busy.js";
+import { EventObserver, eventHandlers } from "../../../page/static/js/events.js";
+import { ThreadMemory } from "../../../page/static/js/memory.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
+import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 const EVENTS = [
   "chatkit.deeplink",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { Busy } from "../../../engine/page/static/js/busy.js";
-import { RunFollower } from "../../../engine/page/static/js/follower.js";
+import { Busy } from "../../../page/static/js/busy.js";
+import { RunFollower } from "../../../page/static/js/follower.js";
 
 const API = "https://chat.test/chatkit";
 const RUNNING = { run: { id: "run_1", status: "running" } };

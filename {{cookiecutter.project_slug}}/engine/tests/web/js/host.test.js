@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { Busy } from "../../../engine/page/static/js/busy.js";
-import { hostInterface } from "../../../engine/page/static/js/host.js";
-import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
+import { Busy } from "../../../page/static/js/busy.js";
+import { hostInterface } from "../../../page/static/js/host.js";
+import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 globalThis.HTMLElement ??= class {};
 

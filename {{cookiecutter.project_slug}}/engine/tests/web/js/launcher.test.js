@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { Launcher } from "../../../engine/page/static/js/launcher.js";
-import { FRAME_IS_HERE, Line } from "../../../engine/page/static/js/line.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { Launcher } from "../../../page/static/js/launcher.js";
+import { FRAME_IS_HERE, Line } from "../../../page/static/js/line.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
 
 const HOME = "https://chat.example.com";
 const SITE = "https://www.example.com";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chatLocale, pageLocale } from "../../../engine/page/static/js/locale.js";
+import { chatLocale, pageLocale } from "../../../page/static/js/locale.js";
 
 test("the browser decides, unless the page does", () => {
   const browser = { language: "de-AT" };

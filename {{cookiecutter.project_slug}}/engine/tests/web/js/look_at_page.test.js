@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import lookAtPage from "../../../engine/page/static/js/client-tools/look_at_page.js";
-import setColorScheme from "../../../engine/page/static/js/effects/set_color_scheme.js";
+import lookAtPage from "../../../page/static/js/client-tools/look_at_page.js";
+import setColorScheme from "../../../page/static/js/effects/set_color_scheme.js";
 
 function page(selection, url = "https://shop.test/prices?token=secret#secret") {
   return {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ThreadMemory } from "../../../engine/page/static/js/memory.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { ThreadMemory } from "../../../page/static/js/memory.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
 
 const url = new URL("https://chat.test/chatkit");
 

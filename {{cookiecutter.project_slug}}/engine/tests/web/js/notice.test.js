@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Notice, clockFace } from "../../../engine/page/static/js/notice.js";
+import { Notice, clockFace } from "../../../page/static/js/notice.js";
 
 /** A clock that only moves when told to. */
 function stoppedClock() {

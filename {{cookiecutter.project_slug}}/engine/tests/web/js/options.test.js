@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chatOptions } from "../../../engine/page/static/js/options.js";
+import { chatOptions } from "../../../page/static/js/options.js";
 
 const config = {
   title: "Assistant",

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { Busy } from "../../../engine/page/static/js/busy.js";
-import { ThreadMemory } from "../../../engine/page/static/js/memory.js";
-import { refusalHandler, withRefusals } from "../../../engine/page/static/js/refusals.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { Busy } from "../../../page/static/js/busy.js";
+import { ThreadMemory } from "../../../page/static/js/memory.js";
+import { refusalHandler, withRefusals } from "../../../page/static/js/refusals.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
 
 function answer(status, error, headers) {
   const body = JSON.stringify({ error, request_id: "req_1" });

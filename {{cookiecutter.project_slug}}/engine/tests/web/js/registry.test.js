@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { Registry, actionFrom, answerFrom, runFrom } from "../../../engine/page/static/js/registry.js";
+import { Registry, actionFrom, answerFrom, runFrom } from "../../../page/static/js/registry.js";
 
 const MODULES = { look: { default: ({ at }) => ({ seen: at }) } };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callAt, outlineOf, remoteOf } from "../../../engine/page/static/js/remote.js";
+import { callAt, outlineOf, remoteOf } from "../../../page/static/js/remote.js";
 
 const HOST = {
   actions: { pick: (payload, itemId) => `${payload.name} of ${itemId}` },

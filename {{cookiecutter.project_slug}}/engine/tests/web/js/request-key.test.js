@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createFetch } from "../../../engine/page/static/js/api.js";
-import { watchEnd } from "../../../engine/page/static/js/endings.js";
-import { withRequestKeys } from "../../../engine/page/static/js/request-key.js";
-import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
+import { createFetch } from "../../../page/static/js/api.js";
+import { watchEnd } from "../../../page/static/js/endings.js";
+import { withRequestKeys } from "../../../page/static/js/request-key.js";
+import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 const URL_OF_API = "https://chat.test/chatkit";
 const HELLO = '{"type":"threads.create","params":{"input":"hello"}}';

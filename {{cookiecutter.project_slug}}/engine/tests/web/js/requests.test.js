@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isStreaming } from "../../../engine/page/static/js/requests.js";
+import { isStreaming } from "../../../page/static/js/requests.js";
 
 for (const type of [
   "threads.create",

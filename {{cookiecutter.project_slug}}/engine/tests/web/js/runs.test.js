@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as task } from "node:timers/promises";
-import { RunObserver } from "../../../engine/page/static/js/runs.js";
+import { RunObserver } from "../../../page/static/js/runs.js";
 
 const API = "https://chat.test/chatkit";
 

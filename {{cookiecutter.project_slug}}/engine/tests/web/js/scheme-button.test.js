@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SchemeButton } from "../../../engine/page/static/js/scheme-button.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { SchemeButton } from "../../../page/static/js/scheme-button.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
 
 function page(isSystemDark = false) {
   const button = new EventTarget();

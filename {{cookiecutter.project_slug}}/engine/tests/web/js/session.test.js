@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sessionId } from "../../../engine/page/static/js/session.js";
-import { memoryStore } from "../../../engine/page/static/js/storage.js";
+import { sessionId } from "../../../page/static/js/session.js";
+import { memoryStore } from "../../../page/static/js/storage.js";
 
 test("a tab keeps its id", () => {
   const tab = memoryStore();

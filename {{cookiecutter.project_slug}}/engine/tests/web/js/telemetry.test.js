@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Telemetry } from "../../../engine/page/static/js/telemetry.js";
+import { Telemetry } from "../../../page/static/js/telemetry.js";
 
 function page(status = 204, isAway = () => false) {
   const sent = [];

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { TEXTS, languageOf, voice } from "../../../engine/page/static/js/texts.js";
+import { TEXTS, languageOf, voice } from "../../../page/static/js/texts.js";
 
-const STATIC = new URL("../../../engine/page/static/", import.meta.url);
+const STATIC = new URL("../../../page/static/", import.meta.url);
 const html = readFileSync(new URL("index.html", STATIC), "utf8");
 
 /** What the page says, as the catalogue would name it. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { readTheme } from "../../../engine/page/static/js/theme.js";
+import { readTheme } from "../../../page/static/js/theme.js";
 
 globalThis.document = { baseURI: "https://chat.example.com/?thread=thr_1" };
-const css = readFileSync(new URL("../../../engine/page/static/theme.css", import.meta.url), "utf8");
+const css = readFileSync(new URL("../../../page/static/theme.css", import.meta.url), "utf8");
 
 const GOOD = {
   "--chat-color-scheme": "dark",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ToolPrefix } from "../../../engine/page/static/js/tool-prefix.js";
+import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 function message(text, type = "threads.add_user_message") {
   return { type, params: { input: { content: [{ type: "input_text", text }] } } };

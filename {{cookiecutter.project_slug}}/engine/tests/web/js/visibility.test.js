@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as task } from "node:timers/promises";
-import { TabVisibility } from "../../../engine/page/static/js/visibility.js";
+import { TabVisibility } from "../../../page/static/js/visibility.js";
 
 function tab() {
   const page = Object.assign(new EventTarget(), { hidden: false });

@@ -1,0 +1,89 @@
+"""The files of the page: the owner's folder, and behind it the engine's own modules and styles."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from fastapi import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+ENGINE_FILES = Path(__file__).resolve().parent / "static"
+INDEX = "index.html"
+FONTS = (".woff2", ".woff", ".ttf", ".otf")
+
+# Pages have addresses of their own, and texts are read here.
+NOT_STATIC = {".html", ".po", ".py", ".toml"}
+
+_INCLUDE = re.compile(r"[ \t]*<!-- include (_[\w-]+\.html) -->\n?")
+
+
+def read_page(folder: Path, name: str = INDEX) -> str:
+    """A page's HTML, with the pieces that it includes: `<!-- include _header.html -->`.
+
+    Raises ValueError when the page, or a piece, is not there.
+    """
+
+    def piece(found: re.Match[str]) -> str:
+        return _read(folder / found[1], f"{folder / name} includes it")
+
+    return _INCLUDE.sub(piece, _read(folder / name, "it is a page of the application"))
+
+
+def other_pages(folder: Path) -> Iterator[str]:
+    """The pages beside the chat's, by their names: `about.html` is served at `/about`."""
+    names = sorted(file.name for file in folder.glob("*.html"))
+    return (name for name in names if name != INDEX and not name.startswith("_"))
+
+
+def _read(file: Path, why: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"{file} is missing: {why}.") from None
+
+
+class PageFiles(StaticFiles):
+    """The files of two folders under one address: the first folder that has a file serves it.
+
+    File names carry no version, so browsers ask each time and mostly hear 304. Otherwise a deploy
+    would leave them with modules of two versions. Pages of other origins may load those of the
+    launcher where they are allowed to, and fonts everywhere: the element's frame asks for those of
+    `--chat-font-sources` from OpenAI's origin.
+    """
+
+    def __init__(self, owner: Path, allowed_origins: tuple[str, ...]) -> None:
+        super().__init__(directory=owner)
+        self.all_directories = [owner, ENGINE_FILES]
+        self._allowed_origins = allowed_origins
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return super().lookup_path(path) if _is_static(PurePath(path)) else ("", None)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
+        if os.fspath(full_path).lower().endswith(FONTS):
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+
+def _is_static(path: PurePath) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() not in NOT_STATIC and not is_hidden
+
+
+def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
+    """Lets a page of another origin read this response, and none that comes with a cookie."""
+    response.headers["Vary"] = "Origin"
+    if origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = origin
