@@ -33,10 +33,10 @@ from engine.page import embedding, telemetry
 from engine.page import routes as page_routes
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
+from engine.runs.command_listener import CommandListener
 from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
-from engine.runs.signals import Signals
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
 from engine.text.locales import joined
@@ -114,8 +114,8 @@ class Chat:
         self.actions = Actions(self.database, self.store, toolset)
         self.server = ChatServer(self.parts, self.actions)
         self.admission = Admission(self.parts, self.run_store, self.runs)
-        self.signals = Signals(
-            settings.database_direct_url or settings.database_url, CHANNEL, self.runs.grant
+        self.command_listener = CommandListener(
+            settings.database_direct_url or settings.database_url, CHANNEL, self.runs.apply
         )
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
         self._is_started = False
@@ -149,7 +149,7 @@ class Chat:
             stack.push_async_callback(self.authenticator.close)
             stack.push_async_callback(self.services.close)
             await self.services.start()
-            for service in (self.signals, self.recovery):
+            for service in (self.command_listener, self.recovery):
                 service.start()
                 stack.push_async_callback(service.close)
             if self.attachments is not None:

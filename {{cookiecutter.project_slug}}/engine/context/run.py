@@ -21,7 +21,6 @@ from engine.text.tokens import BYTES_PER_TOKEN
 WITH_MESSAGE = ("threads.create", "threads.add_user_message")
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]
-Wish = Literal["stop", "leave"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,12 @@ class Retry:
 
 
 class Run:
-    """What the turn, its listener and the checkpoints know of each other.
+    """The state that the turn, the client's connection and the checkpoints share.
 
-    It `is_torn` when something of it could not be written down.
+    `has_unsaved_items` is true after a write failed.
 
-    `drafts` are the items that have begun and not ended, oldest first. Who takes one out to save
-    it whole holds `writing`, so that no checkpoint writes the half of it afterwards.
+    `drafts` are the items that have begun and not ended, oldest first. Code that takes one out to
+    save it whole holds `writing`, so that no checkpoint writes a part of it afterwards.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class Run:
         self.answered = False
         self._cut_tokens = 0
         self.left = False
-        self.unheard = False
-        self.is_torn = False
+        self.disconnected = False
+        self.has_unsaved_items = False
         self.tokens_in = 0
         self.tokens_out = 0
 
@@ -88,9 +87,9 @@ class Run:
         return self.status == "running"
 
     @property
-    def is_unwanted(self) -> bool:
-        """Its listener has gone without a word, or it is being cut already."""
-        return not self.is_running or (self.unheard and not self.left)
+    def can_be_stopped(self) -> bool:
+        """Its client disconnected without a leave command, or it is being cut already."""
+        return not self.is_running or (self.disconnected and not self.left)
 
     def begin(self) -> None:
         """The message is stored. Raises `CancelledError` if the run has been cut before that."""
@@ -101,8 +100,8 @@ class Run:
     def cut(self, status: Literal["stopped", "interrupted"]) -> None:
         """End it where it stands. What has been said is stored before its task is over.
 
-        Storing the user's message comes to its end first: a write that is cancelled may have
-        happened all the same, and nobody would know.
+        Storing the user's message is completed first: a write that is cancelled may have happened
+        all the same.
         """
         if self.is_running:
             self.status = status
@@ -111,7 +110,7 @@ class Run:
                 self.task.cancel()
 
     def leave(self) -> None:
-        """Go on without a listener; one that still hangs on hears the end."""
+        """Go on without a client; a connection that is still open is ended."""
         self.left = True
         while not self.chunks.empty():
             self.chunks.get_nowait()
@@ -122,7 +121,7 @@ class Run:
         self.tokens_in += asked
         self.tokens_out += answered
 
-    def tell(self, chunk: bytes | None) -> None:
+    def send(self, chunk: bytes | None) -> None:
         if not self.left:
             self.chunks.put_nowait(chunk)
             if chunk is None:

@@ -100,11 +100,11 @@ class Database:
         url: str,
         *,
         pool_size: int = 10,
-        patience_seconds: float = 15,
+        retry_seconds: float = 15,
         row_level_security: bool = False,
         transaction_pooler: bool = False,
     ) -> None:
-        self._patience_seconds = patience_seconds
+        self._retry_seconds = retry_seconds
         self._row_level_security = row_level_security
         self.engine = new_engine(
             url,
@@ -127,7 +127,7 @@ class Database:
         return cls(
             url,
             pool_size=settings.database_pool_size,
-            patience_seconds=settings.database_patience_seconds,
+            retry_seconds=settings.database_patience_seconds,
             row_level_security=settings.row_level_security,
             transaction_pooler=settings.transaction_pooler,
         )
@@ -138,28 +138,28 @@ class Database:
         statement: Executable,
         parameters: Mapping[str, Any] | None = None,
         *,
-        patient: bool = False,
+        retry: bool = False,
     ) -> Sequence[Row[Any]]:
         """The rows of one statement, which may be a write if doing it twice does no harm.
 
-        It is tried again when a connection turns out to be dead; with `patient`, for as long as
-        `patience_seconds` while the server is away.
+        It is tried again when a connection turns out to be dead; with `retry`, for as long as
+        `retry_seconds` while the server is away.
         """
 
         async def execute() -> Sequence[Row[Any]]:
             async with self._place_for_a_write():
                 return await self._execute(owner, statement, parameters)
 
-        return await self._insist(execute, patient)
+        return await self._retry(execute, retry)
 
     async def read(
-        self, owner: str | None, statement: Executable, *, patient: bool = False
+        self, owner: str | None, statement: Executable, *, retry: bool = False
     ) -> Sequence[Row[Any]]:
         """The rows of a statement that writes nothing; it does not wait behind those that do."""
-        return await self._insist(lambda: self._execute(owner, statement), patient)
+        return await self._retry(lambda: self._execute(owner, statement), retry)
 
     async def write(
-        self, owner: str | None, *statements: Executable, patient: bool = False
+        self, owner: str | None, *statements: Executable, retry: bool = False
     ) -> None:
         """All of the statements or none, tried again like `fetch`."""
 
@@ -169,9 +169,9 @@ class Database:
                     await connection.execute(statement)
 
         if len(statements) == 1:
-            await self.fetch(owner, statements[0], patient=patient)
+            await self.fetch(owner, statements[0], retry=retry)
         else:
-            await self._insist(execute, patient)
+            await self._retry(execute, retry)
 
     @asynccontextmanager
     async def transaction(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
@@ -221,8 +221,8 @@ class Database:
                 await connection.execute(in_the_name_of(owner))
             yield connection
 
-    async def _insist(self, attempt: Callable[[], Awaitable[T]], patient: bool) -> T:
-        deadline = time.monotonic() + (self._patience_seconds if patient else 0)
+    async def _retry(self, attempt: Callable[[], Awaitable[T]], retry: bool) -> T:
+        deadline = time.monotonic() + (self._retry_seconds if retry else 0)
         pause = 0.0
         while True:
             try:

@@ -112,7 +112,7 @@ class RunRow(Base):
 
     `thread_id` is no foreign key: a day's use is counted here, whatever has been deleted since.
     A running run has a `slot` of its user's, 1 to as many as may run at once. `start_seq` is the
-    place of the thread's last item when it began, and `wish` what its listener asked for last.
+    place of the thread's last item when it began, and `command` the one that was sent last.
     """
 
     __tablename__ = f"{TABLE_PREFIX}runs"
@@ -138,7 +138,7 @@ class RunRow(Base):
     slot: Mapped[int] = mapped_column(SmallInteger)
     start_seq: Mapped[int] = mapped_column(BigInteger)
     worker: Mapped[str] = mapped_column(Text)
-    wish: Mapped[str | None] = mapped_column(Text)
+    command: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

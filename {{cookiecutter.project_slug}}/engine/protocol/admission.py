@@ -156,7 +156,7 @@ class Admission:
         thread_id: str,
         message: UserMessageInput | UserMessageItem | None = None,
     ) -> Run:
-        self.runs.check_room()
+        self.runs.check_capacity()
         chosen = message.inference_options.model if message else None
         return Run(
             new_run_id(),
@@ -171,7 +171,7 @@ class Admission:
         try:
             thread = await self.run_store.claim(run, context.request_key, new_thread=False)
         except RunInProgress:
-            if not await self.runs.make_way(run.user_id, run.thread_id):
+            if not await self.runs.stop_disconnected_run(run.user_id, run.thread_id):
                 raise
             thread = await self.run_store.claim(run, context.request_key, new_thread=False)
         return replace(context, run=run, thread=thread)

@@ -130,13 +130,13 @@ def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> API
 
     @router.post("/chatkit/runs/{run_id}/stop", status_code=204)
     async def stop(run_id: str, user: Annotated[User, Depends(signed_in)]) -> None:
-        """The answer ends where it is, and what was said is kept."""
-        await runs.wish(user.id, storable(run_id), "stop")
+        """End the answer where it is; what was said is kept."""
+        await runs.send(user.id, storable(run_id), "stop")
 
     @router.post("/chatkit/runs/{run_id}/leave", status_code=204)
     async def leave(run_id: str, user: Annotated[User, Depends(signed_in)]) -> None:
-        """The page goes away and its answer is to go on: `sendBeacon` sends this on `pagehide`."""
-        await runs.wish(user.id, storable(run_id), "leave")
+        """Let the answer go on without its page: `sendBeacon` sends this on `pagehide`."""
+        await runs.send(user.id, storable(run_id), "leave")
 
     @router.get("/chatkit/threads/{thread_id}/run")
     async def running(thread_id: str, user: Annotated[User, Depends(signed_in)]) -> ThreadRun:

@@ -1,4 +1,4 @@
-"""Runs in PostgreSQL: who may answer whom, how many at once, and what it came to."""
+"""Runs in PostgreSQL: which may begin, which are running, and how they ended."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,20 +12,18 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Row,
-    Text,
     case,
-    cast,
     func,
     or_,
     select,
     update,
 )
 
-from engine.context.run import WITH_MESSAGE, Run, Wish
+from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
 from engine.database.database import ASYNC_COMMIT, EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
-from engine.database.run_commands import CHANNEL
+from engine.database.run_commands import RunCommand, send_command
 from engine.http.errors import (
     DailyTokensUsed,
     NotFound,
@@ -107,7 +105,7 @@ class RunStore:
         raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
 
     def beat(self, run: Run, writes: Callable[[CTE], Sequence[CTE]]) -> Executable:
-        """The statement of a sign of life: one row with `wish`, or none when it was given up.
+        """The statement of a sign of life: one row with `command`, or none when it was given up.
 
         `writes` makes what happens along with it from that row.
         """
@@ -115,10 +113,10 @@ class RunStore:
             update(RunRow)
             .where(*_is(run), IS_RUNNING)
             .values(heartbeat_at=func.now())
-            .returning(RunRow.id, RunRow.wish)
+            .returning(RunRow.id, RunRow.command)
             .cte("beat")
         )
-        return select(beat.c.wish, ASYNC_COMMIT).add_cte(*writes(beat))
+        return select(beat.c.command, ASYNC_COMMIT).add_cte(*writes(beat))
 
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.
@@ -140,19 +138,14 @@ class RunStore:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
             tokens = run.tokens_in + run.tokens_out
             statement = self._shared.give_back(statement, run.address, is_running, tokens)
-        await self._database.fetch(run.user_id, statement, patient=True)
+        await self._database.fetch(run.user_id, statement, retry=True)
 
-    async def wish(self, user_id: str, run_id: str, wish: Wish) -> None:
-        """Tell the worker that has the run. Raises `NotFound`."""
-        payload = func.json_build_object("user_id", user_id, "run_id", run_id, "wish", wish)
-        statement = (
-            update(RunRow).where(RunRow.user_id == user_id, RunRow.id == run_id).values(wish=wish)
-        )
+    async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
+        """Send a command to the worker that has the run. Raises `NotFound`."""
+        run = (RunRow.user_id == user_id, RunRow.id == run_id)
         async with self._database.transaction(user_id) as connection:
-            if (await connection.execute(statement)).rowcount == 0:
+            if not await send_command(connection, command, *run):
                 raise NotFound("There is no such run.")
-            # A statement of its own, so that Citus notifies where the workers listen.
-            await connection.execute(select(func.pg_notify(CHANNEL, cast(payload, Text))))
 
     async def running(self, user_id: str, thread_id: str) -> str | None:
         """The id of the run that answers in this thread."""

@@ -1,4 +1,4 @@
-"""The runs of this process: each in a task of its own, whether anybody listens or not."""
+"""The runs of this process, each in a task that goes on when its client disconnects."""
 
 import asyncio
 import logging
@@ -12,8 +12,9 @@ from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
 from sqlalchemy.exc import IntegrityError
 
-from engine.context.run import Run, Wish
+from engine.context.run import Run
 from engine.database.database import Database, DatabaseAway
+from engine.database.run_commands import RunCommand
 from engine.http.errors import ServerBusy, Unavailable
 from engine.http.event_stream import sse
 from engine.runs.run_store import RunStore
@@ -23,7 +24,7 @@ from engine.text.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
 
-# How long after a listener has gone its "leave" may still arrive, on another connection.
+# How long after a client disconnected its "leave" may still arrive, on another connection.
 LEAVE_SECONDS = 0.8
 # How long a message waits for the answer before it, which is being stopped.
 SETTLE_SECONDS = 3.0
@@ -54,7 +55,7 @@ class Runs:
         self._live: dict[tuple[str, str], Run] = {}
         self._draining: asyncio.Task[None] | None = None
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raise `ServerBusy` or `Unavailable` when this process takes no further run."""
         if self._draining is not None:
             raise Unavailable("This server is about to stop. Please try again.")
@@ -62,37 +63,37 @@ class Runs:
             raise ServerBusy("The server is busy right now. Please try again.", BUSY_SECONDS)
 
     def start(self, run: Run, source: AsyncIterator[bytes], locale: str = ENGLISH) -> "Listener":
-        """Let it run. `source` is cancelled where it stands when the run is cut."""
+        """Run it in a task. `source` is cancelled where it stands when the run is cut."""
         self._live[run.user_id, run.id] = run
-        run.task = asyncio.create_task(self._live_through(run, source, locale))
-        return Listener(run, partial(self._listener_gone, run))
+        run.task = asyncio.create_task(self._execute(run, source, locale))
+        return Listener(run, partial(self._client_disconnected, run))
 
-    async def wish(self, user_id: str, run_id: str, wish: Wish) -> None:
-        """Carry the wish out, or tell the worker that can. Raises `NotFound`."""
-        if not self.grant(user_id, run_id, wish):
-            await self._run_store.wish(user_id, run_id, wish)
+    async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
+        """Apply a command here, or send it to the worker that has the run. Raises `NotFound`."""
+        if not self.apply(user_id, run_id, command):
+            await self._run_store.send(user_id, run_id, command)
 
     def has(self, user_id: str, run_id: str) -> bool:
         return (user_id, run_id) in self._live
 
-    def grant(self, user_id: str, run_id: str, wish: str) -> bool:
-        """Carry out a wish about a run of this process; false when it is not here."""
+    def apply(self, user_id: str, run_id: str, command: str) -> bool:
+        """Apply a command to a run of this process; false when the run is not here."""
         run = self._live.get((user_id, run_id))
         if run is None:
             return False
-        if wish == "stop":
+        if command == "stop":
             run.cut("stopped")
-        elif wish == "leave" and not run.left:
+        elif command == "leave" and not run.left:
             run.leave()
         return True
 
-    async def make_way(self, user_id: str, thread_id: str) -> bool:
-        """End the thread's run if nobody wants it any more; false when there is none such here.
+    async def stop_disconnected_run(self, user_id: str, thread_id: str) -> bool:
+        """Stop the thread's run if its client disconnected; false when there is none such here.
 
-        Who stops an answer may send the next message before the stop has come to its end.
+        A user who stops an answer may send the next message before the stop is complete.
         """
         for run in list(self._live.values()):
-            if (run.user_id, run.thread_id) == (user_id, thread_id) and run.is_unwanted:
+            if (run.user_id, run.thread_id) == (user_id, thread_id) and run.can_be_stopped:
                 run.cut("stopped")
                 assert run.task is not None
                 await asyncio.wait({run.task}, timeout=SETTLE_SECONDS)
@@ -125,51 +126,51 @@ class Runs:
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [run.task for run in self._live.values() if run.task is not None]
 
-    async def _live_through(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
+    async def _execute(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
         checkpoints = asyncio.create_task(self._checkpoints(run))
         try:
             async for chunk in source:
-                run.tell(chunk)
+                run.send(chunk)
                 if not run.has_begun:
-                    # To the listener, before the work for the next one begins. (Until the run has
-                    # begun, nothing cancels it here, where the source would not know.)
+                    # Lets the chunk be sent before the work for the next one begins. Until the run
+                    # has begun, nothing cancels it here, where the source would not know.
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
             if run.status == "interrupted":
                 words = translate(RESTARTING, locale)
-                run.tell(_sse(ErrorEvent(code="custom", message=words, allow_retry=True)))
+                run.send(_sse(ErrorEvent(code="custom", message=words, allow_retry=True)))
         except Exception:
             logger.exception("a run broke")
-            run.tell(_sse(BROKEN))
+            run.send(_sse(BROKEN))
         finally:
             checkpoints.cancel()
             try:
                 await self._end(run)
             except Exception:
                 logger.exception("run %s could not be ended", run.id)
-            # Only now: who hears the end may go on at once.
-            run.tell(None)
+            # Only now: a client that reads the end may send the next message at once.
+            run.send(None)
             del self._live[run.user_id, run.id]
 
     async def _end(self, run: Run) -> None:
         if run.is_running:
             run.status = "done" if run.complete else "failed"
-        if run.is_torn:
+        if run.has_unsaved_items:
             logger.error("run %s is not stored to its end", run.id)
             return  # it is closed like that of a worker that died, and gets its notice
         try:
             await self._run_store.end(run)
         except DatabaseAway:
-            # Its heartbeat has stopped: who comes first when the database is back closes it.
+            # Its heartbeat has stopped: a worker closes it when the database is back.
             logger.error("the end of run %s could not be written", run.id)
 
-    def _listener_gone(self, run: Run) -> None:
+    def _client_disconnected(self, run: Run) -> None:
         if run.left or not run.is_running:
             return
         if self._settings.on_disconnect == "finish":
             run.leave()
         else:
-            run.unheard = True
+            run.disconnected = True
             asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._stop_unless_left, run)
 
     def _stop_unless_left(self, run: Run) -> None:
@@ -193,7 +194,7 @@ class Runs:
         return min(max(CHECKPOINT_SECONDS, busy), LONGEST_ROUND_SECONDS)
 
     async def _checkpoint(self, run: Run) -> None:
-        """Store what has been said, give a sign of life, and hear what is wished."""
+        """Store what has been said, write the heartbeat, and apply a command that was sent."""
         async with run.writing:
             statement = self._run_store.beat(run, partial(self._store.draft_writes, run))
             try:
@@ -204,8 +205,8 @@ class Runs:
         if not rows:
             logger.warning("run %s was given up by another worker", run.id)
             run.cut("interrupted")
-        elif rows[0].wish is not None:
-            self.grant(run.user_id, run.id, rows[0].wish)
+        elif rows[0].command is not None:
+            self.apply(run.user_id, run.id, rows[0].command)
 
 
 class Listener:

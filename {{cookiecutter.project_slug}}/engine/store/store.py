@@ -80,18 +80,18 @@ def _create_thread() -> Insert:
     )
 
 
-def _without_waiting(write: Insert | Update) -> Select[Any]:
+def _async_commit(write: Insert | Update) -> Select[Any]:
     written = write.returning(ThreadRow.id).cte("written")
     return select(written.c.id, ASYNC_COMMIT)
 
 
-_CREATE_THREAD = _without_waiting(_create_thread())
+_CREATE_THREAD = _async_commit(_create_thread())
 _SAVE_THREAD = (
     update(ThreadRow)
     .where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
     .values(payload=_PAYLOAD, updated_at=func.now())
 )
-_SAVE_THREAD_IN_RUN = _without_waiting(_SAVE_THREAD)
+_SAVE_THREAD_IN_RUN = _async_commit(_SAVE_THREAD)
 _SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
 
 
@@ -117,7 +117,7 @@ class SqlStore(Store[RequestContext]):
         return ThreadMetadata.model_validate(payload)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """Raises `NotFound` when the thread is gone. It does not come back by being saved.
+        """Raises `NotFound` when the thread is gone. Saving does not recreate a deleted thread.
 
         The SDK also saves the thread that a run brings along; the first time, that is new.
         """
@@ -138,7 +138,7 @@ class SqlStore(Store[RequestContext]):
     async def retitle(
         self, thread: ThreadMetadata, title: str, context: RequestContext
     ) -> list[ThreadMetadata]:
-        """The thread under its new title; none if it is not called any more what it was."""
+        """The thread under its new title; empty if the title has changed meanwhile."""
         payload = ThreadRow.payload
         statement = (
             update(ThreadRow)
@@ -222,13 +222,13 @@ class SqlStore(Store[RequestContext]):
         item: ThreadItem,
         context: RequestContext,
         *,
-        though_over: bool = False,
+        after_run_end: bool = False,
     ) -> None:
-        """Raises `NotFound` when the thread is gone, or its run was taken from this worker.
+        """Raises `NotFound` when the thread is gone, or another worker has closed the run.
 
-        `though_over` also writes once the run has ended, whoever ended it.
+        With `after_run_end` the item is also written when the run has ended.
         """
-        run = None if though_over else context.run
+        run = None if after_run_end else context.run
         alive = None if run is None else _alive(run)
         statement = upsert_items(context.user_id, thread_id, [item], alive).returning(ItemRow.id)
         if run is not None and alive is not None and run.retry is not None and is_answer(item):
@@ -238,7 +238,7 @@ class SqlStore(Store[RequestContext]):
         except IntegrityError:
             raise NotFound(f"There is no thread {thread_id}.") from None
         if run is not None and not rows:
-            raise NotFound("This answer was closed by another worker, who thought it dead.")
+            raise NotFound("Another worker has closed this answer, because its heartbeat stopped.")
 
     def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:
         """What stores the run's unfinished items that changed since the last time.
@@ -380,8 +380,8 @@ class SqlStore(Store[RequestContext]):
         return rows
 
     async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
-        patient = context.run is not None
-        return await self._database.read(context.user_id, statement, patient=patient)
+        retry = context.run is not None
+        return await self._database.read(context.user_id, statement, retry=retry)
 
     async def _write(
         self,
@@ -389,14 +389,12 @@ class SqlStore(Store[RequestContext]):
         statement: Executable,
         parameters: Mapping[str, Any] | None = None,
     ) -> Sequence[Row[Any]]:
-        patient = context.run is not None
+        retry = context.run is not None
         try:
-            return await self._database.fetch(
-                context.user_id, statement, parameters, patient=patient
-            )
+            return await self._database.fetch(context.user_id, statement, parameters, retry=retry)
         except DatabaseAway:
             if context.run is not None:
-                context.run.is_torn = True
+                context.run.has_unsaved_items = True
             raise
 
 
@@ -431,7 +429,7 @@ def _is_current(context: RequestContext) -> ColumnElement[bool]:
 def upsert_items(
     user_id: str, thread_id: str, items: Sequence[ThreadItem], alive: CTE | None = None
 ) -> Insert:
-    """With `alive`, only if that has a row: a run that was given up writes nothing any more."""
+    """With `alive`, only if that has a row: a run that another worker closed writes nothing."""
     columns = (ItemRow.user_id, ItemRow.thread_id, ItemRow.id, ItemRow.type, ItemRow.payload)
     condition = true() if alive is None else select(alive.c.id).exists()
     # (A statement of VALUES in several rows would be compiled each time anew.)
@@ -458,7 +456,7 @@ def upsert_items(
 
 
 def _alive(run: Run) -> CTE:
-    """The run, unless another worker has closed it; nobody does while this statement lasts."""
+    """The run, unless another worker has closed it; it is locked while this statement lasts."""
     statement = select(RunRow.id).where(
         RunRow.user_id == run.user_id, RunRow.id == run.id, IS_RUNNING
     )

@@ -519,7 +519,7 @@ class Soak:
         statement = select(RunRow.status, func.count().label("n")).group_by(RunRow.status)
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            rows = await self._database.fetch(EVERYBODY, statement, patient=True)
+            rows = await self._database.fetch(EVERYBODY, statement, retry=True)
             self.report.runs = Counter({row.status: row.n for row in rows})
             if not self.report.runs["running"] or time.monotonic() > deadline:
                 return
@@ -535,7 +535,7 @@ async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
         await asyncio.to_thread(upgrade, url)
         settings = Settings(database_url=url)
         async with AsyncExitStack() as stack:
-            database = Database(url, pool_size=2, patience_seconds=30)
+            database = Database(url, pool_size=2, retry_seconds=30)
             stack.push_async_callback(database.dispose)
             workers = []
             for number in range(plan.workers):

@@ -88,7 +88,7 @@ async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
         answer = await stored_answer(visitor, stream.thread_id)
         assert answer == events[-1]["item"]["content"][0]["text"]
-        # Wishes are heard again, too.
+        # Commands are received again, too.
         second = await open_stream(stack, visitor)
         await second.words(1)
         assert (await visitor.client.post(f"/chatkit/runs/{second.run_id}/stop")).is_success
@@ -130,7 +130,7 @@ async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: P
         await stream.words(12)
         await asyncio.to_thread(postgres.stop)
         # (Not over HTTP: who is asking may be a row of the database.)
-        assert app.state.chat.runs.grant(visitor.user_id, stream.run_id, "stop")
+        assert app.state.chat.runs.apply(visitor.user_id, stream.run_id, "stop")
         await asyncio.sleep(4)
         await asyncio.to_thread(postgres.start)
         await asyncio.wait_for(stream.rest(), PATIENCE_SECONDS)

@@ -17,7 +17,7 @@ from dev.database import check_database
 from dev.smoke import _delete_users
 from engine.database.database import EVERYBODY, Database, new_engine
 from engine.operate.commands.migrate import upgrade
-from engine.runs.signals import Signals
+from engine.runs.command_listener import CommandListener
 from engine.settings.database_url import (
     CONNECT_SECONDS,
     InvalidUrl,
@@ -141,8 +141,8 @@ async def _ask_engine(url: str) -> None:
 
 
 async def _listen(url: str) -> None:
-    signals = Signals(url, "tests", lambda *_: None)
-    listening = asyncio.create_task(signals._listen())
+    listener = CommandListener(url, "tests", lambda *_: None)
+    listening = asyncio.create_task(listener._listen())
     await asyncio.wait({listening}, timeout=0.5)
     listening.cancel()
     await asyncio.wait({listening})

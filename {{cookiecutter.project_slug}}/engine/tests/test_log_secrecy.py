@@ -118,16 +118,16 @@ async def test_a_turn(
     assert expected in written
 
 
-@pytest.mark.parametrize("wish", ["stop", "leave"])
+@pytest.mark.parametrize("command", ["stop", "leave"])
 async def test_an_answer_that_is_stopped_or_left(
-    with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], wish: str
+    with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     visitor = await with_model(demo_model(0.002), log_level="DEBUG")
     turn = await visitor.say("hello")
-    run_id = await interrupted(visitor, turn.thread_id, wish, f"{CANARY} " * 50)
+    run_id = await interrupted(visitor, turn.thread_id, command, f"{CANARY} " * 50)
 
     written = log.text + "".join(capfd.readouterr())
-    assert f"/chatkit/runs/{run_id}/{wish}" in written
+    assert f"/chatkit/runs/{run_id}/{command}" in written
     assert CANARY not in written
 
 

@@ -131,10 +131,10 @@ async def use_everything(visitor: Visitor) -> None:
     await visitor.stream(
         "threads.retry_after_item", thread_id=thread_id, item_id=first.user_message_id
     )
-    for wish in ("stop", "leave"):
-        run_id = await interrupted(visitor, thread_id, wish)
+    for sent in ("stop", "leave"):
+        run_id = await interrupted(visitor, thread_id, sent)
         # Once more: the run is in no process any more, and the row is asked.
-        assert (await visitor.client.post(f"/chatkit/runs/{run_id}/{wish}")).status_code == 204
+        assert (await visitor.client.post(f"/chatkit/runs/{run_id}/{sent}")).status_code == 204
 
     other = await visitor.say("another thread")
     items = await visitor.items(thread_id)
@@ -157,9 +157,9 @@ async def use_everything(visitor: Visitor) -> None:
 
 
 async def interrupted(
-    visitor: Visitor, thread_id: str, wish: str, text: str = "words " * 100
+    visitor: Visitor, thread_id: str, command: str, text: str = "words " * 100
 ) -> str:
-    """Begin an answer, wish that in the middle of it, and wait until the thread is free."""
+    """Begin an answer, send the command in the middle of it, and wait until the thread is free."""
     params = {"thread_id": thread_id, "input": message(f"[demo:slow] {text}")}
     body = {"type": "threads.add_user_message", "params": params}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
@@ -167,7 +167,7 @@ async def interrupted(
         async for event_ in streamed(response):
             if is_text(event_):
                 break
-        await visitor.client.post(f"/chatkit/runs/{run_id}/{wish}")
+        await visitor.client.post(f"/chatkit/runs/{run_id}/{command}")
 
     async def is_over() -> bool:
         running = await visitor.client.get(f"/chatkit/threads/{thread_id}/run")

@@ -19,8 +19,8 @@ from sqlalchemy.engine import URL, make_url
 from dev.postgres_programs import Runner, command_line, some_account
 from engine.database.database import EVERYBODY, Database
 from engine.operate.commands.migrate import upgrade
+from engine.runs import command_listener
 from engine.runs import runs as runs_module
-from engine.runs import signals
 from engine.settings.settings import Settings
 from engine.tests import application
 from engine.tests.agent.echo import ECHO
@@ -127,7 +127,7 @@ async def test_many_turns_share_a_few_servers(
 ) -> None:
     monkeypatch.setattr(application, "TOOLS", (ECHO,))
     # Who listens would be counted when it asks whether its own connection still works.
-    monkeypatch.setattr(signals, "PING_SECONDS", 3_600)
+    monkeypatch.setattr(command_listener, "PING_SECONDS", 3_600)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(create_app(pooled)))
         visitors = [await stack.enter_async_context(visiting(url, pooled)) for _ in range(20)]
@@ -193,7 +193,7 @@ async def test_nothing_is_left_prepared_on_the_servers(pooled: Settings) -> None
 async def test_stop_reaches_the_other_worker_over_the_direct_connection(
     pooled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No checkpoint finds the wish: only who listens hears it.
+    # No checkpoint finds the command: only a LISTENing connection receives it.
     monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 60)
     model = Watched()
     async with AsyncExitStack() as stack:

@@ -54,5 +54,5 @@ class Actions:
             raise InvalidRequest(words) from None
         item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
         # Whoever stopped waiting meanwhile has ended the run, and not what it did.
-        await self._store.save_item(widget.thread_id, item, context, though_over=True)
+        await self._store.save_item(widget.thread_id, item, context, after_run_end=True)
         return item

@@ -281,7 +281,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tool_error_formatter=tell_missing_tool,
             ),
         )
-        words = Words(run, lambda event: run.tell(sse(self._serialize(event))))
+        words = Words(run, lambda event: run.send(sse(self._serialize(event))))
         progress = Progress(turn, result, words)
         converter = _converter(turn)
         opened = turn.workflow_item
@@ -321,7 +321,7 @@ class ChatServer(ChatKitServer[RequestContext]):
             else:
                 for event in _salvaged(turn, said, progress):
                     yield event
-                if run.left or run.unheard:
+                if run.left or run.disconnected:
                     for item in interruption(turn.thread.id, turn.request_context.locale):
                         yield ThreadItemDoneEvent(item=item)
             raise friendly(error, turn.request_context.locale) from error

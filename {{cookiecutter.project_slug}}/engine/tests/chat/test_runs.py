@@ -15,8 +15,8 @@ from engine.context.run import Run
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
 from engine.runs import runs as runs_module
+from engine.runs.command_listener import CommandListener
 from engine.runs.runs import Runs
-from engine.runs.signals import Signals
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
@@ -195,7 +195,7 @@ async def test_the_next_message_need_not_wait_for_a_stop(
 ) -> None:
     monkeypatch.setattr(runs_module, "LEAVE_SECONDS", 600)
     monkeypatch.setattr(runs_module, "SETTLE_SECONDS", PATIENCE_SECONDS)
-    gone = told_of(monkeypatch, Runs, "_listener_gone")
+    gone = told_of(monkeypatch, Runs, "_client_disconnected")
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
@@ -276,35 +276,35 @@ async def test_what_has_been_said_is_stored_while_it_is_said(
 
 
 @pytest.mark.usefixtures("no_checkpoints")
-@pytest.mark.parametrize("wish", ["stop", "leave"])
-async def test_a_wish_reaches_the_worker_that_has_the_run(
+@pytest.mark.parametrize("command", ["stop", "leave"])
+async def test_a_command_reaches_the_worker_that_has_the_run(
     two_workers: tuple[Visitor, Visitor, Watched],
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
-    wish: str,
+    command: str,
 ) -> None:
     here, there, model = two_workers
     left = told_of(monkeypatch, Run, "leave")
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, here)
         await stream.words(2)
-        response = await there.client.post(f"/chatkit/runs/{stream.run_id}/{wish}")
+        response = await there.client.post(f"/chatkit/runs/{stream.run_id}/{command}")
         assert response.status_code == 204
-        if wish == "stop":
+        if command == "stop":
             await asyncio.wait_for(model.stopped.wait(), PATIENCE_SECONDS)
         else:
             await asyncio.wait_for(left.wait(), PATIENCE_SECONDS)
 
-    if wish == "leave":
+    if command == "leave":
         await outlast_silence(model)
-    expected = {"stop": "stopped", "leave": "done"}[wish]
+    expected = {"stop": "stopped", "leave": "done"}[command]
     assert await ended(database, here, stream.run_id) == expected
 
 
-async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
+async def test_a_command_that_was_not_received_is_found_at_the_next_checkpoint(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Signals, "start", lambda self: None)
+    monkeypatch.setattr(CommandListener, "start", lambda self: None)
     monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.1)
     async with AsyncExitStack() as stack:
         visitors = []
@@ -322,16 +322,16 @@ async def test_a_wish_that_nobody_heard_is_found_at_the_next_checkpoint(
         assert await ended(database, here, stream.run_id) == "stopped"
 
 
-@pytest.mark.parametrize("wish", ["stop", "leave"])
-async def test_nobody_has_wishes_about_another_users_run(
-    with_model: Scripted, stranger: Visitor, database: Database, wish: str
+@pytest.mark.parametrize("command", ["stop", "leave"])
+async def test_nobody_commands_another_users_run(
+    with_model: Scripted, stranger: Visitor, database: Database, command: str
 ) -> None:
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
         stream = await open_stream(stack, visitor)
         await stream.words(2)
-        refused = await stranger.client.post(f"/chatkit/runs/{stream.run_id}/{wish}")
+        refused = await stranger.client.post(f"/chatkit/runs/{stream.run_id}/{command}")
         assert refused.status_code == 404
         asked = await stranger.client.get(f"/chatkit/threads/{stream.thread_id}/run")
         assert asked.status_code == 404
@@ -341,7 +341,7 @@ async def test_nobody_has_wishes_about_another_users_run(
     assert await status(database, visitor, stream.run_id) == "done"
 
 
-async def test_nobody_has_wishes_without_signing_in(base_url: str) -> None:
+async def test_nobody_commands_a_run_without_signing_in(base_url: str) -> None:
     async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
         for path in ("/chatkit/runs/run_x/stop", "/chatkit/runs/run_x/leave"):
             assert (await client.post(path)).status_code == 401

@@ -185,7 +185,7 @@ class EmailStore:
                 .values(sent=EmailDayRow.sent - 1)
             )
             statement = statement.add_cte(uncounted.cte("uncounted"))
-        await self._database.fetch(self._user_id, statement, patient=True)
+        await self._database.fetch(self._user_id, statement, retry=True)
 
     async def give_up(self, email: Email, seconds: float, error: str) -> None:
         """Call it failed if it has been under way for so long that its worker must have died."""

@@ -3,7 +3,7 @@ const over = new WeakSet();
 
 /**
  * The same response, whose end is noticed: fetch-event-source aborts its signal after a normal end
- * and after a broken connection too, and neither is a wish of the user's.
+ * and after a broken connection too, and in neither case did the user stop it.
  *
  * @param {Response} response
  * @param {AbortSignal | null | undefined} signal that of its request

@@ -11,7 +11,7 @@ const SECONDS_BETWEEN = 2;
 const SECONDS_AT_MOST = 30;
 
 /**
- * Shows an answer that is being written without this page as its listener: one that a reload left
+ * Shows an answer that is being written and not streamed to this page: one that a reload left
  * behind, or another tab's. The server stores what has been said about once a second.
  */
 export class RunFollower {

@@ -4,7 +4,7 @@
 import { watchEnd } from "./endings.js";
 
 /**
- * The answers that stream into this page. What becomes of one that loses its listener depends on
+ * The answers that stream into this page. What happens to one whose page disconnects depends on
  * why: the server hears of it here, because a broken connection looks the same in either case.
  */
 export class RunObserver {
@@ -106,10 +106,10 @@ export class RunObserver {
 
   /**
    * @param {string} run
-   * @param {"stop" | "leave"} wish
+   * @param {"stop" | "leave"} command
    */
-  urlOf(run, wish) {
-    return `${this.url}/runs/${encodeURIComponent(run)}/${wish}`;
+  urlOf(run, command) {
+    return `${this.url}/runs/${encodeURIComponent(run)}/${command}`;
   }
 }
 

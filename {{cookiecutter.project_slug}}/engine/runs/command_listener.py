@@ -1,4 +1,4 @@
-"""Wishes about runs, from whichever worker heard them to the one that can grant them."""
+"""Receives the stop and leave commands that other workers sent (LISTEN/NOTIFY)."""
 
 import asyncio
 import json
@@ -13,20 +13,21 @@ from engine.settings.database_url import connect_options
 logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 2.0
-# A connection that broke without a word is noticed by asking something now and then.
+# A connection that broke unnoticed is found by a statement now and then.
 PING_SECONDS = 15.0
 
 
-class Signals:
+class CommandListener:
     """LISTENs on a connection of its own, and connects again whenever that is lost.
 
-    What is said while it is lost is not heard here; the next checkpoint of the run finds it.
+    `apply` is called with user id, run id and command. A command that is sent while the connection
+    is lost is found by the next checkpoint of its run.
     """
 
-    def __init__(self, url: str, channel: str, hear: Callable[[str, str, str], object]) -> None:
+    def __init__(self, url: str, channel: str, apply: Callable[[str, str, str], object]) -> None:
         self._options = connect_options(url, seconds=CONNECT_SECONDS)
         self._channel = channel
-        self._hear = hear
+        self._apply = apply
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -57,5 +58,5 @@ class Signals:
             connection.terminate()
 
     def _receive(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        told = json.loads(str(payload))
-        self._hear(told["user_id"], told["run_id"], told["wish"])
+        sent = json.loads(str(payload))
+        self._apply(sent["user_id"], sent["run_id"], sent["command"])
