@@ -11,7 +11,7 @@ import asyncpg
 
 from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
-from engine.database.server_check import SERVER, server_problem
+from engine.database.server_check import SERVER_QUERY, server_problem
 from engine.settings.database_url import connect_options, parse_url, psql_arguments
 from engine.settings.settings import Settings
 
@@ -114,7 +114,7 @@ async def _server(url: str) -> asyncpg.Record:
     # (No cache: what PgBouncer leads to remembers no statement.)
     connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
     try:
-        return await connection.fetchrow(SERVER)
+        return await connection.fetchrow(SERVER_QUERY)
     finally:
         await connection.close()
 

@@ -19,9 +19,9 @@ from dev.options import DOCTOR_CHECKS
 from dev.paths import POSTGRES_DIR, PROJECT_ROOT, VENV
 from dev.postgres import Postgres
 from dev.serve import port_problem
-from engine.database.database import EVERYBODY, Database, DatabaseAway
+from engine.database.database import EVERYBODY, Database, DatabaseUnreachable
 from engine.database.migrations import MigrationRefused, migration_problem, newest_revision
-from engine.database.sequence import BEHIND, is_behind
+from engine.database.sequence import SEQUENCE_BEHIND, is_behind
 from engine.models.litellm_models import LitellmModels
 from engine.settings.database_url import parse_url
 from engine.settings.settings import Settings, UnusableSettings
@@ -191,7 +191,7 @@ def _migrations(settings: Settings) -> Finding:
         problem = asyncio.run(_problem(url))
     except MigrationRefused as error:
         return Finding("fail", str(error))
-    except DatabaseAway:
+    except DatabaseUnreachable:
         return Finding("fail", "cannot tell: the database does not answer")
     except DBAPIError as error:
         return Finding("fail", f"cannot tell: PostgreSQL says: {' '.join(str(error.orig).split())}")
@@ -284,6 +284,6 @@ async def _problem(url: str) -> str | None:
         async with database.reading(EVERYBODY) as connection:
             if problem := await connection.run_sync(migration_problem):
                 return problem
-            return BEHIND if await is_behind(connection) else None
+            return SEQUENCE_BEHIND if await is_behind(connection) else None
     finally:
         await database.dispose()

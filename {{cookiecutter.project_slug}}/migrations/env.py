@@ -11,18 +11,18 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from engine.database import row_security
 from engine.database.database import (
     EVERYBODY,
     TABLE_PREFIX,
     VERSION_TABLE,
-    DatabaseAway,
-    away_is_raised,
-    in_the_name_of,
+    DatabaseUnreachable,
     new_engine,
+    raising_unreachable,
+    set_owner,
 )
-from engine.database.migrations import refusal
-from engine.database.row_security import build_wall, tear_down_wall
-from engine.database.server_check import SERVER, server_problem
+from engine.database.migrations import migration_error
+from engine.database.server_check import SERVER_QUERY, server_problem
 from engine.database.tables import import_rows, metadata
 from engine.operate.start import problems
 from engine.settings.settings import Settings
@@ -47,7 +47,7 @@ def _one_line_each() -> Iterator[None]:
         yield
     except ValidationError as error:
         raise CommandError(" ".join(problems(error))) from error
-    except DatabaseAway as error:
+    except DatabaseUnreachable as error:
         raise CommandError(
             f"No database answers: {error.__cause__}. Check DATABASE_URL."
         ) from error
@@ -70,7 +70,7 @@ def _database_url() -> Iterator[str]:
 async def _connect_and_run(url: str) -> None:
     engine = new_engine(url)
     try:
-        with away_is_raised():
+        with raising_unreachable():
             async with engine.begin() as connection:
                 await connection.run_sync(_run)
     finally:
@@ -79,7 +79,7 @@ async def _connect_and_run(url: str) -> None:
 
 def _run(connection: Connection) -> None:
     """Raises `CommandError` when the server or a migration cannot be used; nothing is applied."""
-    if problem := server_problem(connection.execute(text(SERVER)).mappings().one()):
+    if problem := server_problem(connection.execute(text(SERVER_QUERY)).mappings().one()):
         raise CommandError(problem)
     try:
         # (So that PostgreSQL still answers after it has refused a migration.)
@@ -88,17 +88,18 @@ def _run(connection: Connection) -> None:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        raise CommandError(str(refusal(error, connection))) from error
+        raise CommandError(str(migration_error(error, connection))) from error
 
 
 def _migrate(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
     # Migrations move the rows of all owners.
-    connection.execute(in_the_name_of(EVERYBODY))
+    connection.execute(set_owner(EVERYBODY))
     with context.begin_transaction():
         context.run_migrations()
         if _moves():
-            (build_wall if Settings().row_level_security else tear_down_wall)(connection)
+            apply = row_security.enable if Settings().row_level_security else row_security.disable
+            apply(connection)
 
 
 def _moves() -> bool:

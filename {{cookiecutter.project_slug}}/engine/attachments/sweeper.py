@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.attachments.files import INCOMING, FilesLeft, FileStore, key_of
 from engine.attachments.rows import AttachmentRows
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Sweeper:
             await asyncio.sleep(ROUND_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await self.sweep()
-            except (DatabaseAway, Unavailable):
+            except (DatabaseUnreachable, Unavailable):
                 logger.warning("files could not be swept: something is away")
             except Exception:
                 logger.exception("files could not be swept")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request
 
 from engine.auth.base import Authenticator, User
-from engine.database.database import PROJECT
+from engine.database.database import PROJECT_OWNER
 from engine.http.errors import Unauthenticated
 
 SignedIn = Callable[[Request], Awaitable[User]]
@@ -19,7 +19,7 @@ def signed_in_by(authenticator: Authenticator) -> SignedIn:
     async def signed_in(request: Request) -> User:
         user = await authenticator.authenticate(request)
         request.state.user_id = user.id
-        if user.id == PROJECT:
+        if user.id == PROJECT_OWNER:
             raise Unauthenticated("Nobody can sign in as this.")
         return user
 

@@ -8,7 +8,7 @@ sign in and out.
 from fastapi import Request
 
 from engine.http.errors import Forbidden
-from engine.settings.origins import plain_origin
+from engine.settings.origins import without_default_port
 from engine.settings.settings import Settings
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -36,7 +36,7 @@ class SameOrigin:
         origin = request.headers.get("Origin", "null").lower()
         if origin != "null":
             known = self._allowed | _own_origins(request)
-            return plain_origin(origin) in known or _has_lost_its_port(request, origin)
+            return without_default_port(origin) in known or _has_lost_its_port(request, origin)
         # A browser says either. What says neither is no browser, and nobody's cookies are in it
         # without their knowledge.
         site = request.headers.get("Sec-Fetch-Site")
@@ -48,7 +48,7 @@ class SameOrigin:
 def _own_origins(request: Request) -> set[str]:
     """What this server is called from outside: the host as it was asked for, behind a proxy too."""
     return {
-        plain_origin(f"{scheme}://{host}")
+        without_default_port(f"{scheme}://{host}")
         for host in _hosts(request)
         for scheme in _schemes(request)
     }

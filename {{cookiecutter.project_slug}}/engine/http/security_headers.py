@@ -1,7 +1,7 @@
-"""What browsers are told to refuse: the headers of every response.
+"""The security headers of every response.
 
-The page loads files of its own and the element from the CDN, which opens a frame there. Nothing
-else runs, and nothing that is written into a page does.
+The page loads its own files and the element's script from the CDN, which opens a frame from there.
+The policy forbids all other scripts, also inline ones.
 """
 
 import re
@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.settings.settings import Settings
 
-# Cross-Origin-Embedder-Policy is not among them: it would keep the element's frame blank.
+# Cross-Origin-Embedder-Policy is not set: it would keep the element's frame blank.
 
-# A window in which somebody signs in hands a code to the frame that opened it, on another site's
-# page: `windows` are its paths. Cross-Origin-Opener-Policy would keep the two apart.
+# `windows` are the paths of sign-in windows. Such a window passes a code to the frame that opened
+# it on another site's page, which Cross-Origin-Opener-Policy would prevent.
 
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
@@ -35,21 +35,21 @@ def security_headers(
 ) -> dict[str, str]:
     """The headers, by name.
 
-    `connect` are other origins that the page itself sends requests to. `microphone` lets the
-    element listen. Raises ValueError when `CSP_EXTRA` is no policy or would undo this one.
+    `connect` are further origins that the page sends requests to. `microphone` allows the element
+    to record. Raises ValueError if `CSP_EXTRA` is not valid or would make the policy unsafe.
     """
     cdn = _origin(settings.chatkit_script_url)
-    listeners = f'(self "{cdn}")' if microphone else "()"
+    recorders = f'(self "{cdn}")' if microphone else "()"
     return {
         "Content-Security-Policy": _policy(settings, cdn, connect),
         "X-Content-Type-Options": "nosniff",
-        # Unless a response says otherwise, nobody else's page may show it, and nothing keeps it.
+        # The defaults for responses that do not set these: not cached, not loaded by other sites.
         "Cache-Control": "no-store",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-        # The frame learns which host it is on, and nobody which conversation is open.
+        # The frame needs the host; other sites must not see the path with the thread's id.
         "Referrer-Policy": "strict-origin-when-cross-origin",
-        "Permissions-Policy": f"camera=(), geolocation=(), microphone={listeners}, payment=(), usb=()",
+        "Permissions-Policy": f"camera=(), geolocation=(), microphone={recorders}, payment=(), usb=()",
     }
 
 
@@ -59,7 +59,7 @@ def _policy(settings: Settings, cdn: str, connect: Iterable[str]) -> str:
         "script-src": ["'self'", cdn],
         "frame-src": [cdn],
         "connect-src": ["'self'", *map(_source, connect)],
-        # The element brings styles of its own, and takes no nonce for them.
+        # The element adds inline styles without a nonce.
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'"],
@@ -70,7 +70,7 @@ def _policy(settings: Settings, cdn: str, connect: Iterable[str]) -> str:
     }
     for directive, sources in _extra(settings.csp_extra).items():
         if directive not in policy:
-            raise ValueError(f"CSP_EXTRA: {directive} is none of {', '.join(policy)}")
+            raise ValueError(f"CSP_EXTRA: {directive} must be one of {', '.join(policy)}")
         known = policy[directive]
         policy[directive] = [source for source in known if source != "'none'"] + sources
     return "; ".join(f"{directive} {' '.join(sources)}" for directive, sources in policy.items())
@@ -80,7 +80,10 @@ def _extra(text: str) -> Mapping[str, list[str]]:
     extra = {}
     for part in filter(None, map(str.strip, text.split(";"))):
         if not _EXTRA.fullmatch(part):
-            raise ValueError(f"CSP_EXTRA: {part!r} is not a directive and its sources")
+            raise ValueError(
+                f"CSP_EXTRA: {part!r} must be a directive and its sources, such as "
+                "img-src https://example.com"
+            )
         directive, *sources = part.split(" ")
         if directive in {"script-src", "default-src"} and (unsafe := _UNSAFE.intersection(sources)):
             raise ValueError(f"CSP_EXTRA: {directive} must not allow {', '.join(sorted(unsafe))}")
@@ -89,7 +92,7 @@ def _extra(text: str) -> Mapping[str, list[str]]:
 
 
 def _source(url: str) -> str:
-    """An address whose path cannot end the list or the policy that it stands in."""
+    """The URL with the characters escaped that would end the list or the policy."""
     return url.replace(";", "%3B").replace(",", "%2C").replace(" ", "%20")
 
 
@@ -99,7 +102,7 @@ def _origin(url: str) -> str:
 
 
 class SecurityHeadersMiddleware:
-    """Adds them to what has none of its own by that name: a download may allow itself less."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class SecurityHeadersMiddleware:
     ) -> None:
         self._app = app
         self._headers = _raw(headers)
-        self._in_window = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
+        self._window_headers = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
         self._windows = windows if settings.allowed_origins else ()
         self._hsts = _raw({"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"})
         self._has_hsts = settings.hsts_seconds > 0
@@ -133,9 +136,9 @@ class SecurityHeadersMiddleware:
 
     def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         is_window = scope["path"].startswith(self._windows)
-        headers = self._in_window if is_window else self._headers
-        # (Only HTTPS may say it: RFC 6797, section 7.2. Behind a proxy that ends TLS, that is known
-        # where FORWARDED_ALLOW_IPS names the proxy.)
+        headers = self._window_headers if is_window else self._headers
+        # Only over HTTPS (RFC 6797, section 7.2). Behind a proxy that terminates TLS, the scheme
+        # is known if FORWARDED_ALLOW_IPS contains the proxy.
         return [*headers, *self._hsts] if self._has_hsts and scope["scheme"] == "https" else headers
 
 

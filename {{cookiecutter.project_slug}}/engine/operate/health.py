@@ -8,12 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.database import row_security
 from engine.database.database import EVERYBODY, Database
 from engine.database.migrations import migration_problem
-from engine.database.row_security import is_walled_in
-from engine.database.sequence import BEHIND, SequenceWatch
-from engine.database.server_check import READ_ONLY, SERVER, server_problem
-from engine.http.errors import DatabaseUnavailable, Unavailable, refusals
+from engine.database.sequence import SEQUENCE_BEHIND, SequenceCheck
+from engine.database.server_check import READ_ONLY, SERVER_QUERY, server_problem
+from engine.http.errors import DatabaseUnavailable, Unavailable, error_responses
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
 
@@ -29,14 +29,14 @@ OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/sca
 def routes(
     settings: Settings, database: Database, runs: Runs, is_started: Callable[[], bool]
 ) -> APIRouter:
-    router, sequence = APIRouter(), SequenceWatch()
+    router, sequence = APIRouter(), SequenceCheck()
 
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok"}
 
-    @router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
+    @router.get("/readyz", responses=error_responses(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:
         """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
         if not is_started():
@@ -51,7 +51,7 @@ def routes(
             raise Unavailable(REFUSED) from error
         if problem == READ_ONLY:
             # The next look is at whichever server is to be talked to by then.
-            await database.renew()
+            await database.reconnect()
         if problem is not None:
             raise Unavailable(problem)
         return {"status": "ready"}
@@ -60,13 +60,13 @@ def routes(
 
 
 async def _problem(
-    connection: AsyncConnection, settings: Settings, sequence: SequenceWatch
+    connection: AsyncConnection, settings: Settings, sequence: SequenceCheck
 ) -> str | None:
     """What keeps the database from serving, and the mend."""
-    server = (await connection.execute(text(SERVER))).mappings().one()
+    server = (await connection.execute(text(SERVER_QUERY))).mappings().one()
     problem = server_problem(server) or await connection.run_sync(migration_problem)
     if problem is not None:
         return problem
-    if await connection.run_sync(is_walled_in) != settings.row_level_security:
+    if await connection.run_sync(row_security.is_enabled) != settings.row_level_security:
         return OTHER_SECURITY
-    return BEHIND if await sequence.is_behind(connection) else None
+    return SEQUENCE_BEHIND if await sequence.is_behind(connection) else None

@@ -39,7 +39,7 @@ from engine.context.clock import seconds_since
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Run, has_text, is_answer
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.errors import NotFound
 from engine.http.event_stream import sse
 from engine.models.boundary.failures import EmptyAnswer
@@ -252,7 +252,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         """(`thread` stays as it is: the SDK would save all of it, over what the user changed.)"""
         try:
             changed = await self._sql_store.retitle(thread, title, context)
-        except DatabaseAway:
+        except DatabaseUnreachable:
             return []
         return [ThreadUpdatedEvent(thread=self._to_thread_response(t)) for t in changed]
 
@@ -297,7 +297,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 yield event
                 if progress.agent_name not in (None, agent_name):
                     agent_name = progress.agent_name
-                    await self._sql_store.keep_agent(
+                    await self._sql_store.save_agent(
                         turn.thread.id, agent_name, turn.request_context
                     )
             if turn.models.remarks.is_silent and not run.answered:

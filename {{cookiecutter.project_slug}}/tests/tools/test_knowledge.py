@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, literal_column, text
 from sqlalchemy.exc import DBAPIError
 
 from app.agent.tools.knowledge import KNOWLEDGE
-from engine.database.database import PROJECT, Database
+from engine.database.database import PROJECT_OWNER, Database
 from engine.settings.settings import Settings
 from engine.tests.fixtures import visiting
 from engine.tests.plans import Plan, nodes
@@ -120,7 +120,7 @@ async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
     statement = knowledge.best_passages(query, 5).compile(
         database.engine.sync_engine, compile_kwargs={"literal_binds": True}
     )
-    async with database.transaction(PROJECT) as connection:
+    async with database.transaction(PROJECT_OWNER) as connection:
         explained = await connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
         plan: Plan = explained.scalar_one()[0]["Plan"]
 
@@ -181,7 +181,7 @@ async def test_an_answer_that_found_nothing_cites_nothing(visitor: Visitor) -> N
 
 
 async def test_nobody_is_the_owner_of_the_documents(base_url: str, settings: Settings) -> None:
-    async with visiting(base_url, settings, user_id=PROJECT) as impostor:
+    async with visiting(base_url, settings, user_id=PROJECT_OWNER) as impostor:
         response = await impostor.send("threads.list", limit=1, order="desc")
     assert response.status_code == 401
 

@@ -28,7 +28,7 @@ from engine.auth.sessions.forms import (
 )
 from engine.auth.sessions.frames import add_frame_routes
 from engine.auth.sessions.sessions import COOKIE, Sessions
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import AppError, Unauthenticated, Unavailable
@@ -151,7 +151,7 @@ class AccountPages:
             form |= {"name": "", "password": "", "new_password": ""} | await read_form(request)
             self._forms.check(request, form.get("form_token", ""))
             return await act(form)
-        except DatabaseAway as error:
+        except DatabaseUnreachable as error:
             return self._page(request, template, Unavailable(str(error)), form)
         except AppError as refusal:
             user_id = refusal.user_id if isinstance(refusal, WrongCredentials) else None

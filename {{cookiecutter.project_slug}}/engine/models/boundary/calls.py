@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
-from engine.text.unicode import joined, storable
+from engine.text.unicode import storable, valid_unicode
 
 # OpenAI's limits, which compatible servers copied.
 MAX_NAME = 64
@@ -62,7 +62,7 @@ def readable_arguments(arguments: object) -> str:
 
     No arguments at all are an empty object, and an object that was encoded twice is read.
     """
-    text = joined(arguments).strip() if isinstance(arguments, str) else ""
+    text = valid_unicode(arguments).strip() if isinstance(arguments, str) else ""
     if text in ("", "null"):
         return "{}"
     read = _read(text)

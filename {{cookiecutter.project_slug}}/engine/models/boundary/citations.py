@@ -11,7 +11,7 @@ from openai.types.responses.response_output_text import (
     AnnotationURLCitation,
 )
 
-from engine.text.unicode import joined
+from engine.text.unicode import valid_unicode
 
 
 def citation(given: Any) -> Annotation | None:
@@ -48,7 +48,7 @@ class _Reader:
 
     def text(self, name: str) -> str:
         value = self(name)
-        return joined(value.replace("\x00", "")).strip() if isinstance(value, str) else ""
+        return valid_unicode(value.replace("\x00", "")).strip() if isinstance(value, str) else ""
 
     def place(self, name: str) -> int:
         value = self(name)

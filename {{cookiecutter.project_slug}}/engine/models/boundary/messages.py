@@ -19,7 +19,7 @@ from openai.types.responses.response_output_text import Annotation
 
 from engine.models.boundary.citations import citation, citations
 from engine.models.think_tags import ThoughtFilter
-from engine.text.unicode import TextJoiner, joined
+from engine.text.unicode import TextJoiner, valid_unicode
 
 
 @dataclass
@@ -72,8 +72,8 @@ class StreamedMessage:
         part = self._part(index)
         received = "".join(part.received)
         # (Pairs that were sent in halves count as two until they are joined.)
-        if isinstance(text, str) and joined(text).startswith(joined(received)):
-            rest = joined(text)[len(joined(received)) :]
+        if isinstance(text, str) and valid_unicode(text).startswith(valid_unicode(received)):
+            rest = valid_unicode(text)[len(valid_unicode(received)) :]
             if rest:
                 yield from self.text(index, rest)
 

@@ -26,7 +26,7 @@ from engine.models.boundary.calls import CallIds, object_arguments, offered_name
 from engine.models.boundary.endings import Cut, Ending, cut_of
 from engine.models.boundary.failures import EmptyAnswer, ModelFailure, failure_in
 from engine.models.boundary.messages import StreamedMessage
-from engine.text.unicode import joined
+from engine.text.unicode import valid_unicode
 
 
 @dataclass
@@ -325,7 +325,7 @@ def _mended(value: Any) -> Any:
     """The same event or part of one, with valid Unicode in all its texts."""
     match value:
         case str():
-            return joined(value)
+            return valid_unicode(value)
         case list():
             return [_mended(part) for part in value]
         case dict():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
     """The exit code that `act` returns, or 1 after printing why it could not be done."""
-    from engine.database.database import DatabaseAway
+    from engine.database.database import DatabaseUnreachable
     from engine.http.errors import AppError
     from engine.settings.settings import Settings
 
@@ -19,7 +19,7 @@ def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
         return asyncio.run(_connect_and_act(Settings(), database_url(), act))
     except AppError as error:
         print(error.message)
-    except DatabaseAway as error:
+    except DatabaseUnreachable as error:
         print(error)
     return 1
 

@@ -21,7 +21,7 @@ from engine.tests.fixtures import OneModel, demo_model, new_database, serving, v
 from engine.tests.talk import Visitor
 
 GO_BACK = f"SELECT setval(pg_get_serial_sequence('{ItemRow.__tablename__}', 'seq'), 1)"
-MEND = sequence.BEHIND.partition("Run: ")[2]
+MEND = sequence.SEQUENCE_BEHIND.partition("Run: ")[2]
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ async def test_probe_and_doctor_notice_it_and_say_the_mend(own: Settings) -> Non
         assert await readiness(visitor) == (200, "")
         await database.fetch(EVERYBODY, text(GO_BACK))
 
-        assert await readiness(visitor) == (503, sequence.BEHIND)
+        assert await readiness(visitor) == (503, sequence.SEQUENCE_BEHIND)
         async with chatting(own) as (another, _):  # which has not seen it ahead
-            assert await readiness(another) == (503, sequence.BEHIND)
-        assert (await asyncio.to_thread(doctor._migrations, own)).text == sequence.BEHIND
+            assert await readiness(another) == (503, sequence.SEQUENCE_BEHIND)
+        assert (await asyncio.to_thread(doctor._migrations, own)).text == sequence.SEQUENCE_BEHIND
         await database.fetch(EVERYBODY, text(MEND))
         assert await readiness(visitor) == (200, "")
         assert (await asyncio.to_thread(doctor._migrations, own)).state == "ok"
@@ -80,7 +80,7 @@ async def test_a_table_that_is_too_long_for_a_probe_is_left_to_the_doctor(
         return False
 
     async with chatting(own) as (visitor, _):
-        monkeypatch.setattr(sequence, "LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(sequence, "CHECK_SECONDS", 0.001)
         monkeypatch.setattr(sequence, "is_behind", take_too_long)
         assert await readiness(visitor) == (200, "")
 

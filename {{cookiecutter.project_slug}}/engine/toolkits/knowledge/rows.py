@@ -1,6 +1,6 @@
 """The project's documents, in passages that full-text search finds.
 
-They belong to nobody who signs in: their owner is `PROJECT`, in whose name everybody's questions
+They belong to nobody who signs in: their owner is `PROJECT_OWNER`, in whose name everybody's questions
 are answered and `python -m app knowledge` writes.
 """
 
@@ -36,7 +36,7 @@ from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY, TSVECTOR
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import PROJECT, TABLE_PREFIX, Base, Database
+from engine.database.database import PROJECT_OWNER, TABLE_PREFIX, Base, Database
 from engine.database.rows import UserRow
 from engine.database.users import ensure_user
 from engine.settings.settings import EnvSettings
@@ -121,20 +121,20 @@ class KnowledgeStore:
 
     async def put(self, source: str, title: str, passages: Sequence[Passage]) -> None:
         """Add the document, in place of the one that had this source: all of it or nothing."""
-        async with self._database.transaction(PROJECT) as connection:
-            await connection.execute(ensure_user(PROJECT))
+        async with self._database.transaction(PROJECT_OWNER) as connection:
+            await connection.execute(ensure_user(PROJECT_OWNER))
             await connection.execute(_delete(source))
-            document = insert(DocumentRow).values(user_id=PROJECT, source=source, title=title)
+            document = insert(DocumentRow).values(user_id=PROJECT_OWNER, source=source, title=title)
             document_id = await connection.scalar(document.returning(DocumentRow.id))
             for number, passage in enumerate(passages, 1):
                 row = {"heading": passage.heading, "text": passage.text}
-                key = {"user_id": PROJECT, "document_id": document_id, "number": number}
+                key = {"user_id": PROJECT_OWNER, "document_id": document_id, "number": number}
                 words = self._words(title, passage)
                 await connection.execute(insert(PassageRow).values(**key, **row, **words))
 
     async def remove(self, source: str) -> bool:
         """True when there was such a document."""
-        async with self._database.transaction(PROJECT) as connection:
+        async with self._database.transaction(PROJECT_OWNER) as connection:
             return (await connection.execute(_delete(source))).rowcount > 0
 
     async def all(self) -> list[Listed]:
@@ -146,11 +146,11 @@ class KnowledgeStore:
                 DocumentRow.added_at,
             )
             .outerjoin(PassageRow, _same_document())
-            .where(DocumentRow.user_id == PROJECT)
+            .where(DocumentRow.user_id == PROJECT_OWNER)
             .group_by(DocumentRow.user_id, DocumentRow.id)
             .order_by(DocumentRow.source)
         )
-        rows = await self._database.read(PROJECT, statement)
+        rows = await self._database.read(PROJECT_OWNER, statement)
         return [Listed(row.source, row.title, row.passages, row.added_at) for row in rows]
 
     async def search(self, question: str, limit: int) -> list[Found]:
@@ -165,7 +165,7 @@ class KnowledgeStore:
 
     async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
         statement = best_passages(query, limit)
-        return [Found(**row._mapping) for row in await self._database.read(PROJECT, statement)]
+        return [Found(**row._mapping) for row in await self._database.read(PROJECT_OWNER, statement)]
 
     def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
         above, _, own = passage.heading.rpartition(SEPARATOR)
@@ -206,7 +206,7 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
         rank = func.ts_rank(PassageRow.search, query, NORMALIZATION).label("rank")
         return (
             select(PassageRow.document_id, PassageRow.number, rank)
-            .where(PassageRow.user_id == PROJECT, words.bool_op("@@")(wanted.c.query), *conditions)
+            .where(PassageRow.user_id == PROJECT_OWNER, words.bool_op("@@")(wanted.c.query), *conditions)
             .correlate(wanted)
             .limit(share)
         )
@@ -239,13 +239,13 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
             best,
             (PassageRow.document_id == best.c.document_id) & (PassageRow.number == best.c.number),
         )
-        .where(PassageRow.user_id == PROJECT, DocumentRow.user_id == PROJECT)
+        .where(PassageRow.user_id == PROJECT_OWNER, DocumentRow.user_id == PROJECT_OWNER)
         .order_by(best.c.rank.desc(), PassageRow.document_id, PassageRow.number)
     )
 
 
 def _delete(source: str) -> Any:
-    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT, DocumentRow.source == source)
+    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT_OWNER, DocumentRow.source == source)
 
 
 def _same_document() -> ColumnElement[bool]:

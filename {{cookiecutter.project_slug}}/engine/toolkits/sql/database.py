@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 from pydantic import Field, field_validator
 
-from engine.database.database import is_away
+from engine.database.database import is_unreachable
 from engine.settings.database_url import checked_url, connect_options
 from engine.settings.settings import EnvSettings
 from engine.toolkits.sql.guard import FUNCTIONS, Query, Refused, readable
@@ -247,7 +247,7 @@ class Analytics:
         except asyncpg.ReadOnlySQLTransactionError as error:
             raise ToolRefusal("the query would write, and here it can only read.") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if is_away(error):
+            if is_unreachable(error):
                 raise _away(error) from error
             # Its own words, by which the model can mend the query.
             words = " ".join(str(error).split())[:MAX_ERROR_CHARS]

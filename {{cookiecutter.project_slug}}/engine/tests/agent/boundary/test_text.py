@@ -16,7 +16,7 @@ from engine.tests.model_server import (
     respond,
     said,
 )
-from engine.text.unicode import TextJoiner, joined
+from engine.text.unicode import TextJoiner, valid_unicode
 
 HIGH, LOW = "\ud83d", "\ude00"  # the halves of 😀
 APIS = ["responses", "chat_completions"]
@@ -121,8 +121,8 @@ async def test_thoughts_are_no_part_of_an_answer(with_server: WithServer, api: s
 
 def test_joined_leaves_all_other_text_alone() -> None:
     for text in ("", "abc", "ä😀", "\u2028"):
-        assert joined(text) == text
-    assert joined(LOW + HIGH) == "\ufffd\ufffd"
+        assert valid_unicode(text) == text
+    assert valid_unicode(LOW + HIGH) == "\ufffd\ufffd"
 
 
 def test_a_joiner_holds_back_one_half_at_most() -> None:
