@@ -1,7 +1,7 @@
-"""What `python -m app` has for the operator.
+"""The operator's commands of `python -m app`, as a list of modules.
 
-By the names of modules, each with `add_parser(commands)` and `run(options)`, which import only the
-standard library until they run.
+Each module has `add_parser(commands)` and `run(options)`, and imports only the standard library
+before `run`.
 """
 
 COMMANDS: tuple[str, ...] = (

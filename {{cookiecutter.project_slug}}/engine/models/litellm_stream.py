@@ -14,7 +14,7 @@ from litellm.exceptions import MidStreamFallbackError
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
-from engine.models.boundary.endings import noting_the_end
+from engine.models.boundary.endings import track_finish_reason
 from engine.models.boundary.learned import replays_reasoning
 from engine.models.patience import Heard
 
@@ -65,7 +65,7 @@ class ObservedModel(LitellmModel):
         if not isinstance(fetched, tuple):
             return fetched
         response, stream = fetched
-        return response, noting_the_end(_Observed(stream, self._heard))
+        return response, track_finish_reason(_Observed(stream, self._heard))
 
     def _get_reasoning_effort(self, model_settings: ModelSettings) -> Any | None:
         return self._effort

@@ -1,4 +1,4 @@
-"""What one turn may cost in tool calls."""
+"""Limits the number of tool calls in one turn."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ class TooManyToolCalls(Exception):
 
 
 class ToolCallLimit(RunHooks[TurnContext]):
-    """Ends one run when its model asks for too many calls, before any of them is made.
+    """Ends a run when its model requests too many calls, before any of them is executed.
 
-    Counted as asked for, so parallel calls and calls of tools that do not exist count too.
+    Requested calls count, which includes parallel calls and calls of tools that do not exist.
     """
 
     def __init__(self, limit: int) -> None:

@@ -192,7 +192,7 @@ class Progress:
             content="This did not work." if failed else None,
             status_indicator="complete",
         )
-        if found := self._turn.take_found():
+        if found := self._turn.take_sources():
             task = FileTask(title=title, sources=found, status_indicator="complete")
         await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))

@@ -54,7 +54,7 @@ from engine.text.locales import translate
 from engine.text.title_text import one_line, shortened
 from engine.text.tokens import tokens_of
 from engine.tools.limits import ToolCallLimit
-from engine.tools.tool import tell_missing_tool
+from engine.tools.tool import missing_tool_message
 from engine.tools.toolset import Choice
 from engine.tools.turn_context import TurnContext
 from engine.turn.actions import Actions
@@ -278,7 +278,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tracing_disabled=not self._settings.tracing,
                 trace_include_sensitive_data=False,
                 tool_not_found_behavior="return_error_to_model",
-                tool_error_formatter=tell_missing_tool,
+                tool_error_formatter=missing_tool_message,
             ),
         )
         words = Words(run, lambda event: run.send(sse(self._serialize(event))))
@@ -300,7 +300,7 @@ class ChatServer(ChatKitServer[RequestContext]):
                     await self._sql_store.save_agent(
                         turn.thread.id, agent_name, turn.request_context
                     )
-            if turn.models.remarks.is_silent and not run.answered:
+            if turn.models.remarks.is_empty and not run.answered:
                 raise EmptyAnswer
             for item in remark_items(
                 turn.models.remarks, turn.thread.id, turn.request_context.locale

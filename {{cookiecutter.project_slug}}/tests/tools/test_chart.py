@@ -97,14 +97,14 @@ async def test_the_model_remembers_it_in_a_few_words(with_server: WithServer) ->
             {"series": [{"name": "a", "values": [1, 2, 3]}] * 2},
             "two labels, or two names of series, are the same",
         ),
-        ({"series": [{"name": "a", "values": [1, 2]}]}, "'a' has 2 figures for 3 labels"),
+        ({"series": [{"name": "a", "values": [1, 2]}]}, "'a' has 2 values for 3 labels"),
         (
             {"series": [{"name": "a", "values": [1, 2, float("inf")]}]},
-            "a figure of 'a' is not a finite number",
+            "a value of 'a' is not a finite number",
         ),
         (
             {"series": [{"name": "a", "values": [1, 2, float("nan")]}]},
-            "a figure of 'a' is not a finite number",
+            "a value of 'a' is not a finite number",
         ),
     ],
 )

@@ -177,7 +177,7 @@ async def test_an_answer_that_found_nothing_cites_nothing(visitor: Visitor) -> N
     task, annotations = parts(turn)
     assert task["type"] == "custom"
     assert annotations == []
-    assert turn.answer.startswith("The documents hold nothing about this.")
+    assert turn.answer.startswith("No passage was found.")
 
 
 async def test_nobody_is_the_owner_of_the_documents(base_url: str, settings: Settings) -> None:

@@ -24,7 +24,7 @@ from engine.tests.model_server import ModelServer, answer, call
 from engine.tests.talk import Turn, Visitor
 from engine.toolkits import mcp_servers
 from engine.toolkits.mcp_servers import (
-    FAREWELL_SECONDS,
+    TERMINATE_SECONDS,
     MAX_ERROR_CHARS,
     MAX_NAME,
     MAX_SCHEMA_CHARS,
@@ -34,7 +34,7 @@ from engine.toolkits.mcp_servers import (
     McpSettings,
     RemoteServer,
     function_name,
-    growing_pauses,
+    retry_delays,
 )
 from engine.tools.services import ToolRefusal
 
@@ -70,7 +70,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     }
     monkeypatch.setenv("MCP_SERVERS", json.dumps({"shop": server}))
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "5")
-    monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(mcp_servers, "MAX_RETRY_SECONDS", 0.5)
     # What is lost is noticed at once, and not only when it is looked at again.
     monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 3_600)
     yield remote
@@ -149,7 +149,7 @@ async def test_one_that_hangs_costs_its_result(
     remote.start(protocol)
     async with started() as servers:
         await until(servers, tools=TOOLS)
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(TERMINATE_SECONDS):
             assert await called(servers, "hang") == GONE
         await until(servers, tools=TOOLS)
         assert await called(servers, "add", a=2, b=2) == "The sum is 4"
@@ -187,7 +187,7 @@ async def test_one_that_does_not_come_to_the_end_of_its_list_is_away(
     async with started() as servers:
         await until(servers, tools=TOOLS)
         await called(servers, fault)
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(TERMINATE_SECONDS):
             await until(servers, tools=0)
 
 
@@ -210,18 +210,18 @@ async def test_after_each_failure_the_next_try_is_later(monkeypatch: pytest.Monk
 
         async def _connect_and_refresh(self) -> None:
             if len(pauses) == 5:
-                self._answered([])
+                self._set_connected([])
             raise ConnectionError
 
     def not_waited_for() -> Iterator[float]:
-        for pause in growing_pauses():
-            pauses.append(pause)
+        for delay in retry_delays():
+            pauses.append(delay)
             if len(pauses) == 8:
                 raise asyncio.CancelledError
             yield 0
 
-    monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 8.0)
-    monkeypatch.setattr(mcp_servers, "growing_pauses", not_waited_for)
+    monkeypatch.setattr(mcp_servers, "MAX_RETRY_SECONDS", 8.0)
+    monkeypatch.setattr(mcp_servers, "retry_delays", not_waited_for)
     server = RemoteServer.model_validate({"url": "http://shop.test"})
     with pytest.raises(asyncio.CancelledError):
         await Away("shop", server, timeout_seconds=1)._keep_connected()
@@ -256,7 +256,7 @@ async def test_one_that_takes_a_connection_and_says_nothing_is_away(
     async with (
         await asyncio.start_server(say_nothing, "127.0.0.1", remote.port),
         started() as servers,
-        asyncio.timeout(FAREWELL_SECONDS),
+        asyncio.timeout(TERMINATE_SECONDS),
     ):
         with pytest.raises(ToolRefusal, match="does not answer: shop"):
             await servers.check()

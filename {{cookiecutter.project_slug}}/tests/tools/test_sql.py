@@ -130,7 +130,7 @@ async def test_a_large_result_is_cut_at_whole_rows(analyst: Visitor) -> None:
 
 def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, reader_url: str) -> None:
     assert doctor._service(Analytics) == doctor.Finding(
-        "warn", "ANALYTICS_DATABASE_URL is not set, so there is nothing to ask."
+        "warn", "ANALYTICS_DATABASE_URL is not set, so there is no database to query."
     )
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
     assert doctor._service(Analytics).state == "ok"

@@ -171,7 +171,7 @@ def test_a_private_address_is_known_by_its_name(url: str, private: bool) -> None
 
 def test_the_doctor_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "http://10.0.0.7")
-    assert "browsers let OpenAI's frame load nothing" in FileAttachments.note()
+    assert "browsers do not let OpenAI's frame load them" in FileAttachments.note()
 
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "https://chat.example.com")
     assert FileAttachments.note() == "shown from https://chat.example.com"

@@ -169,4 +169,4 @@ async def test_files_that_cannot_be_deleted_are_told(
     monkeypatch.setattr(application.attachments.files, "delete", fail)
     context = RequestContext(application.visitor.user_id)
     assert not await application.attachments.discard(["one"], context)
-    assert "1 files are left to be swept" in caplog.text
+    assert "1 files are left to the sweeper" in caplog.text

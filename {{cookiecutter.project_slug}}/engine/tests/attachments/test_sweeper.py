@@ -35,7 +35,7 @@ async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
 
 
 async def test_it_sweeps_by_itself(attaching: Attaching, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     await attach(application.visitor)
 
@@ -48,11 +48,11 @@ async def test_a_round_that_fails_is_not_the_last(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     async with without_its_table(database):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while "files could not be swept" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
+            while "orphaned files were not deleted" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
                 await asyncio.sleep(0.05)
     await attach(application.visitor)
 

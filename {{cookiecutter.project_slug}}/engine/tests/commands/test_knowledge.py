@@ -66,7 +66,7 @@ def test_one_that_cannot_be_read_leaves_the_others(
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Not added: {folder}/broken.pdf: damaged (PdfStreamError)"
-    assert lines[1].startswith(f"Not added: {folder}/picture.png: .png is none of .docx")
+    assert lines[1].startswith(f"Not added: {folder}/picture.png: expected one of .docx")
     assert lines[2] == "2 documents added, in 2 passages."
 
 

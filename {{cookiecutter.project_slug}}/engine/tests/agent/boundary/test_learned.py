@@ -12,7 +12,7 @@ from agents.models.interface import ModelTracing
 from engine.context.ids import new_id
 from engine.demo.model import DemoModel
 from engine.models.boundary.inputs import digests_of
-from engine.models.boundary.learned import Concession, Learned, Request
+from engine.models.boundary.learned import LearnedWorkarounds, Request, Workaround
 from engine.models.boundary.model import BoundaryModel, Dialect
 from engine.models.boundary.outputs import ItemIds
 from engine.tests.agent.fixtures import WithServer
@@ -236,7 +236,7 @@ class Blind(Model):
         raise NotImplementedError
 
 
-async def ask(model: Model, learned: Learned, *messages: Any) -> BoundaryModel:
+async def ask(model: Model, learned: LearnedWorkarounds, *messages: Any) -> BoundaryModel:
     boundary = BoundaryModel(model, Dialect(True, learned=learned), ItemIds(new_id))
     rest: dict[str, Any] = {"previous_response_id": None, "conversation_id": None, "prompt": None}
     stream = boundary.stream_response(
@@ -256,7 +256,7 @@ def has(*refused: Any) -> Callable[[Any], bool]:
 
 
 async def test_files_that_a_model_cannot_take_become_their_mention() -> None:
-    model, learned = Blind(has(PICTURE, PDF)), Learned()
+    model, learned = Blind(has(PICTURE, PDF)), LearnedWorkarounds()
     boundary = await ask(model, learned, saying(PICTURE, PDF))
 
     refused, taken = model.asked
@@ -270,7 +270,7 @@ async def test_files_that_a_model_cannot_take_become_their_mention() -> None:
 
 
 async def test_what_was_refused_once_is_not_sent_again() -> None:
-    model, learned = Blind(has(PICTURE)), Learned()
+    model, learned = Blind(has(PICTURE)), LearnedWorkarounds()
     await ask(model, learned, saying(PICTURE))
     answered = {"role": "assistant", "content": "I see nothing."}
     later = await ask(model, learned, saying(PICTURE), answered, saying())
@@ -282,7 +282,7 @@ async def test_what_was_refused_once_is_not_sent_again() -> None:
 
 
 async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
-    model, learned = Blind(has(OTHER)), Learned()
+    model, learned = Blind(has(OTHER)), LearnedWorkarounds()
     await ask(model, learned, saying(PICTURE))
     await ask(model, learned, saying(PICTURE), saying(OTHER))
 
@@ -291,7 +291,7 @@ async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
 
 
 async def test_files_are_not_blamed_for_other_refusals() -> None:
-    model, learned = Blind(lambda _input: True), Learned()
+    model, learned = Blind(lambda _input: True), LearnedWorkarounds()
     with pytest.raises(openai.BadRequestError, match="reason 1"):
         await ask(model, learned, saying(PICTURE))
     assert len(model.asked) == 2
@@ -303,14 +303,14 @@ async def test_files_are_not_blamed_for_other_refusals() -> None:
 async def test_a_thought_of_another_turn_does_not_go_to_the_responses_api() -> None:
     model = Blind(lambda _input: False)
     thought_before = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
-    await ask(model, Learned(), thought_before, saying())
+    await ask(model, LearnedWorkarounds(), thought_before, saying())
     assert "Hm." not in str(model.asked)
 
 
 async def test_what_one_model_refuses_another_is_asked() -> None:
-    await ask(Blind(has(PICTURE)), Learned(), saying(PICTURE))
+    await ask(Blind(has(PICTURE)), LearnedWorkarounds(), saying(PICTURE))
     seeing = Blind(lambda _input: False)
-    await ask(seeing, Learned(), saying(PICTURE))
+    await ask(seeing, LearnedWorkarounds(), saying(PICTURE))
     assert has(PICTURE)(seeing.asked[0])
 
 
@@ -322,9 +322,9 @@ def test_a_refused_file_is_found_again_in_a_message_that_was_merged() -> None:
         {"role": "user", "content": "What is it?"},
     ]
     request = Request(items, ModelSettings(), False, digests_of(items))
-    tried = frozenset({Concession.ALTERNATING_ROLES, Concession.NOT_THESE_FILES})
+    tried = frozenset({Workaround.ALTERNATING_ROLES, Workaround.NO_REFUSED_FILES})
 
-    sent = Learned().applied(request, tried)
+    sent = LearnedWorkarounds().apply(request, tried)
 
     [message] = cast("list[dict[str, Any]]", sent.input)
     assert [part["type"] for part in message["content"]] == ["input_text", "input_text"]

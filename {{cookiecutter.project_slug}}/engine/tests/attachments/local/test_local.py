@@ -214,7 +214,7 @@ async def test_a_user_uploads_a_few_files_at_once(
             assert (await upload(application.stranger)).status_code == 200
             with upload_route._one_more("somebody"):
                 assert (await upload(application.stranger)).status_code == 429
-    assert not upload_route._under_way
+    assert not upload_route._active_uploads
 
 
 async def test_a_file_that_cannot_be_stored_takes_no_room(

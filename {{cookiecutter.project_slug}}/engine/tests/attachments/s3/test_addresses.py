@@ -159,9 +159,9 @@ async def test_nothing_is_asked_to_know_where_the_page_connects(
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"S3_BUCKET": "https://my-bucket.test"}, "S3_BUCKET is a bucket's name alone"),
-        ({"S3_REGION": "eu central"}, "S3_REGION is a region"),
-        ({"S3_ENDPOINT_URL": "minio:9000"}, "begin with https://"),
+        ({"S3_BUCKET": "https://my-bucket.test"}, "S3_BUCKET must be only a bucket's name"),
+        ({"S3_REGION": "eu central"}, "S3_REGION must be a region"),
+        ({"S3_ENDPOINT_URL": "minio:9000"}, "must begin with https://"),
         ({"S3_SECRET_ACCESS_KEY": ""}, "S3_SECRET_ACCESS_KEY is missing"),
         ({"S3_ACCESS_KEY_ID": ""}, "S3_ACCESS_KEY_ID is missing"),
     ],

@@ -109,7 +109,7 @@ def with_eks(machine: Machine, monkeypatch: pytest.MonkeyPatch, folder: Path) ->
     [
         (with_ec2, "there are no credentials (yet): set S3_ACCESS_KEY_ID"),
         (with_ecs, "this machine's role gives no credentials (yet): "),
-        (with_eks, "this machine's role cannot be taken (AccessDenied): check AWS_ROLE_ARN"),
+        (with_eks, "this machine's role cannot be assumed (AccessDenied): check AWS_ROLE_ARN"),
     ],
 )
 async def test_a_role_that_answers_late_is_asked_again(
@@ -149,7 +149,7 @@ async def test_a_token_that_is_written_late(
     async with bucket() as files:
         with pytest.raises(FilesUnavailable):
             await address(files)
-        assert f"{tmp_path / 'token'} is missing" in caplog.text
+        assert f"{tmp_path / 'token'}, from which the credentials are read, does not exist" in caplog.text
 
         (tmp_path / "token").write_text("token")
 

@@ -165,7 +165,7 @@ async def test_a_user_takes_back_what_the_store_keeps(
     deleted = await application.visitor.send("attachments.delete", attachment_id=attachment_id)
 
     assert deleted.status_code == 200
-    assert "1 files are left to be swept: s3:DeleteObject is missing" in caplog.text
+    assert "1 files are left to the sweeper: s3:DeleteObject is missing" in caplog.text
 
 
 async def test_nothing_is_said_to_be_swept_that_is_not(
@@ -192,7 +192,7 @@ async def test_nothing_is_said_to_be_swept_that_is_not(
     assert await unsent(database, application) == {kept}
     assert [other in key or kept in key for key in await application.keys()] == [True]
     [line] = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
-    assert line.startswith("1 files are left to the next round: s3:DeleteObject is missing")
+    assert line.startswith("1 files are left to the next sweep: s3:DeleteObject is missing")
 
     store.rule = moto
     assert await application.attachments.sweeper.sweep() == 1

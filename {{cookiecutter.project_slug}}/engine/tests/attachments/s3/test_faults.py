@@ -31,7 +31,7 @@ FAULTS = [
     (error(403, "InvalidAccessKeyId"), ["replace S3_ACCESS_KEY_ID"]),
     (error(403, "SignatureDoesNotMatch"), ["replace S3_SECRET_ACCESS_KEY"]),
     (error(400, "ExpiredToken"), ["the credentials have expired"]),
-    (error(400, "SomethingElse"), ["refuses: SomethingElse"]),
+    (error(400, "SomethingElse"), ["refused a request: SomethingElse"]),
 ]
 
 
@@ -66,7 +66,7 @@ async def refused_upload(caplog: pytest.LogCaptureFixture, refusal: Callable[[],
             await files.close()
 
     [line] = [r.getMessage() for r in caplog.records if r.name.startswith("engine.")]
-    assert line.startswith("the store of attachments refuses: ")
+    assert line.startswith("the S3 store refused a request: ")
     assert "\n" not in line
     assert "owner" not in line
     return line

@@ -20,7 +20,7 @@ from engine.tools.services import ToolRefusal
 
 @pytest.fixture
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "readable", Query)
+    monkeypatch.setattr(database, "check_query", Query)
 
 
 @pytest.mark.usefixtures("no_guard")

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from engine.toolkits.sql import database, guard
 from engine.toolkits.sql.database import Analytics
-from engine.toolkits.sql.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, readable
+from engine.toolkits.sql.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, check_query
 from engine.tools.services import ToolRefusal
 
 ATTACKS = {
@@ -156,7 +156,7 @@ ATTACKS = {
     "SELECT replace(customer, 'a', customer) FROM orders": "written out",
     "SELECT " + "regexp_replace(" * 3 + "'x'" + f", '', '{'x' * 99}', 'g')" * 3: "too large",
     "SELECT format('%1000000000s', 'x')": "at most",
-    "SELECT format('%*s', 1000000000, 'x')": "no width that is computed",
+    "SELECT format('%*s', 1000000000, 'x')": "without a computed width",
     "SELECT " + "to_json(" * 9 + "'x'" + ")::text" * 9: "too large",
     "SELECT concat(" + ", ".join(["repeat('x', 1000)"] * 101) + ")": "too large",
     "SELECT string_agg(customer, repeat('x', 9)) FROM orders": "written out",
@@ -170,7 +170,7 @@ ATTACKS = {
 @pytest.mark.parametrize("sql", ATTACKS)
 def test_an_attack_is_refused(sql: str) -> None:
     with pytest.raises(Refused, match=ATTACKS[sql]):
-        readable(sql)
+        check_query(sql)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_what_is_sent_has_to_be_what_was_checked(monkeypatch: pytest.MonkeyPatch
     for inner, why in (
         ("pg_sleep(2)", "pg_sleep is not on the list"),
         ("(SELECT max(query) FROM pg_stat_activity)", "system's tables"),
-        ("now()", "does not mean the same"),
+        ("now()", "understood in two ways"),
     ):
         with pytest.raises(Refused, match=why):
-            readable(f'SELECT make_interval("days => 1), {inner}, make_interval(days" => 1)')
+            check_query(f'SELECT make_interval("days => 1), {inner}, make_interval(days" => 1)')
 
 
 @pytest.mark.parametrize("sql", [sql for sql in ATTACKS if len(sql) < 1_000])
@@ -261,7 +261,7 @@ async def test_a_question_means_the_same_afterwards(
     assert guarded.rows or sql == "SELECT * FROM parts"
 
     # As it was written, to compare with.
-    monkeypatch.setattr(database, "readable", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
+    monkeypatch.setattr(database, "check_query", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
     assert guarded.rows == (await analytics.query(sql)).rows
 
 
@@ -277,4 +277,4 @@ def test_an_allowed_function_is_written_as_it_was(name: str) -> None:
     if name in special | {"all", "any", "some", "date_part"}:
         return  # the questions above use them
     arguments = with_syntax.get(name, "a")
-    assert readable(f"SELECT {name}({arguments})").sql.lower() == f"select {name}({arguments})"
+    assert check_query(f"SELECT {name}({arguments})").sql.lower() == f"select {name}({arguments})"
