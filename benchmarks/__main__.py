@@ -36,10 +36,13 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "requests": history.requests,
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,
+    "processor-time": streaming.processor_time,
     "row-security": options.row_security,
     "pooler": options.pooler,
     "size": history.size,
 }
+# They share a database, and leave their threads in it.
+IN_TURNS_DATABASE = {"throughput", "first-event", "processor-time"}
 
 
 def main() -> int:
@@ -76,7 +79,7 @@ async def _run(url: str, arguments: argparse.Namespace) -> list[Result]:
     for name in arguments.only or BENCHMARKS:
         started = time.monotonic()
         print(f"\n{name}", flush=True)
-        where = turns if name in {"throughput", "first-event"} else url
+        where = turns if name in IN_TURNS_DATABASE else url
         await BENCHMARKS[name](where, report, rounds=rounds, quick=arguments.quick)
         print(f"({time.monotonic() - started:.0f} s)", flush=True)
     return results

@@ -19,6 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import asyncpg
+import psutil
 from sqlalchemy.engine import make_url
 
 from benchmarks import rival
@@ -90,10 +91,14 @@ class Server:
     ready_seconds: float
 
     def resident_bytes(self) -> int:
-        said = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True, text=True
-        )
-        return int(said.stdout) * 1024
+        resident: int = psutil.Process(self.pid).memory_info().rss
+        return resident
+
+    def processor_seconds(self) -> float:
+        """What it has computed so far, on whichever processors, for itself and in the kernel."""
+        times = psutil.Process(self.pid).cpu_times()
+        seconds: float = times.user + times.system
+        return seconds
 
 
 def allow_many_files() -> None:
