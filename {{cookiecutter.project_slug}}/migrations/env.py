@@ -1,4 +1,4 @@
-"""Alembic's entry: our tables and no others, whoever else lives in the database."""
+"""The entry point of Alembic. It handles the tables of this project only."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -36,20 +36,20 @@ def main() -> None:
     elif (connection := context.config.attributes.get("connection")) is not None:
         _run(connection)
     else:
-        with _one_line_each(), _database_url() as url:
+        with _errors_in_one_line(), _database_url() as url:
             asyncio.run(_connect_and_run(url))
 
 
 @contextmanager
-def _one_line_each() -> Iterator[None]:
-    """`alembic` prints a CommandError as one line, and a traceback of all else."""
+def _errors_in_one_line() -> Iterator[None]:
+    """Raise CommandError, which `alembic` prints as one line; other errors have a traceback."""
     try:
         yield
     except ValidationError as error:
         raise CommandError(" ".join(problems(error))) from error
     except DatabaseUnreachable as error:
         raise CommandError(
-            f"No database answers: {error.__cause__}. Check DATABASE_URL."
+            f"The database does not answer: {error.__cause__}. Check DATABASE_URL."
         ) from error
 
 
@@ -57,10 +57,10 @@ def _one_line_each() -> Iterator[None]:
 def _database_url() -> Iterator[str]:
     settings = Settings()
     if settings.database_url is not None:
-        # A pooler of transactions may give the next statement to another server.
+        # Migrations need one server connection, which a transaction pooler does not guarantee.
         yield settings.database_direct_url or settings.database_url
         return
-    # Only here: what serves development is not installed where the application is deployed.
+    # Imported here because `dev` is not installed where the application is deployed.
     from dev.database import running_database
 
     with running_database(settings) as url:
@@ -78,11 +78,11 @@ async def _connect_and_run(url: str) -> None:
 
 
 def _run(connection: Connection) -> None:
-    """Raises `CommandError` when the server or a migration cannot be used; nothing is applied."""
+    """Raises `CommandError` if the server or a migration is not usable; then nothing is applied."""
     if problem := server_problem(connection.execute(text(SERVER_QUERY)).mappings().one()):
         raise CommandError(problem)
     try:
-        # (So that PostgreSQL still answers after it has refused a migration.)
+        # With a savepoint, the connection can still be queried after a migration has failed.
         with connection.begin_nested():
             _migrate(connection)
     except DBAPIError as error:
@@ -93,17 +93,17 @@ def _run(connection: Connection) -> None:
 
 def _migrate(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
-    # Migrations move the rows of all owners.
+    # Migrations may change the rows of all owners.
     connection.execute(set_owner(EVERYBODY))
     with context.begin_transaction():
         context.run_migrations()
-        if _moves():
+        if _changes_schema():
             apply = row_security.enable if Settings().row_level_security else row_security.disable
             apply(connection)
 
 
-def _moves() -> bool:
-    """True for upgrade and downgrade; false for commands that only look."""
+def _changes_schema() -> bool:
+    """True for upgrade and downgrade; false for commands that only read."""
     try:
         context.get_revision_argument()
     except KeyError:
@@ -134,7 +134,7 @@ def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object
 
 
 def _longer_prefixes(connection: Connection) -> tuple[str, ...]:
-    """Prefixes of other projects that begin with ours, known by their version tables."""
+    """Prefixes of other projects that begin with this project's, found by their version tables."""
     ending = VERSION_TABLE.removeprefix(TABLE_PREFIX)
     return tuple(
         name.removesuffix(ending)

@@ -27,13 +27,13 @@ class SharedLimits(Protocol):
         """Raise `LimitReached` if the row shows that a limit is reached."""
         ...
 
-    def give_back(self, end: Update, address: str, run: ColumnElement[bool], tokens: int) -> Update:
+    def release(self, end: Update, address: str, run: ColumnElement[bool], tokens: int) -> Update:
         """The statement `end`, which ends a run, extended: if `run` holds, it also frees the
         run's place and counts its tokens.
         """
         ...
 
-    async def give_back_unused(self, address: str) -> None:
+    async def release_unused(self, address: str) -> None:
         """Free the place of a run that was charged and did not begin."""
         ...
 

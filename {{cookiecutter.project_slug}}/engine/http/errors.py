@@ -175,7 +175,7 @@ def error_responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def install_error_handlers(app: FastAPI, translations: Translations) -> None:
-    """`translations` are those of the messages that attachments and dictation raise."""
+    """`translations` are those of the messages of the chosen options."""
     handlers = ErrorHandlers(translations)
     app.add_exception_handler(AppError, handlers.app_error)
     app.add_exception_handler(HTTPException, handlers.http_exception)

@@ -1,4 +1,4 @@
-"""Probes: whether the process lives, and whether it should be sent traffic."""
+"""Health checks: `/healthz` (liveness) and `/readyz` (readiness)."""
 
 import logging
 from collections.abc import Callable
@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 NOT_STARTED = (
     "The chat is not started: the application's lifespan lacks `async with chat.running():`."
 )
-REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
-OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
+REFUSED = (
+    "The database refuses the queries of this server: `python -m app doctor` shows the reason."
+)
+OTHER_SECURITY = (
+    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python -m app migrate` to "
+    "apply it; see docs/scaling.md."
+)
 
 
 def routes(
@@ -33,12 +38,12 @@ def routes(
 
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """The process lives."""
+        """The process is running."""
         return {"status": "ok"}
 
     @router.get("/readyz", responses=error_responses(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:
-        """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
+        """Ready for traffic: the database answers and is migrated, and the process is not stopping."""
         if not is_started():
             raise Unavailable(NOT_STARTED)
         if runs.is_draining:
@@ -50,7 +55,7 @@ def routes(
             logger.error("not ready: %s", error.orig)
             raise Unavailable(REFUSED) from error
         if problem == READ_ONLY:
-            # The next look is at whichever server is to be talked to by then.
+            # The next check connects again, perhaps to the new primary.
             await database.reconnect()
         if problem is not None:
             raise Unavailable(problem)
@@ -62,7 +67,7 @@ def routes(
 async def _problem(
     connection: AsyncConnection, settings: Settings, sequence: SequenceCheck
 ) -> str | None:
-    """What keeps the database from serving, and the mend."""
+    """The reason why the database is not usable, with the fix; None if it is."""
     server = (await connection.execute(text(SERVER_QUERY))).mappings().one()
     problem = server_problem(server) or await connection.run_sync(migration_problem)
     if problem is not None:

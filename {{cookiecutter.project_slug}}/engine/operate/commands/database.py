@@ -1,4 +1,4 @@
-"""What a command does with the database: connect, act, disconnect."""
+"""The database connection of a command."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
-    """The exit code that `act` returns, or 1 after printing why it could not be done."""
+    """The exit code that `act` returns, or 1 after printing an error."""
     from engine.database.database import DatabaseUnreachable
     from engine.http.errors import AppError
     from engine.settings.settings import Settings
@@ -25,12 +25,14 @@ def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
 
 
 def database_url() -> str:
-    """Raises `UnusableSettings` where none is set; in development, `dev` sets it."""
+    """The value of DATABASE_URL. Raises `UnusableSettings` if it is not set."""
     from engine.settings.settings import Settings, UnusableSettings
 
     url = Settings().database_url
     if url is None:
-        raise UnusableSettings("DATABASE_URL is not set.")
+        raise UnusableSettings(
+            "DATABASE_URL is not set. Set it to postgresql://user:password@host/name."
+        )
     return url
 
 

@@ -73,7 +73,7 @@ def test_one_that_cannot_be_read_leaves_the_others(
 def test_nothing_to_add(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
     assert cli.main(["knowledge", "add", str(folder / "empty")]) == 1
-    assert "There is nothing to add." in capsys.readouterr().out
+    assert "No files to add were found." in capsys.readouterr().out
 
 
 def test_a_bar_shows_how_far_it_is(

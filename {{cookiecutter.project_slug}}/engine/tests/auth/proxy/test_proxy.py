@@ -287,9 +287,9 @@ class TestSettings:
             ({"trusted_addresses": ""}, r"PROXY_TRUSTED_ADDRESSES is empty.*python -m app setup"),
             ({"trusted_addresses": "0.0.0.0/0"}, "whole internet"),
             ({"trusted_addresses": "127.0.0.1, ::/0"}, "whole internet"),
-            ({"issuer": ISSUER}, "say nothing without PROXY_JWKS_URL"),
-            ({"signer": "arn:aws:x"}, "say nothing without PROXY_JWKS_URL"),
-            ({"audience": AUDIENCE}, "say nothing without PROXY_JWKS_URL"),
+            ({"issuer": ISSUER}, "have no effect without PROXY_JWKS_URL"),
+            ({"signer": "arn:aws:x"}, "have no effect without PROXY_JWKS_URL"),
+            ({"audience": AUDIENCE}, "have no effect without PROXY_JWKS_URL"),
             ({"jwks_url": "https://id.example/"}, "set PROXY_ISSUER and PROXY_AUDIENCE"),
             (
                 {"jwks_url": "https://id.example/", "issuer": ISSUER},
