@@ -82,5 +82,5 @@ class Authenticator:
         """Close the connections of the style."""
 
 
-# What the application hands in: such a class, or a function that builds one.
+# The `sign_in` of `Chat`: a class of this kind, or a function that creates one.
 SignIn = Callable[[Settings, Database], Authenticator]
