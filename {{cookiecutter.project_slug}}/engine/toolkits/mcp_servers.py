@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import httpx2
 from agents import FunctionTool, Tool
 from agents.mcp import MCPServerStreamableHttp
-from mcp.shared._httpx_utils import create_mcp_http_client
 from pydantic import BaseModel, Field, HttpUrl, StringConstraints
 
 from engine.settings.env_values import HeaderSecret
@@ -33,6 +32,8 @@ MAX_RESPONSE_BYTES = 16_000_000
 REFRESH_SECONDS = 30.0
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
 TERMINATE_SECONDS = 5.0
+# As the SDK's own clients have it: a server may hold a stream open.
+TIMEOUT = httpx2.Timeout(30, read=300)
 
 
 class RemoteServer(BaseModel):
@@ -184,11 +185,11 @@ def bounded_client(
     timeout: httpx2.Timeout | None = None,
     auth: httpx2.Auth | None = None,
 ) -> httpx2.AsyncClient:
-    """The SDK's HTTP client with a limit on the size of responses.
+    """An HTTP client with a limit on the size of responses.
 
     It refuses compressed responses, which could exceed the limit when decompressed.
     """
-    client = create_mcp_http_client(headers, timeout, auth)
+    client = httpx2.AsyncClient(headers=headers, timeout=timeout or TIMEOUT, auth=auth)
     client.headers["Accept-Encoding"] = "identity"
     client.event_hooks = {"response": [_bound]}
     return client

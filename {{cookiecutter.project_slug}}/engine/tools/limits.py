@@ -5,6 +5,7 @@ from typing import Any
 from agents import Agent, ModelResponse, RunContextWrapper, RunHooks
 from openai.types.responses import ResponseFunctionToolCall
 
+from engine.sdk_internals import keep_events_before
 from engine.tools.turn_context import TurnContext
 
 
@@ -29,4 +30,6 @@ class ToolCallLimit(RunHooks[TurnContext]):
     ) -> None:
         self._left -= sum(isinstance(item, ResponseFunctionToolCall) for item in response.output)
         if self._left < 0:
-            raise TooManyToolCalls
+            error = TooManyToolCalls()
+            keep_events_before(error)
+            raise error

@@ -9,7 +9,6 @@ from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.types import (
     FileSource,
-    ProgressUpdateEvent,
     ThreadStreamEvent,
     WidgetItem,
     Workflow,
@@ -20,9 +19,9 @@ from pydantic import PrivateAttr, SkipValidation
 from engine.context.clock import now
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
-from engine.models.consumption import Consumption
 from engine.models.turn_models import TurnModels
 from engine.options import Attachments
+from engine.sdk_internals import end_merged_stream
 from engine.tools.services import ToolRefusal, ToolServices
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Choice, Toolset
@@ -88,10 +87,6 @@ class TurnContext(AgentContext[RequestContext]):
     @property
     def usable_tools(self) -> tuple[AgentTool, ...]:
         return self.toolset.usable_in(self.choice)
-
-    @property
-    def consumption(self) -> Consumption:
-        return self.models.consumption
 
     @property
     def current_workflow_id(self) -> str | None:
@@ -172,8 +167,7 @@ class TurnContext(AgentContext[RequestContext]):
     def release(self) -> None:
         """End every wait, because the turn is over."""
         self._delivery.release()
-        # The SDK's merged stream leaves a task that waits for one more event.
-        self._events.put_nowait(ProgressUpdateEvent(text=""))
+        end_merged_stream(self)
 
 
 class Delivery:
