@@ -95,7 +95,7 @@ async def test_a_tripped_guardrail_does_not_wait_for_the_model(
         return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
 
     monkeypatch.setattr(
-        main, "build_agent", lambda turn: build_agent(turn).clone(input_guardrails=[refuse])
+        application, "build_agent", lambda turn: build_agent(turn).clone(input_guardrails=[refuse])
     )
     visitor = await with_model(Endless(0))
 
