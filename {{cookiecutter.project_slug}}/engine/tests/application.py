@@ -32,6 +32,7 @@ from engine.auth.anonymous.sign_in import AnonymousAuth
 
 # {%- endif +%}
 from engine.auth.base import Authenticator
+
 # {%- if cookiecutter.auth_style == "jwt" +%}
 from engine.auth.jwt import JwtAuth
 
@@ -50,6 +51,7 @@ from engine.auth.proxy.sign_in import ProxyAuth
 # {%- endif +%}
 from engine.chat import Chat
 from engine.database.database import Database
+
 # {%- if cookiecutter.dictation == "yes" +%}
 from engine.dictation.speech import Speech
 
