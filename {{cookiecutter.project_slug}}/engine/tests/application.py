@@ -96,7 +96,13 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
     }
     chosen |= options
     return Chat(
-        settings, agent=build_agent, tools=TOOLS, page=PAGE_FOLDER, sign_in=sign_in, models=models, **chosen
+        settings,
+        agent=build_agent,
+        tools=TOOLS,
+        page=PAGE_FOLDER,
+        sign_in=sign_in,
+        models=models,
+        **chosen,
     )
 
 
