@@ -4,6 +4,7 @@ Each is made the hard way, so that what may go wrong on a user's machine has gon
 """
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,10 +23,13 @@ from every_project import (
     suite_of_row,
 )
 from image import command_of, copy_into_image, read_stages
+from owner import ENGINES_TESTS, changed
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
 from test_hooks import without_uv
 
+# `uv run pytest`, as an owner runs it, takes no longer than this on two cores.
+OWNERS_SECONDS = 30
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 SQL = """
 import json, subprocess, sys
@@ -123,7 +127,24 @@ class TestDefault(ProjectSetUpTwice):
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         """It waits more than others', and takes the longest."""
-        assert " passed" in project.run("pytest", "--quiet", "-n", "2").splitlines()[-1]
+        suites = ("tests", "engine", "dev")
+        assert " passed" in project.run("pytest", "--quiet", "-n", "2", *suites).splitlines()[-1]
+
+    def test_its_owners_suite_is_quick(self, project: BakedProject) -> None:
+        """Seconds of this machine's time, which may have other things to do as well."""
+        before = processor_seconds()
+
+        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
+
+        assert processor_seconds() - before < OWNERS_SECONDS
+
+    def test_what_its_owner_changes_makes_no_test_of_the_engine_fail(
+        self, project: BakedProject, tmp_path: Path
+    ) -> None:
+        owned = changed(project, tmp_path / "owned")
+
+        owned.run("lint-imports", "--no-cache")
+        owned.run("pytest", "--quiet", "tests", *ENGINES_TESTS)
 
     def test_it_has_the_tests_that_others_leave_to_it(self, default: BakedProject) -> None:
         assert missing_tests(default, PROVED_IN_DEFAULT) == []
@@ -212,3 +233,9 @@ def tables(project: BakedProject) -> list[str]:
 def sql(project: BakedProject, statement: str) -> list[str]:
     words: list[str] = json.loads(project.run("python", "-c", SQL, statement).splitlines()[-1])
     return words
+
+
+def processor_seconds() -> float:
+    """What this process's children have used that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -96,7 +96,7 @@ class Attachments(Protocol):
 
 
 class Dictation(Protocol):
-    """Speech that becomes the text of a message."""
+    """What people say becomes the text of a message."""
 
     @property
     def translations(self) -> Translations: ...

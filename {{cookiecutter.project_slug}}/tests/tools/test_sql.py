@@ -28,7 +28,10 @@ async def analyst(
 ) -> AsyncIterator[Visitor]:
     """Somebody whose application has an analytics database."""
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
-    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
+    async with (
+        serving(create_app(settings)) as url,
+        visiting(url, settings, sign_in=sign_in) as visitor,
+    ):
         yield visitor
 
 
@@ -93,7 +96,10 @@ async def test_a_database_that_is_away_costs_the_result_and_not_the_turn(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", "postgresql://user:geheim@127.0.0.1:1/shop")
-    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
+    async with (
+        serving(create_app(settings)) as url,
+        visiting(url, settings, sign_in=sign_in) as visitor,
+    ):
         turn = await visitor.say("SELECT 1")
 
     assert turn.error is None

@@ -12,16 +12,16 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from engine.auth.base import SignIn
-from engine.tests import application
 from engine.attachments.service import FileAttachments
+from engine.auth.base import SignIn
 from engine.settings.settings import Settings
+from engine.tests.application import kind_of_files
 from engine.tests.attachments.samples import TEXT
 from engine.tests.fixtures import CreateApp, serving, visiting
 from engine.tests.talk import Turn, Visitor, events_in, message
 
 # The module that knows how the chosen kind is tested.
-KIND: Any = import_module(f"engine.tests.attachments.{application.kind_of_files()}.kind")
+KIND: Any = import_module(f"engine.tests.attachments.{kind_of_files()}.kind")
 
 
 @dataclass

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from engine.tests import application
 from engine.attachments import inline
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
 from engine.attachments.service import FileAttachments
 from engine.context.request_context import RequestContext
+from engine.tests import application
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
 from engine.tests.attachments.samples import PNG, TEXT, png
 

@@ -13,7 +13,6 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from engine.tests.application import create_app
 from dev.doctor import Finding
 from dev.doctor_openid import check
 from dev.options import DOCTOR_CHECKS
@@ -24,6 +23,7 @@ from engine.auth.oidc.sign_in import ATTEMPT_SECONDS, OidcAuth
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
 from engine.tests.fixtures import AUTHORITIES, serving
 from engine.tests.talk import Visitor

@@ -15,7 +15,6 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from engine.tests.application import create_app
 from dev.smoke import smoke
 from engine.auth.password.accounts import Hasher
 from engine.auth.password.rows import AccountStore, user_id_of
@@ -23,6 +22,7 @@ from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.database.users import ensure_user
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import AUTHORITIES, serving
 
 pytestmark = pytest.mark.long

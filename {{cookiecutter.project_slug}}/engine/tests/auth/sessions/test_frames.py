@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from engine.tests.application import create_app
 from engine.auth.sessions.frames import FrameCode
 from engine.auth.sessions.rows import SessionRow, end_sessions, lock_user
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving
 from engine.tests.talk import Visitor
 
