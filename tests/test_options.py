@@ -166,6 +166,18 @@ def holds(names: set[str], file: str) -> bool:
     return bool(names & {file, *map(str, PurePath(file).parents)})
 
 
+def test_every_check_of_an_option_is_one_of_doctors() -> None:
+    wired = re.findall(r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8"))
+    there = [
+        ".".join(file.relative_to(TEMPLATE).with_suffix("").parts)
+        for room in ("attachments", "auth", "dictation", "toolkits")
+        for file in (TEMPLATE / "engine" / room).rglob("doctor.py")
+    ]
+
+    assert sorted(name for name in wired if ".operate." not in name) == sorted(there)
+    assert there != []
+
+
 def proof_of(folder: str, module: str) -> set[str]:
     """Where they may be: the owner's for a tool, the engine's for what is of the engine."""
     if folder == "app/agent/tools":

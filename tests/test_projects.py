@@ -35,7 +35,10 @@ SQL = """
 import json, subprocess, sys
 from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
-command = [*Postgres(POSTGRES_DIR).psql_command(), "-X", "-A", "-t", "-c", sys.argv[1]]
+from dev.postgres_programs import find_programs
+from engine.settings.database_url import psql_arguments
+place, _ = psql_arguments(Postgres(POSTGRES_DIR).url)
+command = [find_programs() / "psql", place, "-X", "-A", "-t", "-c", sys.argv[1]]
 done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
 print(json.dumps(done.stdout.split()))
 """

@@ -78,17 +78,6 @@ class FileAttachments(AttachmentStore[RequestContext]):
         self._rows = AttachmentRows(database)
         self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
 
-    @classmethod
-    def note(cls) -> str:
-        limits = AttachmentSettings()
-        if limits.public_url is not None and not is_private(limits.public_url):
-            return f"shown from {limits.public_url}"
-        return (
-            "loaded by links at a public address. At a loopback or private address, browsers do not "
-            f"let OpenAI's frame load them, so pictures of at most {limits.inline_bytes} bytes "
-            "(ATTACHMENT_INLINE_BYTES) are sent inside responses and larger ones have no preview"
-        )
-
     @property
     def store(self) -> AttachmentStore[RequestContext]:
         return self

@@ -1,7 +1,12 @@
 """Checks version, encoding and write access of a PostgreSQL server before it is used."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
+
+import asyncpg
+
+from engine.settings.database_url import connect_options, parse_url
 
 OLDEST_POSTGRES = 13
 
@@ -32,3 +37,40 @@ def server_problem(server: Mapping[Any, Any]) -> str | None:
             "Create one in UTF-8: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
         )
     return READ_ONLY if server["is_read_only"] else None
+
+
+class UnusableDatabase(Exception):
+    """No database answers, or one of no use; the message names it and what to do."""
+
+
+NO_ANSWER = (
+    *(OSError, TimeoutError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+
+
+def check_database(url: str) -> str:
+    """Return the server's version.
+
+    Raises `UnusableDatabase` when there is no answer, or from a server that cannot be used.
+    """
+    try:
+        server = asyncio.run(_server(url))
+    except NO_ANSWER as error:
+        reason = str(error) or type(error).__name__
+        raise UnusableDatabase(
+            f"No database answers at {parse_url(url)}: {reason}\n"
+            "Check DATABASE_URL, or in development remove it to use the embedded PostgreSQL."
+        ) from error
+    if problem := server_problem(server):
+        raise UnusableDatabase(f"{parse_url(url)} cannot be used. {problem}")
+    return f"PostgreSQL {server['version'].split()[0]}"
+
+
+async def _server(url: str) -> asyncpg.Record:
+    # (No cache: what PgBouncer leads to remembers no statement.)
+    connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
+    try:
+        return await connection.fetchrow(SERVER_QUERY)
+    finally:
+        await connection.close()

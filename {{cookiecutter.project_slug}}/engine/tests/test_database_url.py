@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from dev import doctor
-from dev.database import check_database
 from dev.smoke import _delete_users
 from engine.database.database import EVERYBODY, Database, new_engine
+from engine.database.server_check import check_database
+from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.runs.command_listener import CommandListener
 from engine.settings.database_url import (

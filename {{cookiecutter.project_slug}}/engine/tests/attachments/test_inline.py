@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.attachments import inline
+from engine.attachments.doctor import check
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
@@ -171,7 +172,7 @@ def test_a_private_address_is_known_by_its_name(url: str, private: bool) -> None
 
 def test_the_doctor_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "http://10.0.0.7")
-    assert "browsers do not let OpenAI's frame load them" in FileAttachments.note()
+    assert "browsers do not let OpenAI's frame load them" in check().text
 
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "https://chat.example.com")
-    assert FileAttachments.note() == "shown from https://chat.example.com"
+    assert check().text == "shown from https://chat.example.com"

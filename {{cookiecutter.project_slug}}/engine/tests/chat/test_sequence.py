@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dev import doctor
 from engine.database import sequence
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow
+from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
@@ -58,10 +58,11 @@ async def test_probe_and_doctor_notice_it_and_say_the_mend(own: Settings) -> Non
         assert await readiness(visitor) == (503, sequence.SEQUENCE_BEHIND)
         async with chatting(own) as (another, _):  # which has not seen it ahead
             assert await readiness(another) == (503, sequence.SEQUENCE_BEHIND)
-        assert (await asyncio.to_thread(doctor._migrations, own)).text == sequence.SEQUENCE_BEHIND
+        found = await asyncio.to_thread(doctor.migrations, own.database_url)
+        assert found.text == sequence.SEQUENCE_BEHIND
         await database.fetch(EVERYBODY, text(MEND))
         assert await readiness(visitor) == (200, "")
-        assert (await asyncio.to_thread(doctor._migrations, own)).state == "ok"
+        assert (await asyncio.to_thread(doctor.migrations, own.database_url)).state == "ok"
 
 
 async def test_one_that_will_start_ahead_is_not_behind(own: Settings) -> None:

@@ -13,18 +13,17 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from dev.doctor import Finding
-from dev.doctor_openid import check
-from dev.options import DOCTOR_CHECKS
 from engine.auth.oidc import openid
+from engine.auth.oidc.doctor import check
 from engine.auth.oidc.openid import MAX_HINT_CHARS, Attempt, OidcSettings, user_id
 from engine.auth.oidc.rows import IdTokenRow
 from engine.auth.oidc.sign_in import ATTEMPT_SECONDS, OidcAuth
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
+from engine.settings.finding import Finding
 from engine.settings.settings import Settings
-from engine.tests.application import create_app
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
+from engine.tests.application import create_app
 from engine.tests.fixtures import AUTHORITIES, serving
 from engine.tests.talk import Visitor
 
@@ -582,9 +581,6 @@ class TestDoctor:
         finding = await asyncio.to_thread(check)
         assert finding.state == "warn"
         assert "OIDC_DISCOVERY_URL" in finding.text
-
-    async def test_doctor_asks(self) -> None:
-        assert "dev.doctor_openid" in DOCTOR_CHECKS
 
 
 def test_the_same_subject_at_two_providers_is_two_users() -> None:

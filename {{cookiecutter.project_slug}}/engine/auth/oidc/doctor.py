@@ -2,8 +2,8 @@
 
 import asyncio
 
-from dev.doctor import Finding
 from engine.auth.oidc.openid import OidcSettings, ProviderUnreachable, configured_provider
+from engine.settings.finding import Finding
 
 NAME = "OpenID provider"
 
