@@ -65,7 +65,10 @@ async def row_security(url: str, report: Report, *, rounds: int, quick: bool) ->
 
     for copy in copies:
         await log_statements(copy)
-    counts = await count_statements(secured, rounds, **ROW_SECURITY), await count_statements(plain, rounds)
+    counts = (
+        await count_statements(secured, rounds, **ROW_SECURITY),
+        await count_statements(plain, rounds),
+    )
     for kind in counts[0]:
         ours_trips, trips = (tuple(float(sum(n)) for n in counted[kind]) for counted in counts)
         name = f"round trips, {kind}, row-level security"
