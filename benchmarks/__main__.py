@@ -1,11 +1,11 @@
-"""`make bench`: a generated project beside its floors and rivals, all in one run.
+"""`make bench`: compares a generated project with its baselines in one run.
 
     make bench                                       everything
     make bench ARGS=--quick                          fewer rounds, less data
     make bench ARGS="--only throughput --only start" some of it
 
-Prints a line for each result as it is there. A whole run also writes results.json, results.svg
-and the table in the repository's README.md. The exit status is 1 when a ratio misses its goal in every round.
+Prints a line for each result. A complete run also writes results.json, results.svg and the table in
+the repository's README.md. The exit status is 1 if a ratio misses its goal in every round.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""An option is its files, one wiring line and at most one dependency: they agree, both ways."""
+"""The files, wiring line, dependency and tests of each option are consistent."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
 FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
 OPTIONS = [(question, option) for question, options in FILES.items() for option in options]
 
-# What an option brings to the dependencies, beside what `WITHOUT` has.
+# Dependencies of an option, compared with those for `WITHOUT`.
 DEPENDENCIES = {
     "anonymous": {"itsdangerous"},
     "jwt": {"pyjwt[crypto]"},
@@ -29,7 +29,7 @@ DEPENDENCIES = {
     "yes": {"av"},
 }
 
-# Words that only a chosen option may leave in a project, wherever they stand.
+# Words that must not occur in a project without the option.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
     "knowledge": r"[./ ]knowledge\b(?!\.$)|Knowledge[A-Z]|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
@@ -73,16 +73,16 @@ WITHOUT = {
     "yes": {"dictation": "no"},
     "nextjs": {"host_page": "plain"},
 }
-# The answer that leaves nothing behind.
+# Answers for "no option".
 NOTHING = {"none", "no"}
-# Where a question's modules are, and what wires them.
+# The folder of a question's modules, and their wiring file.
 PLACES = {
     "agent_tools": ("app/agent/tools", "app/agent/tools/__init__.py"),
     "attachments": ("engine/attachments", "app/attachments.py"),
     "auth_style": ("engine/auth", "app/auth.py"),
     "dictation": ("engine/dictation", "app/main.py"),
 }
-# Questions whose options are no module of the application's.
+# Questions whose options are not modules of the application.
 WITHOUT_MODULE = {"host_page", "license"}
 
 PRINT_NAMES = """
@@ -100,7 +100,7 @@ print(json.dumps(sorted(names)))
 """
 
 
-def test_the_table_knows_every_option_of_the_questions() -> None:
+def test_the_table_has_every_option() -> None:
     assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
     assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"]) - {"none"}
@@ -179,7 +179,7 @@ def test_every_check_of_an_option_is_one_of_doctors() -> None:
 
 
 def proof_of(folder: str, module: str) -> set[str]:
-    """Where they may be: the owner's for a tool, the engine's for what is of the engine."""
+    """The possible paths of an option's tests."""
     if folder == "app/agent/tools":
         return {f"tests/tools/test_{module}.py"}
     tests = f"engine/tests/{folder.partition('/')[2]}"
@@ -194,7 +194,7 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) 
     traces = [
         f"{name}:{number}: {line.strip()}"
         for name, text in project.files().items()
-        # One file of tested versions serves every project; what is not asked for is not installed.
+        # constraints.txt is the same in every project.
         if name != "constraints.txt"
         for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(f"{name} {line}" if number == 1 else line)
@@ -204,7 +204,7 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) 
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_an_option_that_was_chosen_is_there(look: Bake, option: str) -> None:
+def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**answers_with(option))
 
@@ -212,7 +212,7 @@ def test_an_option_that_was_chosen_is_there(look: Bake, option: str) -> None:
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_a_dependency_comes_with_its_option_alone(look: Bake, option: str) -> None:
+def test_a_dependency_is_only_added_by_its_option(look: Bake, option: str) -> None:
     gained = dependencies(look, **answers_with(option)) - dependencies(
         look, **answers_without(option)
     )
@@ -225,7 +225,7 @@ def question_of(option: str) -> str:
 
 
 def answers_with(option: str) -> dict[str, str]:
-    """The option chosen, and what it cannot do without."""
+    """Answers with the option, and with the options that it needs."""
     needed, without = hook("pre_gen_project").NEEDS.get(option, ("", ""))
     others = [value for value in QUESTIONS.get(needed, ()) if value != without]
     return {question_of(option): option} | ({needed: others[0]} if needed else {})
@@ -250,7 +250,7 @@ def dependencies(look: Bake, **answers: str) -> set[str]:
     return set(metadata["project"]["dependencies"])
 
 
-def test_no_tools_at_all_leaves_no_empty_folder(look: Bake) -> None:
+def test_without_tools_there_is_no_empty_folder(look: Bake) -> None:
     project = look(agent_tools="none", license="none")
 
     inside = [path for path in project.path.rglob("*") if ".git" not in path.parts]
@@ -271,7 +271,7 @@ def test_the_license_is_the_chosen_one(look: Bake, license: str, words: str) -> 
     assert text[0] != "\n"
 
 
-def test_the_longest_name_in_the_database_is_the_one_the_hook_counts_with(look: Bake) -> None:
+def test_the_hook_knows_the_longest_name_in_the_database(look: Bake) -> None:
     project = look(agent_tools="all", table_prefix="p_")
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_NAMES],

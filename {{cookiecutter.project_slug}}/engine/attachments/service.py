@@ -114,7 +114,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Only for kinds whose uploads the protocol announces."""
+        """Only for two-phase uploads."""
         raise InvalidRequest(NO_ATTACHMENTS)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
@@ -215,7 +215,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
         """Raises `FileGone`."""
         return await self.files.read(key_of(context.user_id, attachment.id))
 
-    async def store(
+    async def store_file(
         self, content: BinaryIO, name: str, declared: str, context: RequestContext
     ) -> Attachment:
         """Check a file by its content, store its row and then the file."""

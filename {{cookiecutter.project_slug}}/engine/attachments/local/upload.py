@@ -70,7 +70,7 @@ async def _receive(
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise InvalidRequest("file: there is none in this upload.")
-        return await attachments.store(
+        return await attachments.store_file(
             file.file, file.filename or "", file.content_type or "", context
         )
     finally:
