@@ -30,7 +30,7 @@ from engine.database.rows import RunRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests import application
-from engine.tests.fixtures import no_settings_from_outside, shared_limits
+from engine.tests.fixtures import isolated_settings, shared_limits
 from engine.tests.invariant import Sent, Violation, violations
 from engine.tests.talk import is_text, message, streamed
 from engine.tests.test_database_faults import children_of, postmaster_of
@@ -603,7 +603,7 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to leave nothing behind
     plan = make_plan(options.turns, options.seed, users=options.users, workers=options.workers)
-    with a_folder() as folder, no_settings_from_outside(folder):
+    with a_folder() as folder, isolated_settings(folder):
         report = asyncio.run(soak(plan, folder))
         if options.log is not None:
             options.log.write_bytes((folder / "workers.log").read_bytes())
