@@ -52,7 +52,7 @@ soak: $(TOOLS)
 	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/soak/template/
 	@.venv/bin/cookiecutter build/soak/template --no-input --output-dir build/soak \
 	  project_slug=project setup=skip $(ANSWERS)
-	cd build/soak/project && ../../../.venv/bin/python -m tests.soak $(ARGS)
+	cd build/soak/project && ../../../.venv/bin/python -m engine.tests.soak $(ARGS)
 
 screenshots: $(TOOLS)
 	.venv/bin/python tests/screenshots.py

@@ -1,7 +1,7 @@
-"""What Citus refuses in a statement that writes to a distributed table.
+"""Rules of Citus for statements that write to a distributed table.
 
-Its planner says so for each kind below (13.2 on a coordinator with two workers). No Citus is needed
-here: every statement that the test suite sends is held against these rules, once for each text.
+They were found with Citus 13.2 (a coordinator with two workers). The tests need no Citus: every
+statement that the test suite sends is checked against these rules, once for each SQL text.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 
-# By `pg_proc.provolatile`. Whatever is in neither set counts as volatile: look it up and add it.
+# From `pg_proc.provolatile`. A function in neither set counts as volatile; look it up and add it.
 IMMUTABLE = {"abs", "coalesce", "count", "encode", "greatest", "jsonb_set", "least", "lower"}
 IMMUTABLE |= {"jsonb_path_query_array", "make_interval", "max", "min", "octet_length"}
 IMMUTABLE |= {"setweight", "sha256", "sum"}
@@ -31,10 +31,10 @@ STABLE = {"convert_to", "date_trunc", "now", "timezone", "to_jsonb", "to_tsvecto
 _checked: set[str] = set()
 
 
-def hold_against_rules(
+def check_statement(
     _connection: object, _cursor: object, sql: str, _parameters: object, context: Any, _many: object
 ) -> None:
-    """A listener of `before_cursor_execute`. Raises AssertionError."""
+    """An SQLAlchemy listener for `before_cursor_execute`. Raises AssertionError."""
     if sql in _checked or context is None or context.compiled is None:
         return
     found = list(violations(context.compiled.statement))
@@ -54,7 +54,7 @@ def violations(statement: ClauseElement) -> Iterator[str]:
 
 def _in_a_write(write: Insert | Update | Delete) -> Iterator[str]:
     if isinstance(write.table, Table) and not write.table.info.get("has_owner", True):
-        return  # it is not distributed, and not touched there: see docs/scaling.md
+        return  # a table without owner is not distributed: see docs/scaling.md
     for element in write._returning:
         yield from _unless_immutable("RETURNING", element)
     conflict = getattr(write, "_post_values_clause", None)
@@ -92,7 +92,7 @@ def _unless_immutable(place: str, value: object) -> Iterator[str]:
 
 
 def _functions(value: ClauseElement) -> set[str]:
-    """The names of those that are called in it and are not immutable."""
+    """The names of the called functions that are not immutable."""
     parts = visitors.iterate(value)
     return {part.name for part in parts if isinstance(part, FunctionElement)} - IMMUTABLE
 

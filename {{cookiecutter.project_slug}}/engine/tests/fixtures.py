@@ -1,4 +1,4 @@
-"""Fixtures: a migrated PostgreSQL, the application on a real server, and people who use it."""
+"""Fixtures: a migrated PostgreSQL, the application on a real server, and its users."""
 
 import asyncio
 import logging
@@ -35,40 +35,41 @@ from engine.operate.commands.migrate import upgrade
 from engine.runs import runs
 from engine.settings.settings import EnvSettings, Settings
 from engine.tests import application
-from engine.tests.citus_rules import hold_against_rules
+from engine.tests.citus_rules import check_statement
 from engine.tests.talk import Visitor
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _citus_rules() -> Iterator[None]:
-    event.listen(Engine, "before_cursor_execute", hold_against_rules)
+    event.listen(Engine, "before_cursor_execute", check_statement)
     yield
-    event.remove(Engine, "before_cursor_execute", hold_against_rules)
+    event.remove(Engine, "before_cursor_execute", check_statement)
 
 
 ENGINES_TOOLS = application.TOOLS
 
-# Who vouches for servers is read once: that takes longer than most requests.
-AUTHORITIES = ssl.create_default_context()
+# The certificate authorities are loaded once, which takes longer than most requests.
+TLS_CONTEXT = ssl.create_default_context()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-# The disk is not waited for: nothing has to outlive this server. (Tests of its death have others.)
-HASTY = ("fsync", "full_page_writes", "synchronous_commit")
+# Settings that are off for speed: the data need not survive a crash. Tests of crashes have servers
+# of their own.
+NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server to make databases on: TEST_DATABASE_URL's, or an embedded one."""
+    """A server on which to create databases: that of TEST_DATABASE_URL, or an embedded one."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
     postgres = Postgres(tmp_path_factory.mktemp("postgres") / "data")
     url = postgres.start()
-    for setting in HASTY:
+    for setting in NOT_DURABLE:
         asyncio.run(_administer(url, f"ALTER SYSTEM SET {setting} = off"))
     asyncio.run(_administer(url, "SELECT pg_reload_conf()"))
     yield url
@@ -77,7 +78,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(postgres_url: str) -> Iterator[str]:
-    """A fresh database at the newest migration, made once for each test process."""
+    """A migrated database, created once for each test process."""
     with new_database(postgres_url, f"test_{secrets.token_hex(6)}") as url:
         upgrade(url)
         yield url
@@ -85,7 +86,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 @contextmanager
 def new_database(postgres_url: str, name: str) -> Iterator[str]:
-    """An empty database on that server, dropped at the end; gives its URL."""
+    """Create an empty database on that server and drop it at the end. Yields its URL."""
     asyncio.run(_administer(postgres_url, f'CREATE DATABASE "{name}"'))
     yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     asyncio.run(_administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
@@ -106,14 +107,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with no_settings_from_outside(tmp_path_factory.mktemp("settings")):
+def _isolated_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with isolated_settings(tmp_path_factory.mktemp("settings")):
         yield
 
 
 @contextmanager
-def no_settings_from_outside(folder: Path) -> Iterator[None]:
-    """Neither `.env` nor the shell decides what the tests see, but what setup writes does."""
+def isolated_settings(folder: Path) -> Iterator[None]:
+    """Replace `.env` and the environment's settings by those that setup writes."""
     env = folder / ".env"
     with pytest.MonkeyPatch.context() as patch:
         for settings in every_settings_class(EnvSettings):
@@ -130,7 +131,7 @@ def no_settings_from_outside(folder: Path) -> Iterator[None]:
 
 
 def shared_limits() -> dict[str, str]:
-    """Settings that let one address be everybody who takes part in a test."""
+    """Settings that turn limits per address off, because all users of a test have one address."""
     most = {"_per_minute": "100000", "_answers": "100000", "_per_day": "1000000000000"}
     return {
         name: value
@@ -149,7 +150,7 @@ def every_settings_class(root: type[EnvSettings]) -> Iterator[type[EnvSettings]]
 
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
-    """The demo model without its pauses, on the test database; limits that no test meets by chance."""
+    """Settings with the test database, a demo model without pauses, and high limits."""
     return Settings(
         database_url=database_url,
         demo_delay_seconds=0,
@@ -163,22 +164,22 @@ def settings(database_url: str) -> Settings:
 CreateApp = Callable[..., FastAPI]
 
 
-# What another suite replaces to test another application: these two, and `base_url`.
+# To test another application, a suite replaces these two fixtures and `base_url`.
 @pytest.fixture(scope="session")
 def create_app() -> CreateApp:
-    """Called with settings, and with models if others than theirs are to answer."""
+    """Creates the application from settings, and optionally from other models."""
     return application.create_app
 
 
 @pytest.fixture(scope="session")
 def sign_in() -> SignIn:
-    """How that application signs people in."""
+    """The auth style of that application."""
     return application.sign_in
 
 
 @pytest_asyncio.fixture(scope="session")
 async def base_url(create_app: CreateApp, settings: Settings) -> AsyncIterator[str]:
-    """The application as it comes, on a real server that all tests share."""
+    """The URL of the application on a real server that all tests share."""
     async with serving(create_app(settings)) as url:
         yield url
 
@@ -187,7 +188,7 @@ async def base_url(create_app: CreateApp, settings: Settings) -> AsyncIterator[s
 async def served_url(
     base_url: str, create_app: CreateApp, settings: Settings
 ) -> AsyncIterator[str]:
-    """The same; where a test has other tools, an application of its own."""
+    """Like `base_url`, but an application of its own for a test with other tools."""
     if application.TOOLS is ENGINES_TOOLS:
         yield base_url
         return
@@ -197,14 +198,14 @@ async def served_url(
 
 @pytest_asyncio.fixture
 async def visitor(served_url: str, settings: Settings, sign_in: SignIn) -> AsyncIterator[Visitor]:
-    """Somebody new."""
+    """A new user."""
     async with visiting(served_url, settings, sign_in=sign_in) as visitor:
         yield visitor
 
 
 @pytest_asyncio.fixture
 async def stranger(served_url: str, settings: Settings, sign_in: SignIn) -> AsyncIterator[Visitor]:
-    """Somebody else."""
+    """Another new user."""
     async with visiting(served_url, settings, sign_in=sign_in) as visitor:
         yield visitor
 
@@ -230,13 +231,13 @@ async def with_model(
 
 @pytest.fixture
 def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None that comes before a test is over."""
+    """Checkpoints so rare that none happens during a test."""
     monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 60)
     monkeypatch.setattr(runs, "LONGEST_ROUND_SECONDS", 60)
 
 
-class Kept(logging.Handler):
-    """What is logged, line by line."""
+class LogLines(logging.Handler):
+    """Collects the lines of a log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -249,7 +250,7 @@ class Kept(logging.Handler):
 @pytest.fixture
 def audit() -> Iterator[list[str]]:
     """The lines of `engine.http.audit`."""
-    kept = Kept()
+    kept = LogLines()
     logger = logging.getLogger("engine.audit")
     logger.addHandler(kept)
     yield kept.lines
@@ -274,39 +275,39 @@ class OneModel(ModelSource):
 async def visiting(
     url: str, settings: Settings, *, user_id: str | None = None, sign_in: SignIn | None = None
 ) -> AsyncIterator[Visitor]:
-    """Somebody who is signed in, as the tests' own application does it unless `sign_in` is given."""
+    """A signed-in user. Without `sign_in`, the style is that of the tests' own application."""
     user_id = user_id or f"test-{secrets.token_hex(8)}"
     [credentials] = await sample_credentials(settings, [user_id], sign_in or application.sign_in)
     async with httpx.AsyncClient(
-        base_url=url, headers=credentials, timeout=30, verify=AUTHORITIES
+        base_url=url, headers=credentials, timeout=30, verify=TLS_CONTEXT
     ) as client:
         yield Visitor(client, user_id)
 
 
-class Attentive(uvicorn.Server):
-    """Ends as soon as it should: uvicorn looks ten times a second, and there are hundreds of these."""
+class QuickServer(uvicorn.Server):
+    """Stops at once: uvicorn checks ten times a second only, and the tests start hundreds."""
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        while not self.should_exit:  # noqa: ASYNC110 (a plain flag, which signals set as well)
+        while not self.should_exit:  # noqa: ASYNC110 (a flag that signals set too)
             await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
 async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
-    """Serve over real HTTP on a free port of this machine; gives the base URL."""
+    """Serve over HTTP on a free port of this machine. Yields the base URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app,
             log_config=None,
-            # By default it closes an idle connection just when httpx would still use it.
+            # By default uvicorn closes idle connections while httpx may still use them.
             timeout_keep_alive=60,
             timeout_graceful_shutdown=5,
             **HTTP,
             **options,
         )
-        server = Attentive(config)
+        server = QuickServer(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What has to be true of the tables once all is quiet, whatever happened before."""
+"""Checks of the stored rows that must hold when no run is open, whatever failed before."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ ITEMS, RUNS, THREADS = ItemRow.__tablename__, RunRow.__tablename__, ThreadRow.__
 
 
 @dataclass
-class Sent:
-    """A message that a client sent, and what the client knows of it.
+class SentMessage:
+    """A message that a client sent, and the responses that the client received.
 
-    `text` is like no other message's. `answer` is what a complete answer says, where that is
-    known beforehand. A failure counts as told when the client heard of it, or did not want to.
+    `text` is unique. `answer` is the text of a complete answer, if it is known beforehand.
+    `failure_seen` is true if the client received an error, or disconnected by itself.
     """
 
     user_id: str
@@ -28,7 +28,7 @@ class Sent:
     acknowledged: bool = False
     refused: bool = False
     deleted: bool = False
-    told: bool = False
+    failure_seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,42 +40,44 @@ class Violation:
         return f"{self.kind}: {self.where}"
 
 
-async def violations(database: Database, ledger: Sequence[Sent]) -> list[Violation]:
-    """Everything that is wrong, in the words of the table `CHECKS`."""
+async def violations(database: Database, sent_messages: Sequence[SentMessage]) -> list[Violation]:
+    """All violations. Their kinds are the keys of `CHECKS`."""
     return [
         Violation(kind, where)
         for kind, check in CHECKS.items()
-        async for where in check(database, ledger)
+        async for where in check(database, sent_messages)
     ]
 
 
 Rows = Sequence[Row[Any]]
 
 
-async def _lost(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _lost(database: Database, sent_messages: Sequence[SentMessage]) -> AsyncIterator[str]:
     stored = await _stored(database)
-    for sent in ledger:
+    for sent in sent_messages:
         if sent.acknowledged and not sent.deleted and (sent.user_id, sent.text) not in stored:
             yield f"{sent.text!r} of {sent.user_id} in {sent.thread_id}"
 
 
-async def _twice(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _twice(database: Database, sent_messages: Sequence[SentMessage]) -> AsyncIterator[str]:
     stored = await _stored(database)
-    for sent in ledger:
+    for sent in sent_messages:
         places = stored.get((sent.user_id, sent.text), [])
         if len(places) > 1:
             yield f"{sent.text!r} of {sent.user_id} in {', '.join(places)}"
 
 
-async def _elsewhere(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _in_wrong_place(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
     stored = await _stored(database)
-    for sent in ledger:
+    for sent in sent_messages:
         for place in stored.get((sent.user_id, sent.text), []):
             if sent.refused or sent.deleted or sent.thread_id not in (None, place):
                 yield f"{sent.text!r} of {sent.user_id} is in {place}, and not in {sent.thread_id}"
 
 
-async def _running(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _running(database: Database, sent_messages: Sequence[SentMessage]) -> AsyncIterator[str]:
     for row in await _rows(
         database,
         f"""
@@ -86,7 +88,9 @@ async def _running(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[
         yield f"run {row.id} of {row.user_id} in {row.thread_id}"
 
 
-async def _same_place(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _same_place(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
     for row in await _rows(
         database,
         f"""
@@ -97,20 +101,24 @@ async def _same_place(database: Database, ledger: Sequence[Sent]) -> AsyncIterat
         yield f"{row.ids} of {row.user_id} in {row.thread_id} at {row.seq}"
 
 
-async def _unfinished(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
-    known = {(sent.user_id, sent.text): sent for sent in ledger}
+async def _unfinished(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
+    known = {(sent.user_id, sent.text): sent for sent in sent_messages}
     for row in await _rows(database, _TURNS):
-        sent = known.get((row.user_id, row.said), Sent(row.user_id, row.said))
+        sent = known.get((row.user_id, row.said), SentMessage(row.user_id, row.said))
         complete = (
             sent.answer in row.answers
             if sent.answer is not None
             else row.status == "done" and any(row.answers)
         )
-        if not (complete or row.marked or (row.failed and sent.told)):
+        if not (complete or row.marked or (row.failed and sent.failure_seen)):
             yield f"{row.said!r} of {row.user_id} in {row.thread_id} ({row.status}): {row.types}"
 
 
-async def _open_workflow(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _open_workflow(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
     for row in await _rows(
         database,
         f"""
@@ -121,20 +129,24 @@ async def _open_workflow(database: Database, ledger: Sequence[Sent]) -> AsyncIte
         yield f"{row.id} of {row.user_id} in {row.thread_id}"
 
 
-async def _answered_twice(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _answered_twice(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
     for row in await _rows(database, _TURNS):
         if len(row.answers) > 1:
             yield f"{row.said!r} of {row.user_id} in {row.thread_id}: {row.answers}"
 
 
-async def _misplaced(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
-    """An answer of which it is known to which message it belongs, and that stands under another."""
-    known = {sent.answer: sent for sent in ledger if sent.answer is not None}
+async def _misplaced(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
+    """Answers that follow another message than their own, and threads that begin with an answer."""
+    known = {sent.answer: sent for sent in sent_messages if sent.answer is not None}
     for row in await _rows(database, _TURNS):
         for answer in row.answers:
             sent = known.get(answer)
             if sent is not None and sent.text != row.said:
-                yield f"the answer to {sent.text!r} stands under {row.said!r} in {row.thread_id}"
+                yield f"the answer to {sent.text!r} follows {row.said!r} in {row.thread_id}"
     for row in await _rows(
         database,
         f"""
@@ -146,26 +158,28 @@ async def _misplaced(database: Database, ledger: Sequence[Sent]) -> AsyncIterato
             yield f"{row.id} of {row.user_id} is the first in {row.thread_id}"
 
 
-async def _undead(database: Database, ledger: Sequence[Sent]) -> AsyncIterator[str]:
+async def _recreated(
+    database: Database, sent_messages: Sequence[SentMessage]
+) -> AsyncIterator[str]:
     threads = {(row.user_id, row.id) for row in await _rows(database, _ALL_THREADS)}
-    for user_id, thread_id in {(s.user_id, s.thread_id) for s in ledger if s.deleted}:
+    for user_id, thread_id in {(s.user_id, s.thread_id) for s in sent_messages if s.deleted}:
         if (user_id, thread_id) in threads:
             yield f"{thread_id} of {user_id}"
 
 
-Check = Callable[[Database, Sequence[Sent]], AsyncIterator[str]]
+Check = Callable[[Database, Sequence[SentMessage]], AsyncIterator[str]]
 
 CHECKS: dict[str, Check] = {
     "an acknowledged message is lost": _lost,
-    "a message is there more than once": _twice,
-    "a message is where it should not be": _elsewhere,
+    "a message is stored more than once": _twice,
+    "a message is stored where it should not be": _in_wrong_place,
     "a run is left running": _running,
-    "two items share a place": _same_place,
+    "two items have the same seq": _same_place,
     "an answer is neither complete nor marked": _unfinished,
     "a workflow is left open": _open_workflow,
     "a message has more than one answer": _answered_twice,
-    "an item is out of place": _misplaced,
-    "a deleted thread came back": _undead,
+    "an item is in the wrong position": _misplaced,
+    "a deleted thread exists again": _recreated,
 }
 
 _ALL_THREADS = f"SELECT user_id, id FROM {THREADS}"
@@ -178,9 +192,9 @@ _MESSAGES = f"""
     WINDOW thread AS (PARTITION BY user_id, thread_id ORDER BY seq)
 """
 
-# Each message of a user, what stands between it and the next, and how the runs about it ended.
-# A run began behind the message that it retries, and in front of one that it brought along. A
-# retry that began behind the answer, too, has not got to another, and left this one as it was.
+# Each message of a user, the items between it and the next message, and the status of its runs.
+# The `start_seq` of a retry is at or after its message, that of another run before its message. A
+# retry whose `start_seq` is after the answer has not begun to answer, and is not counted.
 _TURNS = f"""
     WITH message AS ({_MESSAGES})
     SELECT message.*, under.answers, under.marked, under.types, run.status, run.failed
@@ -214,7 +228,7 @@ _TURNS = f"""
 
 
 async def _stored(database: Database) -> dict[tuple[str, str], list[str]]:
-    """The threads in which each user's message is, by user and text."""
+    """The threads that contain a message, by user and text."""
     places: dict[tuple[str, str], list[str]] = {}
     for row in await _rows(database, f"SELECT user_id, thread_id, said FROM ({_MESSAGES}) AS m"):
         places.setdefault((row.user_id, row.said), []).append(row.thread_id)

@@ -1,4 +1,4 @@
-"""What the application asks PostgreSQL, and how PostgreSQL goes about it."""
+"""Records the statements of an application, and explains their query plans."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -30,14 +30,14 @@ class Recorder:
     def _record(
         self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
     ) -> None:
-        if isinstance(parameters, list):  # one statement, executed with each of them
+        if isinstance(parameters, list):  # one statement with several sets of parameters
             parameters = parameters[0]
         if named_in(statement):
             self.seen.setdefault(statement, parameters)
 
 
 def named_in(statement: str) -> set[str]:
-    """The tables of ours that a statement names."""
+    """The tables of this project that a statement names."""
     words = set(re.findall(rf"\b{TABLE_PREFIX}\w+", statement))
     return words & {table.name for table in owned_tables()}
 
@@ -53,7 +53,7 @@ async def connecting(url: str) -> AsyncIterator[AsyncConnection]:
 
 
 async def explain(connection: AsyncConnection, statement: str, parameters: tuple[Any, ...]) -> Plan:
-    """The plan for these parameters, which is what decides between partitions."""
+    """The plan for these parameters, which select the partitions."""
     result = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
     plan: Plan = result.scalar_one()[0]["Plan"]
     return plan
@@ -62,10 +62,10 @@ async def explain(connection: AsyncConnection, statement: str, parameters: tuple
 async def measure(
     connection: AsyncConnection, statement: str, parameters: tuple[Any, ...], *, generic: bool
 ) -> Plan:
-    """The plan with what it did, buffers included; what it wrote is taken back.
+    """The plan with measured rows and buffers (EXPLAIN ANALYZE); writes are rolled back.
 
-    `generic` is the plan that a prepared statement may come to have after a few executions: it is
-    made for any parameters.
+    `generic` measures the plan for any parameters, which PostgreSQL may use for a prepared
+    statement after a few executions.
     """
     mode = "force_generic_plan" if generic else "force_custom_plan"
     values = [None if value is None else str(value) for value in parameters]

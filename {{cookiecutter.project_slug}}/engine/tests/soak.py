@@ -1,8 +1,8 @@
-"""Many turns under fire: `python -m engine.tests.soak --turns 1000 --seed 7`.
+"""A load test with injected failures: `python -m engine.tests.soak --turns 1000 --seed 7`.
 
-Several workers share a database of their own, and many people talk to them at once. Meanwhile
-workers, database and clients are killed, stopped and frozen, as the seed decides. At the end all
-is brought back, and what the tables hold is checked against what the clients were told.
+Several workers share a database of their own, and many users send messages at once. Meanwhile
+workers and database are killed, stopped and frozen, and clients disconnect, as the seed decides.
+At the end everything runs again, and the stored rows are compared with the clients' responses.
 """
 
 import argparse
@@ -30,30 +30,30 @@ from engine.database.rows import RunRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests import application
-from engine.tests.fixtures import no_settings_from_outside, shared_limits
-from engine.tests.invariant import Sent, Violation, violations
+from engine.tests.fixtures import isolated_settings, shared_limits
+from engine.tests.invariant import SentMessage, Violation, violations
 from engine.tests.talk import is_text, message, streamed
 from engine.tests.test_database_faults import children_of, postmaster_of
 from engine.tests.workers import Worker
 from engine.tools.toolset import Toolset
 
-# How long somebody tries to get one message through, and how long quiet may take to come.
+# The time limit for one turn, and for all runs to end after the last turn.
 TURN_SECONDS = 120.0
 SETTLE_SECONDS = 90.0
 PROGRESS_SECONDS = 10.0
 
-# What people do, and what happens to the machines, by how often.
-HABITS = {
-    "hears it out": 34,
-    "hangs up": 14,
+# The actions of users, the suffixes of their messages, and the injected faults, with weights.
+ACTIONS = {
+    "reads the answer": 34,
+    "disconnects": 14,
     "leaves": 12,
     "stops": 12,
-    "sends another": 8,
-    "sends it twice": 8,
+    "sends a second message": 8,
+    "repeats the request": 8,
     "retries": 10,
     "deletes": 2,
 }
-WORDS = {"": 80, "[demo:break]": 6, "[demo:fail]": 4, "tool": 10}
+SUFFIXES = {"": 80, "[demo:break]": 6, "[demo:fail]": 4, "tool": 10}
 FAULTS = {
     "kill worker": 6,
     "stop worker": 4,
@@ -72,11 +72,11 @@ FREEZE_SECONDS = (11.0, 16.0)
 class Turn:
     number: int
     user: int
-    habit: str
+    action: str
     words: int
     new_thread: bool
     worker: int
-    flavour: str
+    suffix: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who does what, and what breaks before which turn. The same seed makes the same plan."""
+    """The turns and the faults of a test. The same seed makes the same plan."""
 
     seed: int
     users: int
@@ -101,64 +101,64 @@ class Plan:
 def make_plan(
     turns: int, seed: int, *, users: int = 16, workers: int = 2, faults: Sequence[str] = ()
 ) -> Plan:
-    """With `faults`, these at even distances in place of random ones."""
-    chance = Random(seed)
+    """A plan with random faults, or with the given ones at even distances."""
+    rng = Random(seed)
     return Plan(
         seed,
         users,
         workers,
-        tuple(_turn(chance, number, users, workers) for number in range(turns)),
+        tuple(_turn(rng, number, users, workers) for number in range(turns)),
         tuple(
             Fault(turns * (index + 1) // (len(faults) + 1), kind, index % workers, 0.5)
             for index, kind in enumerate(faults)
         )
         if faults
-        else tuple(_faults(chance, turns, workers)),
+        else tuple(_faults(rng, turns, workers)),
     )
 
 
-def _turn(chance: Random, number: int, users: int, workers: int) -> Turn:
+def _turn(rng: Random, number: int, users: int, workers: int) -> Turn:
     return Turn(
         number,
-        user=chance.randrange(users),
-        habit=_choice(chance, HABITS),
-        words=chance.choice((0, 0, 1, 2, 3, 5, 8, 13, 21, 30)),
-        new_thread=chance.random() < 0.4,
-        worker=chance.randrange(workers),
-        flavour=_choice(chance, WORDS),
+        user=rng.randrange(users),
+        action=_choice(rng, ACTIONS),
+        words=rng.choice((0, 0, 1, 2, 3, 5, 8, 13, 21, 30)),
+        new_thread=rng.random() < 0.4,
+        worker=rng.randrange(workers),
+        suffix=_choice(rng, SUFFIXES),
     )
 
 
-def _faults(chance: Random, turns: int, workers: int) -> Iterator[Fault]:
+def _faults(rng: Random, turns: int, workers: int) -> Iterator[Fault]:
     at_turn = 0
-    while (at_turn := at_turn + chance.randint(*TURNS_BETWEEN_FAULTS)) < turns:
-        kind = _choice(chance, FAULTS)
-        seconds = chance.uniform(0.0, 3.0)
+    while (at_turn := at_turn + rng.randint(*TURNS_BETWEEN_FAULTS)) < turns:
+        kind = _choice(rng, FAULTS)
+        seconds = rng.uniform(0.0, 3.0)
         if kind == "freeze worker":
-            seconds = chance.uniform(*FREEZE_SECONDS)
-        elif kind.endswith("database") and chance.random() < 0.15:
-            seconds = chance.uniform(*LONG_OUTAGE_SECONDS)
-        yield Fault(at_turn, kind, chance.randrange(workers), seconds)
+            seconds = rng.uniform(*FREEZE_SECONDS)
+        elif kind.endswith("database") and rng.random() < 0.15:
+            seconds = rng.uniform(*LONG_OUTAGE_SECONDS)
+        yield Fault(at_turn, kind, rng.randrange(workers), seconds)
 
 
-def _choice(chance: Random, weights: dict[str, int]) -> str:
-    return chance.choices(list(weights), list(weights.values()))[0]
+def _choice(rng: Random, weights: dict[str, int]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
 @dataclass
 class Report:
-    """What happened. `odd` is what no client should ever see: it counts as a violation."""
+    """The result of a test. `unexpected` are responses that no client should receive."""
 
     events: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
-    odd: list[Violation] = field(default_factory=list)
+    unexpected: list[Violation] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class Machines:
-    """The workers and their database, and how they are broken and brought back."""
+class Cluster:
+    """The workers and their database, with the faults that can be injected into them."""
 
     def __init__(self, postgres: Postgres, workers: list[Worker]) -> None:
         self.postgres = postgres
@@ -175,8 +175,8 @@ class Machines:
             "freeze database": self._freeze_database,
         }
 
-    async def suffer(self, fault: Fault) -> None:
-        """Faults of different machines overlap, those of one follow each other."""
+    async def inject(self, fault: Fault) -> None:
+        """Cause a fault and repair it. Faults of one worker or of the database do not overlap."""
         is_worker = fault.kind.endswith("worker")
         async with self._worker_locks[fault.worker] if is_worker else self._database_lock:
             await self._faults[fault.kind](fault)
@@ -196,7 +196,7 @@ class Machines:
         await worker.start()
 
     async def _freeze_worker(self, fault: Fault) -> None:
-        """Long enough for the others to believe that it is dead."""
+        """Freeze a worker for so long that the others close its runs."""
         worker = self.workers[fault.worker]
         os.killpg(worker.pid, signal.SIGSTOP)
         await asyncio.sleep(fault.seconds)
@@ -213,7 +213,7 @@ class Machines:
         await asyncio.to_thread(self.postgres.start)
 
     async def _crash_database(self, fault: Fault) -> None:
-        """One of its processes dies; the server then ends the others and starts anew."""
+        """Kill one process of the server, which then ends the others and restarts."""
         children = children_of(self.postgres)
         os.kill(children[int(fault.seconds * 1000) % len(children)], signal.SIGKILL)
         await asyncio.sleep(fault.seconds)
@@ -229,14 +229,14 @@ class Machines:
                 os.kill(pid, number)
 
 
-class Person:
-    """One user, who takes their turns one after another and remembers what they were told."""
+class SoakUser:
+    """One user, whose turns follow one another, with the responses received so far."""
 
     def __init__(self, user_id: str, credentials: dict[str, str], soak: "Soak") -> None:
         self.id = user_id
         self._credentials = credentials
         self._soak = soak
-        self._machines = soak.machines
+        self._cluster = soak.cluster
         self._report = soak.report
         self._threads: list[str] = []
 
@@ -248,25 +248,26 @@ class Person:
                 async with asyncio.timeout(TURN_SECONDS):
                     outcome = await self._take(turn)
             except TimeoutError:
-                outcome = "gave up"
+                outcome = "timed out"
         self._report.outcomes[outcome] += 1
 
     async def _take(self, turn: Turn) -> str:
-        if turn.habit == "retries":
+        if turn.action == "retries":
             return await self._retry(turn)
         sent = self._soak.write(self, turn)
         body = self._body(turn, sent)
-        if turn.habit == "sends it twice":
+        if turn.action == "repeats the request":
             outcomes = await asyncio.gather(
-                self._insist(turn, sent, body), self._insist(turn, sent, body, 1)
+                self._send_until_settled(turn, sent, body),
+                self._send_until_settled(turn, sent, body, 1),
             )
             if outcomes.count("answered") > 1:
-                self._odd("two answers to one request", sent.text)
+                self._unexpected("two answers to one request", sent.text)
             return outcomes[0]
-        return await self._insist(turn, sent, body)
+        return await self._send_until_settled(turn, sent, body)
 
-    def _body(self, turn: Turn, sent: Sent) -> dict[str, Any]:
-        content = message(sent.text, self._soak.tool if turn.flavour == "tool" else None)
+    def _body(self, turn: Turn, sent: SentMessage) -> dict[str, Any]:
+        content = message(sent.text, self._soak.tool if turn.suffix == "tool" else None)
         if turn.new_thread or not self._threads:
             return {"type": "threads.create", "params": {"input": content}}
         sent.thread_id = self._threads[turn.words % len(self._threads)]
@@ -274,22 +275,26 @@ class Person:
         return {"type": "threads.add_user_message", "params": params}
 
     async def _retry(self, turn: Turn) -> str:
-        """Ask for another answer to the last message of one of the threads."""
+        """Retry the last message of one of the threads."""
         if not self._threads:
             return "nothing to retry"
         thread_id = self._threads[turn.words % len(self._threads)]
         params = {"thread_id": thread_id, "order": "desc", "limit": 100}
-        listed = await self._until_heard(turn, "/chatkit", {"type": "items.list", "params": params})
+        listed = await self._post_until_answered(
+            turn, "/chatkit", {"type": "items.list", "params": params}
+        )
         asked = [i for i in listed.json()["data"] if i["type"] == "user_message"]
         sent = self._soak.find(self, asked[0]["content"][0]["text"]) if asked else None
         if sent is None:
             return "nothing to retry"
         params = {"thread_id": thread_id, "item_id": asked[0]["id"]}
         body = {"type": "threads.retry_after_item", "params": params}
-        return await self._insist(turn, sent, body)
+        return await self._send_until_settled(turn, sent, body)
 
-    async def _insist(self, turn: Turn, sent: Sent, body: dict[str, Any], worker: int = 0) -> str:
-        """Send it until it is answered, refused for good, or known to have arrived."""
+    async def _send_until_settled(
+        self, turn: Turn, sent: SentMessage, body: dict[str, Any], worker: int = 0
+    ) -> str:
+        """Send a request until it is answered, finally refused, or known to have arrived."""
         headers = {"Idempotency-Key": f"turn-{turn.number}"}
         while True:
             worker += 1
@@ -299,7 +304,7 @@ class Person:
                 async with self._client.stream("POST", url, json=body, headers=headers) as response:
                     if response.status_code == 200:
                         outcome = await self._follow(turn, sent, response)
-                        if sent.acknowledged or is_retry or outcome in ("hung up", "deleted"):
+                        if sent.acknowledged or is_retry or outcome in ("disconnected", "deleted"):
                             return outcome
                     else:
                         await response.aread()
@@ -308,11 +313,11 @@ class Person:
             except httpx.TransportError as error:
                 self._report.events[f"client: {type(error).__name__}"] += 1
                 if sent.acknowledged and not is_retry:
-                    return "broken"
+                    return "connection lost"
             await asyncio.sleep(0.3)
 
-    def _refused(self, sent: Sent, response: httpx.Response) -> str | None:
-        """What became of it, or None where it is to be sent again."""
+    def _refused(self, sent: SentMessage, response: httpx.Response) -> str | None:
+        """The outcome of a refused request, or None if it is to be sent again."""
         code = response.json()["error"]["code"]
         self._report.events[f"client: {response.status_code} {code}"] += 1
         match code:
@@ -320,9 +325,11 @@ class Person:
                 sent.acknowledged = True
                 thread_id = response.json()["error"]["thread_id"]
                 if sent.thread_id not in (None, thread_id):
-                    self._odd("repeated elsewhere", f"{sent.text!r}: {thread_id}")
-                self._learn(sent, thread_id)
-                return "had arrived"
+                    self._unexpected(
+                        "a repeated request has another thread", f"{sent.text!r}: {thread_id}"
+                    )
+                self._record_thread(sent, thread_id)
+                return "already received"
             case (
                 "run_in_progress"
                 | "too_many_answers"
@@ -333,22 +340,24 @@ class Person:
                 return None
             case "not_found" if sent.deleted:
                 return "deleted"
-        self._odd("a strange refusal", f"{response.status_code} {response.text} to {sent.text!r}")
+        self._unexpected(
+            "an unexpected refusal", f"{response.status_code} {response.text} to {sent.text!r}"
+        )
         return "refused"
 
-    async def _follow(self, turn: Turn, sent: Sent, response: httpx.Response) -> str:
-        """Hear the answer, until it ends or the habit's moment has come."""
+    async def _follow(self, turn: Turn, sent: SentMessage, response: httpx.Response) -> str:
+        """Read the answer to its end, and perform the action of the turn after `turn.words` deltas."""
         run_id = response.headers["x-run-id"]
         words, acted, failed = turn.words, False, False
         async for event in streamed(response):
             match event:
                 case {"type": "thread.created"}:
-                    self._learn(sent, event["thread"]["id"], acknowledged=False)
+                    self._record_thread(sent, event["thread"]["id"], acknowledged=False)
                 case {"type": "thread.item.done", "item": {"type": "user_message"}}:
                     sent.acknowledged = True
-                    self._learn(sent, event["item"]["thread_id"])
+                    self._record_thread(sent, event["item"]["thread_id"])
                 case {"type": "error"}:
-                    sent.told = failed = True
+                    sent.failure_seen = failed = True
             words -= is_text(event)
             if words <= 0 and not acted:
                 acted = True
@@ -356,21 +365,21 @@ class Person:
                     return outcome
         return "failed" if failed else "answered"
 
-    async def _act(self, turn: Turn, sent: Sent, run_id: str) -> str | None:
-        """What the turn's habit is, in the middle of the answer; a word when it ends there."""
-        match turn.habit:
-            case "hangs up":
-                sent.told = True  # or would not have listened
-                return "hung up"
+    async def _act(self, turn: Turn, sent: SentMessage, run_id: str) -> str | None:
+        """Perform the action during the answer. Returns the outcome if the turn ends here."""
+        match turn.action:
+            case "disconnects":
+                sent.failure_seen = True  # a client that disconnects receives no error
+                return "disconnected"
             case "leaves":
                 with suppress(httpx.TransportError):
                     await self._client.post(f"{self._url(turn, 1)}/chatkit/runs/{run_id}/leave")
-                sent.told = True
-                return "hung up"
+                sent.failure_seen = True
+                return "disconnected"
             case "stops":
                 with suppress(httpx.TransportError):
                     await self._client.post(f"{self._url(turn, 1)}/chatkit/runs/{run_id}/stop")
-            case "sends another" if sent.thread_id:
+            case "sends a second message" if sent.thread_id:
                 await self._interrupt(turn, sent.thread_id)
             case "deletes" if sent.thread_id:
                 await self._delete(turn, sent.thread_id)
@@ -378,7 +387,7 @@ class Person:
         return None
 
     async def _interrupt(self, turn: Turn, thread_id: str) -> None:
-        """A second message while the first is being answered: once, and refused or accepted."""
+        """Send a second message during the answer, which may be refused or accepted."""
         sent = self._soak.write(self, turn, " again")
         sent.thread_id = thread_id
         body = {
@@ -388,24 +397,26 @@ class Person:
         try:
             response = await self._client.post(f"{self._url(turn, 1)}/chatkit", json=body)
         except httpx.TransportError:
-            sent.told = True
+            sent.failure_seen = True
             return
         if response.status_code == 200:
             sent.acknowledged = '"user_message"' in response.text
-            sent.told = '"type":"error"' in response.text
+            sent.failure_seen = '"type":"error"' in response.text
         elif response.json()["error"]["code"] == "run_in_progress":
             sent.refused = True
         else:
             self._refused(sent, response)
 
     async def _delete(self, turn: Turn, thread_id: str) -> None:
-        for sent in self._soak.ledger:
+        for sent in self._soak.sent_messages:
             sent.deleted |= sent.thread_id == thread_id
         self._threads = [known for known in self._threads if known != thread_id]
         body = {"type": "threads.delete", "params": {"thread_id": thread_id}}
-        await self._until_heard(turn, "/chatkit", body)
+        await self._post_until_answered(turn, "/chatkit", body)
 
-    async def _until_heard(self, turn: Turn, path: str, body: dict[str, Any]) -> httpx.Response:
+    async def _post_until_answered(
+        self, turn: Turn, path: str, body: dict[str, Any]
+    ) -> httpx.Response:
         worker = 0
         while True:
             worker += 1
@@ -415,45 +426,47 @@ class Person:
                     return response
             await asyncio.sleep(0.3)
 
-    def _learn(self, sent: Sent, thread_id: str, *, acknowledged: bool = True) -> None:
+    def _record_thread(
+        self, sent: SentMessage, thread_id: str, *, acknowledged: bool = True
+    ) -> None:
         sent.thread_id = thread_id
         if acknowledged and thread_id not in self._threads and not sent.deleted:
             self._threads.append(thread_id)
 
     def _url(self, turn: Turn, offset: int) -> str:
-        workers = self._machines.workers
+        workers = self._cluster.workers
         return workers[(turn.worker + offset) % len(workers)].url
 
-    def _odd(self, kind: str, where: str) -> None:
-        self._report.odd.append(Violation(kind, where))
+    def _unexpected(self, kind: str, where: str) -> None:
+        self._report.unexpected.append(Violation(kind, where))
 
 
 class Soak:
     def __init__(
-        self, plan: Plan, settings: Settings, machines: Machines, database: Database
+        self, plan: Plan, settings: Settings, cluster: Cluster, database: Database
     ) -> None:
         self.plan = plan
         self.settings = settings
-        self.machines = machines
+        self.cluster = cluster
         self.report = Report()
-        self.ledger: list[Sent] = []
+        self.sent_messages: list[SentMessage] = []
         self.tool = next((tool.id for tool in Toolset(application.TOOLS, settings).usable()), None)
         self._database = database
         self._answer = ""
         self._begun = 0
-        self._people: list[Person] = []
+        self._users: list[SoakUser] = []
 
-    def write(self, person: Person, turn: Turn, more: str = "") -> Sent:
-        """A message like no other, entered in the ledger."""
-        flavour = turn.flavour if turn.flavour.startswith("[") and not more else ""
-        text = " ".join(filter(None, [f"turn-{turn.number}{more}", flavour]))
-        is_known = turn.flavour != "tool" or bool(more)
+    def write(self, user: SoakUser, turn: Turn, more: str = "") -> SentMessage:
+        """A unique message, added to `sent_messages`."""
+        suffix = turn.suffix if turn.suffix.startswith("[") and not more else ""
+        text = " ".join(filter(None, [f"turn-{turn.number}{more}", suffix]))
+        is_known = turn.suffix != "tool" or bool(more)
         answer = self._answer.replace("turn-0", text) if is_known else None
-        self.ledger.append(Sent(person.id, text, answer))
-        return self.ledger[-1]
+        self.sent_messages.append(SentMessage(user.id, text, answer))
+        return self.sent_messages[-1]
 
-    def find(self, person: Person, text: str) -> Sent | None:
-        return next((s for s in self.ledger if (s.user_id, s.text) == (person.id, text)), None)
+    def find(self, user: SoakUser, text: str) -> SentMessage | None:
+        return next((s for s in self.sent_messages if (s.user_id, s.text) == (user.id, text)), None)
 
     async def run(self, say: Callable[[str], None]) -> Report:
         began = time.monotonic()
@@ -461,26 +474,26 @@ class Soak:
         credentials = await sample_credentials(
             self.settings, ["soak-first", *users], application.sign_in
         )
-        await self._learn_the_answer(credentials[0])
-        people = zip(users, credentials[1:], strict=True)
-        self._people = [Person(user, headers, self) for user, headers in people]
-        progress = asyncio.create_task(self._tell_progress(say, began))
+        await self._request_sample_answer(credentials[0])
+        users_with_credentials = zip(users, credentials[1:], strict=True)
+        self._users = [SoakUser(user, headers, self) for user, headers in users_with_credentials]
+        progress = asyncio.create_task(self._print_progress(say, began))
         try:
             async with asyncio.TaskGroup() as group:
                 for user in range(self.plan.users):
-                    group.create_task(self._live(user, group))
+                    group.create_task(self._run_user(user, group))
         finally:
             progress.cancel()
-        say("All turns are through; waiting for what is open.")
-        await self._settle()
+        say("All turns have ended; waiting for open runs.")
+        await self._wait_for_runs()
         report = self.report
-        report.violations = report.odd + await violations(self._database, self.ledger)
+        report.violations = report.unexpected + await violations(self._database, self.sent_messages)
         report.seconds = time.monotonic() - began
         return report
 
-    async def _learn_the_answer(self, credentials: dict[str, str]) -> None:
-        """What the model says to a message, whatever the project's model is and says."""
-        worker = self.machines.workers[0]
+    async def _request_sample_answer(self, credentials: dict[str, str]) -> None:
+        """Request one answer, from which the answers to other messages can be derived."""
+        worker = self.cluster.workers[0]
         body = {"type": "threads.create", "params": {"input": message("turn-0")}}
         async with (
             httpx.AsyncClient(headers=credentials, timeout=30) as client,
@@ -490,22 +503,22 @@ class Soak:
         self._answer = events[-1]["item"]["content"][0]["text"]
         assert "turn-0" in self._answer
 
-    async def _live(self, user: int, group: asyncio.TaskGroup) -> None:
+    async def _run_user(self, user: int, group: asyncio.TaskGroup) -> None:
         for turn in self.plan.turns:
             if turn.user != user:
                 continue
-            self._begin(group)
-            self.report.events[f"somebody {turn.habit}"] += 1
-            await self._people[user].take(turn)
+            self._begin_turn(group)
+            self.report.events[f"client {turn.action}"] += 1
+            await self._users[user].take(turn)
 
-    def _begin(self, group: asyncio.TaskGroup) -> None:
+    def _begin_turn(self, group: asyncio.TaskGroup) -> None:
         self._begun += 1
         for fault in self.plan.faults:
             if fault.at_turn == self._begun:
                 self.report.events[f"fault: {fault.kind}"] += 1
-                group.create_task(self.machines.suffer(fault))
+                group.create_task(self.cluster.inject(fault))
 
-    async def _tell_progress(self, say: Callable[[str], None], began: float) -> None:
+    async def _print_progress(self, say: Callable[[str], None], began: float) -> None:
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             faults = sum(count for name, count in self.report.events.items() if "fault" in name)
@@ -514,8 +527,8 @@ class Soak:
                 f"{faults}/{len(self.plan.faults)} faults"
             )
 
-    async def _settle(self) -> None:
-        """Until no run is open, or for so long that one must have been forgotten."""
+    async def _wait_for_runs(self) -> None:
+        """Wait until no run is open, for `SETTLE_SECONDS` at most."""
         statement = select(RunRow.status, func.count().label("n")).group_by(RunRow.status)
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
@@ -527,8 +540,8 @@ class Soak:
 
 
 @asynccontextmanager
-async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
-    """The plan's workers on a database of their own; their log is in that folder."""
+async def running_soak(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
+    """Start the plan's workers on a database of their own, with their log in that folder."""
     postgres = Postgres(folder / "data")
     url = await asyncio.to_thread(postgres.start)
     try:
@@ -554,7 +567,7 @@ async def staged(plan: Plan, folder: Path) -> AsyncIterator[Soak]:
                 stack.push_async_callback(_end, worker)
                 workers.append(worker)
             await asyncio.gather(*(worker.start() for worker in workers))
-            yield Soak(plan, settings, Machines(postgres, workers), database)
+            yield Soak(plan, settings, Cluster(postgres, workers), database)
     finally:
         await asyncio.to_thread(postgres.destroy)
 
@@ -571,7 +584,7 @@ def say(line: str) -> None:
 def summary(plan: Plan, report: Report) -> Iterator[str]:
     yield f"Seed {plan.seed}: {len(plan.turns)} turns in {report.seconds:.0f} s."
     for title, counts in (
-        ("What happened", report.events),
+        ("Events", report.events),
         ("How turns ended", report.outcomes),
         ("How runs ended", report.runs),
     ):
@@ -582,14 +595,14 @@ def summary(plan: Plan, report: Report) -> Iterator[str]:
 
 
 @contextmanager
-def a_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        Path(folder).chmod(0o755)  # the server's user has to get in
+        Path(folder).chmod(0o755)  # the user of the database server needs access
         yield Path(folder)
 
 
 async def soak(plan: Plan, folder: Path) -> Report:
-    async with staged(plan, folder) as soak:
+    async with running_soak(plan, folder) as soak:
         return await soak.run(say)
 
 
@@ -599,11 +612,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--log", type=Path, help="keep what the workers logged in this file")
+    parser.add_argument("--log", type=Path, help="write the log of the workers to this file")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to leave nothing behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleaned up
     plan = make_plan(options.turns, options.seed, users=options.users, workers=options.workers)
-    with a_folder() as folder, no_settings_from_outside(folder):
+    with temporary_folder() as folder, isolated_settings(folder):
         report = asyncio.run(soak(plan, folder))
         if options.log is not None:
             options.log.write_bytes((folder / "workers.log").read_bytes())

@@ -1,4 +1,4 @@
-"""How the tests talk to the application: over HTTP, in ChatKit's protocol."""
+"""A client of the application for tests: ChatKit's protocol over HTTP."""
 
 import asyncio
 import json
@@ -11,21 +11,21 @@ import httpx
 Event = dict[str, Any]
 T = TypeVar("T")
 
-# How long the tests wait for what should happen at once: a machine may have other things to do.
+# How long tests wait for an event that should happen at once, as the machine may be busy.
 PATIENCE_SECONDS = 60
 
 
 async def until(ask: Callable[[], Awaitable[T]]) -> T:
-    """The first answer that is true. Raises TimeoutError when there is none for long."""
+    """The first result that is true. Raises TimeoutError after `PATIENCE_SECONDS`."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (answer := await ask()):  # noqa: ASYNC110 (what it asks has no event)
+        while not (answer := await ask()):  # noqa: ASYNC110 (the condition has no event)
             await asyncio.sleep(0.05)
         return answer
 
 
 @dataclass
 class Turn:
-    """The events of one streamed answer, in the order they came."""
+    """The events of one streamed answer, in order of arrival."""
 
     events: list[Event]
 
@@ -59,7 +59,7 @@ class Turn:
 
     @property
     def story(self) -> list[str]:
-        """What happened, one line an event, consecutive repeats told once."""
+        """One line per event, without consecutive repeats."""
         lines: list[str] = []
         for line in map(_line, self.events):
             if not lines or lines[-1] != line:
@@ -69,7 +69,7 @@ class Turn:
 
 @dataclass
 class Visitor:
-    """A signed-in user with a browser of their own."""
+    """A signed-in user with a browser."""
 
     client: httpx.AsyncClient
     user_id: str
@@ -81,7 +81,7 @@ class Visitor:
         return await self.client.post("/chatkit", json=body, headers=headers)
 
     async def stream(self, type_: str, /, **params: Any) -> Turn:
-        """A request whose answer streams; fails when it is refused."""
+        """Send a request with a streamed response. Fails if it is refused."""
         response = await self.send(type_, **params)
         assert response.status_code == 200, response.text
         return Turn(events_in(response.text))
@@ -94,7 +94,7 @@ class Visitor:
         tool: str | None = None,
         model: str | None = None,
     ) -> Turn:
-        """Send a message, in a new thread if none is given, and hear the answer out."""
+        """Send a message, in a new thread if none is given, and read the whole answer."""
         if thread_id is None:
             return await self.stream("threads.create", input=message(text, tool, model))
         return await self.stream(
@@ -108,7 +108,7 @@ class Visitor:
         return items
 
     async def listen(self, type_: str, /, **params: Any) -> AsyncGenerator[Event, None]:
-        """The events as they come; close it to leave in the middle."""
+        """The events as they arrive; closing it disconnects."""
         body = {"type": type_, "params": params}
         async with self.client.stream("POST", "/chatkit", json=body) as response:
             async for event in streamed(response):
@@ -121,7 +121,7 @@ class Visitor:
         body: Iterable[bytes] = (),
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> int:
-        """The status that comes although the body has not. Raises TimeoutError without one."""
+        """The status of a request whose body never ends. Raises TimeoutError without a response."""
         url = self.client.base_url
         reader, writer = await asyncio.open_connection(url.host, url.port)
         lines = dict(self.client.headers) | {"Host": url.host} | headers
@@ -151,21 +151,21 @@ def message(text: str, tool: str | None = None, model: str | None = None) -> dic
 
 
 async def streamed(response: httpx.Response) -> AsyncGenerator[Event, None]:
-    """The events of a response, as they come."""
+    """The events of a response, as they arrive."""
     async for line in response.aiter_lines():
         if line.startswith("data: "):
             yield json.loads(line.removeprefix("data: "))
 
 
 def is_text(event: Event) -> bool:
-    """A piece of the answer."""
+    """True for a text delta."""
     return event["type"] == "thread.item.updated" and "delta" in event["update"]
 
 
 def events_in(body: str) -> list[Event]:
     return [
         json.loads(line.removeprefix("data: "))
-        for line in body.split("\n")  # splitlines() knows more ends of lines than SSE
+        for line in body.split("\n")  # splitlines() would split at more characters than SSE
         if line.startswith("data: ")
     ]
 

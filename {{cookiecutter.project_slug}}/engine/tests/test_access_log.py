@@ -1,4 +1,4 @@
-"""The server's access log, as the image writes it."""
+"""The access log of the server, as started in the image."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ ADDRESSES = (
 )
 
 
-async def test_it_has_neither_codes_nor_links(settings: Settings, tmp_path: Path) -> None:
+async def test_codes_and_signed_links_are_not_logged(settings: Settings, tmp_path: Path) -> None:
     worker = Worker(settings, "--log-level", "info")
     worker.log = tmp_path / "server.log"
     try:
@@ -42,7 +42,7 @@ async def test_it_has_neither_codes_nor_links(settings: Settings, tmp_path: Path
 
 
 @pytest.mark.parametrize("args", [(), ("127.0.0.1", 1), None])
-def test_a_record_of_another_form_is_left_as_it_is(args: tuple[object, ...] | None) -> None:
+def test_other_log_records_are_unchanged(args: tuple[object, ...] | None) -> None:
     configure_logging("INFO")
     record = logging.LogRecord("uvicorn.access", 20, "", 0, "hello", args, None)
     assert logging.getLogger("uvicorn.access").filter(record)
@@ -55,7 +55,7 @@ def test_building_several_applications_adds_one_filter() -> None:
     assert len(logging.getLogger("uvicorn.access").filters) == 1
 
 
-def test_the_path_alone_is_loggable() -> None:
+def test_query_strings_are_removed() -> None:
     assert loggable_path("/chatkit?a=b") == "/chatkit"
     run = f"/chatkit/runs/{new_run_id()}/stop"
     assert loggable_path(run) == run

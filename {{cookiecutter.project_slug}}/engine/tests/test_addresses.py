@@ -1,4 +1,4 @@
-"""Network addresses, which are known again and not kept."""
+"""Network addresses are compared by a keyed hash."""
 
 import secrets
 
@@ -17,13 +17,13 @@ def request(port: int, **headers: str) -> Request:
     return Request({"type": "http", "client": (HERE, port), "headers": raw})
 
 
-def test_a_proxy_that_nobody_named_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_proxy_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(addresses.logger, "warning", lambda *args: told.append(args[1]))
     addresses._warn_once.cache_clear()
     known = Addresses(Settings(secret_key="x" * 32))
 
-    known.of(request(0, **{"x-forwarded-for": HERE}))  # uvicorn believed it
+    known.of(request(0, **{"x-forwarded-for": HERE}))  # uvicorn trusted the header
     known.of(request(4711))
     assert told == []
     for _ in range(3):
@@ -41,11 +41,11 @@ def test_a_proxy_that_nobody_named_is_told_of_once(monkeypatch: pytest.MonkeyPat
         ("", "unix:", False),
     ],
 )
-def test_an_ipv6_site_is_one_address(one: str, other: str, are_same: bool) -> None:
+def test_an_ipv6_network_of_64_bits_is_one_address(one: str, other: str, are_same: bool) -> None:
     assert (network_of(one) == network_of(other)) is are_same
 
 
-def test_a_hash_says_nothing_without_the_key() -> None:
+def test_the_hash_depends_on_the_key() -> None:
     keys = [secrets.token_hex(), secrets.token_hex()]
     [one, other] = [Addresses(Settings(secret_key=key)).hashed(HERE) for key in keys]
     assert one != other

@@ -1,4 +1,4 @@
-"""Sign-ins and refusals, as the log tells them."""
+"""The audit log of sign-ins and refusals."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from engine.tests.fixtures import Scripted, demo_model
 from engine.tests.talk import message
 
 
-async def test_who_is_refused_is_told_by_id_and_code(
+async def test_refusals_are_logged_with_user_id_and_code(
     with_model: Scripted, settings: Settings, audit: list[str]
 ) -> None:
     visitor = await with_model(demo_model(), turns_per_minute=1)
@@ -22,7 +22,7 @@ async def test_who_is_refused_is_told_by_id_and_code(
     assert line == (f"refused user={visitor.user_id!r} address={here} reason=too_many_turns")
 
 
-def test_it_is_written_whatever_the_level_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_audit_events_are_logged_at_every_log_level(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("ERROR")
     record("signed in", user_id="a\nb")
 

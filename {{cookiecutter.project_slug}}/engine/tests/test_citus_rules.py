@@ -1,4 +1,4 @@
-"""The rules themselves. What the application sends is held against them by `engine/tests/fixtures.py`."""
+"""The rules of Citus. `engine/tests/fixtures.py` checks every statement of the application."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ REFUSED = {
     "volatile WHERE": THIS.where(func.random() < 1).values(slot=1),
     "pg_notify": select(THIS.returning(RunRow.id).cte("told").c.id, func.pg_notify("a", "b")),
 }
-TAKEN = {
+ACCEPTED = {
     "SELECT over a CTE": select(NEW.returning(UserRow.id).cte("written").c.id, ASYNC_COMMIT),
     "excluded": NEW.on_conflict_do_update(
         index_elements=[UserRow.id], set_={"created_at": NEW.excluded.created_at}
@@ -46,12 +46,12 @@ def test_refused(statement: ClauseElement) -> None:
     assert list(violations(statement))
 
 
-@pytest.mark.parametrize("statement", TAKEN.values(), ids=TAKEN.keys())
-def test_taken(statement: ClauseElement) -> None:
+@pytest.mark.parametrize("statement", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_accepted(statement: ClauseElement) -> None:
     assert not list(violations(statement))
 
 
-async def test_every_statement_is_held_against_them(database: Database) -> None:
+async def test_every_statement_of_the_application_is_checked(database: Database) -> None:
     statement: Executable = THIS.values(slot=func.random())
     with pytest.raises(AssertionError, match="Citus refuses this: random in SET is volatile"):
         await database.fetch(EVERYBODY, statement)

@@ -21,7 +21,7 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().offered_models == ("a", "b")
 
 
-def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_normalized(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", "https://WWW.example.com:443, http://intranet:8080")
     assert Settings().allowed_origins == ("https://www.example.com", "http://intranet:8080")
 
@@ -40,12 +40,12 @@ def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> 
         'https://a">',
     ],
 )
-def test_what_is_no_origin_is_not_taken_for_one(origins: str) -> None:
+def test_invalid_origins_are_refused(origins: str) -> None:
     with pytest.raises(ValidationError, match="is not an origin"):
         Settings(allowed_origins=origins)
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert Settings().is_demo
 
@@ -62,16 +62,14 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("proxy", "tcp://10.0.0.1:25", True),
     ],
 )
-def test_the_address_of_a_service_in_the_cluster_is_no_port(
-    name: str, value: object, is_kept: bool
-) -> None:
-    """Kubernetes sets NAME_PORT for each Service; what is kept may still be refused."""
+def test_service_links_of_kubernetes_are_ignored(name: str, value: object, is_kept: bool) -> None:
+    """Kubernetes sets NAME_PORT for each Service; other values are validated as usual."""
     values = {name: value, "other": "stays"}
     kept = without_service_links(values)
     assert kept == (values if is_kept else {"other": "stays"})
 
 
-def test_without_a_database_the_application_says_what_to_do(
+def test_a_missing_database_url_is_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -91,7 +89,7 @@ def test_without_a_database_the_application_says_what_to_do(
         ("TITLE_MODEL", "  ", None),
     ],
 )
-def test_white_space_and_capitals_do_not_count(
+def test_white_space_and_case_are_ignored(
     name: str, given: str, used: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, given)
@@ -106,10 +104,10 @@ def test_a_key_is_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("key", ["sk-secret\nX: y", "sk-\x00secret", "sk-secret…"])
-def test_a_key_that_no_header_carries_is_refused_and_not_shown(
+def test_a_key_that_is_no_header_value_is_refused_and_not_shown(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The HTTP client would repeat it in its complaint."""
+    """The error of the HTTP client would quote the key."""
     with pytest.raises(ValidationError, match="one line of ASCII") as refused:
         Settings(openai_api_key=key)
     assert "secret" not in str(refused.value)
@@ -125,7 +123,7 @@ def test_the_keys_of_other_libraries_are_stripped() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_an_env_file_of_another_editor_is_read(
+def test_env_files_in_utf_8_and_utf_16_are_read(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = tmp_path / ".env"
@@ -141,12 +139,12 @@ def test_an_env_file_of_another_editor_is_read(
 @pytest.mark.parametrize(
     "content",
     [
-        b"A=b\n" + "MODEL=c\r\n".encode("utf-16"),  # what PowerShell's >> leaves behind
+        b"A=b\n" + "MODEL=c\r\n".encode("utf-16"),  # as PowerShell's >> writes it
         "MODEL=c".encode("utf-16-le"),
         "MODEL=ö".encode("latin-1"),
     ],
 )
-def test_an_env_file_in_two_encodings_is_refused_in_a_line(
+def test_an_env_file_in_two_encodings_is_refused_in_one_line(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = tmp_path / ".env"

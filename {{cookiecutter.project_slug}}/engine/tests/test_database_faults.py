@@ -1,4 +1,4 @@
-"""A PostgreSQL that goes away in the middle: stopped, paused, full, or not there yet."""
+"""Outages of PostgreSQL during an answer: stopped, paused, disk full, or not started yet."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ ORDER = ["user_message", "workflow", "assistant_message"]
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A server that only this module uses, and maltreats."""
+    """A server for this module only, which is stopped and paused."""
     postgres = Postgres(tmp_path_factory.mktemp("maltreated") / "data")
     upgrade(postgres.start())
     yield postgres
@@ -56,7 +56,7 @@ def own(settings: Settings, postgres: Postgres) -> Settings:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was abandoned is closed after seconds. (Nobody else has runs in this database.)"""
+    """Abandoned runs are closed after seconds. The database has no runs of other tests."""
     for module in (recovery, run_store):
         monkeypatch.setattr(module, "STALE_SECONDS", 2)
     monkeypatch.setattr(recovery, "ROUND_SECONDS", 0.5)
@@ -69,7 +69,7 @@ async def chatting(settings: Settings, model: Model) -> AsyncIterator[tuple[Visi
         yield visitor, app.state.chat.database
 
 
-async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -> None:
+async def test_an_answer_continues_after_a_restart(own: Settings, postgres: Postgres) -> None:
     model = Watched()
     async with AsyncExitStack() as stack:
         visitor, database = await stack.enter_async_context(chatting(own, model))
@@ -88,14 +88,14 @@ async def test_an_answer_outlives_a_restart(own: Settings, postgres: Postgres) -
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
         answer = await stored_answer(visitor, stream.thread_id)
         assert answer == events[-1]["item"]["content"][0]["text"]
-        # Commands are received again, too.
+        # Commands are received again after the outage.
         second = await open_stream(stack, visitor)
         await second.words(1)
         assert (await visitor.client.post(f"/chatkit/runs/{second.run_id}/stop")).is_success
 
 
 @pytest.mark.usefixtures("soon")
-async def test_who_waits_in_vain_is_told_and_can_go_on_later(
+async def test_an_answer_fails_during_a_long_outage_and_the_thread_stays_usable(
     own: Settings, postgres: Postgres
 ) -> None:
     impatient = own.model_copy(update={"database_patience_seconds": 0.5})
@@ -118,8 +118,10 @@ async def test_who_waits_in_vain_is_told_and_can_go_on_later(
 
 
 @pytest.mark.usefixtures("soon")
-async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: Postgres) -> None:
-    """The database is back in time for the run's last statement, and not for what it had to say."""
+async def test_an_unsaved_answer_is_marked_as_interrupted(
+    own: Settings, postgres: Postgres
+) -> None:
+    """The database is back in time for the end of the run, but not for the answer's item."""
     patience = own.model_copy(update={"database_patience_seconds": 3})
     app = create_app(patience, OneModel(patience, Watched()))
     database: Database = app.state.chat.database
@@ -129,7 +131,7 @@ async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: P
         stream = await open_stream(stack, visitor)
         await stream.words(12)
         await asyncio.to_thread(postgres.stop)
-        # (Not over HTTP: who is asking may be a row of the database.)
+        # Not over HTTP, because authentication may need the database.
         assert app.state.chat.runs.apply(visitor.user_id, stream.run_id, "stop")
         await asyncio.sleep(4)
         await asyncio.to_thread(postgres.start)
@@ -146,8 +148,8 @@ async def test_an_answer_whose_end_was_lost_is_marked(own: Settings, postgres: P
             assert item["type"] != "workflow" or item["workflow"]["summary"] is not None
 
 
-class Pensive(Watched):
-    """Says five words, and then nothing for long."""
+class PausingModel(Watched):
+    """Sends five words and then pauses."""
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         words = 0
@@ -158,11 +160,9 @@ class Pensive(Watched):
                 await asyncio.sleep(600)
 
 
-async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
-    own: Settings, postgres: Postgres
-) -> None:
+async def test_drafts_are_stored_after_an_outage(own: Settings, postgres: Postgres) -> None:
     async with AsyncExitStack() as stack:
-        visitor, _ = await stack.enter_async_context(chatting(own, Pensive()))
+        visitor, _ = await stack.enter_async_context(chatting(own, PausingModel()))
         stream = await open_stream(stack, visitor)
         await stream.words(1)
         await asyncio.to_thread(postgres.stop)
@@ -176,7 +176,7 @@ async def test_what_was_said_while_it_was_away_is_stored_when_it_is_back(
         assert stored == stream.heard
 
 
-async def test_an_application_may_start_before_its_database(
+async def test_the_application_can_start_before_its_database(
     own: Settings, postgres: Postgres
 ) -> None:
     model = Watched()
@@ -216,7 +216,7 @@ def paused(postgres: Postgres) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
+async def test_writes_wait_while_the_server_is_paused(own: Settings, postgres: Postgres) -> None:
     model = Watched()
     async with AsyncExitStack() as stack:
         visitor, database = await stack.enter_async_context(chatting(own, model))
@@ -234,7 +234,7 @@ async def test_a_pause_is_waited_for(own: Settings, postgres: Postgres) -> None:
         assert [i["type"] for i in await visitor.items(stream.thread_id)] == ORDER
 
 
-async def test_a_database_that_hangs_is_not_waited_for_long(
+async def test_a_hanging_database_times_out(
     own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "STATEMENT_SECONDS", 1)
@@ -250,15 +250,15 @@ async def test_a_database_that_hangs_is_not_waited_for_long(
 
 
 @pytest.mark.usefixtures("soon", "no_checkpoints")
-async def test_after_a_pause_nobody_is_dead_who_could_not_write(
+async def test_after_a_pause_runs_of_living_workers_are_not_closed(
     own: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "SLOW_SECONDS", 0.5)
     other = create_app(own)
     async with AsyncExitStack() as stack:
-        visitor, database = await stack.enter_async_context(chatting(own, Pensive()))
+        visitor, database = await stack.enter_async_context(chatting(own, PausingModel()))
         stack.push_async_callback(other.state.chat.database.dispose)
-        await other.state.chat.recovery.close_abandoned()  # (it is connected)
+        await other.state.chat.recovery.close_abandoned()  # until it is connected
         stream = await open_stream(stack, visitor)
         await stream.words(1)
         with paused(postgres):
@@ -272,7 +272,7 @@ async def test_after_a_pause_nobody_is_dead_who_could_not_write(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for an empty database and little more."""
+    """A file system with space for little more than an empty database."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
     disk = tmp_path / "disk"
@@ -284,7 +284,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-async def test_a_full_disk_is_told_and_survived(settings: Settings, small_disk: Path) -> None:
+async def test_a_full_disk_is_reported_and_recovered_from(
+    settings: Settings, small_disk: Path
+) -> None:
     postgres = Postgres(small_disk / "data")
     try:
         url = await asyncio.to_thread(postgres.start)
@@ -312,13 +314,13 @@ async def test_a_full_disk_is_told_and_survived(settings: Settings, small_disk: 
         await asyncio.to_thread(postgres.destroy)
 
 
-def test_a_first_start_on_a_full_disk_gives_a_clear_line(small_disk: Path) -> None:
+def test_a_first_start_on_a_full_disk_prints_one_line(small_disk: Path) -> None:
     fill(small_disk / "ballast")
     with pytest.raises(PostgresError, match="The disk is full"):
         Postgres(small_disk / "data").start()
 
 
-def test_a_data_folder_that_became_read_only_gives_a_clear_line(small_disk: Path) -> None:
+def test_a_read_only_data_folder_prints_one_line(small_disk: Path) -> None:
     postgres = Postgres(small_disk / "data")
     postgres.start()
     postgres.stop()

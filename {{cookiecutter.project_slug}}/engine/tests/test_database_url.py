@@ -1,4 +1,4 @@
-"""One reading of a URL, whichever part connects with it."""
+"""Database URLs are parsed in the same way for every part that connects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ SECRET = "s3cret"  # noqa: S105 (that it is never shown is tested)
         ("postgresql://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?sslmode=require"),
     ],
 )
-def test_the_spellings_that_providers_hand_out(given: str, used: str) -> None:
+def test_urls_of_database_providers_are_accepted(given: str, used: str) -> None:
     assert checked_url(given) == used
 
 
@@ -77,7 +77,7 @@ def test_parts_and_parameters_are_applied(url: str, options: dict[str, object]) 
     assert connect_options(url).items() >= options.items()
 
 
-def test_what_the_url_leaves_out_is_left_to_the_environment() -> None:
+def test_missing_parts_come_from_the_environment() -> None:
     assert not {"host", "user", "password", "database"} & connect_options("postgresql://").keys()
 
 
@@ -110,7 +110,7 @@ def test_what_the_url_leaves_out_is_left_to_the_environment() -> None:
         ("postgresql://u@h/d?gssencmode=require", "gssencmode must be one of"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_a_line_without_a_secret(url: str, said: str) -> None:
+def test_invalid_urls_are_refused_in_one_line_without_the_password(url: str, said: str) -> None:
     with pytest.raises(InvalidUrl) as refused:
         checked_url(url)
     assert said in str(refused.value)
@@ -119,22 +119,19 @@ def test_what_cannot_be_used_is_refused_in_a_line_without_a_secret(url: str, sai
 
 
 @pytest.mark.parametrize("setting", ["database_url", "database_direct_url"])
-def test_settings_refuse_it_before_anything_connects(setting: str) -> None:
+def test_settings_refuse_an_invalid_url(setting: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings.model_validate({setting: f"postgresql://u:{SECRET}@x@h/d"})
     assert SECRET not in str(refused.value)
 
 
-def test_people_and_psql_see_no_password() -> None:
+def test_messages_and_command_lines_have_no_password() -> None:
     url = f"postgresql://u:{SECRET}@h1,h2:6000/d?sslmode=require&sslpassword={SECRET}"
     assert str(parse_url(url)) == "postgresql://u@h1,h2:6000/d"
     assert psql_arguments(url) == (
         "postgresql://u@h1,h2:6000/d?sslmode=require",
         {"PGPASSWORD": SECRET},
     )
-
-
-# --- Each part, with a URL that has all of them ---------------------------------------------------
 
 
 async def _ask_engine(url: str) -> None:
@@ -177,7 +174,7 @@ PARTS: dict[str, Callable[[str], object] | Callable[[str], Awaitable[object]]] =
 async def test_every_part_connects_as_the_url_says(
     part: Callable[[str], Any], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the second of two hosts, the first of which is not there."""
+    """The URL has two hosts, the first of which does not exist."""
     given: list[dict[str, Any]] = []
     connect = asyncpg.connect
 
@@ -196,7 +193,7 @@ async def test_every_part_connects_as_the_url_says(
 
 
 def _with_everything(url: str) -> str:
-    """The same database under libpq's spelling, with each parameter that needs no certificates."""
+    """The URL of the database in libpq's form, with every parameter that needs no certificate."""
     plain = make_url(url)
     host = str(plain.host or plain.query["host"])
     port = plain.port or int(str(plain.query.get("port", 5432)))
@@ -215,7 +212,7 @@ def _with_everything(url: str) -> str:
     return f"postgresql://{user}{password}@{hosts}/{plain.database}?{query}"
 
 
-async def test_the_server_hears_of_them(database_url: str) -> None:
+async def test_server_settings_reach_the_server(database_url: str) -> None:
     database = Database(_with_everything(database_url))
     asked = text("SELECT current_setting('application_name'), current_setting('jit')")
     [row] = await database.read(EVERYBODY, asked)
@@ -223,7 +220,7 @@ async def test_the_server_hears_of_them(database_url: str) -> None:
     assert tuple(row) == ("a name", "off")
 
 
-def test_a_certificate_that_is_there(tmp_path: Path) -> None:
+def test_an_existing_certificate_is_accepted(tmp_path: Path) -> None:
     certificate = tmp_path / "root.crt"
     certificate.touch()
     options = connect_options(f"postgresql://h/d?sslmode=verify-full&sslrootcert={certificate}")

@@ -1,4 +1,4 @@
-"""A primary and its standby: what becomes of connections when they change places."""
+"""Failover between a primary and its standby."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ POOL = 4
 
 
 class Pair:
-    """`primary` and `standby`, and one address for whichever of them it is pointed at."""
+    """A primary, a standby, and one address that can be pointed at either."""
 
     def __init__(self, folder: Path) -> None:
         self.primary, self.standby = Postgres(folder / "a"), Postgres(folder / "b")
@@ -45,7 +45,7 @@ class Pair:
         self.follow(self.standby, self.primary)
 
     def follow(self, server: Postgres, leader: Postgres) -> None:
-        """Start a server, which was stopped, as the standby of the other one."""
+        """Start a stopped server as the standby of the other one."""
         conninfo = f"host={socket_of(leader)} port=5432 user=postgres application_name=standby"
         with (server.data_dir / "postgresql.auto.conf").open("a") as configuration:
             configuration.write(f"primary_conninfo = '{conninfo}'\n")
@@ -56,7 +56,7 @@ class Pair:
         server.start()
 
     async def swap(self) -> None:
-        """The standby takes over, and the primary follows it."""
+        """Promote the standby, and make the old primary its standby."""
         await asyncio.to_thread(self.primary.stop)
         await execute(self.standby.url, "SELECT pg_promote()")
         self.primary, self.standby = self.standby, self.primary
@@ -82,7 +82,7 @@ class Pair:
 
 
 def copy(source: Path, target: Path) -> None:
-    """With the owner, who may be another user."""
+    """Copy a folder and keep the owner of its files, who may be another user."""
     shutil.copytree(source, target)
     owner = source.stat()
     for path in (target, *target.rglob("*")):
@@ -94,7 +94,7 @@ def socket_of(server: Postgres) -> str:
 
 
 async def execute(url: str, *statements: str) -> list[asyncpg.Record]:
-    """The rows of the last of them."""
+    """Execute statements and return the rows of the last one."""
     connection = await asyncpg.connect(**connect_options(url))
     try:
         for statement in statements:
@@ -135,16 +135,14 @@ async def readiness(visitor: Visitor) -> tuple[int, str]:
     return response.status_code, response.json().get("error", {}).get("message", "")
 
 
-async def test_connections_to_what_became_a_standby_are_left(
-    settings: Settings, pair: Pair
-) -> None:
-    """As after a failover behind one address, which goes on leading to the old server for a while."""
+async def test_connections_to_a_new_standby_are_replaced(settings: Settings, pair: Pair) -> None:
+    """As after a failover behind one address, which leads to the old server for a while."""
     pair.point_at(pair.primary)
     async with chatting(settings, pair.address) as (visitor, database, _):
         thread_id = (await visitor.say("hello")).thread_id
         pair.point_at(pair.standby)
         await database.reconnect()
-        # Reading works there, and fills the pool.
+        # Reads work on the standby and fill the pool.
         listed = await asyncio.gather(*(visitor.send("threads.list") for _ in range(3 * POOL)))
         assert {response.status_code for response in listed} == {200}
         refused = await visitor.send("threads.update", thread_id=thread_id, title="Refused")
@@ -168,14 +166,12 @@ async def test_not_ready_while_writes_are_refused_and_ready_again(
         status, message = await readiness(visitor)
         assert status == 503
         assert "target_session_attrs=read-write" in message
-        # No write comes to a server that is not ready: the probe itself has to find the other one.
+        # A server that is not ready gets no writes, so the probe has to reconnect.
         pair.point_at(pair.primary)
         assert await readiness(visitor) == (200, "")
 
 
-async def test_of_two_hosts_the_one_that_takes_writes_is_found(
-    settings: Settings, pair: Pair
-) -> None:
+async def test_of_two_hosts_the_writable_one_is_selected(settings: Settings, pair: Pair) -> None:
     async with chatting(settings, pair.both) as (visitor, _, _):
         thread_id = (await visitor.say("hello")).thread_id
         await pair.swap()
@@ -188,7 +184,7 @@ async def test_of_two_hosts_the_one_that_takes_writes_is_found(
 async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
     settings: Settings, pair: Pair
 ) -> None:
-    """Commits wait for as long as the only synchronous standby is away."""
+    """Commits wait while the only synchronous standby is down."""
     pair.point_at(pair.primary)
     async with chatting(settings, pair.address) as (visitor, _, _):
         threads = [(await visitor.say(f"hello {n}")).thread_id for n in range(2)]
@@ -204,7 +200,7 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
             for id_ in threads * POOL
         ]
         try:
-            # (Renaming one thread twice waits for the lock on its row: those wait, too.)
+            # Renaming one thread twice waits for the lock on its row, so these wait too.
             async with asyncio.timeout(60):
                 while await waiting_commits(pair.primary.url) < len(threads):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
@@ -227,9 +223,9 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
 
 
 async def until_commits_wait(url: str) -> None:
-    """Return when a commit waits: the server's checkpointer reads a new setting after the others.
+    """Return when a commit waits, because the new setting takes effect with a delay.
 
-    Polls, since PostgreSQL tells nobody when it has read its configuration.
+    Polls, because PostgreSQL does not report when it has read its configuration.
     """
     async with asyncio.timeout(60):
         for number in count():
@@ -249,11 +245,11 @@ async def waiting_commits(url: str) -> int:
 
 
 @pytest.mark.parametrize(("pool", "reads"), [(1, 0), (2, 1), (4, 1), (10, 2), (20, 4)])
-def test_one_connection_in_five_is_for_reads(pool: int, reads: int) -> None:
+def test_one_connection_in_five_is_reserved_for_reads(pool: int, reads: int) -> None:
     assert reserved_for_reads(pool) == reads
 
 
-async def test_a_write_that_waits_for_a_place_is_told_in_time(
+async def test_a_write_that_waits_too_long_for_a_connection_fails(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from engine.database import database as db

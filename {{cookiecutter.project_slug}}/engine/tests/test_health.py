@@ -1,4 +1,4 @@
-"""The probes."""
+"""The health checks `/healthz` and `/readyz`."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def test_alive_and_ready(base_url: str) -> None:
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
-async def test_the_garbage_collector_does_not_look_through_what_was_imported(
+async def test_imports_are_frozen_for_the_garbage_collector(
     settings: Settings,
 ) -> None:
     async with serving(create_app(settings)):
@@ -55,8 +55,8 @@ async def at_revision(database: Database, revision: str) -> AsyncIterator[None]:
             await connection.execute(move, {"revision": current})
 
 
-async def test_not_ready_once_it_is_to_stop(settings: Settings) -> None:
-    """While the port is open still, as behind a server that closes it last."""
+async def test_not_ready_while_stopping(settings: Settings) -> None:
+    """The port is still open, as with servers that close it last."""
     app = create_app(settings)
     async with serving(app) as url, visiting(url, settings) as visitor:
         app.state.chat.runs.drain()
@@ -80,10 +80,8 @@ async def test_not_ready_before_the_newest_migration(
     assert "app migrate" in response.json()["error"]["message"]
 
 
-async def test_ready_while_a_newer_release_has_migrated_already(
-    base_url: str, database: Database
-) -> None:
-    """Else a rollout would take the old instances out before the new ones are ready."""
+async def test_ready_after_a_newer_release_has_migrated(base_url: str, database: Database) -> None:
+    """Otherwise a rolling update would remove old instances before new ones are ready."""
     async with (
         httpx.AsyncClient(base_url=base_url, timeout=30) as client,
         at_revision(database, "newer"),

@@ -1,6 +1,6 @@
-"""Requests by the hundred that no page would send: refused or answered, never a crash.
+"""Fuzzing: hundreds of malformed requests are refused or answered without an internal error.
 
-They come from the SDK's own models and are then bent out of shape. HOSTILE_REQUESTS sets how many.
+They are generated from the SDK's models and then changed. HOSTILE_REQUESTS sets their number.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ AT_ONCE = 8
 
 class Schema(GenerateJsonSchema):
     def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        """Defaults that JSON cannot say are none of ours."""
+        """Ignore defaults of the SDK that JSON cannot represent."""
 
 
 SCHEMA = TypeAdapter(ChatKitReq).json_schema(schema_generator=Schema)
@@ -43,7 +43,7 @@ TYPES = sorted(
     if name.endswith("Req")
 )
 
-# What only the inside of the application could have said.
+# Texts that must not appear in responses, because they show internals.
 INTERNALS = ("Traceback", "sqlalchemy", "asyncpg", "psycopg", 'File "', "pydantic", "SELECT ")
 
 DEEP = "deep"  # stands for nesting that json.dumps itself could not write
@@ -64,14 +64,14 @@ HEADERS: list[dict[bytes, bytes]] = [
 
 @dataclass
 class Known:
-    """Ids that exist: the sender's own, and somebody else's."""
+    """Existing ids, of the sender and of another user."""
 
     threads: list[str]
     items: list[str]
     attachments: list[str]
 
 
-async def test_nothing_that_is_sent_breaks_anything(
+async def test_malformed_requests_do_not_break_the_server(
     with_model: Scripted, stranger: Visitor, database: Database
 ) -> None:
     sender = await with_model(
@@ -87,7 +87,7 @@ async def test_nothing_that_is_sent_breaks_anything(
         [theirs.user_message_id, *(turn.user_message_id for turn in mine)],
         ["atc_1", theirs.user_message_id],
     )
-    before = await everything_of(database, stranger.user_id)
+    before = await digest_of_rows(database, stranger.user_id)
     seen: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
     room = asyncio.Semaphore(AT_ONCE)
@@ -103,14 +103,14 @@ async def test_nothing_that_is_sent_breaks_anything(
     await asyncio.gather(*(send(*request) for request in requests(REQUESTS, known)))
 
     print("answered:", dict(seen), "statuses:", dict(statuses))  # noqa: T201 — for pytest -s
-    assert await everything_of(database, stranger.user_id) == before
+    assert await digest_of_rows(database, stranger.user_id) == before
     assert statuses[200] > REQUESTS / 20
     assert statuses[404] > 0
     assert statuses[400] + statuses[422] > REQUESTS / 10
     assert set(TYPES) - set(seen) <= UNSUPPORTED
 
 
-# Refused as a whole, however well-formed, unless an option of the project takes them.
+# Request types that are always refused, unless an option of the project supports them.
 UNSUPPORTED = {
     *("threads.custom_action", "threads.sync_custom_action", "input.transcribe"),
     *("attachments.create", "attachments.delete"),
@@ -127,7 +127,7 @@ def check(response: httpx.Response, body: bytes) -> None:
         assert events_in(response.text)[-1]["type"], told
 
 
-async def everything_of(database: Database, user_id: str) -> str:
+async def digest_of_rows(database: Database, user_id: str) -> str:
     """A digest of all rows that one user owns."""
     digest = hashlib.sha256()
     for table in owned_tables():
@@ -138,7 +138,7 @@ async def everything_of(database: Database, user_id: str) -> str:
 
 
 def requests(count: int, known: Known) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
-    """The same ones each time."""
+    """The same requests in every run."""
     random = Random(count)  # noqa: S311 — that is the point
     for document in documents(count):
         give_ids(random, document, known)
@@ -152,7 +152,7 @@ def requests(count: int, known: Known) -> Iterator[tuple[bytes, dict[bytes, byte
 
 
 def documents(count: int) -> list[Any]:
-    """Well-formed requests of every kind, as far as their models tell."""
+    """Well-formed requests of every type, generated from their models."""
     found: list[Any] = []
     for kind in TYPES:
 
@@ -173,7 +173,7 @@ def documents(count: int) -> list[Any]:
 
 
 def give_ids(random: Random, value: Any, known: Known) -> None:
-    """Let most ids be ones that exist, in the places where the protocol has them."""
+    """Replace most ids by existing ones."""
     ids = {"thread_id": known.threads, "item_id": known.items}
     lists = {"item_ids": known.items, "attachments": known.attachments}
     for key, child in value.items() if isinstance(value, dict) else ():
@@ -187,7 +187,7 @@ def give_ids(random: Random, value: Any, known: Known) -> None:
 
 
 def bend(random: Random, document: dict[str, Any]) -> None:
-    """Put something else in one place, take it away, or add what does not belong there."""
+    """Replace or remove one value, or add an unexpected one."""
     parent, key = random.choice(list(_places(document)))
     chance = random.random()
     if chance < 0.15 and isinstance(parent, dict):
@@ -210,7 +210,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def well_formed(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of a JSON schema, as far as pydantic writes them."""
+    """Values of a JSON schema, for the features that pydantic uses."""
     match schema:
         case {"$ref": str(place)}:
             return st.deferred(lambda: well_formed(SCHEMA["$defs"][place.rpartition("/")[2]]))
@@ -232,7 +232,7 @@ def well_formed(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def _object(fields: dict[str, Any], required: set[str]) -> st.SearchStrategy[Any]:
-    # (What tells the kinds apart has a default, and is needed all the same.)
+    # Discriminator fields have a default and are required all the same.
     required |= {name for name, field in fields.items() if "const" in field}
     always = {name: well_formed(field) for name, field in fields.items() if name in required}
     maybe = {name: well_formed(field) for name, field in fields.items() if name not in required}

@@ -1,4 +1,4 @@
-"""The chat in somebody else's application: under a prefix, mounted, and behind a proxy's path."""
+"""The chat inside another application: included under a prefix, mounted, and behind a proxy."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,8 +28,8 @@ Put = Callable[[Chat, FastAPI], None]
 
 
 @asynccontextmanager
-async def somebody_elses(settings: Settings, put: Put, **server: Any) -> AsyncIterator[str]:
-    """An application with a page of its own, the chat in it; gives its address."""
+async def outer_application(settings: Settings, put: Put, **server: Any) -> AsyncIterator[str]:
+    """An application with a page of its own and the chat. Yields its URL."""
     chat = application.chat_of(settings)
 
     @asynccontextmanager
@@ -56,7 +56,7 @@ def put(request: pytest.FixtureRequest) -> Put:
 
 async def test_a_whole_conversation_under_a_prefix(settings: Settings, put: Put) -> None:
     async with (
-        somebody_elses(settings, put) as url,
+        outer_application(settings, put) as url,
         visiting(f"{url}{PREFIX}", settings) as visitor,
         visiting(f"{url}{PREFIX}", settings) as stranger,
     ):
@@ -70,9 +70,9 @@ async def test_a_whole_conversation_under_a_prefix(settings: Settings, put: Put)
         assert missing.json()["error"]["code"] == "not_found"
 
 
-async def test_every_address_of_the_page_leads_to_the_chat(settings: Settings, put: Put) -> None:
+async def test_every_url_in_the_page_leads_to_the_chat(settings: Settings, put: Put) -> None:
     async with (
-        somebody_elses(settings, put) as url,
+        outer_application(settings, put) as url,
         AsyncClient(base_url=url, timeout=30) as client,
     ):
         page = await client.get(f"{PREFIX}/")
@@ -88,9 +88,9 @@ async def test_every_address_of_the_page_leads_to_the_chat(settings: Settings, p
         assert 'href="/' not in page.text
 
 
-async def test_what_is_beside_it_stays_as_it_was(settings: Settings, put: Put) -> None:
+async def test_other_routes_are_unchanged(settings: Settings, put: Put) -> None:
     async with (
-        somebody_elses(settings, put) as url,
+        outer_application(settings, put) as url,
         AsyncClient(base_url=url, timeout=30) as client,
     ):
         theirs = await client.get("/hello")
@@ -100,17 +100,17 @@ async def test_what_is_beside_it_stays_as_it_was(settings: Settings, put: Put) -
         assert (nothing.status_code, nothing.json()) == (404, {"detail": "Not Found"})
 
 
-async def test_behind_a_proxy_that_takes_a_path_away(settings: Settings) -> None:
-    """As uvicorn's `--root-path` has it: the path arrives without the proxy's part."""
+async def test_behind_a_proxy_that_strips_a_prefix(settings: Settings) -> None:
+    """With uvicorn's `--root-path`: the path arrives without the proxy's prefix."""
     async with (
-        somebody_elses(settings, included, root_path="/outside") as url,
+        outer_application(settings, included, root_path="/outside") as url,
         visiting(f"{url}{PREFIX}", settings) as visitor,
     ):
         assert (await visitor.client.get("/")).status_code == 200
         assert (await visitor.say("Hello there")).answer
 
 
-async def test_a_chat_that_nobody_started_is_not_ready(settings: Settings) -> None:
+async def test_a_chat_that_was_not_started_is_not_ready(settings: Settings) -> None:
     app = FastAPI()
     included(application.chat_of(settings), app)
     async with serving(app) as url, AsyncClient(base_url=url, timeout=30) as client:

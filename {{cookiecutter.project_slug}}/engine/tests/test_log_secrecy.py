@@ -1,4 +1,4 @@
-"""What people say and what signs them in is in no log, however chatty, whatever goes wrong."""
+"""No log contains messages or credentials, at any level and after any error."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +28,7 @@ SECRETS = {"cookie", "authorization"}
 
 
 class Everything(logging.Handler):
-    """Every record of every logger, as a formatter would write it."""
+    """Collects every record of every logger, as a formatter writes it."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -59,7 +59,7 @@ def log() -> Iterator[Everything]:
 
 @agent_function
 async def stumble(text: str) -> str:
-    """Fail with the words that it was given."""
+    """Fail with an error that quotes the argument."""
     raise ValueError(f"cannot read {text}")
 
 
@@ -74,7 +74,7 @@ STUMBLE = AgentTool(
 
 
 def refusal() -> openai.BadRequestError:
-    """OpenAI's own way: the error repeats the request."""
+    """An error of OpenAI's API that repeats the request."""
     request: Any = httpx.Request("POST", "http://model.test")
     response: Any = httpx.Response(400, request=request)
     return openai.BadRequestError(f"bad input: {CANARY}", response=response, body={"q": CANARY})
@@ -93,7 +93,7 @@ def refusal() -> openai.BadRequestError:
     ],
     ids=["an answer", "a refusal by the model", "a failure of ours", "a failing tool"],
 )
-async def test_a_turn(
+async def test_a_turn_is_not_logged(
     with_model: Scripted,
     log: Everything,
     monkeypatch: pytest.MonkeyPatch,
@@ -111,7 +111,7 @@ async def test_a_turn(
     out, err = capfd.readouterr()
     written = log.text + out + err
     assert CANARY not in written
-    # (What a trusted proxy says is no secret, but a name.)
+    # The header of a trusted proxy has a name and no secret.
     for name in SECRETS & visitor.client.headers.keys():
         secret = visitor.client.headers[name].rpartition("=")[2].removeprefix("Bearer ")
         assert secret not in written
@@ -119,7 +119,7 @@ async def test_a_turn(
 
 
 @pytest.mark.parametrize("command", ["stop", "leave"])
-async def test_an_answer_that_is_stopped_or_left(
+async def test_a_stopped_or_left_answer_is_not_logged(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     visitor = await with_model(demo_model(0.002), log_level="DEBUG")
@@ -131,7 +131,7 @@ async def test_an_answer_that_is_stopped_or_left(
     assert CANARY not in written
 
 
-async def test_a_sign_in_that_is_refused(
+async def test_credentials_of_a_refused_sign_in_are_not_logged(
     with_model: Scripted, log: Everything, capfd: pytest.CaptureFixture[str]
 ) -> None:
     visitor = await with_model(demo_model(), log_level="DEBUG")
@@ -154,7 +154,7 @@ async def test_a_sign_in_that_is_refused(
     assert CANARY not in written
 
 
-async def test_a_database_that_quotes_the_row(
+async def test_a_database_error_that_quotes_the_row(
     with_model: Scripted, log: Everything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_args: Any, **_kwargs: Any) -> None:
@@ -169,21 +169,21 @@ async def test_a_database_that_quotes_the_row(
     assert CANARY not in log.text
 
 
-async def test_a_database_that_refuses_a_value(database: Database) -> None:
+async def test_a_database_error_that_quotes_a_value(database: Database) -> None:
     with pytest.raises(DBAPIError) as refused:
         await database.fetch(EVERYBODY, select(cast(literal(CANARY), Date)))
 
-    # (PostgreSQL's own message may quote the value; what SQLAlchemy adds to it must not.)
+    # PostgreSQL's message may quote the value; the additions of SQLAlchemy must not.
     assert CANARY not in str(refused.value).replace(str(refused.value.orig), "")
 
 
-async def test_what_a_model_is_sent(
+async def test_model_requests_are_not_logged(
     settings: Settings,
     log: Everything,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Nor where OPENAI_AGENTS_DONT_LOG_MODEL_DATA=0 asks for it."""
+    """Also with OPENAI_AGENTS_DONT_LOG_MODEL_DATA=0, which would log them."""
     monkeypatch.setattr("agents._debug.DONT_LOG_MODEL_DATA", False)
     changed = settings.model_copy(
         update={
@@ -201,7 +201,7 @@ async def test_what_a_model_is_sent(
     assert CANARY not in written
 
 
-def test_a_traceback_tells_where_and_what_and_not_which_words() -> None:
+def test_a_traceback_has_places_and_classes_but_no_messages() -> None:
     try:
         try:
             raise KeyError(CANARY)
@@ -226,7 +226,7 @@ async def _records_as_before() -> AsyncIterator[None]:
     logging.setLogRecordFactory(factory)
 
 
-def test_an_error_that_led_to_itself_is_told_once() -> None:
+def test_an_exception_that_is_its_own_cause_is_logged_once() -> None:
     kept, raised = ValueError("kept"), KeyError("raised")
     kept.__cause__, raised.__cause__ = raised, kept
     record = RedactedRecord("n", logging.ERROR, "p", 1, "failed", (), (KeyError, raised, None))

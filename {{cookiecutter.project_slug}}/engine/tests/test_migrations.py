@@ -1,4 +1,4 @@
-"""The schema's history: complete, reversible, and a good neighbour."""
+"""The migrations are complete and reversible, and leave tables of others alone."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
 
 
-async def test_down_to_nothing_and_up_again(fresh_url: str) -> None:
+async def test_downgrade_to_base_and_upgrade_again(fresh_url: str) -> None:
     def work(connection: Connection) -> None:
         alembic(connection, command.upgrade, "head")
         before = tables(connection)
@@ -52,7 +52,7 @@ async def test_down_to_nothing_and_up_again(fresh_url: str) -> None:
 
 
 @pytest.mark.parametrize("neighbour", ["strangers", f"{TABLE_PREFIX}staging_"])
-async def test_other_tables_in_the_database_are_left_alone(fresh_url: str, neighbour: str) -> None:
+async def test_tables_of_others_are_not_changed(fresh_url: str, neighbour: str) -> None:
     theirs = {f"{neighbour}alembic_version", f"{neighbour}threads"}
 
     def work(connection: Connection) -> None:
@@ -66,7 +66,7 @@ async def test_other_tables_in_the_database_are_left_alone(fresh_url: str, neigh
     await on(fresh_url, work)
 
 
-async def test_an_own_table_without_the_prefix_is_not_proposed_for_ever(fresh_url: str) -> None:
+async def test_a_declared_table_without_prefix_is_not_proposed_again(fresh_url: str) -> None:
     columns = Column("id", Integer, primary_key=True), Column("user_id", Text)
     own = Table("orders", Base.metadata, *columns)
 

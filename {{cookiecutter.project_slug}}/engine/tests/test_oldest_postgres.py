@@ -1,7 +1,7 @@
-"""A conversation on the oldest PostgreSQL that is served.
+"""A conversation on the oldest supported PostgreSQL.
 
-OLDEST_POSTGRES names the folder of its `postgres` and `initdb`. Otherwise it is the oldest of those
-that this machine has, as Debian and Ubuntu keep them.
+OLDEST_POSTGRES is the folder of its `postgres` and `initdb`. Without it, the oldest version that is
+installed on Debian or Ubuntu is used.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ def oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.destroy()
 
 
-async def test_it_serves(oldest: str, settings: Settings) -> None:
+async def test_the_oldest_postgres_works(oldest: str, settings: Settings) -> None:
     version = await asyncio.to_thread(check_database, oldest)
     if "OLDEST_POSTGRES" in os.environ:
         assert version.startswith(f"PostgreSQL {OLDEST_POSTGRES}.")

@@ -1,7 +1,7 @@
-"""Every statement finds all it needs with its owner: the tables can be spread by that.
+"""Every statement needs the rows of one owner only, so that tables can be sharded by owner.
 
-The application serves on tables that are partitioned by the owner's hash, and PostgreSQL's plans
-say which partitions each of its statements touches.
+The application runs on tables that are partitioned by the hash of the owner, and PostgreSQL's
+plans show which partitions each statement reads.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from engine.tests.talk import Visitor, is_text, message, streamed, until
 
 PARTITIONS = 4
 
-# Between the words of an answer that takes some seconds, so that it is checkpointed, stopped and
-# left in the middle.
+# The pause between words: the answer takes some seconds, so that it is checkpointed, stopped and
+# left before its end.
 SLOW_SECONDS = 0.015
 
-# Statements that look after the rows of everybody, and why they have to.
+# Statements that need the rows of all owners, with the reason.
 OF_EVERYBODY = {
     "heartbeat_at <": "a worker that died cannot say whose answers it was writing",
     "pg_get_serial_sequence": "items of all owners are numbered by one sequence",
@@ -52,8 +52,8 @@ def test_every_key_begins_with_the_owner(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", owned_tables(), ids=lambda table: table.name)
-def test_every_reference_stays_with_the_owner(table: Table) -> None:
-    """What PostgreSQL itself looks up to check a reference, or deletes along with it."""
+def test_every_foreign_key_includes_the_owner(table: Table) -> None:
+    """PostgreSQL reads these keys to check references and to delete rows that refer to others."""
     for reference in table.constraints:
         if isinstance(reference, ForeignKeyConstraint):
             first = reference.elements[0]
@@ -69,7 +69,7 @@ def partitioned_url(postgres_url: str) -> Iterator[str]:
 
 
 async def make_partitions(url: str) -> None:
-    """The tables as the application has them, constraints and all, each in four parts."""
+    """Replace each table by one with the same constraints and four partitions."""
     twins = MetaData(naming_convention=Base.metadata.naming_convention)
     for table in metadata().sorted_tables:
         twin = table.to_metadata(twins)
@@ -95,7 +95,7 @@ def stamp(connection: Connection) -> None:
     command.stamp(config, "head")
 
 
-async def test_every_statement_touches_one_partition(
+async def test_every_statement_reads_one_partition(
     partitioned_url: str, settings: Settings
 ) -> None:
     settings = settings.model_copy(
@@ -115,7 +115,7 @@ async def test_every_statement_touches_one_partition(
             plan = await explain(connection, statement, parameters)
             read, inserted = tables_in(plan)
             assert {name for name, _ in read} | inserted == named_in(statement), statement
-            # The same part of all tables, so that they can be moved together.
+            # The same partition of all tables, so that they can be moved together.
             assert len({part for _, part in read}) <= 1, f"{statement}\n{read}"
             reached |= named_in(statement)
     rows = (UserRow, ThreadRow, ItemRow, FeedbackRow, RunRow)
@@ -133,7 +133,7 @@ async def use_everything(visitor: Visitor) -> None:
     )
     for sent in ("stop", "leave"):
         run_id = await interrupted(visitor, thread_id, sent)
-        # Once more: the run is in no process any more, and the row is asked.
+        # Again, after the run has ended: now the command reads the row.
         assert (await visitor.client.post(f"/chatkit/runs/{run_id}/{sent}")).status_code == 204
 
     other = await visitor.say("another thread")
@@ -159,7 +159,7 @@ async def use_everything(visitor: Visitor) -> None:
 async def interrupted(
     visitor: Visitor, thread_id: str, command: str, text: str = "words " * 100
 ) -> str:
-    """Begin an answer, send the command in the middle of it, and wait until the thread is free."""
+    """Begin an answer, send the command during it, and wait until the run has ended."""
     params = {"thread_id": thread_id, "input": message(f"[demo:slow] {text}")}
     body = {"type": "threads.add_user_message", "params": params}
     async with visitor.client.stream("POST", "/chatkit", json=body) as response:
@@ -178,9 +178,9 @@ async def interrupted(
 
 
 def tables_in(plan: dict[str, Any]) -> tuple[set[tuple[str, str]], set[str]]:
-    """Which parts of which tables are read, and which tables rows are put into.
+    """The partitions that a plan reads, and the tables that it inserts into.
 
-    A plan does not say which part a new row goes to: its own owner's, wherever it is.
+    A plan does not show the partition of a new row; that depends on the row's owner.
     """
     read: set[tuple[str, str]] = set()
     inserted: set[str] = set()

@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer in transaction mode: two transactions may meet two servers."""
+"""The application behind PgBouncer in transaction mode."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ def pooled(postgres_url: str, settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def pgbouncer(server: URL, servers: int = SERVERS) -> Iterator[str]:
-    """Run one in front of that server; gives the URL of the same database through it."""
+    """Run PgBouncer for that server. Yields the URL of the same database through it."""
     assert PROGRAM is not None
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as name:
         folder, runner = Path(name), _runner(server)
@@ -100,9 +100,9 @@ unix_socket_dir = {folder}
 
 
 def _runner(server: URL) -> Runner:
-    """PgBouncer refuses to be root: then it is whoever owns the server's private socket.
+    """The user to run PgBouncer as: as root, the owner of the server's socket.
 
-    That may be root as well, in a user namespace where it bears another's name.
+    PgBouncer refuses to run as root. In a user namespace, the owner may be root under another name.
     """
     me = os.geteuid()
     if me != 0:
@@ -123,11 +123,11 @@ def _wait_for(socket: Path, pid: int, log: Path) -> None:
         time.sleep(0.02)
 
 
-async def test_many_turns_share_a_few_servers(
+async def test_many_turns_share_few_server_connections(
     pooled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(application, "TOOLS", (ECHO,))
-    # Who listens would be counted when it asks whether its own connection still works.
+    # The LISTEN connection would be counted when it checks that it is alive.
     monkeypatch.setattr(command_listener, "PING_SECONDS", 3_600)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(create_app(pooled)))
@@ -146,7 +146,7 @@ async def test_many_turns_share_a_few_servers(
 
 
 async def converse(visitor: Visitor) -> str:
-    """Three turns, the second with a tool and answered twice; everything a page asks for."""
+    """Three turns, the second with a tool and a retry, and all requests of a page."""
     first = await visitor.say(f"{visitor.user_id} says one")
     second = await visitor.say("shout two", first.thread_id)
     await visitor.stream(
@@ -165,7 +165,7 @@ async def converse(visitor: Visitor) -> str:
 
 
 async def busiest(pooled: Settings, conversations: Sequence[asyncio.Task[str]]) -> int:
-    """The most servers that PgBouncer has at work until all of them have ended."""
+    """The highest number of server connections in use until all of the turns have ended."""
     assert pooled.database_direct_url is not None
     database = Database(pooled.database_direct_url)
     statement = text(
@@ -181,8 +181,8 @@ async def busiest(pooled: Settings, conversations: Sequence[asyncio.Task[str]]) 
     return most
 
 
-async def test_nothing_is_left_prepared_on_the_servers(pooled: Settings) -> None:
-    """It would pile up there: no client ever comes back to take it away."""
+async def test_no_prepared_statements_remain(pooled: Settings) -> None:
+    """They would accumulate on the server connections, because no client removes them."""
     assert pooled.database_url is not None
     database = Database(pooled.database_url, transaction_pooler=True)
     left = text("SELECT (SELECT count(*) FROM pg_prepared_statements) FROM pg_sleep(0.01)")
@@ -191,7 +191,7 @@ async def test_nothing_is_left_prepared_on_the_servers(pooled: Settings) -> None
     assert {count for [[count]] in counts} == {0}
 
 
-async def test_stop_reaches_the_other_worker_over_the_direct_connection(
+async def test_stop_reaches_another_worker_over_the_direct_connection(
     pooled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No checkpoint finds the command: only a LISTENing connection receives it.

@@ -1,6 +1,6 @@
-"""With ROW_LEVEL_SECURITY, PostgreSQL itself keeps one user from another's rows.
+"""With ROW_LEVEL_SECURITY, PostgreSQL limits each transaction to the rows of one owner.
 
-As a role of its own that owns the tables: a superuser passes every policy.
+The tests connect as a role that owns the tables, because superusers bypass all policies.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def administer(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def walled(role_url: str, settings: Settings) -> Settings:
+def secured(role_url: str, settings: Settings) -> Settings:
     migrate(role_url, row_level_security=True)
     return settings.model_copy(update={"database_url": role_url, "row_level_security": True})
 
@@ -72,9 +72,9 @@ def migrate(url: str, *, row_level_security: bool) -> None:
 
 
 @pytest.fixture
-async def database(walled: Settings) -> AsyncIterator[Database]:
-    assert walled.database_url is not None
-    database = Database(walled.database_url, row_level_security=True)
+async def database(secured: Settings) -> AsyncIterator[Database]:
+    assert secured.database_url is not None
+    database = Database(secured.database_url, row_level_security=True)
     for owner in ("anna", "bert"):
         thread: dict[str, Any] = {"user_id": owner, "id": "thread", "payload": {}}
         async with database.transaction(owner) as connection:
@@ -86,7 +86,7 @@ async def database(walled: Settings) -> AsyncIterator[Database]:
     await database.dispose()
 
 
-async def test_a_statement_that_forgets_the_owner_sees_no_other(database: Database) -> None:
+async def test_a_statement_without_owner_condition_sees_one_owners_rows(database: Database) -> None:
     everything = select(ThreadRow.user_id)
 
     for owner in ("anna", "bert"):
@@ -95,11 +95,11 @@ async def test_a_statement_that_forgets_the_owner_sees_no_other(database: Databa
     assert await database.fetch("", everything) == []
 
 
-async def test_a_connection_keeps_nothing_of_whom_it_served(
-    walled: Settings, database: Database
+async def test_the_owner_is_reset_after_each_transaction(
+    secured: Settings, database: Database
 ) -> None:
-    assert walled.database_url is not None
-    single = Database(walled.database_url, pool_size=1, row_level_security=True)
+    assert secured.database_url is not None
+    single = Database(secured.database_url, pool_size=1, row_level_security=True)
     for owner in ("anna", EVERYBODY):
         assert await single.fetch(owner, select(ThreadRow.user_id))
         async with single.engine.connect() as connection:
@@ -107,7 +107,7 @@ async def test_a_connection_keeps_nothing_of_whom_it_served(
     await single.dispose()
 
 
-async def test_anothers_row_is_neither_written_nor_made(database: Database) -> None:
+async def test_rows_of_other_owners_cannot_be_written(database: Database) -> None:
     emptied = update(ThreadRow).values(payload={}).returning(ThreadRow.user_id)
     assert await database.fetch("anna", emptied) == [("anna",)]
     forged = {"user_id": "bert", "id": "forged", "payload": {}}
@@ -118,7 +118,7 @@ async def test_anothers_row_is_neither_written_nor_made(database: Database) -> N
         await database.write("anna", given_away)
 
 
-async def test_migrations_see_the_rows_of_everybody(database: Database) -> None:
+async def test_migrations_see_the_rows_of_all_owners(database: Database) -> None:
     def migrate_and_look(connection: Connection) -> list[str]:
         config = alembic_config()
         config.attributes["connection"] = connection
@@ -131,19 +131,19 @@ async def test_migrations_see_the_rows_of_everybody(database: Database) -> None:
             assert len(await connection.run_sync(migrate_and_look)) == 2
 
 
-async def test_the_chat_works_behind_the_wall(walled: Settings) -> None:
-    patient = walled.model_copy(update={"demo_delay_seconds": SLOW_SECONDS / SLOWNESS})
+async def test_the_chat_works_with_row_level_security(secured: Settings) -> None:
+    patient = secured.model_copy(update={"demo_delay_seconds": SLOW_SECONDS / SLOWNESS})
     async with serving(create_app(patient)) as url, visiting(url, patient) as visitor:
         await use_everything(visitor)
 
 
-async def test_runs_of_dead_workers_are_found(walled: Settings, database: Database) -> None:
+async def test_runs_of_dead_workers_are_closed(secured: Settings, database: Database) -> None:
     run = {"user_id": "anna", "id": "run", "thread_id": "thread", "request": "threads.create"}
     state = {"model": "m", "worker": "dead", "slot": 1, "start_seq": 0}
     long_ago = func.now() - timedelta(hours=1)
     await database.write("anna", insert(RunRow).values(**run, **state, heartbeat_at=long_ago))
 
-    app = create_app(walled)
+    app = create_app(secured)
     await app.state.chat.recovery.close_abandoned()
     await app.state.chat.database.dispose()
 
@@ -151,10 +151,10 @@ async def test_runs_of_dead_workers_are_found(walled: Settings, database: Databa
 
 
 @pytest.mark.parametrize("row_level_security", [True, False])
-async def test_ready_only_where_the_wall_is_what_was_asked_for(
-    walled: Settings, settings: Settings, row_level_security: bool
+async def test_ready_only_if_the_setting_matches_the_database(
+    secured: Settings, settings: Settings, row_level_security: bool
 ) -> None:
-    for placed in (walled, settings):
+    for placed in (secured, settings):
         asked = placed.model_copy(update={"row_level_security": row_level_security})
         async with (
             serving(create_app(asked)) as url,
@@ -164,21 +164,21 @@ async def test_ready_only_where_the_wall_is_what_was_asked_for(
         assert response.status_code == (200 if asked == placed else 503)
 
 
-def test_without_the_setting_there_is_nothing_of_it(postgres_url: str) -> None:
+def test_migrate_enables_and_disables_row_level_security(postgres_url: str) -> None:
     names = {table.name for table in owned_tables()}
-    with new_database(postgres_url, f"walls_{secrets.token_hex(4)}") as url:
+    with new_database(postgres_url, f"secured_{secrets.token_hex(4)}") as url:
         migrate(url, row_level_security=False)
-        assert asyncio.run(guarded(url)) == (set(), set())
+        assert asyncio.run(secured_tables(url)) == (set(), set())
         for _ in range(2):
             migrate(url, row_level_security=True)
-            assert asyncio.run(guarded(url)) == (names, names)
-        command.check(alembic_config())  # looks, with the setting off, and touches nothing
-        assert asyncio.run(guarded(url)) == (names, names)
+            assert asyncio.run(secured_tables(url)) == (names, names)
+        command.check(alembic_config())  # only reads: the policies stay although the setting is off
+        assert asyncio.run(secured_tables(url)) == (names, names)
         migrate(url, row_level_security=False)
-        assert asyncio.run(guarded(url)) == (set(), set())
+        assert asyncio.run(secured_tables(url)) == (set(), set())
 
 
-async def guarded(url: str) -> tuple[set[str], set[str]]:
+async def secured_tables(url: str) -> tuple[set[str], set[str]]:
     """The tables that have a policy, and those on which it is enforced."""
     database = Database(url)
     policies = text("SELECT tablename FROM pg_policies")

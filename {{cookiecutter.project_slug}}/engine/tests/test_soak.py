@@ -1,4 +1,4 @@
-"""The soak, in short, and proof that its check of the invariant can fail."""
+"""A short soak test, and tests that each check of the invariant can fail."""
 
 import json
 import secrets
@@ -15,8 +15,8 @@ from engine.operate.commands.migrate import upgrade
 from engine.runs.recovery import RETRY
 from engine.settings.settings import Settings
 from engine.tests.fixtures import new_database
-from engine.tests.invariant import Sent, violations
-from engine.tests.soak import FAULTS, HABITS, make_plan, soak, summary
+from engine.tests.invariant import SentMessage, violations
+from engine.tests.soak import ACTIONS, FAULTS, make_plan, soak, summary
 
 pytestmark = pytest.mark.long
 
@@ -33,11 +33,11 @@ async def test_the_invariant_holds_after_a_short_soak(settings: Settings, tmp_pa
 
     report = await soak(plan, tmp_path)
 
-    told = "\n".join(summary(plan, report))
-    assert report.violations == [], told
+    text = "\n".join(summary(plan, report))
+    assert report.violations == [], text
     assert [report.events[f"fault: {kind}"] for kind in SHORT] == [1] * len(SHORT)
     assert sum(report.outcomes.values()) == 40
-    assert report.runs["done"] > 5, told
+    assert report.runs["done"] > 5, text
 
 
 def test_the_same_seed_makes_the_same_plan() -> None:
@@ -46,7 +46,7 @@ def test_the_same_seed_makes_the_same_plan() -> None:
     assert plan == make_plan(1_000, 7)
     assert plan.turns != make_plan(1_000, 8).turns
     assert {fault.kind for fault in plan.faults} == set(FAULTS)
-    assert {turn.habit for turn in plan.turns} == set(HABITS)
+    assert {turn.action for turn in plan.turns} == set(ACTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def own_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def quiet(own_url: str) -> AsyncIterator[Database]:
-    """Somebody said hello and was answered, twice."""
+async def consistent(own_url: str) -> AsyncIterator[Database]:
+    """Rows of a thread with two messages and two complete answers."""
     database = Database(own_url)
-    await execute(database, *map(item, WORLD))
+    await execute(database, *map(item, ROWS))
     await execute(
         database,
         f"INSERT INTO {RUNS} (user_id, id, thread_id, status, request, model, slot, start_seq,"
@@ -74,12 +74,12 @@ async def quiet(own_url: str) -> AsyncIterator[Database]:
 
 
 ANSWERED = (
-    Sent("u", "hello", "hello yourself", "t", acknowledged=True),
-    Sent("u", "and?", "and so on", "t", acknowledged=True),
+    SentMessage("u", "hello", "hello yourself", "t", acknowledged=True),
+    SentMessage("u", "and?", "and so on", "t", acknowledged=True),
 )
 
-# Place, id, type, text.
-WORLD = (
+# Seq, id, type, text.
+ROWS = (
     (10, "m1", "user_message", "hello"),
     (20, "w1", "workflow", "done"),
     (30, "a1", "assistant_message", "hello yourself"),
@@ -123,17 +123,17 @@ def end(run_id: str, how: str) -> str:
     return f"UPDATE {RUNS} SET status = '{how}' WHERE id = '{run_id}'"
 
 
-HALF = change("a2", content("and so"))
+CUT_ANSWER = change("a2", content("and so"))
 NOTICE = item((70, "n", "task", "interrupted"))
 CANCELLED = item((70, "n", "sdk_hidden_context", "stopped"))
 
 
-async def test_a_world_in_order_has_no_violation(quiet: Database) -> None:
-    assert await violations(quiet, ANSWERED) == []
+async def test_consistent_rows_have_no_violation(consistent: Database) -> None:
+    assert await violations(consistent, ANSWERED) == []
 
 
 @pytest.mark.parametrize(
-    ("statements", "ledger", "kind"),
+    ("statements", "sent_messages", "kind"),
     [
         pytest.param(
             [remove("m2"), remove("w2"), remove("a2")],
@@ -143,35 +143,38 @@ async def test_a_world_in_order_has_no_violation(quiet: Database) -> None:
         ),
         pytest.param(
             [item((70, "m3", "user_message", "and?"), "t2"), item((80, "n", "task", ""), "t2")],
-            [ANSWERED[0], Sent("u", "and?", "and so on", acknowledged=True)],
-            "a message is there more than once",
+            [ANSWERED[0], SentMessage("u", "and?", "and so on", acknowledged=True)],
+            "a message is stored more than once",
             id="twice",
         ),
         pytest.param(
             [],
-            [ANSWERED[0], Sent("u", "and?", "and so on", "t", refused=True)],
-            "a message is where it should not be",
+            [ANSWERED[0], SentMessage("u", "and?", "and so on", "t", refused=True)],
+            "a message is stored where it should not be",
             id="refused",
         ),
         pytest.param(
             [],
-            [ANSWERED[0], Sent("u", "and?", "and so on", "t2", acknowledged=True)],
-            "a message is where it should not be",
+            [ANSWERED[0], SentMessage("u", "and?", "and so on", "t2", acknowledged=True)],
+            "a message is stored where it should not be",
             id="elsewhere",
         ),
         pytest.param([end("r2", "running")], ANSWERED, "a run is left running", id="running"),
         pytest.param(
-            [HALF], ANSWERED, "an answer is neither complete nor marked", id="half an answer"
+            [CUT_ANSWER], ANSWERED, "an answer is neither complete nor marked", id="half an answer"
         ),
         pytest.param(
             [remove("a2"), end("r2", "failed")],
             ANSWERED,
             "an answer is neither complete nor marked",
-            id="failed and nobody told",
+            id="failed and not reported",
         ),
         pytest.param(
             [remove("a2")],
-            [ANSWERED[0], Sent("u", "and?", None, "t", acknowledged=True, told=True)],
+            [
+                ANSWERED[0],
+                SentMessage("u", "and?", None, "t", acknowledged=True, failure_seen=True),
+            ],
             "an answer is neither complete nor marked",
             id="done without an answer",
         ),
@@ -194,70 +197,77 @@ async def test_a_world_in_order_has_no_violation(quiet: Database) -> None:
                 NOTICE,
             ],
             ANSWERED,
-            "an item is out of place",
+            "an item is in the wrong position",
             id="under another",
         ),
         pytest.param(
             [item((5, "n0", "task", "interrupted"))],
             ANSWERED,
-            "an item is out of place",
+            "an item is in the wrong position",
             id="before the first message",
         ),
         pytest.param(
             [f"DELETE FROM {ITEMS}"],
-            [Sent("u", "hello", "hello yourself", "t", acknowledged=True, deleted=True)],
-            "a deleted thread came back",
-            id="undead",
+            [SentMessage("u", "hello", "hello yourself", "t", acknowledged=True, deleted=True)],
+            "a deleted thread exists again",
+            id="recreated",
         ),
     ],
 )
-async def test_each_violation_is_seen(
-    quiet: Database, statements: list[str], ledger: Sequence[Sent], kind: str
+async def test_each_violation_is_found(
+    consistent: Database, statements: list[str], sent_messages: Sequence[SentMessage], kind: str
 ) -> None:
-    await execute(quiet, *statements)
+    await execute(consistent, *statements)
 
-    assert {violation.kind for violation in await violations(quiet, ledger)} == {kind}
+    assert {violation.kind for violation in await violations(consistent, sent_messages)} == {kind}
 
 
 @pytest.mark.parametrize(
     ("began", "kinds"), [(60, set()), (50, {"an answer is neither complete nor marked"})]
 )
-async def test_a_retry_that_was_cut_is_judged_by_whether_it_had_begun_to_answer(
-    quiet: Database, began: int, kinds: set[str]
+async def test_an_interrupted_retry_counts_if_it_had_begun_to_answer(
+    consistent: Database, began: int, kinds: set[str]
 ) -> None:
-    ledger = [ANSWERED[0], Sent("u", "and?", None, "t", acknowledged=True)]
+    sent_messages = [ANSWERED[0], SentMessage("u", "and?", None, "t", acknowledged=True)]
     await execute(
-        quiet,
+        consistent,
         f"INSERT INTO {RUNS} (user_id, id, thread_id, status, request, model, slot, start_seq,"
         f" worker, started_at, ended_at) SELECT user_id, 'r3', thread_id, 'interrupted', '{RETRY}',"
         f" model, slot, {began}, worker, now() + interval '1 s', now() FROM {RUNS} WHERE id = 'r2'",
     )
 
-    assert {violation.kind for violation in await violations(quiet, ledger)} == kinds
+    assert {violation.kind for violation in await violations(consistent, sent_messages)} == kinds
 
 
-async def test_two_items_in_one_place_are_seen(quiet: Database) -> None:
-    """The database itself forbids it, as long as it has this index."""
+async def test_two_items_with_the_same_seq_are_found(consistent: Database) -> None:
+    """Without this unique index; with it, PostgreSQL refuses such rows."""
     index = f"{ITEMS}_user_id_thread_id_seq_idx"
-    await execute(quiet, f"DROP INDEX {index}", item((60, "n", "task", "interrupted")))
+    await execute(consistent, f"DROP INDEX {index}", item((60, "n", "task", "interrupted")))
     try:
-        [violation] = await violations(quiet, ANSWERED)
-        assert violation.kind == "two items share a place"
+        [violation] = await violations(consistent, ANSWERED)
+        assert violation.kind == "two items have the same seq"
     finally:
-        await execute(quiet, remove("n"))
-        await execute(quiet, f"CREATE UNIQUE INDEX {index} ON {ITEMS} (user_id, thread_id, seq)")
+        await execute(consistent, remove("n"))
+        await execute(
+            consistent, f"CREATE UNIQUE INDEX {index} ON {ITEMS} (user_id, thread_id, seq)"
+        )
 
 
 @pytest.mark.parametrize(
     "statements",
     [
-        pytest.param([HALF, NOTICE], id="interrupted"),
-        pytest.param([HALF, CANCELLED], id="stopped"),
-        pytest.param([remove("a2"), end("r2", "failed")], id="failed and told"),
+        pytest.param([CUT_ANSWER, NOTICE], id="interrupted"),
+        pytest.param([CUT_ANSWER, CANCELLED], id="stopped"),
+        pytest.param([remove("a2"), end("r2", "failed")], id="failed and reported"),
     ],
 )
-async def test_what_is_marked_or_told_is_in_order(quiet: Database, statements: list[str]) -> None:
-    ledger = [ANSWERED[0], Sent("u", "and?", "and so on", "t", acknowledged=True, told=True)]
-    await execute(quiet, *statements)
+async def test_marked_and_reported_failures_are_no_violation(
+    consistent: Database, statements: list[str]
+) -> None:
+    sent_messages = [
+        ANSWERED[0],
+        SentMessage("u", "and?", "and so on", "t", acknowledged=True, failure_seen=True),
+    ]
+    await execute(consistent, *statements)
 
-    assert await violations(quiet, ledger) == []
+    assert await violations(consistent, sent_messages) == []

@@ -1,4 +1,4 @@
-"""A start that fails for its settings."""
+"""A start that fails because of invalid settings."""
 
 import pytest
 
@@ -22,7 +22,7 @@ LONG, SHORT = "x" * 32, "x" * 31
     ],
     ids=["key", "previous key", "missing", "out of range", "refused later"],
 )
-def test_one_line_says_which_and_how_to_mend_it(
+def test_an_invalid_setting_is_reported_in_one_line(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     keys: dict[str, str],
@@ -41,6 +41,6 @@ def test_one_line_says_which_and_how_to_mend_it(
     assert SHORT not in str(refused.value)
 
 
-def test_keys_of_32_characters_will_do() -> None:
+def test_keys_of_32_characters_are_accepted() -> None:
     keys = Settings(secret_key=LONG, secret_key_previous=LONG.upper())
     assert keys.signing_keys == [LONG.upper(), LONG]

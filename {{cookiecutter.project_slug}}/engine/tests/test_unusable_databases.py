@@ -1,4 +1,4 @@
-"""Databases that cannot be used: each part says why in one line, and what mends it."""
+"""Databases that are not usable: every part gives the reason and the fix in one line."""
 
 import asyncio
 import os
@@ -77,12 +77,9 @@ def one_line(said: str) -> str:
     return said
 
 
-# --- A role that may not create, and somebody else's tables -----------------------------------------
-
-
 @pytest.fixture
-def weak_url(empty_url: str, postgres_url: str) -> Iterator[str]:
-    """Of a role without CREATE on the schema, which is what roles are since PostgreSQL 15."""
+def url_without_create(empty_url: str, postgres_url: str) -> Iterator[str]:
+    """The URL of a role without CREATE on the schema, the default since PostgreSQL 15."""
     role = f"weak_{secrets.token_hex(4)}"
     execute(empty_url, f"CREATE ROLE {role} LOGIN PASSWORD 'weak'")
     execute(empty_url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -91,23 +88,26 @@ def weak_url(empty_url: str, postgres_url: str) -> Iterator[str]:
     execute(empty_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-def test_a_role_that_may_not_create_tables(settings: Settings, weak_url: str) -> None:
-    mend = f"GRANT USAGE, CREATE ON SCHEMA public TO {make_url(weak_url).username}"
-    assert refused_by_migrate(weak_url).endswith(mend)
-    assert refused_by_doctor(settings, weak_url).endswith(mend)
-    assert refused_by_probe(settings, weak_url).endswith(mend)
+def test_a_role_without_create_privilege(settings: Settings, url_without_create: str) -> None:
+    mend = f"GRANT USAGE, CREATE ON SCHEMA public TO {make_url(url_without_create).username}"
+    assert refused_by_migrate(url_without_create).endswith(mend)
+    assert refused_by_doctor(settings, url_without_create).endswith(mend)
+    assert refused_by_probe(settings, url_without_create).endswith(mend)
 
 
-def test_a_role_that_may_not_read_the_version(
-    settings: Settings, weak_url: str, empty_url: str
+def test_a_role_without_select_on_the_version_table(
+    settings: Settings, url_without_create: str, empty_url: str
 ) -> None:
     execute(empty_url, f"CREATE TABLE {VERSION_TABLE} (version_num text)")
-    for said in (refused_by_migrate(weak_url), refused_by_doctor(settings, weak_url)):
+    for said in (
+        refused_by_migrate(url_without_create),
+        refused_by_doctor(settings, url_without_create),
+    ):
         assert "permission denied for table" in said
-    assert "doctor" in refused_by_probe(settings, weak_url)
+    assert "doctor" in refused_by_probe(settings, url_without_create)
 
 
-def test_no_schema_to_create_in(settings: Settings, empty_url: str) -> None:
+def test_a_search_path_without_schema(settings: Settings, empty_url: str) -> None:
     name = make_url(empty_url).database
     execute(empty_url, f'ALTER DATABASE "{name}" SET search_path = nowhere')
     for said in (
@@ -119,7 +119,7 @@ def test_no_schema_to_create_in(settings: Settings, empty_url: str) -> None:
         assert said.endswith("or correct the search_path.")
 
 
-def test_a_strangers_table_of_that_name(settings: Settings, empty_url: str) -> None:
+def test_a_table_of_that_name_exists(settings: Settings, empty_url: str) -> None:
     execute(empty_url, f"CREATE TABLE {TABLE_PREFIX}users (id int)")
     for said in (
         refused_by_migrate(empty_url),
@@ -130,12 +130,12 @@ def test_a_strangers_table_of_that_name(settings: Settings, empty_url: str) -> N
         assert said.endswith("Rename or drop it, or use another database.")
 
 
-def test_the_commands_print_one_line(weak_url: str) -> None:
+def test_the_commands_print_one_line(url_without_create: str) -> None:
     for command in (["-m", "app", "migrate"], ["-m", "alembic", "upgrade", "head"]):
         done = subprocess.run(  # noqa: S603 (commands of ours)
             [sys.executable, *command],
             cwd=PROJECT_ROOT,
-            env=os.environ | {"DATABASE_URL": weak_url},
+            env=os.environ | {"DATABASE_URL": url_without_create},
             capture_output=True,
             text=True,
             check=False,
@@ -146,10 +146,7 @@ def test_the_commands_print_one_line(weak_url: str) -> None:
         assert "Traceback" not in "".join(said)
 
 
-# --- Servers that are too old, or lack most characters ----------------------------------------------
-
-
-def test_an_encoding_that_lacks_most_scripts(settings: Settings, postgres_url: str) -> None:
+def test_a_database_that_is_not_utf_8(settings: Settings, postgres_url: str) -> None:
     name = f"latin_{secrets.token_hex(4)}"
     execute(
         postgres_url,
@@ -185,9 +182,6 @@ def test_a_server_that_is_too_old(
         assert "is too old: 99 or newer is needed." in said
 
 
-# --- The migrations themselves ----------------------------------------------------------------------
-
-
 @pytest.fixture
 def odd_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project in a folder whose name has a % in it."""
@@ -212,7 +206,7 @@ def test_a_percent_sign_in_the_path(odd_folder: Path, empty_url: str) -> None:
     assert done.stdout.split()[0] == migrations.newest_revision()
 
 
-def test_two_newest_migrations(
+def test_two_migration_heads(
     settings: Settings, odd_folder: Path, database_url: str, empty_url: str
 ) -> None:
     older = migrations.newest_revision()

@@ -1,6 +1,6 @@
-"""The application in processes of its own, to be killed.
+"""The application in processes of its own, which tests can kill.
 
-Each is a fork of one process that has imported the SDKs, which takes longer than all else.
+Each is forked from one process that has imported the SDKs, because importing takes longest.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ START_SECONDS = 60
 
 
 def create_app() -> FastAPI:
-    """What the image starts, but deaf to `.env`: it may hold a key that costs money."""
+    """The application of the image, but without `.env`, which may have a key that costs money."""
     for settings in every_settings_class(EnvSettings):
         settings.model_config["env_file"] = None
     return application.create_app()
 
 
 def image_command(application: str, port: int) -> list[str]:
-    """The arguments of uvicorn in the image, for this application and this machine alone."""
+    """The arguments of uvicorn in the image, for this application and the loopback address."""
     text = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     found = re.search(r"^CMD (\[.+\])$", text, re.M)
     assert found is not None
@@ -53,14 +53,14 @@ def image_command(application: str, port: int) -> list[str]:
 
 
 def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None) -> None:
-    """What such a process does: uvicorn's command, in a session of its own."""
+    """Run uvicorn's command in a process session of its own."""
     os.setsid()
     os.chdir(PROJECT_ROOT)
     os.environ.clear()
     os.environ.update(environment)
-    # (multiprocessing's is a file that uvicorn's own children lack)
+    # multiprocessing's standard input is a file that uvicorn's child processes lack
     sys.stdin = os.fdopen(0, closefd=False)
-    # The children of `--workers` are forks as well, and need not import the SDKs either.
+    # The child processes of `--workers` are forked too, so that they need not import the SDKs.
     children: Any = uvicorn._subprocess
     children.spawn = multiprocessing.get_context("fork")
     if log is not None:
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None)
 
 
 class Worker:
-    """The application under uvicorn, as the image starts it, with these settings."""
+    """The application with these settings under uvicorn, as the image starts it."""
 
     log: Path | None = None
 
@@ -87,11 +87,11 @@ class Worker:
         self._process: BaseProcess | None = None
 
     def change(self, **changes: object) -> None:
-        """Settings for when it is started again."""
+        """Change settings for the next start."""
         self._environment |= {name.upper(): str(value) for name, value in changes.items()}
 
     async def start(self) -> None:
-        """Start it, again if it has been killed, and wait until it is alive."""
+        """Start the process and wait until it answers. Can be called again after `kill`."""
         assert self.settings.database_url is not None
         command = image_command("engine.tests.workers:create_app", self._port)
         command += ["--log-level", "warning", *self._arguments]
@@ -114,24 +114,24 @@ class Worker:
         raise AssertionError("the worker does not start")
 
     def kill(self) -> None:
-        """All of its processes: with `--workers` it has children, which would outlive it."""
+        """Kill the process and its children, which `--workers` starts."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
-        """The first process alone, as whoever runs it would; it passes the signal on."""
+        """Send SIGTERM to the first process, which passes it on."""
         assert self._process is not None
         self._process.terminate()
 
     @property
     def pid(self) -> int:
-        """Of its first process, which is also the number of its session."""
+        """The id of the first process, and of its process session."""
         assert self._process is not None
         assert self._process.pid is not None
         return self._process.pid
 
     async def wait(self, seconds: float = 90) -> int:
-        """Its exit code. Raises AssertionError when it goes on for longer."""
+        """The exit code. Raises AssertionError if the process does not end in time."""
         assert self._process is not None
         await asyncio.to_thread(self._process.join, seconds)
         assert self._process.exitcode is not None, "the worker does not end"
@@ -142,7 +142,7 @@ class Worker:
 async def working(
     settings: Settings, *arguments: str, **changes: object
 ) -> AsyncIterator[tuple[Worker, Visitor]]:
-    """A worker that has started, and somebody who uses it."""
+    """A started worker and a user."""
     worker = Worker(settings, *arguments, **changes)
     try:
         await worker.start()

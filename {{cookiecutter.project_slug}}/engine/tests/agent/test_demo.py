@@ -1,4 +1,4 @@
-"""The demo model reports what it used, so that limits can be tried without a key."""
+"""The demo model reports its token usage, so that limits can be tried without an API key."""
 
 from agents import Agent, Runner
 
@@ -25,7 +25,7 @@ async def test_a_token_is_three_bytes() -> None:
     assert short_out == -(-said // 3)
 
 
-async def test_both_ways_of_asking_agree() -> None:
+async def test_streamed_and_whole_responses_agree() -> None:
     agent = Agent(name="Demo", instructions="x" * 300, model=DemoModel(0))
     used = (await Runner.run(agent, "hi")).context_wrapper.usage
 

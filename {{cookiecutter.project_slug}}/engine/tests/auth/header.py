@@ -1,4 +1,4 @@
-"""The smallest way to sign in, for tests of what is the same in all of them."""
+"""A minimal auth style, for tests that apply to all styles."""
 
 from fastapi import Request
 
@@ -7,7 +7,7 @@ from engine.http.errors import Unauthenticated
 
 
 class HeaderAuth(Authenticator):
-    """Believes a header, as none of the real ones may."""
+    """Trusts a header of any client. For tests only."""
 
     name = "header"
 

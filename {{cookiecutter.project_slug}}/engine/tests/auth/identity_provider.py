@@ -1,4 +1,4 @@
-"""An identity provider: its keys over real HTTP, and tokens that it signs."""
+"""An identity provider that serves its keys over HTTP and signs tokens."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 
 def claims(**changes: object) -> dict[str, Any]:
-    """Those of a good token, changed; a claim set to None is left out."""
+    """The claims of a valid token with `changes`; a claim set to None is left out."""
     good = {"sub": "ada", "exp": int(time.time()) + 60, **changes}
     return {name: value for name, value in good.items() if value is not None}
 
@@ -32,7 +32,7 @@ def encoded(part: object) -> str:
 
 
 def forged(header: dict[str, str], key: bytes | None = None) -> str:
-    """A token that no library would make: signed with `key` by HMAC, or with nothing."""
+    """A token that libraries refuse to create: signed with `key` by HMAC, or unsigned."""
     signed = f"{encoded(header)}.{encoded(claims())}"
     if key is None:
         return f"{signed}."
@@ -72,7 +72,7 @@ def ec_key(key_id: str | None) -> SigningKey:
 
 
 class IdentityProvider(ThreadingHTTPServer):
-    """Serves its keys over real HTTP, counts the requests, and can fail or hang."""
+    """Serves its keys over HTTP, counts the requests, and can fail or hang."""
 
     daemon_threads = True
 
@@ -95,7 +95,7 @@ class IdentityProvider(ThreadingHTTPServer):
         self.body = json.dumps({"keys": jwks}).encode()
 
     async def next_request(self) -> None:
-        """Wait for the next one that no earlier call waited for."""
+        """Wait for the next request."""
         assert await asyncio.to_thread(self.arrivals.acquire, timeout=PATIENCE_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""Cookies, at home and in a frame on another site's page."""
+"""Cookies, on the own page and in a frame on another site's page."""
 
 import pytest
 from fastapi import FastAPI, Request, Response
@@ -14,7 +14,7 @@ from engine.auth.cookies import (
 from engine.settings.settings import Settings
 
 SITE = "https://www.example.com"
-AT_HOME = "Path=/; SameSite=lax; Secure"
+OUTSIDE_OF_FRAMES = "Path=/; SameSite=lax; Secure"
 IN_FRAME = "Path=/; SameSite=none; Secure; Partitioned"
 OLD = {"Cookie": "who=bob"}
 
@@ -55,44 +55,44 @@ async def cookies(
 @pytest.mark.parametrize(
     ("base_url", "name"), [("https://chat.test", "__Host-who"), ("http://localhost:8000", "who")]
 )
-async def test_in_a_frame_it_is_partitioned_and_secure(base_url: str, name: str) -> None:
+async def test_in_a_frame_the_cookie_is_partitioned_and_secure(base_url: str, name: str) -> None:
     assert await cookies("/set?embedded", base_url=base_url) == [
         f"{name}=ada; HttpOnly; Max-Age=60; {IN_FRAME}"
     ]
 
 
-async def test_in_a_frame_the_partitioned_one_is_dropped() -> None:
+async def test_in_a_frame_the_partitioned_cookie_is_deleted() -> None:
     [cookie] = await cookies("/drop?embedded")
     assert cookie.startswith('__Host-who=""; HttpOnly; Max-Age=0; ')
     assert cookie.endswith("; Partitioned")
 
 
-async def test_where_nobody_may_embed_the_chat_no_request_makes_it_so() -> None:
+async def test_without_allowed_origins_no_request_counts_as_embedded() -> None:
     [cookie] = await cookies("/set?embedded", origins="")
-    assert cookie == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
+    assert cookie == f"__Host-who=ada; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
 
 
-async def test_at_home_it_is_not_for_other_sites_and_replaces_that_of_a_frame() -> None:
+async def test_outside_of_frames_the_cookie_is_lax_and_replaces_the_partitioned_one() -> None:
     own, framed = await cookies("/set")
-    assert own == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
+    assert own == f"__Host-who=ada; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
     assert framed == f'__Host-who=""; HttpOnly; Max-Age=0; {IN_FRAME}'
 
 
-async def test_on_this_machine_it_has_no_prefix_and_works_without_https() -> None:
+async def test_on_loopback_the_cookie_has_no_prefix_and_needs_no_https() -> None:
     [cookie] = await cookies("/set", origins="", base_url="http://localhost:8000")
     assert cookie == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax"
 
 
-async def test_one_of_before_the_prefix_is_renamed_once() -> None:
+async def test_a_cookie_without_prefix_is_renamed_once() -> None:
     dropped, named = await cookies("/rename", origins="", headers=OLD)
-    assert dropped == f'who=""; HttpOnly; Max-Age=0; {AT_HOME}'
-    assert named == f"__Host-who=bob; HttpOnly; Max-Age=60; {AT_HOME}"
+    assert dropped == f'who=""; HttpOnly; Max-Age=0; {OUTSIDE_OF_FRAMES}'
+    assert named == f"__Host-who=bob; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
     both = {"Cookie": "who=mallory; __Host-who=ada"}
     assert await cookies("/rename", origins="", headers=both) == []
     assert await cookies("/rename", base_url="http://localhost:8000", headers=OLD) == []
 
 
-async def test_signing_out_drops_both_names() -> None:
+async def test_signing_out_deletes_both_names() -> None:
     assert [c.partition(";")[0] for c in await cookies("/drop", origins="", headers=OLD)] == [
         'who=""',
         '__Host-who=""',
@@ -104,12 +104,12 @@ async def test_signing_out_drops_both_names() -> None:
     [
         ("https://chat.test", "__Host-who=ada", ["ada", "ada"]),
         ("https://chat.test", "who=mallory; __Host-who=ada", ["ada", "ada"]),
-        # What lasts for months may be from before; what lasts for minutes is of a neighbour.
+        # A long-lived cookie may be from an older release; a short-lived one is from another host.
         ("https://chat.test", "who=bob", [None, "bob"]),
         ("http://localhost", "who=bob", ["bob", "bob"]),
     ],
 )
-async def test_the_name_with_the_prefix_counts(
+async def test_the_cookie_with_the_prefix_takes_precedence(
     base_url: str, sent: str, read: list[str | None]
 ) -> None:
     async with browser(base_url=base_url) as client:

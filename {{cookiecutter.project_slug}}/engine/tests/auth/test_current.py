@@ -48,7 +48,7 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def visitor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Visitor]:
-    """Somebody whom no row knows yet."""
+    """A user without a row."""
     monkeypatch.setattr(application, "sign_in", HeaderAuth)
     app = create_app(settings)
     user_id = f"user_{uuid4().hex}"
@@ -85,7 +85,7 @@ def recorded_statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", record)
 
 
-async def test_who_is_asking_costs_no_statement(
+async def test_authentication_sends_no_statement(
     client: AsyncClient, database: Database, user_id: str
 ) -> None:
     with recorded_statements(database) as statements:
@@ -93,9 +93,7 @@ async def test_who_is_asking_costs_no_statement(
     assert statements == []
 
 
-async def test_a_user_has_a_row_once_something_is_theirs(
-    database: Database, visitor: Visitor
-) -> None:
+async def test_the_first_stored_row_creates_the_user(database: Database, visitor: Visitor) -> None:
     await visitor.send("threads.list")
     assert await rows_of(database, visitor.user_id) == 0
     turns = await asyncio.gather(*(visitor.say("hello") for _ in range(3)))
@@ -103,16 +101,14 @@ async def test_a_user_has_a_row_once_something_is_theirs(
     assert await rows_of(database, visitor.user_id) == 1
 
 
-async def test_a_user_whose_row_was_deleted_can_come_back(
-    database: Database, visitor: Visitor
-) -> None:
+async def test_a_deleted_user_can_return(database: Database, visitor: Visitor) -> None:
     await visitor.say("hello")
     statement = delete(UserRow).where(UserRow.id == visitor.user_id)
     await database.write(visitor.user_id, statement)
     assert (await visitor.say("hello again")).answer
 
 
-async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
+async def test_unauthenticated_requests_send_no_statement(
     client: AsyncClient, database: Database
 ) -> None:
     with recorded_statements(database) as statements:
@@ -122,7 +118,7 @@ async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
     assert statements == []
 
 
-async def test_nobody_is_the_project_itself(client: AsyncClient) -> None:
+async def test_the_project_owner_cannot_sign_in(client: AsyncClient) -> None:
     assert (await client.get("/me", headers={"X-User": PROJECT_OWNER})).status_code == 401
     assert (await client.get("/me", headers={"X-User": f"{PROJECT_OWNER}x"})).status_code == 200
 

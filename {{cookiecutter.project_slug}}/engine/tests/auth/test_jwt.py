@@ -71,16 +71,16 @@ def hs256(secret: str = SECRET, **changes: object) -> str:
 
 
 class TestSharedSecret:
-    async def test_a_good_token_signs_its_user_in(self, make_auth: MakeAuth) -> None:
+    async def test_a_valid_token_signs_its_user_in(self, make_auth: MakeAuth) -> None:
         assert (await me(make_auth(secret=SECRET), hs256())).json() == "ada"
 
     @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "Bearer ", "token"])
-    async def test_no_token_is_refused(self, make_auth: MakeAuth, header: str) -> None:
+    async def test_a_missing_token_is_refused(self, make_auth: MakeAuth, header: str) -> None:
         assert_refused(await me(make_auth(secret=SECRET)), MISSING)
         assert_refused(await me(make_auth(secret=SECRET), Authorization=header), MISSING)
 
     @pytest.mark.parametrize("token", ["garbage", "a.b.c", "...", f"{'W1tb' * 2000}.e30.AA"])
-    async def test_garbage_is_refused(self, make_auth: MakeAuth, token: str) -> None:
+    async def test_a_malformed_token_is_refused(self, make_auth: MakeAuth, token: str) -> None:
         assert_refused(await me(make_auth(secret=SECRET), token), INVALID)
 
     async def test_a_tampered_token_is_refused(self, make_auth: MakeAuth) -> None:
@@ -88,7 +88,7 @@ class TestSharedSecret:
         token = f"{header}.{encoded(claims(sub='eve'))}.{signature}"
         assert_refused(await me(make_auth(secret=SECRET), token), INVALID)
 
-    async def test_a_token_by_another_secret_is_refused(self, make_auth: MakeAuth) -> None:
+    async def test_a_token_signed_with_another_secret_is_refused(self, make_auth: MakeAuth) -> None:
         assert_refused(await me(make_auth(secret=SECRET), hs256("x" * 32)), INVALID)
 
     @pytest.mark.parametrize("algorithm", ["none", "None", "nOnE", ""])
@@ -109,7 +109,7 @@ class TestSharedSecret:
         assert_refused(await me(auth, hs256(iat=now + 60)), INVALID)
 
     @pytest.mark.parametrize("exp", [None, "soon", [], float("inf")])
-    async def test_a_token_that_never_expires_is_refused(
+    async def test_a_token_without_expiry_is_refused(
         self, make_auth: MakeAuth, exp: object
     ) -> None:
         assert_refused(await me(make_auth(secret=SECRET), hs256(exp=exp)), INVALID)
@@ -126,7 +126,7 @@ class TestSharedSecret:
         assert (await me(auth, hs256(aud=["other", AUDIENCE]))).status_code == 200
         assert_refused(await me(auth, hs256(aud=audience)), INVALID)
 
-    async def test_a_token_for_somebody_else_is_refused_when_no_audience_is_set(
+    async def test_a_token_with_an_audience_is_refused_when_none_is_set(
         self, make_auth: MakeAuth
     ) -> None:
         assert_refused(await me(make_auth(secret=SECRET), hs256(aud="other")), INVALID)
@@ -171,14 +171,14 @@ class TestSettings:
             ({"jwks_url": JWKS, "issuer": ISSUER}, r"With JWT_JWKS_URL, set JWT_AUDIENCE too"),
         ],
     )
-    async def test_unusable_ones_say_how_to_mend_them(
+    async def test_invalid_settings_say_how_to_fix_them(
         self, make_auth: MakeAuth, own: dict[str, str], mend: str
     ) -> None:
         with pytest.raises(ValueError, match=mend) as raised:
             make_auth(**own)
         assert own.get("secret", "hunter2") not in str(raised.value)
 
-    async def test_they_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_settings_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JWT_SECRET", SECRET)
         monkeypatch.setenv("JWT_ISSUER", ISSUER)
         monkeypatch.setenv("JWT_AUDIENCE", AUDIENCE)
@@ -202,11 +202,11 @@ class TestPublishedKeys:
         ours = {"iss": ISSUER, "aud": AUDIENCE}
         assert (await me(auth, key.sign(**ours))).json() == "ada"
         assert_refused(await me(auth, ec_key("k1").sign(**ours)), INVALID)
-        # The same key signs for others too.
+        # The same key signs tokens for other applications too.
         assert_refused(await me(auth, key.sign(**ours | {"aud": "https://mail.test"})), INVALID)
         assert_refused(await me(auth, key.sign(**ours | {"iss": "https://id.test/2"})), INVALID)
 
-    async def test_nobody_here_can_make_credentials(
+    async def test_only_the_identity_provider_can_issue_tokens(
         self, make_auth: MakeAuth, provider: IdentityProvider
     ) -> None:
         auth = make_auth(jwks_url=provider.url, issuer=ISSUER, audience=AUDIENCE)

@@ -20,7 +20,7 @@ FOREIGN = "https://evil.example"
 
 
 class CookieLike(HeaderAuth):
-    """Signs in with what a browser would add by itself."""
+    """A style whose credentials browsers send by themselves, like a cookie."""
 
     checks_origin = True
 
@@ -47,7 +47,7 @@ def assert_refused(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("origin", [OURS, f"http://{HOST}", f"{OURS}:443", OURS.upper()])
-async def test_the_own_page_is_let_through(visitor: Visitor, origin: str) -> None:
+async def test_requests_of_the_own_page_are_allowed(visitor: Visitor, origin: str) -> None:
     assert (await ask(visitor, Origin=origin)).status_code == 200
 
 
@@ -67,7 +67,7 @@ async def test_the_own_page_is_let_through(visitor: Visitor, origin: str) -> Non
         "",
     ],
 )
-async def test_a_foreign_page_is_refused(visitor: Visitor, origin: str) -> None:
+async def test_requests_of_another_site_are_refused(visitor: Visitor, origin: str) -> None:
     assert_refused(await ask(visitor, Origin=origin))
     # What a browser cannot be made to say together changes nothing. (Of this host at another port
     # it says so behind a proxy that leaves the port out of Host, see below.)
@@ -76,22 +76,22 @@ async def test_a_foreign_page_is_refused(visitor: Visitor, origin: str) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "made-up", ""])
-async def test_a_foreign_page_that_hides_its_origin_is_refused(visitor: Visitor, site: str) -> None:
+async def test_another_site_with_origin_null_is_refused(visitor: Visitor, site: str) -> None:
     assert_refused(await ask(visitor, Sec_Fetch_Site=site))
     assert_refused(await ask(visitor, Sec_Fetch_Site=site, Origin="null"))
 
 
-async def test_what_is_no_browser_is_let_through(visitor: Visitor) -> None:
+async def test_clients_that_are_no_browsers_are_allowed(visitor: Visitor) -> None:
     assert (await ask(visitor)).status_code == 200
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-async def test_the_own_page_may_hide_its_origin(visitor: Visitor, site: str) -> None:
+async def test_the_own_page_with_origin_null_is_allowed(visitor: Visitor, site: str) -> None:
     assert (await ask(visitor, Sec_Fetch_Site=site)).status_code == 200
     assert (await ask(visitor, Sec_Fetch_Site=site, Origin="null")).status_code == 200
 
 
-async def test_behind_a_proxy_the_host_outside_counts(visitor: Visitor) -> None:
+async def test_behind_a_proxy_the_forwarded_host_is_the_own_origin(visitor: Visitor) -> None:
     inside = {"Host": "app.internal:8000", "Origin": OURS}
     assert_refused(await ask(visitor, **inside))
     assert (await ask(visitor, **inside, X_Forwarded_Host=HOST)).status_code == 200
@@ -118,46 +118,46 @@ async def test_behind_a_proxy_the_host_outside_counts(visitor: Visitor) -> None:
         ("http://127.0.0.1:80:88", None, False),
     ],
 )
-async def test_behind_a_proxy_that_leaves_the_port_out(
+async def test_behind_a_proxy_that_drops_the_port(
     visitor: Visitor, origin: str, site: str | None, is_ours: bool
 ) -> None:
-    """As nginx does with `proxy_set_header Host $host`."""
+    """For instance nginx with `proxy_set_header Host $host`."""
     said = {"Sec_Fetch_Site": site} if site else {}
     response = await ask(visitor, Host="127.0.0.1", Origin=origin, **said)
     assert (response.status_code == 200) is is_ours
-    # Where Host says a port, it is the one that counts.
+    # If Host has a port, it must match.
     assert_refused(await ask(visitor, Host="127.0.0.1:8000", Origin=origin, **said))
 
 
-async def test_over_https_a_page_in_the_clear_at_another_port_is_foreign(
+async def test_over_https_an_http_page_on_another_port_is_refused(
     settings: Settings,
 ) -> None:
     async with browser(create_app(settings), OURS) as client:
         assert_refused(await client.post("/chatkit", headers={"Origin": f"http://{HOST}:8080"}))
 
 
-async def test_what_was_refused_changed_nothing(visitor: Visitor) -> None:
+async def test_a_refused_request_changes_nothing(visitor: Visitor) -> None:
     turn = await visitor.say("hello")
     body = {"type": "threads.delete", "params": {"thread_id": turn.thread_id}}
     assert_refused(await visitor.client.post("/chatkit", json=body, headers={"Origin": FOREIGN}))
     assert (await visitor.send("threads.get_by_id", thread_id=turn.thread_id)).status_code == 200
 
 
-async def test_a_beacon_is_judged_as_well(visitor: Visitor) -> None:
+async def test_beacons_are_checked_too(visitor: Visitor) -> None:
     leave = "/chatkit/runs/none/leave"
     assert_refused(await visitor.client.post(leave, headers={"Origin": FOREIGN}))
     ours = str(visitor.client.base_url).rstrip("/")
     assert (await visitor.client.post(leave, headers={"Origin": ours})).status_code != 403
 
 
-async def test_reading_is_not_judged(visitor: Visitor) -> None:
-    """What is read, a browser keeps from a foreign page by itself."""
+async def test_safe_methods_are_not_checked(visitor: Visitor) -> None:
+    """Browsers hide responses from pages of other sites by themselves."""
     for path in ("/", "/config.json", "/healthz"):
         response = await visitor.client.get(path, headers={"Origin": FOREIGN})
         assert response.status_code == 200
 
 
-async def test_every_route_that_changes_something_is_behind_it(settings: Settings) -> None:
+async def test_every_unsafe_route_has_the_check(settings: Settings) -> None:
     app = create_app(settings)
     changing = [
         (method, route.path)
@@ -171,24 +171,24 @@ async def test_every_route_that_changes_something_is_behind_it(settings: Setting
             assert_refused(await client.request(method, path, headers={"Origin": FOREIGN}))
 
 
-async def test_a_page_that_is_named_is_let_through(settings: Settings) -> None:
+async def test_allowed_origins_are_allowed(settings: Settings) -> None:
     named = Settings(allowed_origins=f"{FOREIGN}:443, http://intranet:8080").allowed_origins
     app = create_app(settings.model_copy(update={"allowed_origins": named}))
     async with browser(app) as client:
         for origin in (FOREIGN, "http://intranet:8080"):
             response = await client.post("/chatkit", headers={"Origin": origin})
-            assert response.status_code == 401  # nobody is signed in
+            assert response.status_code == 401  # without a user
         for origin in ("http://evil.example", "http://intranet", "null"):
             assert_refused(await client.post("/chatkit", headers={"Origin": origin}))
 
 
-async def test_over_https_a_page_that_came_in_the_clear_is_foreign(settings: Settings) -> None:
+async def test_over_https_an_http_page_is_refused(settings: Settings) -> None:
     async with browser(create_app(settings), OURS) as client:
         assert_refused(await client.post("/chatkit", headers={"Origin": f"http://{HOST}"}))
 
 
 def routes(router: APIRouter) -> Iterator[APIRoute]:
-    """Those of the included routers too, which FastAPI keeps apart."""
+    """All routes, with those of included routers."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             yield route

@@ -1,4 +1,4 @@
-"""Tokens that an identity provider signs, and the keys that it publishes over real HTTP."""
+"""Tokens that an identity provider signs, with its keys served over HTTP."""
 
 import asyncio
 import base64
@@ -77,7 +77,7 @@ def assert_refused(response: Response, message: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
-async def test_a_good_token_signs_its_user_in(
+async def test_a_valid_token_signs_its_user_in(
     make_verifier: MakeVerifier,
     provider: IdentityProvider,
     rsa_private_key: rsa.RSAPrivateKey,
@@ -94,7 +94,7 @@ async def test_a_good_token_signs_its_user_in(
     assert (await me(make_verifier(jwks_url=provider.url), key.sign())).json() == "ada"
 
 
-async def test_a_provider_with_one_unnamed_key_will_do(
+async def test_a_single_key_needs_no_id(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     key = ec_key(None)
@@ -112,14 +112,14 @@ async def test_claims_are_checked(make_verifier: MakeVerifier, provider: Identit
     assert_refused(await me(verifier, key.sign(iss=ISSUER, aud=AUDIENCE, exp=1)), EXPIRED)
 
 
-async def test_an_impostor_with_the_same_key_id_is_refused(
+async def test_another_key_with_the_same_id_is_refused(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     provider.publish(ec_key("k1").public_jwk())
     assert_refused(await me(make_verifier(jwks_url=provider.url), ec_key("k1").sign()), INVALID)
 
 
-async def test_a_public_key_is_no_hmac_secret(
+async def test_a_public_key_is_not_accepted_as_hmac_secret(
     make_verifier: MakeVerifier,
     provider: IdentityProvider,
     rsa_private_key: rsa.RSAPrivateKey,
@@ -133,7 +133,7 @@ async def test_a_public_key_is_no_hmac_secret(
         assert_refused(await me(verifier, token), INVALID)
 
 
-async def test_a_symmetric_key_among_the_public_ones_signs_nothing(
+async def test_a_symmetric_key_in_the_key_set_is_ignored(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     published = base64.urlsafe_b64encode(SECRET.encode()).rstrip(b"=").decode()
@@ -142,7 +142,7 @@ async def test_a_symmetric_key_among_the_public_ones_signs_nothing(
     assert_refused(await me(make_verifier(jwks_url=provider.url), token), INVALID)
 
 
-async def test_a_key_for_encryption_signs_nothing(
+async def test_an_encryption_key_is_not_accepted(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     key = ec_key("k1")
@@ -158,7 +158,7 @@ async def test_an_unsigned_token_is_refused(
     assert_refused(await me(make_verifier(jwks_url=provider.url), token), INVALID)
 
 
-async def test_keys_are_fetched_once_for_many_requests(
+async def test_many_requests_fetch_the_keys_once(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     key = ec_key("k1")
@@ -173,7 +173,7 @@ async def test_keys_are_fetched_once_for_many_requests(
     assert provider.requests == 1
 
 
-async def test_keys_are_fetched_again_when_they_are_old(
+async def test_keys_are_fetched_again_after_the_cache_time(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     key = ec_key("k1")
@@ -185,7 +185,7 @@ async def test_keys_are_fetched_again_when_they_are_old(
     assert_refused(await me(verifier, key.sign()), INVALID)
 
 
-async def test_a_new_key_is_found_at_once(
+async def test_a_new_key_is_fetched_at_once(
     make_verifier: MakeVerifier, provider: IdentityProvider
 ) -> None:
     old, new = ec_key("k1"), ec_key("k2")
@@ -206,13 +206,13 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Stands still until it is set: a machine may take long for what a test does."""
+    """A clock that only moves when a test sets it, so that slow machines make no difference."""
     clock = Clock()
     monkeypatch.setattr(tokens, "time", clock)
     return clock
 
 
-async def test_made_up_key_ids_cause_no_storm(
+async def test_unknown_key_ids_do_not_flood_the_provider(
     make_verifier: MakeVerifier, provider: IdentityProvider, clock: Clock
 ) -> None:
     key, new = ec_key("k1"), ec_key("k2")
@@ -230,7 +230,7 @@ async def test_made_up_key_ids_cause_no_storm(
     assert provider.requests == 3
 
 
-async def test_a_slow_provider_delays_nobody_whose_key_is_known(
+async def test_a_slow_provider_does_not_delay_requests_with_a_cached_key(
     make_verifier: MakeVerifier, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "JWKS_TIMEOUT_SECONDS", 2 * PATIENCE_SECONDS)
@@ -261,7 +261,7 @@ async def test_a_slow_provider_delays_nobody_whose_key_is_known(
         (200, b'{"keys": [{"kty": "EC", "kid": []}]}'),
     ],
 )
-async def test_the_last_good_keys_outlive_an_outage(
+async def test_cached_keys_are_used_during_an_outage(
     make_verifier: MakeVerifier, provider: IdentityProvider, status: int, body: bytes
 ) -> None:
     key = ec_key("k1")
@@ -274,7 +274,7 @@ async def test_the_last_good_keys_outlive_an_outage(
     assert provider.requests == 3
 
 
-async def test_with_no_keys_at_all_sign_in_is_unavailable_until_the_provider_is_back(
+async def test_without_keys_sign_in_is_unavailable_until_the_provider_answers(
     make_verifier: MakeVerifier, provider: IdentityProvider, clock: Clock
 ) -> None:
     key = ec_key("k1")
@@ -290,7 +290,7 @@ async def test_with_no_keys_at_all_sign_in_is_unavailable_until_the_provider_is_
     assert (await me(verifier, key.sign())).status_code == 200
 
 
-async def test_a_provider_that_takes_too_long_is_an_outage_too(
+async def test_a_slow_provider_counts_as_an_outage(
     make_verifier: MakeVerifier, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "JWKS_TIMEOUT_SECONDS", 0.3)
@@ -300,7 +300,7 @@ async def test_a_provider_that_takes_too_long_is_an_outage_too(
     assert (await me(make_verifier(jwks_url=provider.url), key.sign())).status_code == 503
 
 
-async def test_a_provider_that_nobody_answers_for_is_an_outage_too(
+async def test_a_refused_connection_counts_as_an_outage(
     make_verifier: MakeVerifier,
 ) -> None:
     with IdentityProvider() as gone:

@@ -1,4 +1,4 @@
-"""Times that are told, when this machine's clock is not the database's or is changed."""
+"""Times and durations when the clocks of machine and database differ, or a clock is changed."""
 
 import time
 from collections.abc import Iterator
@@ -18,28 +18,28 @@ from engine.tests.talk import Visitor
 from engine.turn import progress
 
 
-class Ahead(datetime):
-    """The time of a machine whose clock is four hours ahead."""
+class ClockAhead(datetime):
+    """`datetime` on a machine whose clock is four hours ahead."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+    def now(cls, tz: tzinfo | None = None) -> "ClockAhead":
         return cls.fromtimestamp(time.time() + 4 * 3600, tz)
 
 
-async def test_how_long_to_wait_is_told_by_the_databases_clock(
+async def test_retry_after_uses_the_databases_clock(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_store, "datetime", Ahead)
+    monkeypatch.setattr(run_store, "datetime", ClockAhead)
     visitor = await with_model(demo_model(), turns_per_minute=1)
     assert (await ask(visitor)).status_code == 200
 
     assert 50 < assert_refused(await ask(visitor), 429, "too_many_turns") <= 60
 
 
-async def test_and_so_is_the_end_of_the_day(
+async def test_the_end_of_the_day_uses_the_databases_clock(
     with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_store, "datetime", Ahead)
+    monkeypatch.setattr(run_store, "datetime", ClockAhead)
     visitor = await with_model(demo_model(), tokens_per_day=1_000)
     assert (await ask(visitor)).status_code == 200
     mine = update(RunRow).where(RunRow.user_id == visitor.user_id)
@@ -54,7 +54,7 @@ async def test_and_so_is_the_end_of_the_day(
 
 
 @pytest.mark.parametrize("text", ["hello", "[demo:fail]"])
-async def test_no_duration_is_negative_when_the_clock_is_set_back(
+async def test_durations_are_not_negative_when_the_clock_is_set_back(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     begun = now() + timedelta(hours=1)
@@ -81,7 +81,7 @@ def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     "moment", [datetime.fromisoformat(f"2026-{at}") for at in ("03-29 01:59:58", "10-25 02:59:58")]
 )
-def test_daylight_saving_is_no_time_that_passes(
+def test_durations_ignore_daylight_saving(
     monkeypatch: pytest.MonkeyPatch, moment: datetime
 ) -> None:
     later = moment.timestamp() + 4

@@ -1,4 +1,4 @@
-"""Lists go on where they were, whatever became of the row that their cursor names."""
+"""Lists continue after their cursor, also if the row that it names was deleted."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def ids(answer: dict[str, Any]) -> list[str]:
     return [row["id"] for row in answer["data"]]
 
 
-async def shouting(with_model: Scripted, turns: int, calls: int = 1) -> tuple[Visitor, str]:
-    """A conversation with tools; `calls` of them are made in each turn, and hidden."""
+async def with_tool_calls(with_model: Scripted, turns: int, calls: int = 1) -> tuple[Visitor, str]:
+    """A thread in which each turn has `calls` tool calls, which are hidden items."""
     shouts = [function_call("shout", {"text": "a"}, call_id=f"call_{n}") for n in range(calls)]
     model = ScriptedModel([[*shouts], [assistant_message("Done.")]] * turns)
     visitor = await with_model(model)
@@ -39,7 +39,7 @@ async def shouting(with_model: Scripted, turns: int, calls: int = 1) -> tuple[Vi
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("deleted", [1, 2])
-async def test_threads_go_on_after_one_that_was_deleted(
+async def test_threads_after_a_deleted_cursor_are_listed(
     visitor: Visitor, order: str, deleted: int
 ) -> None:
     for number in range(6):
@@ -58,10 +58,10 @@ async def test_threads_go_on_after_one_that_was_deleted(
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_items_go_on_after_one_that_was_deleted(
+async def test_items_after_a_deleted_cursor_are_listed(
     with_model: Scripted, database: Database, order: str, limit: int
 ) -> None:
-    visitor, thread_id = await shouting(with_model, turns=4)
+    visitor, thread_id = await with_tool_calls(with_model, turns=4)
     store, owner = SqlStore(database), RequestContext(visitor.user_id)
     about = {"thread_id": thread_id, "order": order}
     everything = ids(await page(visitor, "items.list", limit=100, **about))
@@ -77,7 +77,7 @@ async def test_items_go_on_after_one_that_was_deleted(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-async def test_nothing_comes_after_the_last(visitor: Visitor, order: str) -> None:
+async def test_after_the_last_row_the_page_is_empty(visitor: Visitor, order: str) -> None:
     turn = await visitor.say("hello")
     about = {"thread_id": turn.thread_id}
     for type_, params in (("threads.list", {}), ("items.list", about)):
@@ -87,7 +87,7 @@ async def test_nothing_comes_after_the_last(visitor: Visitor, order: str) -> Non
 
 
 @pytest.mark.parametrize("order", ORDERS)
-async def test_an_empty_cursor_is_none(visitor: Visitor, order: str) -> None:
+async def test_an_empty_cursor_lists_from_the_beginning(visitor: Visitor, order: str) -> None:
     turn = await visitor.say("hello")
     about = {"thread_id": turn.thread_id}
     for type_, params in (("threads.list", {}), ("items.list", about)):
@@ -98,7 +98,7 @@ async def test_an_empty_cursor_is_none(visitor: Visitor, order: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("cursor", ["nonsense", "thr_", "thr_" + "g" * 32, "%", "0"])
-async def test_a_cursor_that_is_no_id_is_refused(visitor: Visitor, order: str, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(visitor: Visitor, order: str, cursor: str) -> None:
     turn = await visitor.say("hello")
     about: dict[str, Any] = {"thread_id": turn.thread_id}
     for type_, params in (("threads.list", {}), ("items.list", about)):
@@ -107,10 +107,10 @@ async def test_a_cursor_that_is_no_id_is_refused(visitor: Visitor, order: str, c
         assert refused.json()["error"]["code"] == "invalid_request"
 
 
-async def test_an_id_of_another_kind_that_is_stored_is_a_cursor(
+async def test_a_stored_id_of_another_format_is_a_cursor(
     visitor: Visitor, database: Database
 ) -> None:
-    """As a project that was there before may have them."""
+    """Rows imported from an older project may have such ids."""
     turn = await visitor.say("hello")
     store, owner = SqlStore(database), RequestContext(visitor.user_id)
     item = await store.load_item(turn.thread_id, turn.user_message_id, owner)
@@ -123,7 +123,7 @@ async def test_an_id_of_another_kind_that_is_stored_is_a_cursor(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-async def test_a_cursor_of_somebody_else_shows_nothing_of_theirs(
+async def test_a_cursor_of_another_user_shows_none_of_their_rows(
     visitor: Visitor, stranger: Visitor, order: str
 ) -> None:
     for number in range(2):
@@ -147,10 +147,10 @@ async def test_items_of_no_thread_are_not_found(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("limit", [1, 2, 5])
-async def test_hidden_items_take_no_room_in_a_page(
+async def test_hidden_items_do_not_count_in_a_page(
     with_model: Scripted, order: str, limit: int
 ) -> None:
-    visitor, thread_id = await shouting(with_model, turns=3, calls=4)
+    visitor, thread_id = await with_tool_calls(with_model, turns=3, calls=4)
     about = {"thread_id": thread_id, "order": order}
     everything = ids(await page(visitor, "items.list", limit=100, **about))
     assert len(everything) == 9
@@ -165,7 +165,7 @@ async def test_hidden_items_take_no_room_in_a_page(
 
 
 async def test_the_first_page_of_a_thread_is_full(with_model: Scripted) -> None:
-    visitor, thread_id = await shouting(with_model, turns=8, calls=3)
+    visitor, thread_id = await with_tool_calls(with_model, turns=8, calls=3)
     thread = await page(visitor, "threads.get_by_id", thread_id=thread_id)
     everything = [item["id"] for item in await visitor.items(thread_id)]
 

@@ -1,4 +1,4 @@
-"""Ids of our own: whole, and in order of time."""
+"""The ids of the store have 128 bits and are ordered by time."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A sequence that is behind the items, as after a restore: what then is refused, and what is kept."""
+"""A sequence that is behind the items, as after a restore, is reported and deletes nothing."""
 
 import asyncio
 import secrets
@@ -21,14 +21,14 @@ from engine.tests.fixtures import OneModel, demo_model, new_database, serving, v
 from engine.tests.talk import Visitor
 
 GO_BACK = f"SELECT setval(pg_get_serial_sequence('{ItemRow.__tablename__}', 'seq'), 1)"
-MEND = sequence.SEQUENCE_BEHIND.partition("Run: ")[2]
+FIX = sequence.SEQUENCE_BEHIND.partition("Run: ")[2]
 
 
 @pytest.fixture
 def own(
     settings: Settings, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
-    """A database of its own: others number their items, too."""
+    """A database for this module, because other tests use the sequence too."""
     monkeypatch.setenv("DATABASE_URL", "")
     with new_database(postgres_url, f"sequence_{secrets.token_hex(4)}") as url:
         upgrade(url)
@@ -47,25 +47,25 @@ async def readiness(visitor: Visitor) -> tuple[int, str]:
     return response.status_code, response.json().get("error", {}).get("message", "")
 
 
-async def test_probe_and_doctor_notice_it_and_say_the_mend(own: Settings) -> None:
+async def test_probe_and_doctor_report_it_with_the_fix(own: Settings) -> None:
     assert own.database_url is not None
     async with chatting(own) as (visitor, database):
-        assert await readiness(visitor) == (200, "")  # there is no item yet
+        assert await readiness(visitor) == (200, "")  # there are no items
         await visitor.say("hello")
         assert await readiness(visitor) == (200, "")
         await database.fetch(EVERYBODY, text(GO_BACK))
 
         assert await readiness(visitor) == (503, sequence.SEQUENCE_BEHIND)
-        async with chatting(own) as (another, _):  # which has not seen it ahead
+        async with chatting(own) as (another, _):  # a new process, which has not compared before
             assert await readiness(another) == (503, sequence.SEQUENCE_BEHIND)
         found = await asyncio.to_thread(doctor.migrations, own.database_url)
         assert found.text == sequence.SEQUENCE_BEHIND
-        await database.fetch(EVERYBODY, text(MEND))
+        await database.fetch(EVERYBODY, text(FIX))
         assert await readiness(visitor) == (200, "")
         assert (await asyncio.to_thread(doctor.migrations, own.database_url)).state == "ok"
 
 
-async def test_one_that_will_start_ahead_is_not_behind(own: Settings) -> None:
+async def test_a_sequence_without_items_is_not_behind(own: Settings) -> None:
     async with chatting(own) as (visitor, database):
         await visitor.say("hello")
         restart = f"ALTER TABLE {ItemRow.__tablename__} ALTER COLUMN seq RESTART WITH 1000"
@@ -73,7 +73,7 @@ async def test_one_that_will_start_ahead_is_not_behind(own: Settings) -> None:
         assert await readiness(visitor) == (200, "")
 
 
-async def test_a_table_that_is_too_long_for_a_probe_is_left_to_the_doctor(
+async def test_a_large_table_is_only_checked_by_the_doctor(
     own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def take_too_long(connection: AsyncConnection) -> bool:
@@ -86,7 +86,7 @@ async def test_a_table_that_is_too_long_for_a_probe_is_left_to_the_doctor(
         assert await readiness(visitor) == (200, "")
 
 
-async def test_a_retry_is_refused_and_nothing_is_deleted(own: Settings) -> None:
+async def test_a_retry_is_refused_and_deletes_nothing(own: Settings) -> None:
     async with chatting(own) as (visitor, database):
         turn = await visitor.say("hello")
         before = await visitor.items(turn.thread_id)
@@ -97,20 +97,20 @@ async def test_a_retry_is_refused_and_nothing_is_deleted(own: Settings) -> None:
 
         assert refused.status_code == 503
         assert await visitor.items(turn.thread_id) == before
-        await database.fetch(EVERYBODY, text(MEND))
+        await database.fetch(EVERYBODY, text(FIX))
         assert (await visitor.stream("threads.retry_after_item", **again)).answer
 
 
-async def test_a_retry_deletes_nothing_that_is_older_than_its_question(own: Settings) -> None:
-    """Numbers were given twice once; the sequence has been mended since."""
+async def test_a_retry_keeps_items_older_than_its_message(own: Settings) -> None:
+    """Numbers were assigned twice; the sequence was fixed since."""
     async with chatting(own) as (visitor, database):
-        for _ in range(3):  # the numbers that are given again
+        for _ in range(3):  # the numbers that are assigned again
             await visitor.say("in another conversation")
         old = await visitor.say("an old question")
         kept = {item["id"] for item in await visitor.items(old.thread_id)}
         await database.fetch(EVERYBODY, text(GO_BACK))
         new = await visitor.say("a new question", old.thread_id)
-        await database.fetch(EVERYBODY, text(MEND))
+        await database.fetch(EVERYBODY, text(FIX))
 
         await visitor.stream(
             "threads.retry_after_item", thread_id=old.thread_id, item_id=new.user_message_id

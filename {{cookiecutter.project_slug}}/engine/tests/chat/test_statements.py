@@ -1,4 +1,4 @@
-"""What a turn costs the database."""
+"""The number of statements per turn, and which commits wait for the disk."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import OneModel, demo_model, serving, visiting
 
-# What the process asks for itself, whoever is talking.
+# Part of statements that the process sends independently of requests.
 MAINTENANCE = "heartbeat_at <"
 
 
@@ -23,18 +23,18 @@ def counted(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
     engine = database.engine.sync_engine
 
-    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def record(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if MAINTENANCE not in statement:
             sent.append(statement)
 
-    event.listen(engine, "before_cursor_execute", hear)
+    event.listen(engine, "before_cursor_execute", record)
     try:
         yield sent
     finally:
-        event.remove(engine, "before_cursor_execute", hear)
+        event.remove(engine, "before_cursor_execute", record)
 
 
-async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings) -> None:
+async def test_a_first_turn_sends_eight_statements_and_the_next_six(settings: Settings) -> None:
     app = create_app(settings, OneModel(settings, demo_model()))
     async with serving(app) as url, visiting(url, settings) as visitor:
         await visitor.say("warming up, in a conversation of its own")
@@ -45,13 +45,13 @@ async def test_a_turn_costs_eight_statements_and_the_next_six(settings: Settings
         with counted(app.state.chat.database) as asking:
             await visitor.client.get("/config.json")
 
-    # Who is asking may cost one of its own.
+    # Authentication may send one statement.
     assert len(asking) <= 1, "\n\n".join(asking)
     assert len(first) == 8 + len(asking), "\n\n".join(first)
     assert len(second) == 6 + len(asking), "\n\n".join(second)
 
 
-async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
+async def test_only_items_and_the_end_of_a_run_wait_for_the_disk(
     settings: Settings,
 ) -> None:
     app = create_app(settings, OneModel(settings, demo_model()))
@@ -72,7 +72,7 @@ async def test_what_is_said_is_waited_for_and_what_leads_up_to_it_is_not(
 
 
 def _written(statement: str) -> str:
-    """The table that a statement writes, if any; of several the one it is about."""
+    """The table that a statement writes, other than users; empty if it only reads."""
     ours = {table.name for table in owned_tables()} - {UserRow.__tablename__}
     tables = re.findall(r"(?:INSERT INTO|UPDATE) (\w+)", statement)
     return next((table for table in tables if table in ours), "")

@@ -1,4 +1,4 @@
-"""The store's own contract, where no request shows it."""
+"""The contract of the store that is not visible over HTTP."""
 
 import asyncio
 import inspect
@@ -24,19 +24,19 @@ from engine.database.rows import ItemRow, ThreadRow
 from engine.database.users import ensure_user
 from engine.http.errors import InvalidRequest
 from engine.store.store import SqlStore
-from engine.tests.test_hostile import everything_of
+from engine.tests.test_hostile import digest_of_rows
 
 OWNER = RequestContext("store-owner")
-FOREIGNER = RequestContext("store-foreigner")
+STRANGER = RequestContext("store-foreigner")
 THREAD = ThreadMetadata(id="thr_store", created_at=datetime(2026, 1, 2, 3, 4, 5))  # noqa: DTZ001
 
 
 @pytest.fixture
 async def store(database: Database) -> SqlStore:
-    for owner in (OWNER, FOREIGNER):
+    for owner in (OWNER, STRANGER):
         await database.write(owner.user_id, ensure_user(owner.user_id))
     store = SqlStore(database)
-    for owner in (OWNER, FOREIGNER):
+    for owner in (OWNER, STRANGER):
         await store.delete_thread(THREAD.id, owner)
     await store.create_thread(THREAD, OWNER)
     return store
@@ -59,13 +59,13 @@ async def test_only_a_threads_own_fields_are_stored(store: SqlStore, database: D
     assert "items" not in payload.scalar_one()
 
 
-async def test_the_sdks_naive_times_come_back_as_they_were(store: SqlStore) -> None:
+async def test_naive_times_of_the_sdk_are_unchanged(store: SqlStore) -> None:
     thread = await store.load_thread(THREAD.id, OWNER)
     assert thread.created_at == THREAD.created_at
     assert thread.created_at.tzinfo is None
 
 
-async def test_our_own_times_are_aware(store: SqlStore, database: Database) -> None:
+async def test_time_columns_are_aware(store: SqlStore, database: Database) -> None:
     async with database.transaction(EVERYBODY) as connection:
         created_at = await connection.execute(
             select(ThreadRow.created_at).where(ThreadRow.user_id == OWNER.user_id)
@@ -78,42 +78,42 @@ CANARY = "canary-4711"
 ATTACHMENT = FileAttachment(id="atc_mine", name=CANARY, mime_type="text/plain")
 STOLEN = THREAD.model_copy(update={"title": "stolen"})
 
-# Every method, called by somebody to whom nothing of it belongs.
+# Every method, called for rows of another user.
 AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
-    "add_thread_item": lambda store: store.add_thread_item(THREAD.id, hidden("mine"), FOREIGNER),
-    "create_thread": lambda store: store.create_thread(STOLEN, FOREIGNER),
-    "delete_attachment": lambda store: store.delete_attachment("atc_mine", FOREIGNER),
-    "delete_thread": lambda store: store.delete_thread(THREAD.id, FOREIGNER),
-    "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", FOREIGNER),
-    "save_agent": lambda store: store.save_agent(THREAD.id, "stolen", FOREIGNER),
-    "load_attachment": lambda store: store.load_attachment("atc_mine", FOREIGNER),
-    "load_item": lambda store: store.load_item(THREAD.id, "mine", FOREIGNER),
-    "load_thread": lambda store: store.load_thread(THREAD.id, FOREIGNER),
+    "add_thread_item": lambda store: store.add_thread_item(THREAD.id, hidden("mine"), STRANGER),
+    "create_thread": lambda store: store.create_thread(STOLEN, STRANGER),
+    "delete_attachment": lambda store: store.delete_attachment("atc_mine", STRANGER),
+    "delete_thread": lambda store: store.delete_thread(THREAD.id, STRANGER),
+    "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", STRANGER),
+    "save_agent": lambda store: store.save_agent(THREAD.id, "stolen", STRANGER),
+    "load_attachment": lambda store: store.load_attachment("atc_mine", STRANGER),
+    "load_item": lambda store: store.load_item(THREAD.id, "mine", STRANGER),
+    "load_thread": lambda store: store.load_thread(THREAD.id, STRANGER),
     "load_thread_items": lambda store: store.load_thread_items(
-        THREAD.id, None, 10, "asc", FOREIGNER
+        THREAD.id, None, 10, "asc", STRANGER
     ),
-    "load_threads": lambda store: store.load_threads(10, None, "desc", FOREIGNER),
+    "load_threads": lambda store: store.load_threads(10, None, "desc", STRANGER),
     "retitle": lambda store: store.retitle(
-        THREAD.model_copy(update={"title": CANARY}), "stolen", FOREIGNER
+        THREAD.model_copy(update={"title": CANARY}), "stolen", STRANGER
     ),
-    "retry_range": lambda store: store.retry_range(THREAD.id, "mine", FOREIGNER),
+    "retry_range": lambda store: store.retry_range(THREAD.id, "mine", STRANGER),
     "save_attachment": lambda store: store.save_attachment(
-        ATTACHMENT.model_copy(update={"name": "stolen"}), FOREIGNER
+        ATTACHMENT.model_copy(update={"name": "stolen"}), STRANGER
     ),
-    "save_feedback": lambda store: store.save_feedback(THREAD.id, ["mine"], "positive", FOREIGNER),
-    "save_item": lambda store: store.save_item(THREAD.id, hidden("mine"), FOREIGNER),
-    "save_thread": lambda store: store.save_thread(STOLEN, FOREIGNER),
+    "save_feedback": lambda store: store.save_feedback(THREAD.id, ["mine"], "positive", STRANGER),
+    "save_item": lambda store: store.save_item(THREAD.id, hidden("mine"), STRANGER),
+    "save_thread": lambda store: store.save_thread(STOLEN, STRANGER),
 }
-# With rows of the same ids that they own.
-UNREMARKABLE = {"create_thread", "save_attachment"}
-# With an empty page, or no thread.
-EMPTY = {"load_threads", "retitle"}
-# Without a word: there was nothing to delete or to change.
-SILENT = {"delete_thread", "delete_thread_item", "delete_attachment", "save_agent"}
+# Methods that create rows with the same ids for the caller.
+CREATE_OWN_ROWS = {"create_thread", "save_attachment"}
+# Methods that return an empty page or list.
+RETURN_EMPTY = {"load_threads", "retitle"}
+# Methods that find no row to delete or change, and raise nothing.
+DO_NOTHING = {"delete_thread", "delete_thread_item", "delete_attachment", "save_agent"}
 
 
 def methods() -> list[str]:
-    """What the store can be asked to do, whoever added it."""
+    """The public methods of the store."""
     return sorted(
         name
         for name, method in inspect.getmembers(SqlStore, inspect.iscoroutinefunction)
@@ -128,23 +128,23 @@ async def test_no_method_reaches_another_users_rows(
     await store.save_thread(THREAD.model_copy(update={"title": CANARY}), OWNER)
     await store.add_thread_item(THREAD.id, hidden("mine", CANARY), OWNER)
     await store.save_attachment(ATTACHMENT, OWNER)
-    before = await everything_of(database, OWNER.user_id)
+    before = await digest_of_rows(database, OWNER.user_id)
 
-    if name in UNREMARKABLE | EMPTY | SILENT:
+    if name in CREATE_OWN_ROWS | RETURN_EMPTY | DO_NOTHING:
         assert CANARY not in repr(await AS_FOREIGNER[name](store))
     else:
         with pytest.raises(NotFoundError):
             await AS_FOREIGNER[name](store)
 
-    assert await everything_of(database, OWNER.user_id) == before
+    assert await digest_of_rows(database, OWNER.user_id) == before
 
 
 async def test_an_item_cannot_enter_another_users_thread(store: SqlStore) -> None:
     with pytest.raises(NotFoundError):
-        await store.add_thread_item(THREAD.id, hidden("intruder"), FOREIGNER)
+        await store.add_thread_item(THREAD.id, hidden("intruder"), STRANGER)
 
 
-async def test_what_no_text_column_takes_is_left_out(store: SqlStore) -> None:
+async def test_nul_and_lone_surrogates_are_removed(store: SqlStore) -> None:
     await store.add_thread_item(THREAD.id, hidden("odd", "a\x00b\ud800c\\u0000"), OWNER)
 
     item = await store.load_item(THREAD.id, "odd", OWNER)
@@ -152,7 +152,7 @@ async def test_what_no_text_column_takes_is_left_out(store: SqlStore) -> None:
     assert item.content == "ab\ufffdc\\u0000"
 
 
-async def test_items_written_at_once_each_get_a_place(store: SqlStore) -> None:
+async def test_items_written_in_parallel_get_distinct_positions(store: SqlStore) -> None:
     await asyncio.gather(
         *(store.add_thread_item(THREAD.id, hidden(f"item_{n}"), OWNER) for n in range(50))
     )
@@ -162,7 +162,7 @@ async def test_items_written_at_once_each_get_a_place(store: SqlStore) -> None:
     assert [item.id for item in again.data] == [item.id for item in page.data]
 
 
-def test_ids_do_not_clash_and_are_in_order_of_time(database: Database) -> None:
+def test_ids_are_unique_and_ordered_by_time(database: Database) -> None:
     store = SqlStore(database)
     ids = [store.generate_item_id("message", THREAD, OWNER) for _ in range(100_000)]
     assert len(set(ids)) == len(ids)
@@ -179,8 +179,8 @@ def test_every_key_begins_with_the_owner_and_every_name_with_the_prefix() -> Non
         owner = "id" if table.name == f"{TABLE_PREFIX}users" else "user_id"
         assert next(iter(table.primary_key.columns)).name == owner
         for index in table.indexes:
-            # (What is not unique may serve maintenance, which looks at everybody's rows, or a
-            # search for words, whose kind of index has no order.)
+            # Other indexes may be for maintenance, which reads the rows of all owners, or for
+            # full-text search.
             is_for_words = index.dialect_options["postgresql"]["using"] == "gin"
             is_for_all = index.name == f"{TABLE_PREFIX}runs_started_at_idx" or is_for_words
             if index.unique or not is_for_all:
@@ -217,10 +217,10 @@ async def test_an_item_is_found_in_its_own_thread_only(store: SqlStore) -> None:
     await store.delete_thread(other.id, OWNER)
 
 
-async def test_a_cursor_of_somebody_else_leads_nowhere(store: SqlStore) -> None:
+async def test_a_cursor_of_another_user_is_refused(store: SqlStore) -> None:
     theirs = THREAD.model_copy(update={"id": "thr_theirs"})
-    await store.create_thread(theirs, FOREIGNER)
-    await store.add_thread_item(theirs.id, hidden("first"), FOREIGNER)
+    await store.create_thread(theirs, STRANGER)
+    await store.add_thread_item(theirs.id, hidden("first"), STRANGER)
     await store.add_thread_item(THREAD.id, hidden("second"), OWNER)
 
     for order in ("asc", "desc"):
@@ -228,30 +228,30 @@ async def test_a_cursor_of_somebody_else_leads_nowhere(store: SqlStore) -> None:
             await store.load_threads(10, theirs.id, order, OWNER)
         with pytest.raises(InvalidRequest):
             await store.load_thread_items(THREAD.id, "first", 10, order, OWNER)
-    await store.delete_thread(theirs.id, FOREIGNER)
+    await store.delete_thread(theirs.id, STRANGER)
 
 
-async def test_threads_of_the_same_moment_are_all_listed_once(
+async def test_threads_created_at_the_same_time_are_all_listed_once(
     store: SqlStore, database: Database
 ) -> None:
     for number in range(4):
-        await store.create_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), FOREIGNER)
+        await store.create_thread(THREAD.model_copy(update={"id": f"thr_tie_{number}"}), STRANGER)
     async with database.transaction(EVERYBODY) as connection:
         await connection.execute(
             update(ThreadRow)
-            .where(ThreadRow.user_id == FOREIGNER.user_id)
+            .where(ThreadRow.user_id == STRANGER.user_id)
             .values(created_at=datetime(2026, 1, 1, tzinfo=UTC))
         )
     for order in ("asc", "desc"):
-        first = await store.load_threads(2, None, order, FOREIGNER)
-        second = await store.load_threads(2, first.after, order, FOREIGNER)
+        first = await store.load_threads(2, None, order, STRANGER)
+        second = await store.load_threads(2, first.after, order, STRANGER)
         listed = [thread.id for thread in first.data + second.data]
         assert listed == sorted((f"thr_tie_{n}" for n in range(4)), reverse=order == "desc")
     for number in range(4):
-        await store.delete_thread(f"thr_tie_{number}", FOREIGNER)
+        await store.delete_thread(f"thr_tie_{number}", STRANGER)
 
 
-async def test_a_page_has_at_least_one_row_and_the_last_has_no_cursor(store: SqlStore) -> None:
+async def test_a_page_has_at_least_one_row_and_the_last_page_has_no_cursor(store: SqlStore) -> None:
     for item_id in ("a", "b"):
         await store.add_thread_item(THREAD.id, hidden(item_id), OWNER)
 
@@ -272,7 +272,7 @@ async def test_a_second_write_replaces_the_first(store: SqlStore) -> None:
     assert (await store.load_thread(THREAD.id, OWNER)).title == "New"
 
 
-async def test_a_thread_that_was_deleted_does_not_come_back_by_being_saved(
+async def test_saving_does_not_recreate_a_deleted_thread(
     store: SqlStore,
 ) -> None:
     run = Run("run_1", OWNER.user_id, THREAD.id, request="threads.create", model="m")
@@ -287,7 +287,7 @@ async def test_a_thread_that_was_deleted_does_not_come_back_by_being_saved(
         await store.load_thread(THREAD.id, OWNER)
 
 
-async def test_nul_is_dropped_wherever_it_stands(store: SqlStore) -> None:
+async def test_nul_is_removed_everywhere(store: SqlStore) -> None:
     odd = {"ke\x00y": ["a\x00b", {"c": "\x00"}]}
     item = hidden("nested").model_copy(update={"content": odd})
     await store.add_thread_item(THREAD.id, item, OWNER)
@@ -302,7 +302,7 @@ async def test_nul_is_dropped_wherever_it_stands(store: SqlStore) -> None:
     assert (await store.load_attachment("atc_odd", OWNER)).name == "ab"
 
 
-async def test_the_clock_does_not_decide_the_order(store: SqlStore, database: Database) -> None:
+async def test_the_order_does_not_depend_on_the_clock(store: SqlStore, database: Database) -> None:
     for item_id in ("first", "second"):
         await store.add_thread_item(THREAD.id, hidden(item_id), OWNER)
     async with database.transaction(EVERYBODY) as connection:

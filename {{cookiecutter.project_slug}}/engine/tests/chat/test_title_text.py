@@ -1,4 +1,4 @@
-"""How a title's text is cut and cleaned, through each of the ways that lead to one."""
+"""The text of titles is cleaned and cut, whether it comes from a message, a user or a model."""
 
 import pytest
 
@@ -16,7 +16,7 @@ MARKS = [
     "cluster", [FAMILY, FLAG, "🇩🇪", "e\u0301", "👍🏽", "\u1112\u1161\u11ab", "क्षि"]
 )
 @pytest.mark.parametrize("before", range(3))
-def test_it_is_cut_between_clusters(cluster: str, before: int) -> None:
+def test_titles_are_cut_between_clusters(cluster: str, before: int) -> None:
     title = shortened("x" * before + cluster * MAX_TITLE_CHARS)
 
     assert len(title) <= MAX_TITLE_CHARS
@@ -24,7 +24,7 @@ def test_it_is_cut_between_clusters(cluster: str, before: int) -> None:
     assert title.removeprefix("x" * before).removesuffix("...").replace(cluster, "") == ""
 
 
-def test_a_letter_with_more_marks_than_there_is_room_is_cut() -> None:
+def test_a_cluster_longer_than_a_title_is_cut() -> None:
     assert len(shortened("a" + "\u0301" * 1_000)) == MAX_TITLE_CHARS
 
 
@@ -39,11 +39,11 @@ def test_a_letter_with_more_marks_than_there_is_room_is_cut() -> None:
         ("\u3164\u200d", ""),
     ],
 )
-def test_a_line_keeps_what_is_seen(text: str, line: str) -> None:
+def test_visible_characters_are_kept(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
-async def test_direction_marks_are_in_no_title(visitor: Visitor) -> None:
+async def test_direction_marks_are_removed(visitor: Visitor) -> None:
     turn = await visitor.say("".join(f"{mark}a" for mark in MARKS))
     [made] = [e["thread"]["title"] for e in turn.events if e["type"] == "thread.updated"]
     name = "".join(f"b{mark}" for mark in MARKS)
@@ -60,7 +60,7 @@ async def test_a_message_gives_a_title_that_is_cut_between_clusters(visitor: Vis
     assert title == f"{FAMILY * 6}..."
 
 
-async def test_a_name_of_invisible_marks_is_refused(visitor: Visitor) -> None:
+async def test_a_title_of_invisible_characters_is_refused(visitor: Visitor) -> None:
     turn = await visitor.say("hello")
     response = await visitor.send("threads.update", thread_id=turn.thread_id, title="\u200e\u2060")
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def listed(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    """How many passages, of which document, and its title."""
+    """The number of passages, name and title of each document."""
     capsys.readouterr()
     assert cli.main(["knowledge", "list"]) == 0
     heading, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -58,7 +58,7 @@ def test_a_folder_is_added_listed_replaced_and_removed(
     assert listed(capsys) == [["1", f"{folder}/more/costs.txt", "costs"]]
 
 
-def test_one_that_cannot_be_read_leaves_the_others(
+def test_an_unreadable_file_does_not_stop_the_others(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "broken.pdf").write_bytes(b"no PDF")
@@ -76,7 +76,7 @@ def test_nothing_to_add(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "No files to add were found." in capsys.readouterr().out
 
 
-def test_a_bar_shows_how_far_it_is(
+def test_a_progress_bar_is_drawn(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
@@ -90,7 +90,7 @@ def test_a_bar_shows_how_far_it_is(
     ]
 
 
-def test_a_file_is_one_document_however_its_path_is_written(
+def test_spellings_of_a_path_are_one_document(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "link.md").symlink_to(folder / "returns.md")
@@ -104,10 +104,10 @@ def test_a_file_is_one_document_however_its_path_is_written(
     assert cli.main(["knowledge", "remove", "more/../link.md"]) == 0
 
 
-def test_a_file_system_that_takes_capitals_for_small_letters(
+def test_a_file_system_that_ignores_case(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """(A stand-in: this one may tell them apart.)"""
+    """Simulated, because the file system of the test may not ignore case."""
     monkeypatch.setattr(
         knowledge, "_is_same", lambda one, other: str(one).casefold() == str(other).casefold()
     )

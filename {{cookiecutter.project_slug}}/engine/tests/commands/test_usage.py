@@ -11,7 +11,7 @@ from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 
 
-def test_a_day_is_told_user_by_user_with_its_total(
+def test_usage_prints_a_day_per_user_with_a_total(
     postgres_url: str,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -26,7 +26,7 @@ def test_a_day_is_told_user_by_user_with_its_total(
             turn = await one.say("hello")
             await one.say("and again, " * 50, turn.thread_id)
             await other.say("hello")
-            # What was deleted was used all the same.
+            # Turns in deleted threads are counted too.
             await one.send("threads.delete", thread_id=turn.thread_id)
         return [one.user_id, other.user_id]
 

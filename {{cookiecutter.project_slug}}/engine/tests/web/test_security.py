@@ -36,7 +36,9 @@ def chosen(**values: object) -> Settings:
         ("GET", "/healthz"),
     ],
 )
-async def test_every_response_has_them(visitor: Visitor, method: str, path: str) -> None:
+async def test_every_response_has_security_headers(
+    visitor: Visitor, method: str, path: str
+) -> None:
     response = await visitor.client.request(method, path)
 
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -45,7 +47,7 @@ async def test_every_response_has_them(visitor: Visitor, method: str, path: str)
     assert is_closed is not LISTENS
     assert "script-src 'self' " in response.headers["content-security-policy"]
     assert "cross-origin-embedder-policy" not in response.headers
-    # It knows no list of origins, and would forbid what `frame-ancestors` allows.
+    # It has no list of origins, and would forbid frames that `frame-ancestors` allows.
     assert "x-frame-options" not in response.headers
     assert response.headers["cross-origin-resource-policy"] == "same-origin"
     assert response.headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
@@ -58,7 +60,7 @@ async def test_every_response_has_them(visitor: Visitor, method: str, path: str)
     [("threads.list", {}), ("threads.create", {"input": message("hi")}), ("nonsense", {})],
     ids=["JSON", "events", "a refusal"],
 )
-async def test_nothing_keeps_a_conversation(
+async def test_responses_with_messages_are_not_cached(
     visitor: Visitor, type_: str, params: dict[str, Any]
 ) -> None:
     response = await visitor.send(type_, **params)
@@ -66,16 +68,14 @@ async def test_nothing_keeps_a_conversation(
     assert response.headers.get_list("cache-control") == ["no-store"]
 
 
-async def test_every_site_may_ask_for_the_launcher(visitor: Visitor) -> None:
+async def test_every_site_can_load_the_launcher(visitor: Visitor) -> None:
     response = await visitor.client.get("/embed.js")
 
     assert response.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
 @pytest.mark.parametrize("is_given", [True, False])
-async def test_the_description_of_the_api_is_for_development(
-    settings: Settings, is_given: bool
-) -> None:
+async def test_openapi_json_is_off_by_default(settings: Settings, is_given: bool) -> None:
     app = create_app(settings.model_copy(update={"openapi_json": is_given}))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://chat.test"
@@ -85,14 +85,14 @@ async def test_the_description_of_the_api_is_for_development(
     assert status == (200 if is_given else 404)
 
 
-async def test_the_page_offers_dictation_where_somebody_listens(visitor: Visitor) -> None:
+async def test_the_microphone_is_allowed_with_dictation_only(visitor: Visitor) -> None:
     extras = (await visitor.client.get("/config.json")).json()["extras"]
 
     is_offered = "dictation" in extras.get("composer", {})
     assert is_offered is LISTENS
 
 
-async def test_a_stream_has_them(visitor: Visitor) -> None:
+async def test_streamed_responses_have_security_headers(visitor: Visitor) -> None:
     body = {"content": [{"type": "input_text", "text": "hi"}], "attachments": []}
     response = await visitor.send("threads.create", input={**body, "inference_options": {}})
 
@@ -100,7 +100,7 @@ async def test_a_stream_has_them(visitor: Visitor) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_what_is_not_from_here_is_the_cdns_script_and_frame_alone() -> None:
+def test_only_the_cdns_script_and_frame_are_allowed_besides_the_own_files() -> None:
     assert policy() == {
         "default-src": {"'none'"},
         "script-src": {"'self'", CDN},
@@ -116,7 +116,7 @@ def test_what_is_not_from_here_is_the_cdns_script_and_frame_alone() -> None:
     }
 
 
-def test_no_page_uses_what_it_does_not_need() -> None:
+def test_unused_browser_features_are_forbidden() -> None:
     headers = security_headers(chosen())
 
     assert headers["Permissions-Policy"] == (
@@ -141,7 +141,7 @@ def test_only_named_sites_may_frame_the_page() -> None:
     }
 
 
-def test_more_can_be_allowed() -> None:
+def test_csp_extra_allows_more_sources() -> None:
     extra = "connect-src https://api.test wss://api.test; font-src https://fonts.test;"
     allowed = policy(csp_extra=extra)
 
@@ -161,12 +161,12 @@ def test_more_can_be_allowed() -> None:
         ("connect-src https://x.test\r\nSet-Cookie: a=b", "must be a directive"),
     ],
 )
-def test_what_would_undo_the_policy_is_refused(extra: str, complaint: str) -> None:
+def test_an_unsafe_csp_extra_is_refused(extra: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
         policy(csp_extra=extra)
 
 
-def test_a_path_ends_neither_the_list_nor_the_policy() -> None:
+def test_separators_in_a_url_are_escaped() -> None:
     headers = security_headers(chosen(), connect=["https://files.test/a;b,c d/"])
 
     assert (
@@ -175,13 +175,13 @@ def test_a_path_ends_neither_the_list_nor_the_policy() -> None:
     )
 
 
-def test_other_origins_of_the_application_are_allowed() -> None:
+def test_upload_origins_are_allowed() -> None:
     headers = security_headers(chosen(), connect=["https://files.test"])
 
     assert "connect-src 'self' https://files.test;" in headers["Content-Security-Policy"]
 
 
-def test_the_microphone_is_open_to_the_element_where_it_is_needed() -> None:
+def test_the_microphone_is_allowed_for_the_element() -> None:
     headers = security_headers(chosen(), microphone=True)
 
     assert f'microphone=(self "{CDN}")' in headers["Permissions-Policy"]
@@ -214,7 +214,7 @@ def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncC
         ("http://chat.test", 31_536_000, None),
     ],
 )
-async def test_browsers_that_came_by_https_always_do(
+async def test_hsts_is_sent_over_https_only(
     base_url: str, seconds: int, expected: str | None
 ) -> None:
     async with asking(base_url, hsts_seconds=seconds) as client:
@@ -232,16 +232,14 @@ async def test_browsers_that_came_by_https_always_do(
         ("/sign-in", "https://www.example.com", "unsafe-none"),
     ],
 )
-async def test_a_window_to_sign_in_stays_with_the_frame_that_opened_it(
-    path: str, sites: str, expected: str
-) -> None:
+async def test_sign_in_windows_keep_their_opener(path: str, sites: str, expected: str) -> None:
     async with asking(allowed_origins=sites) as client:
         response = await client.get(path)
 
     assert response.headers["cross-origin-opener-policy"] == expected
 
 
-async def test_a_response_may_be_stricter() -> None:
+async def test_a_response_can_set_a_header_itself() -> None:
     async with asking() as client:
         response = await client.get("/file")
 

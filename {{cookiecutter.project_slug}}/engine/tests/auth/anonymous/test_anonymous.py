@@ -23,7 +23,7 @@ def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
 
 
 def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
-    """A client with a cookie jar, in front of an application with this style."""
+    """A client with a cookie jar, and an application with this auth style."""
     app = FastAPI()
     app.state.settings = Settings()
     install_error_handlers(app, {})
@@ -54,14 +54,14 @@ def signer(key: str, salt: str = "anonymous-user") -> TimestampSigner:
     return TimestampSigner(key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-async def test_no_cookie_is_refused() -> None:
+async def test_a_missing_cookie_is_refused() -> None:
     async with browser(anonymous_auth()) as client:
         response = await client.get("/me")
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "unauthenticated"
 
 
-async def test_a_visit_signs_the_browser_in_and_the_next_one_keeps_the_user() -> None:
+async def test_a_visit_creates_a_user_and_later_visits_keep_it() -> None:
     async with browser(anonymous_auth()) as client:
         await client.get("/visit")
         first = (await client.get("/me")).json()
@@ -71,7 +71,7 @@ async def test_a_visit_signs_the_browser_in_and_the_next_one_keeps_the_user() ->
     assert second == first
 
 
-async def test_each_browser_is_another_user() -> None:
+async def test_each_browser_is_a_user_of_its_own() -> None:
     auth = anonymous_auth()
     users = set()
     for _ in range(3):
@@ -81,7 +81,7 @@ async def test_each_browser_is_another_user() -> None:
     assert len(users) == 3
 
 
-async def test_scripts_and_other_sites_do_not_get_the_cookie() -> None:
+async def test_the_cookie_is_http_only_and_lax() -> None:
     async with browser(anonymous_auth()) as client:
         cookie = set_cookie((await client.get("/visit")).headers["set-cookie"])
     assert cookie["httponly"] is True
@@ -103,7 +103,7 @@ async def test_scripts_and_other_sites_do_not_get_the_cookie() -> None:
         ("http://localhost.example.com", True),
     ],
 )
-async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
+async def test_only_loopback_gets_a_cookie_that_is_not_secure(
     base_url: str, is_secure: bool
 ) -> None:
     async with browser(anonymous_auth(), base_url) as client:
@@ -113,7 +113,7 @@ async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
     assert (cookie["path"], cookie["domain"], cookie["httponly"]) == ("/", "", True)
 
 
-async def test_a_browser_from_before_the_prefix_keeps_its_user_and_gets_the_new_name() -> None:
+async def test_a_cookie_without_prefix_is_renamed_and_keeps_its_user() -> None:
     auth = anonymous_auth()
     old = await auth.sample_credentials("anon_a")
     async with browser(auth, "https://chat.example.com") as client:
@@ -125,14 +125,14 @@ async def test_a_browser_from_before_the_prefix_keeps_its_user_and_gets_the_new_
         client.cookies.clear()
         client.cookies.set(f"{PREFIX}{COOKIE}", set_cookie(named).value)
         assert (await client.get("/me")).json() == "anon_a"
-        # One that a neighbour under the same domain has set is not looked at any more.
+        # A cookie without the prefix, which another host of the domain could set, is ignored now.
         planted = await auth.sample_credentials("anon_mallory")
         both = {"Cookie": f"{planted['Cookie']}; {PREFIX}{old['Cookie']}"}
         client.cookies.clear()
         assert (await client.get("/me", headers=both)).json() == "anon_a"
 
 
-async def test_a_forwarded_header_of_an_untrusted_client_changes_nothing() -> None:
+async def test_x_forwarded_proto_of_an_untrusted_client_is_ignored() -> None:
     async with browser(anonymous_auth()) as client:
         response = await client.get("/visit", headers={"X-Forwarded-Proto": "https"})
     assert not set_cookie(response.headers["set-cookie"])["secure"]
@@ -150,7 +150,7 @@ async def test_a_forwarded_header_of_an_untrusted_client_changes_nothing() -> No
         "a" * 5000,
     ],
 )
-async def test_garbage_is_refused(cookie: str) -> None:
+async def test_a_malformed_cookie_is_refused(cookie: str) -> None:
     async with browser(anonymous_auth()) as client:
         headers = {b"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
         assert (await client.get("/me", headers=headers)).status_code == 401
@@ -165,14 +165,14 @@ async def test_a_tampered_user_id_is_refused() -> None:
         assert (await client.get("/me", headers={"Cookie": forged})).status_code == 401
 
 
-async def test_a_signature_by_another_key_or_for_another_purpose_is_refused() -> None:
+async def test_a_signature_with_another_key_or_salt_is_refused() -> None:
     auth = anonymous_auth()
     assert await status_with(auth, signer(KEY).sign("anon_a").decode()) == 200
     assert await status_with(auth, signer("another-key").sign("anon_a").decode()) == 401
     assert await status_with(auth, signer(KEY, salt="other").sign("anon_a").decode()) == 401
 
 
-async def test_an_empty_previous_key_is_no_key() -> None:
+async def test_an_empty_previous_key_is_not_accepted() -> None:
     assert await status_with(anonymous_auth(), signer("").sign("anon_a").decode()) == 401
 
 
@@ -184,7 +184,7 @@ async def test_a_visit_replaces_an_invalid_cookie() -> None:
     assert user != "anon_victim"
 
 
-async def test_the_previous_key_still_signs_in_and_a_visit_moves_on_to_the_new_one() -> None:
+async def test_the_previous_key_is_accepted_and_a_visit_signs_with_the_new_one() -> None:
     old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
     rotated = anonymous_auth(KEY, previous=OLD_KEY)
     async with browser(rotated) as client:
@@ -194,13 +194,13 @@ async def test_the_previous_key_still_signs_in_and_a_visit_moves_on_to_the_new_o
     assert await status_with(anonymous_auth(KEY), new_cookie) == 200
 
 
-async def test_once_the_previous_key_is_gone_its_cookies_are_refused() -> None:
+async def test_cookies_of_a_removed_key_are_refused() -> None:
     old_cookie = await anonymous_auth(OLD_KEY).sample_credentials("anon_a")
     async with browser(anonymous_auth(KEY)) as client:
         assert (await client.get("/me", headers=old_cookie)).status_code == 401
 
 
-async def test_a_cookie_lapses_unless_a_visit_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cookie_expires_unless_a_visit_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
     auth = anonymous_auth()
     now = TimestampSigner("any").get_timestamp()
 
@@ -219,7 +219,7 @@ async def test_a_cookie_lapses_unless_a_visit_renews_it(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("ahead_seconds", [1, 4, 3600, 30 * 24 * 3600])
-async def test_a_worker_whose_clock_is_ahead_costs_nobody_their_user(
+async def test_a_signature_time_in_the_future_is_accepted(
     monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
 ) -> None:
     auth = anonymous_auth()
@@ -233,6 +233,6 @@ async def test_a_worker_whose_clock_is_ahead_costs_nobody_their_user(
         assert (await client.get("/me")).json() == "anon_a"
 
 
-def test_without_a_key_it_does_not_start_and_says_how_to_mend_it() -> None:
+def test_without_a_key_the_start_fails_and_says_how_to_fix_it() -> None:
     with pytest.raises(ValueError, match=r"SECRET_KEY is empty.*python -m app setup"):
         anonymous_auth(key="")

@@ -1,4 +1,4 @@
-"""Limits that a new cookie does not lift: of a network address, and of all visitors together."""
+"""Limits per network address and for all visitors, which a new cookie does not reset."""
 
 import asyncio
 from collections import Counter
@@ -35,19 +35,19 @@ async def _nothing_was_used(database: Database) -> None:
 
 
 class Site:
-    """The application behind a proxy of its own, with some limits."""
+    """The application with limits, behind a trusted proxy."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def visitor(self, address: str = HERE) -> httpx.AsyncClient:
-        """Somebody without a cookie."""
+        """A new user without a cookie."""
         return httpx.AsyncClient(
             base_url=self.url, headers={"X-Forwarded-For": address}, timeout=60
         )
 
     async def ask(self, address: str = HERE) -> httpx.Response:
-        """One message of a new user."""
+        """Send one message as a new user."""
         async with self.visitor(address) as client:
             await client.get("/config.json")
             request = {"type": "threads.create", "params": {"input": message("hello")}}
@@ -81,7 +81,7 @@ async def opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield open_site
 
 
-async def test_a_new_cookie_is_no_new_minute(opened: Opened) -> None:
+async def test_a_new_cookie_does_not_reset_the_limit_per_minute(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=2)
 
     assert await site.codes(4) == ["ok", "ok", "too_many_turns", "too_many_turns"]
@@ -89,11 +89,11 @@ async def test_a_new_cookie_is_no_new_minute(opened: Opened) -> None:
     refused = await site.ask()
     assert refused.status_code == 429
     assert 20 < int(refused.headers["retry-after"]) <= 30
-    # Nobody else's business.
+    # Other addresses are not limited.
     assert await site.codes(1, ELSEWHERE) == ["ok"]
 
 
-async def test_two_workers_share_the_minute_and_a_burst_is_no_way_around_it(
+async def test_two_workers_share_the_limit_per_minute(
     opened: Opened,
 ) -> None:
     here = await opened(address_turns_per_minute=5)
@@ -104,7 +104,7 @@ async def test_two_workers_share_the_minute_and_a_burst_is_no_way_around_it(
     assert Counter(map(outcome, answers)) == {"ok": 5, "too_many_turns": 15}
 
 
-async def test_so_many_answers_at_once_from_an_address(opened: Opened) -> None:
+async def test_open_answers_per_address_are_limited(opened: Opened) -> None:
     model = Watched()
     site = await opened(model, address_running_answers=2)
     asking = [asyncio.create_task(site.ask()) for _ in range(6)]
@@ -117,16 +117,16 @@ async def test_so_many_answers_at_once_from_an_address(opened: Opened) -> None:
 
     assert {outcome(response) for response in refused} == {"too_many_answers"}
     assert [outcome(await one) for one in asking].count("ok") == 2
-    # Their places are given back, and those of whoever was refused were never taken.
+    # The places of ended answers are free again, and refused requests took none.
     assert await site.codes(2) == ["ok", "ok"]
 
 
-async def test_so_many_tokens_a_day_from_an_address(opened: Opened, database: Database) -> None:
+async def test_tokens_per_day_and_address_are_limited(opened: Opened, database: Database) -> None:
     site = await opened(address_tokens_per_day=10)
 
     assert await site.codes(2) == ["ok", "daily_tokens_used"]
     assert await site.codes(1, ELSEWHERE) == ["ok"]
-    # The next day is another.
+    # The limit starts anew on the next day.
     await database.fetch(
         EVERYBODY, update(VisitorUseRow).values(day=VisitorUseRow.day - timedelta(days=1))
     )
@@ -144,7 +144,7 @@ async def test_all_visitors_together_have_limits(opened: Opened, limits: dict[st
     assert codes[2:] == ["server_busy"] * 2
 
 
-async def test_who_is_refused_uses_nothing_up(opened: Opened) -> None:
+async def test_refused_requests_count_nothing(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=1, visitors_turns_per_minute=3)
 
     assert await site.codes(8) == ["ok", *["too_many_turns"] * 7]
@@ -153,12 +153,12 @@ async def test_who_is_refused_uses_nothing_up(opened: Opened) -> None:
     assert await site.codes(1, "203.0.113.11") == ["server_busy"]
 
 
-async def test_an_address_is_not_made_up(
+async def test_x_forwarded_for_does_not_change_the_address(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADDRESS_TURNS_PER_MINUTE", "1")
     app = create_app(settings, OneModel(settings, demo_model()))
-    # Not even from a private network: no proxy was named.
+    # Also from a private network, because no proxy is trusted.
     async with serving(app, proxy_headers=True, forwarded_allow_ips="") as url:
         site = Site(url)
         assert await site.codes(1, "10.0.0.1") == ["ok"]
@@ -166,10 +166,12 @@ async def test_an_address_is_not_made_up(
             assert await site.codes(1, address) == ["too_many_turns"]
 
 
-async def test_a_new_cookie_may_not_fill_the_log(
+async def test_telemetry_of_new_cookies_is_limited(
     opened: Opened, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telemetry, "MINUTE", 1_000_000_000)  # one that does not end meanwhile
+    monkeypatch.setattr(
+        telemetry, "MINUTE", 1_000_000_000
+    )  # an answer that does not end during the test
     site = await opened()
     report = {"reports": [{"kind": "log", "name": "x"}] * 20}
 
@@ -184,7 +186,7 @@ async def test_a_new_cookie_may_not_fill_the_log(
     assert 429 in codes
 
 
-async def test_while_all_of_them_have_to_wait_an_address_uses_nothing_up(
+async def test_when_the_total_limit_is_reached_addresses_count_nothing(
     opened: Opened, database: Database
 ) -> None:
     site = await opened(
@@ -198,7 +200,7 @@ async def test_while_all_of_them_have_to_wait_an_address_uses_nothing_up(
     assert await site.codes(1) == ["ok"]
 
 
-async def test_no_limit(opened: Opened, database: Database) -> None:
+async def test_zero_is_no_limit(opened: Opened, database: Database) -> None:
     names = VisitorSettings.model_fields
     site = await opened(**dict.fromkeys(names, 0))
     assert await site.codes(5) == ["ok"] * 5
@@ -206,7 +208,7 @@ async def test_no_limit(opened: Opened, database: Database) -> None:
 
 
 @pytest.mark.skipif(application.kind_of_files() != "local", reason="files go another way, or none")
-async def test_files_count_too(opened: Opened) -> None:
+async def test_files_count_as_turns(opened: Opened) -> None:
     site = await opened(address_turns_per_minute=3, address_bytes_per_day=2_500)
 
     kind = import_module("engine.tests.attachments.local.kind")
@@ -223,7 +225,7 @@ async def test_files_count_too(opened: Opened) -> None:
     assert await attach(ELSEWHERE) == "ok"
 
 
-async def test_bytes_of_files(database: Database) -> None:
+async def test_bytes_per_day_are_limited(database: Database) -> None:
     limits = VisitorLimits(
         database,
         VisitorSettings(address_bytes_per_day=100, visitors_bytes_per_day=150),
@@ -240,7 +242,7 @@ async def test_bytes_of_files(database: Database) -> None:
             await limits.take_file(address, 10)
 
 
-async def test_no_address_is_kept_and_none_for_longer_than_a_day(
+async def test_addresses_are_hashed_and_deleted_after_a_day(
     opened: Opened, database: Database, settings: Settings
 ) -> None:
     site = await opened()
@@ -259,7 +261,7 @@ async def test_no_address_is_kept_and_none_for_longer_than_a_day(
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 
 
-async def test_old_addresses_are_forgotten_by_the_way(
+async def test_requests_delete_old_addresses(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = VisitorLimits(database)
@@ -273,7 +275,7 @@ async def test_old_addresses_are_forgotten_by_the_way(
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 
 
-async def test_answers_whose_end_was_not_written_keep_their_places_for_minutes(
+async def test_open_answers_without_recorded_end_expire_after_minutes(
     opened: Opened, database: Database
 ) -> None:
     site = await opened(address_running_answers=1)

@@ -1,4 +1,4 @@
-"""An OpenID provider: a process of its own, and in front of it what can bend what it says."""
+"""An OpenID provider in a process of its own, behind a proxy that can change its responses."""
 
 import json
 import socket
@@ -23,10 +23,10 @@ Claims = dict[str, Any]
 
 
 class OpenIdProvider(ThreadingHTTPServer):
-    """Everything goes through here to the provider process, which takes its address for its own.
+    """A proxy for the provider's process, which uses the proxy's URL as its own.
 
-    `bend` changes the claims of an ID token before it is signed anew; `sign` changes how, and
-    `secret` is published among the keys.
+    `bend` changes the claims of an ID token before it is signed again, `sign` signs it in another
+    way, and `secret` is published as one of the keys.
     """
 
     daemon_threads = True
@@ -59,7 +59,7 @@ class OpenIdProvider(ThreadingHTTPServer):
         return jwt.encode({"alg": "RS256", "kid": "k1"}, claims, key or self.key)
 
     def bent(self, path: str, body: bytes) -> bytes:
-        """The provider's answer, with what we have a hand in."""
+        """The provider's response with the changes of this proxy."""
         if path == "/jwks":
             keys = [self.key.as_dict(private=False)]
             if self.secret is not None:
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in {"content-length", "connection", "transfer-encoding", "date"}:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
-        with suppress(ConnectionError):  # who asked may not have waited
+        with suppress(ConnectionError):  # the client may have disconnected
             self.end_headers()
             self.wfile.write(body)
 

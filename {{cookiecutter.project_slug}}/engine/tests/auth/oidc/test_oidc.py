@@ -24,7 +24,7 @@ from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
 from engine.tests.application import create_app
-from engine.tests.fixtures import AUTHORITIES, serving
+from engine.tests.fixtures import TLS_CONTEXT, serving
 from engine.tests.talk import Visitor
 
 CLIENT_ID = "chat"
@@ -52,19 +52,19 @@ async def app_url(provider: OpenIdProvider, settings: Settings) -> AsyncIterator
 
 
 class Browser:
-    """A person's browser: it follows where it is sent, and signs in at the provider."""
+    """A browser that follows redirects and signs in at the provider."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
     async def begin(self, query: str = "") -> str:
-        """Open the sign-in page; where the provider's page is."""
+        """Open the sign-in page. Returns the URL of the provider's page."""
         response = await self.http.get(f"/sign-in{query}")
         assert response.status_code == 303, response.text
         return response.headers["location"]
 
     async def consent(self, address: str, sub: str = "ada") -> str:
-        """Sign in at the provider; where it sends the browser back to."""
+        """Sign in at the provider. Returns the URL to which it redirects the browser."""
         response = await self.http.post(address, data={"sub": sub})
         assert response.status_code == 302, response.text
         return response.headers["location"]
@@ -87,7 +87,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, verify=AUTHORITIES) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=30, verify=TLS_CONTEXT) as http:
         yield Browser(http)
 
 
@@ -110,7 +110,7 @@ def challenge_of(verifier: str) -> str:
 
 
 class TestSigningIn:
-    async def test_the_provider_says_who_it_is_and_the_session_is_ours(
+    async def test_signing_in_at_the_provider_begins_a_session(
         self, browser: Browser
     ) -> None:
         assert await browser.user() is None
@@ -118,14 +118,14 @@ class TestSigningIn:
         assert response.status_code == 303
         assert response.headers["location"] == "/"
         assert await browser.user() is not None
-        # What the attempt was known by is of no more use to anybody.
+        # The cookie of the attempt is deleted.
         assert [name for name in browser.http.cookies if "sign_in" in name] == []
         config = (await browser.http.get("/config.json")).json()
         assert config["account"]["name"] == "ada"
         body = {"type": "threads.list", "params": {}}
         assert (await browser.http.post("/chatkit", json=body)).status_code == 200
 
-    async def test_one_person_is_one_user_and_another_is_another(self, app_url: str) -> None:
+    async def test_each_subject_is_one_user(self, app_url: str) -> None:
         users = []
         for sub in ("ada", "eve", "ada"):
             async with browsing(app_url) as browser:
@@ -133,7 +133,7 @@ class TestSigningIn:
                 users.append(await browser.user())
         assert users[0] == users[2] != users[1]
 
-    async def test_it_comes_back_to_where_it_began(self, browser: Browser) -> None:
+    async def test_sign_in_returns_to_the_requested_page(self, browser: Browser) -> None:
         response = await browser.sign_in(query="?next=%2F%3Fthread%3D1%23top")
         assert response.headers["location"] == "/?thread=1#top"
 
@@ -141,11 +141,11 @@ class TestSigningIn:
         "wanted",
         ["https://evil.example/", "//evil.example", "/\\evil.example", "/%09/evil.example", "x"],
     )
-    async def test_it_comes_back_to_no_other_site(self, browser: Browser, wanted: str) -> None:
+    async def test_sign_in_does_not_redirect_to_other_sites(self, browser: Browser, wanted: str) -> None:
         response = await browser.sign_in(query=f"?next={wanted}")
         assert response.headers["location"] in {"/", "/%09/evil.example"}
 
-    async def test_an_address_in_a_tampered_cookie_is_no_way_out(self, browser: Browser) -> None:
+    async def test_a_tampered_cookie_does_not_redirect_to_other_sites(self, browser: Browser) -> None:
         back = await browser.consent(await browser.begin())
         [name] = [name for name in browser.http.cookies if "sign_in" in name]
         secret = browser.http.cookies[name].partition(".")[0]
@@ -171,7 +171,7 @@ class TestSigningIn:
         for name in ("state", "nonce", "code_challenge"):
             assert again[name] != asked[name]
 
-    async def test_an_attempt_is_this_browsers_alone_and_not_for_long(
+    async def test_an_attempt_is_bound_to_its_browser_and_expires(
         self, browser: Browser
     ) -> None:
         cookie = (await browser.http.get("/sign-in")).headers["set-cookie"]
@@ -179,13 +179,13 @@ class TestSigningIn:
         assert "; HttpOnly;" in cookie
         assert "; SameSite=lax" in cookie
 
-    async def test_two_tabs_may_sign_in_at_once(self, browser: Browser) -> None:
+    async def test_two_tabs_can_sign_in_at_the_same_time(self, browser: Browser) -> None:
         addresses = [await browser.begin(f"?next=/{tab}") for tab in ("one", "two")]
         for tab, address in zip(("one", "two"), addresses, strict=True):
             response = await browser.http.get(await browser.consent(address))
             assert response.headers["location"] == f"/{tab}"
 
-    async def test_a_sign_in_replaces_the_session_before_it(self, browser: Browser) -> None:
+    async def test_a_sign_in_replaces_the_previous_session(self, browser: Browser) -> None:
         await browser.sign_in("ada")
         old = browser.http.cookies[COOKIE]
         await browser.sign_in("eve")
@@ -196,19 +196,19 @@ class TestSigningIn:
 
 
 class TestRefused:
-    async def test_none(self, browser: Browser) -> None:
+    async def test_a_callback_without_parameters(self, browser: Browser) -> None:
         await assert_refused(browser, await browser.http.get("/sign-in/callback"))
 
     async def test_a_code_without_this_browsers_attempt(
         self, app_url: str, provider: OpenIdProvider
     ) -> None:
-        """A page that sends somebody there would sign them in as somebody else."""
+        """Otherwise a link to the callback would sign a victim in as the attacker."""
         async with browsing(app_url) as eve, browsing(app_url) as ada:
             back = await eve.consent(await eve.begin(), "eve")
             await assert_refused(ada, await ada.http.get(back))
             await ada.begin()
             await assert_refused(ada, await ada.http.get(back))
-            # Nor with a cookie of that name: its secret has to be the one.
+            # A cookie of that name with another secret is refused too.
             [name] = [name for name in eve.http.cookies if "sign_in" in name]
             planted = {"Cookie": f"{name}={Attempt.new('/')}"}
             await assert_refused(ada, await ada.http.get(back, headers=planted))
@@ -221,7 +221,7 @@ class TestRefused:
             await assert_refused(browser, await browser.http.get(back.replace(state, wrong)))
         assert provider.token_requests == []
 
-    async def test_a_made_up_code(self, browser: Browser) -> None:
+    async def test_an_invalid_code(self, browser: Browser) -> None:
         back = await browser.consent(await browser.begin())
         code = parse_qs(urlsplit(back).query)["code"][0]
         await assert_refused(browser, await browser.http.get(back.replace(code, "made-up")))
@@ -230,7 +230,7 @@ class TestRefused:
         one = await browser.consent(await browser.begin(), "eve")
         other = await browser.consent(await browser.begin(), "ada")
         code, others = (parse_qs(urlsplit(back).query)["code"][0] for back in (one, other))
-        # (This provider does not check the code's challenge; the nonce tells.)
+        # This provider does not check the code challenge, so the nonce is what differs.
         await assert_refused(browser, await browser.http.get(one.replace(code, others)))
 
     async def test_the_callback_twice(self, browser: Browser) -> None:
@@ -239,18 +239,18 @@ class TestRefused:
         assert (await browser.http.get(back)).status_code == 303
         browser.http.cookies.delete(COOKIE)
         await assert_refused(browser, await browser.http.get(back))
-        # Nor does the attempt's own cookie make a code worth anything twice.
+        # The code cannot be used twice, also with the cookie of its attempt.
         browser.http.cookies.update(kept)
         await assert_refused(browser, await browser.http.get(back))
 
     @pytest.mark.parametrize("error", ["access_denied", "login_required"])
-    async def test_the_provider_says_no(self, browser: Browser, error: str) -> None:
+    async def test_the_provider_reports_an_error(self, browser: Browser, error: str) -> None:
         address = await browser.begin()
         state = parse_qs(urlsplit(address).query)["state"][0]
         response = await browser.http.get(f"/sign-in/callback?error={error}&state={state}")
         await assert_refused(browser, response)
 
-    async def test_another_provider_answers(self, browser: Browser) -> None:
+    async def test_a_response_of_another_issuer(self, browser: Browser) -> None:
         back = await browser.consent(await browser.begin())
         await assert_refused(browser, await browser.http.get(f"{back}&iss=https://evil.example"))
 
@@ -276,7 +276,7 @@ class TestRefused:
         ],
         ids=str,
     )
-    async def test_an_id_token_that_does_not_hold(
+    async def test_an_id_token_with_invalid_claims(
         self, browser: Browser, provider: OpenIdProvider, changes: Claims
     ) -> None:
         def bend(claims: Claims) -> Claims:
@@ -285,7 +285,7 @@ class TestRefused:
         provider.bend = bend
         await assert_refused(browser, await browser.sign_in())
 
-    async def test_an_id_token_by_another_key(
+    async def test_an_id_token_signed_with_another_key(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
         other = RSAKey.generate_key(2048)
@@ -309,7 +309,7 @@ class TestRefused:
             provider.sign = sign
             await assert_refused(browser, await browser.sign_in())
 
-    async def test_an_id_token_by_a_secret_that_everybody_can_read(
+    async def test_an_id_token_signed_with_a_published_secret(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
         provider.discovery = {"id_token_signing_alg_values_supported": ["HS256", "RS256"]}
@@ -317,7 +317,7 @@ class TestRefused:
         provider.sign = lambda claims: jwt.encode({"alg": "HS256", "kid": "k2"}, claims, secret)
         await assert_refused(browser, await browser.sign_in())
 
-    async def test_a_session_that_is_made_up_or_tampered(self, browser: Browser) -> None:
+    async def test_an_invalid_or_tampered_session_cookie(self, browser: Browser) -> None:
         await browser.sign_in()
         good = browser.http.cookies[COOKIE]
         for cookie in ("", "x", good[:-1], f"{good}x", good.swapcase()):
@@ -325,7 +325,7 @@ class TestRefused:
                 page = await thief.get("/config.json", headers={"Cookie": f"{COOKIE}={cookie}"})
                 assert page.json()["user"] is None
 
-    async def test_another_users_thread_is_not_there(
+    async def test_another_users_thread_is_not_found(
         self, visitor: Visitor, stranger: Visitor
     ) -> None:
         turn = await visitor.say("hello")
@@ -333,8 +333,8 @@ class TestRefused:
         assert response.status_code == 404
 
 
-class TestProviderAway:
-    async def test_nobody_new_comes_in_and_those_inside_go_on(
+class TestProviderUnreachable:
+    async def test_sign_in_fails_and_existing_sessions_continue(
         self, app_url: str, provider: OpenIdProvider
     ) -> None:
         async with browsing(app_url) as inside, browsing(app_url) as outside:
@@ -351,7 +351,7 @@ class TestProviderAway:
             provider.is_down = False
             assert (await outside.sign_in("eve")).status_code == 303
 
-    async def test_one_that_takes_too_long_is_away(
+    async def test_a_slow_provider_is_unreachable(
         self, provider: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(openid, "PROVIDER_SECONDS", 0.3)
@@ -362,7 +362,7 @@ class TestProviderAway:
     @pytest.mark.parametrize(
         "discovery", [{"issuer": None}, {"jwks_uri": None}, {"token_endpoint": None}], ids=str
     )
-    async def test_a_discovery_document_that_is_none(
+    async def test_an_invalid_discovery_document(
         self, browser: Browser, provider: OpenIdProvider, discovery: dict[str, None]
     ) -> None:
         provider.discovery = discovery
@@ -370,7 +370,7 @@ class TestProviderAway:
         provider.discovery = {}
         assert (await browser.sign_in()).status_code == 303
 
-    async def test_it_is_asked_again_once_it_is_back(
+    async def test_the_provider_is_retried_after_an_outage(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
         provider.is_down = True
@@ -386,10 +386,10 @@ class TestSigningOut:
         await browser.sign_in()
         kept = browser.http.cookies[COOKIE]
         response = await browser.sign_out(await browser.form_token())
-        # A page that goes on by itself: browsers let no form's answer redirect to another site.
+        # A page that redirects itself, because `form-action` blocks redirects to other sites.
         assert response.status_code == 200
         [on_to] = re.findall(r'http-equiv="refresh" content="0; url=([^"]+)"', response.text)
-        assert "&amp;" in on_to  # in a page it is text
+        assert "&amp;" in on_to  # escaped in the page
         address = urlsplit(unescape(on_to))
         assert on_to.startswith(f"{provider.url}/oauth2/end_session?")
         assert dict(parse_qsl(address.query)) == {
@@ -401,7 +401,7 @@ class TestSigningOut:
         assert page.json()["user"] is None
         assert "You are signed out" in (await browser.http.get("/signed-out")).text
 
-    async def test_the_id_token_goes_with_its_session(
+    async def test_the_id_token_is_deleted_with_its_session(
         self, browser: Browser, provider: OpenIdProvider, database: Database
     ) -> None:
         await browser.sign_in(sub := "leaver")
@@ -409,14 +409,14 @@ class TestSigningOut:
         kept = select(IdTokenRow.token).where(IdTokenRow.user_id == owner)
         assert [row.token for row in await database.fetch(owner, kept)] == provider.id_tokens
 
-        await browser.sign_in(sub)  # the first session ends where another begins
+        await browser.sign_in(sub)  # the next sign-in ends the first session
         rows = await database.fetch(owner, kept)
         assert [row.token for row in rows] == provider.id_tokens[1:]
 
         await browser.sign_out(await browser.form_token())
         assert await database.fetch(owner, kept) == []
 
-    async def test_one_too_long_for_an_address_is_left_out(
+    async def test_an_id_token_too_long_for_a_url_is_left_out(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
         provider.bend = lambda claims: {**claims, "groups": "x" * MAX_HINT_CHARS}
@@ -425,7 +425,7 @@ class TestSigningOut:
         assert "client_id" in response.text
         assert "id_token_hint" not in response.text
 
-    async def test_a_provider_that_cannot_is_left_alone(
+    async def test_a_provider_without_sign_out_is_not_called(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
         provider.discovery = {"end_session_endpoint": None}
@@ -433,7 +433,7 @@ class TestSigningOut:
         response = await browser.sign_out(await browser.form_token())
         assert response.headers["location"] == "/signed-out"
 
-    async def test_no_other_site_signs_anybody_out(self, browser: Browser) -> None:
+    async def test_another_site_cannot_sign_a_user_out(self, browser: Browser) -> None:
         await browser.sign_in()
         token = await browser.form_token()
         assert (await browser.sign_out("x" * len(token))).status_code == 403
@@ -445,7 +445,7 @@ class TestSigningOut:
 
 
 class TestSettings:
-    async def test_without_a_provider_the_page_says_what_to_set(
+    async def test_without_a_provider_the_page_names_the_missing_settings(
         self, settings: Settings, visitor: Visitor
     ) -> None:
         response = await visitor.client.get("/sign-in")
@@ -454,7 +454,7 @@ class TestSettings:
         assert "/sign-in/callback" in response.text
         assert (await visitor.client.get("/sign-in/callback?code=1&state=1")).status_code == 400
 
-    async def test_it_is_said_in_the_browsers_language(self, visitor: Visitor) -> None:
+    async def test_the_page_is_in_the_browsers_language(self, visitor: Visitor) -> None:
         german = {"Accept-Language": "de"}
         response = await visitor.client.get("/sign-in", headers=german)
         assert "Noch kann sich niemand anmelden" in response.text
@@ -466,13 +466,13 @@ class TestSettings:
     @pytest.mark.parametrize(
         "given", [{"client_id": CLIENT_ID}, {"discovery_url": "https://id.example/"}], ids=str
     )
-    async def test_half_a_provider_is_refused(
+    async def test_incomplete_settings_are_refused(
         self, database: Database, settings: Settings, given: dict[str, str]
     ) -> None:
         with pytest.raises(ValueError, match="both or neither"):
             OidcAuth(settings, database, OidcSettings(**given))  # type: ignore[arg-type]
 
-    async def test_the_address_outside_may_be_another(
+    async def test_public_url_replaces_the_requests_url(
         self, settings: Settings, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OIDC_PUBLIC_URL", "https://chat.example.com/")
@@ -486,7 +486,7 @@ class TestSettings:
         monkeypatch.setenv("OIDC_CLIENT_SECRET", "")
         async with serving(create_app(settings)) as url, browsing(url) as browser:
             await browser.sign_in()
-        # (This provider knows no public clients: what it is sent is what counts.)
+        # This provider has no public clients, so only the request to it is checked.
         [sent] = provider.token_requests
         assert sent["client_id"] == CLIENT_ID
         assert sent["code_verifier"]
@@ -498,7 +498,7 @@ BASIC, POST = "client_secret_basic", "client_secret_post"
 
 
 class TestTokenEndpoint:
-    """How the client proves who it is there: as the discovery document says."""
+    """The client authentication at the token endpoint follows the discovery document."""
 
     @pytest.mark.parametrize(
         ("secret", "offered", "method"),
@@ -512,7 +512,7 @@ class TestTokenEndpoint:
             ("a+b%2F c:é", [BASIC], BASIC),
         ],
     )
-    async def test_the_secret_comes_as_the_provider_takes_it(
+    async def test_the_secret_is_sent_with_a_supported_method(
         self,
         provider: OpenIdProvider,
         settings: Settings,
@@ -536,7 +536,7 @@ class TestTokenEndpoint:
             assert [unquote_plus(word) for word in words] == [CLIENT_ID, secret]
             assert "client_secret" not in sent
 
-    async def test_a_public_client_needs_no_method_to_be_named(
+    async def test_a_public_client_needs_no_listed_method(
         self, provider: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OIDC_CLIENT_SECRET", "")
@@ -546,7 +546,7 @@ class TestTokenEndpoint:
         [sent] = provider.token_requests
         assert not sent["Authorization"]
 
-    async def test_a_method_that_is_not_known_here_is_said_at_the_start_and_by_the_doctor(
+    async def test_an_unsupported_method_is_reported_at_start_and_by_the_doctor(
         self, provider: OpenIdProvider, settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
         provider.discovery = {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}
@@ -558,7 +558,7 @@ class TestTokenEndpoint:
             heard = ""
             async with asyncio.timeout(60):
                 while f"sign-in is not possible: {said}" not in heard:
-                    await asyncio.sleep(0.01)  # it is said in the background
+                    await asyncio.sleep(0.01)  # it is logged in the background
                     heard += capsys.readouterr().err
             assert (await browser.http.get("/sign-in")).status_code == 503
             provider.discovery = {}
@@ -566,18 +566,18 @@ class TestTokenEndpoint:
 
 
 class TestDoctor:
-    async def test_a_provider_that_answers(self, provider: OpenIdProvider) -> None:
+    async def test_a_reachable_provider(self, provider: OpenIdProvider) -> None:
         text = f"{provider.url}, which knows us as {CLIENT_ID}"
         assert await asyncio.to_thread(check) == Finding("ok", text)
 
-    async def test_one_that_does_not(self, provider: OpenIdProvider) -> None:
+    async def test_an_unreachable_provider(self, provider: OpenIdProvider) -> None:
         provider.is_down = True
         finding = await asyncio.to_thread(check)
         assert finding.state == "fail"
         assert "no discovery document" in finding.text
         assert "502" in finding.text
 
-    async def test_none(self) -> None:
+    async def test_no_provider_is_set(self) -> None:
         finding = await asyncio.to_thread(check)
         assert finding.state == "warn"
         assert "OIDC_DISCOVERY_URL" in finding.text
@@ -592,7 +592,7 @@ def test_the_same_subject_at_two_providers_is_two_users() -> None:
     assert all(len(one) <= 255 for one in ids)
 
 
-def test_an_attempt_shows_the_provider_nothing_that_another_part_needs() -> None:
+def test_state_nonce_and_verifier_do_not_reveal_each_other() -> None:
     attempt = Attempt.new("/")
     assert len({attempt.state, attempt.nonce, attempt.code_verifier, attempt.secret}) == 4
     assert 43 <= len(attempt.code_verifier) <= 128  # RFC 7636, section 4.1

@@ -1,4 +1,4 @@
-"""What no request shows: what is stored, and what happens in the middle of a sign-in."""
+"""Accounts below the HTTP layer: stored hashes, races during a sign-in, and rate limits."""
 
 import secrets
 from datetime import timedelta
@@ -43,7 +43,7 @@ async def sessions_of(database: Database, user_id: str) -> int:
     return len(await database.fetch(user_id, query))
 
 
-async def test_the_password_is_kept_as_an_argon2_hash(store: AccountStore, name: str) -> None:
+async def test_the_password_is_stored_as_an_argon2_hash(store: AccountStore, name: str) -> None:
     account = await store.find(user_id_of(name))
     assert account is not None
     assert account.password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
@@ -51,7 +51,7 @@ async def test_the_password_is_kept_as_an_argon2_hash(store: AccountStore, name:
     assert name not in account.user_id
 
 
-async def test_a_hash_of_old_is_renewed_at_the_next_sign_in(
+async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(
     accounts: Accounts, store: AccountStore
 ) -> None:
     name = new_name()
@@ -67,7 +67,7 @@ async def test_a_hash_of_old_is_renewed_at_the_next_sign_in(
 
 
 @pytest.mark.parametrize("change", ["disable", "password"])
-async def test_an_account_that_changes_while_it_is_looked_at_lets_nobody_in(
+async def test_sign_in_fails_if_the_account_changes_meanwhile(
     store: AccountStore, database: Database, name: str, change: str
 ) -> None:
     user_id = user_id_of(name)
@@ -83,7 +83,7 @@ async def test_an_account_that_changes_while_it_is_looked_at_lets_nobody_in(
     assert await sessions_of(database, user_id) == 0
 
 
-async def test_a_user_who_is_deleted_while_being_looked_at_breaks_nothing(
+async def test_sign_in_fails_if_the_account_is_deleted_meanwhile(
     accounts: Accounts, store: AccountStore, name: str
 ) -> None:
     user_id = user_id_of(name)
@@ -107,7 +107,7 @@ class TestAttempts:
     def whose(self) -> str:
         return f"test-{secrets.token_hex(8)}"
 
-    async def test_a_burst_and_then_one_each_pause(
+    async def test_a_burst_is_allowed_and_then_one_attempt_per_pause(
         self, attempts: AttemptStore, database: Database, whose: str
     ) -> None:
         for _ in range(3):
@@ -115,7 +115,7 @@ class TestAttempts:
         wait = await attempts.take(whose, 3, self.PAUSE)
         assert wait is not None
         assert timedelta(seconds=50) < wait <= self.PAUSE
-        # What is refused puts nothing off.
+        # A refused attempt does not extend the wait.
         again = await attempts.take(whose, 3, self.PAUSE)
         assert again is not None
         assert again <= wait
@@ -127,12 +127,12 @@ class TestAttempts:
             assert await attempts.take(whose, 3, self.PAUSE) is None
         assert await attempts.take(whose, 3, self.PAUSE) is not None
 
-    async def test_what_was_none_is_given_back(self, attempts: AttemptStore, whose: str) -> None:
+    async def test_a_refund_allows_another_attempt(self, attempts: AttemptStore, whose: str) -> None:
         for _ in range(5):
             assert await attempts.take(whose, 2, self.PAUSE) is None
             await attempts.refund(whose, self.PAUSE)
 
-    async def test_a_sweep_takes_what_counts_no_more(
+    async def test_a_sweep_deletes_expired_attempts(
         self, attempts: AttemptStore, database: Database, whose: str
     ) -> None:
         await attempts.take(whose, 3, self.PAUSE)
@@ -142,7 +142,7 @@ class TestAttempts:
         kept = select(AttemptRow.user_id).where(AttemptRow.user_id.startswith(whose))
         assert [row.user_id for row in await database.fetch(whose, kept)] == [whose]
 
-    async def test_accounts_sweep_by_themselves(
+    async def test_sign_ins_sweep_expired_attempts(
         self, accounts: Accounts, attempts: AttemptStore, database: Database, whose: str
     ) -> None:
         await attempts.take(whose, 3, self.PAUSE)
@@ -153,7 +153,7 @@ class TestAttempts:
         assert await database.fetch(whose, kept) == []
 
     async def _let_pass(self, database: Database, whose: str, time: timedelta) -> None:
-        # (As text, which Citus's rules for the application's own statements do not read.)
+        # As text, because the checks of Citus's rules are for statements of the application only.
         statement = text(
             f"UPDATE {AttemptRow.__tablename__} "  # noqa: S608 — the name is ours
             "SET forgotten_at = forgotten_at - CAST(:time AS interval) WHERE user_id = :whose"
@@ -162,7 +162,7 @@ class TestAttempts:
 
 
 async def test_every_statement_names_one_owner(database: Database, store: AccountStore) -> None:
-    """The account's, whatever has been found by its name, or the address's."""
+    """The owner is the account's user, derived from the name, or the address."""
     seen: list[tuple[str, tuple[object, ...]]] = []
 
     def record(_c: object, _cu: object, statement: str, parameters: object, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""An account that was changed, disabled or deleted: all that it has begun is over at once."""
+"""Changing, disabling or deleting an account ends its sessions, links and answers at once."""
 
 import asyncio
 import secrets
@@ -46,10 +46,10 @@ ENDINGS: dict[str, Ending] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_everything_ends_at_once(
+async def test_sessions_links_and_answers_end_at_once(
     settings: Settings, database: Database, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATTACHMENT_INLINE_BYTES", "0")  # at this address, pictures are no links
+    monkeypatch.setenv("ATTACHMENT_INLINE_BYTES", "0")  # at a loopback URL, pictures are sent inline and not as links
     accounts, model = AccountStore(database), Watched()
     model.pause_seconds = 2
     name = f"ada-{secrets.token_hex(4)}"
@@ -57,7 +57,7 @@ async def test_everything_ends_at_once(
     ticket = Ticket.new(me)
     await accounts.add(name, "a hash", Session(me, ticket.session_id, name))
     async with AsyncExitStack() as stack:
-        # Another worker than the one that is told.
+        # On another worker than the one with the answer.
         url, other = [
             await stack.enter_async_context(
                 serving(create_app(settings, OneModel(settings, model)))
@@ -88,7 +88,7 @@ async def test_everything_ends_at_once(
 
 
 async def link_to_a_file(client: httpx.AsyncClient) -> str | None:
-    """The path that a picture is shown under; None where nothing is attached, or elsewhere."""
+    """The path of an attached picture; None without attachments, or if another host serves it."""
     if application.kind_of_files() != "local":
         return None
     kind = import_module("engine.tests.attachments.local.kind")

@@ -1,4 +1,4 @@
-"""Signing up, in and out, as a browser does it: over HTTP, with the pages' own forms."""
+"""Signing up, in and out over HTTP with the forms of the pages, as a browser does."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ from engine.operate import smoke_sign_in
 from engine.operate.smoke import smoke
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.fixtures import AUTHORITIES, serving
+from engine.tests.fixtures import TLS_CONTEXT, serving
 
 pytestmark = pytest.mark.long
 
@@ -38,13 +38,13 @@ def new_name() -> str:
 
 
 def new_address() -> str:
-    """One that no other test has used up."""
+    """An address whose attempts no other test has used."""
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
 @dataclass
 class Browser:
-    """Somebody's, with its cookies; the server believes the address, since it is asked from here."""
+    """A browser with cookies. The server trusts its X-Forwarded-For header from loopback."""
 
     client: httpx.AsyncClient
     address: str = field(default_factory=new_address)
@@ -60,7 +60,7 @@ class Browser:
         return await self.client.post(path, data=fields, headers=headers)
 
     async def submit(self, path: str, /, **fields: str) -> httpx.Response:
-        """Open the page, fill in its form, send it."""
+        """Open the page, fill in its form and send it."""
         return await self.post(path, form_token=await self.form_token(path), **fields)
 
     async def sign_up(self, name: str, password: str = PASSWORD) -> None:
@@ -78,9 +78,9 @@ class Browser:
         return await self.submit("/account", password=current, new_password=new)
 
     async def is_signed_in(self, cookie: str | None = None) -> bool:
-        """Whether the chat is open to this browser, or to another one with that cookie alone."""
+        """True if this browser is signed in, or another one that has only that cookie."""
         async with httpx.AsyncClient(
-            base_url=self.client.base_url, timeout=60, verify=AUTHORITIES
+            base_url=self.client.base_url, timeout=60, verify=TLS_CONTEXT
         ) as client:
             cookie = cookie or self.client.cookies.get(COOKIE, "")
             request = {"type": "threads.list", "params": {}}
@@ -101,14 +101,14 @@ def form_token(page: httpx.Response) -> str:
 
 
 def problem(page: httpx.Response) -> str:
-    """What the page says is wrong."""
+    """The error message in the page."""
     found = re.search(r'role="alert">([^<]*)<', page.text)
     return unescape(found[1]) if found else ""
 
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=60, verify=AUTHORITIES) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, verify=TLS_CONTEXT) as client:
         yield Browser(client)
 
 
@@ -118,7 +118,7 @@ LIGHT = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024),))
 
 @pytest.fixture(scope="module", autouse=True)
 def _light_hashes() -> Iterator[None]:
-    """What a hash costs is for those who guess; here it would be most of the time."""
+    """Cheap hashes, because the real ones would take most of the time of these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PasswordHash, "recommended", lambda: LIGHT)
         yield
@@ -159,7 +159,7 @@ async def configured(settings: Settings, **environment: str) -> AsyncIterator[Br
 
 
 class TestSignIn:
-    async def test_nobody_is_told_where_to_sign_in(self, browser: Browser) -> None:
+    async def test_without_a_session_the_page_redirects_to_sign_in(self, browser: Browser) -> None:
         config = (await browser.open("/config.json")).json()
         assert (config["user"], config["account"]) == (None, None)
         assert config["signIn"] == "sign-in"
@@ -179,7 +179,7 @@ class TestSignIn:
         assert (await browser.sign_in(f" {name.title()} ")).status_code == 303
         assert (await browser.open("/config.json")).json()["account"]["name"] == name
 
-    async def test_a_password_is_taken_however_the_keyboard_composes_it(
+    async def test_a_password_matches_in_every_unicode_form(
         self, browser: Browser, name: str
     ) -> None:
         await browser.sign_up(name, "cafe\u0301 cre\u0300me bru\u0302le\u0301e")
@@ -196,7 +196,7 @@ class TestSignIn:
             assert not await browser.is_signed_in()
         assert (await browser.sign_in(name)).status_code == 303
 
-    async def test_an_unknown_name_is_answered_like_a_wrong_password(
+    async def test_an_unknown_name_gets_the_same_response_as_a_wrong_password(
         self, browser: Browser, name: str
     ) -> None:
         await browser.sign_up(name)
@@ -224,27 +224,27 @@ class TestSignIn:
                     began = time.perf_counter()
                     await browser.post("/sign-in", name=tried, password=WRONG, form_token=token)
                     times.append(time.perf_counter() - began)
-        # Without a hash to compare with, it would be some hundredths of it.
+        # Without a dummy hash, an unknown name would take a few per cent of the time.
         assert 0.4 < statistics.median(unknown) / statistics.median(known) < 2.5
 
-    async def test_each_sign_in_has_a_new_secret_and_ends_the_session_before(
+    async def test_each_sign_in_replaces_the_session(
         self, browser: Browser, name: str
     ) -> None:
         await browser.sign_up(name)
         old = browser.cookie
-        # (The page itself sends whoever is signed in on, so the form is from before.)
+        # The form is from before, because the page redirects signed-in users.
         token = (await browser.open("/config.json")).json()["account"]["formToken"]
         await browser.post("/sign-in", name=name, password=PASSWORD, form_token=token)
         assert browser.cookie != old
         assert await browser.is_signed_in()
         assert not await browser.is_signed_in(old)
 
-    async def test_who_is_signed_in_is_sent_on(self, browser: Browser, name: str) -> None:
+    async def test_with_a_session_the_sign_in_page_redirects_to_the_chat(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         response = await browser.open("/sign-in?next=/account")
         assert (response.status_code, response.headers["location"]) == (303, "/account")
 
-    async def test_one_users_cookie_does_not_open_anothers_conversations(
+    async def test_a_users_cookie_does_not_give_access_to_other_users_threads(
         self, browser: Browser, other: Browser, name: str
     ) -> None:
         await browser.sign_up(name)
@@ -253,20 +253,20 @@ class TestSignIn:
         assert not await browser.is_signed_in(f"{theirs[0]}.{mine[1]}")
         assert await browser.is_signed_in(f"{mine[0]}.{mine[1]}")
 
-    async def test_the_page_is_no_ones_to_frame_cache_or_script(self, browser: Browser) -> None:
+    async def test_the_page_cannot_be_framed_or_cached_and_has_no_script(self, browser: Browser) -> None:
         for path in ("/sign-in", "/sign-up"):
             response = await browser.open(path)
             assert response.headers["cache-control"] == "no-store"
             assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
             assert re.search(r"<script[^>]*>[^<]|<style| style=|\son\w+=", response.text) is None
 
-    async def test_what_was_typed_comes_back_as_text(self, browser: Browser) -> None:
+    async def test_the_name_is_escaped_in_the_page(self, browser: Browser) -> None:
         typed = '"><script>alert(1)</script>'
         response = await browser.sign_in(typed, WRONG)
         assert "<script>alert" not in response.text
         assert "&gt;&lt;script&gt;" in response.text
 
-    async def test_a_password_never_comes_back(self, browser: Browser, name: str) -> None:
+    async def test_the_page_never_contains_the_password(self, browser: Browser, name: str) -> None:
         assert WRONG not in (await browser.sign_in(name, WRONG)).text
 
 
@@ -280,7 +280,7 @@ class TestLanguage:
         refused = await browser.sign_in("nobody", WRONG)
         assert problem(refused) == "Der Name oder das Passwort ist falsch."
 
-    async def test_a_language_that_is_not_spoken_here_is_english(self, browser: Browser) -> None:
+    async def test_an_unknown_language_falls_back_to_english(self, browser: Browser) -> None:
         browser.client.headers["Accept-Language"] = "pt-BR"
         response = await browser.open("/sign-in")
         assert '<html lang="en"' in response.text
@@ -288,7 +288,7 @@ class TestLanguage:
 
 
 class TestReturn:
-    async def test_the_way_back_is_kept_over_a_failed_attempt(
+    async def test_the_return_path_is_kept_after_a_failed_attempt(
         self, browser: Browser, name: str
     ) -> None:
         await browser.sign_up(name)
@@ -306,7 +306,7 @@ class TestReturn:
         "elsewhere",
         ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"],
     )
-    async def test_it_leads_to_no_other_site(
+    async def test_other_sites_are_not_redirected_to(
         self, browser: Browser, name: str, path: str, elsewhere: str
     ) -> None:
         page = await browser.client.get(path, params={"next": elsewhere})
@@ -321,7 +321,7 @@ class TestReturn:
 
 
 class TestSignOut:
-    async def test_the_old_cookie_is_refused_afterwards(self, browser: Browser, name: str) -> None:
+    async def test_the_old_cookie_is_refused_after_signing_out(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         old = browser.cookie
         assert (await browser.sign_out()).headers["location"] == "/sign-in"
@@ -336,7 +336,7 @@ class TestSignOut:
         await browser.sign_out()
         assert await other.is_signed_in()
 
-    async def test_no_link_and_no_picture_signs_out(self, browser: Browser, name: str) -> None:
+    async def test_get_requests_do_not_sign_out(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         assert (await browser.open("/sign-out")).status_code == 405
         assert await browser.is_signed_in()
@@ -346,7 +346,7 @@ class TestForgedForms:
     FORMS = ("/sign-in", "/sign-up", "/sign-out", "/account")
 
     @pytest.mark.parametrize("path", FORMS)
-    async def test_a_form_without_its_token_does_nothing(
+    async def test_a_form_without_its_token_is_refused(
         self, browser: Browser, other: Browser, name: str, path: str
     ) -> None:
         await browser.sign_up(name)
@@ -360,10 +360,10 @@ class TestForgedForms:
         assert browser.cookie == before
         assert await browser.is_signed_in()
 
-    async def test_nobody_is_signed_in_as_somebody_else_by_another_site(
+    async def test_another_site_cannot_sign_a_browser_in(
         self, browser: Browser, other: Browser, name: str
     ) -> None:
-        """Whose form it is counts for those who are not signed in, too."""
+        """The token is checked without a session too."""
         await other.sign_up(name)
         await other.sign_out()
         token = await other.form_token("/sign-in")
@@ -373,7 +373,7 @@ class TestForgedForms:
         assert not await browser.is_signed_in()
 
     @pytest.mark.parametrize("path", FORMS)
-    async def test_another_sites_form_is_refused_even_with_a_token(
+    async def test_another_sites_form_is_refused_even_with_a_valid_token(
         self, browser: Browser, name: str, path: str
     ) -> None:
         await browser.sign_up(name)
@@ -385,7 +385,7 @@ class TestForgedForms:
         assert await browser.is_signed_in()
 
 
-async def test_the_log_tells_what_happened_and_no_word(
+async def test_the_log_has_events_and_no_names_or_passwords(
     browser: Browser, name: str, audit: list[str]
 ) -> None:
     await browser.sign_up(name)
@@ -412,14 +412,14 @@ async def test_the_log_tells_what_happened_and_no_word(
 
 
 class TestLimits:
-    async def test_an_account_is_not_guessed_at_for_long(
+    async def test_attempts_per_account_are_limited(
         self, settings: Settings, name: str, audit: list[str]
     ) -> None:
         limits = {"SIGN_INS_PER_ACCOUNT": "3"}
         async with configured(settings, **limits) as one, configured(settings, **limits) as two:
             await one.sign_up(name)
             await one.sign_out()
-            # On two workers, from two addresses.
+            # Across two workers and from two addresses.
             for browser in (one, two, one):
                 assert (await browser.sign_in(name, WRONG)).status_code == 401
             for browser in (one, two):
@@ -432,24 +432,24 @@ class TestLimits:
             locked = [line for line in audit if line.endswith("reason=too_many_sign_ins")]
             assert len(locked) == 2
 
-    async def test_an_account_that_is_not_there_is_limited_alike(
+    async def test_attempts_for_an_unknown_name_are_limited_too(
         self, settings: Settings, name: str
     ) -> None:
         async with configured(settings, SIGN_INS_PER_ACCOUNT="2") as browser:
             statuses = [(await browser.sign_in(name, WRONG)).status_code for _ in range(3)]
         assert statuses == [401, 401, 429]
 
-    async def test_an_address_does_not_try_many_accounts(self, settings: Settings) -> None:
+    async def test_attempts_per_address_are_limited(self, settings: Settings) -> None:
         async with configured(settings, SIGN_INS_PER_ADDRESS="3") as browser:
             statuses = [(await browser.sign_in(new_name(), WRONG)).status_code for _ in range(4)]
             assert statuses == [401, 401, 401, 429]
-            # The whole network that a site is given is one.
+            # An IPv6 network of 64 bits counts as one address.
             browser.address = browser.address.replace("::1", ":a:b:c:d")
             assert (await browser.sign_in(new_name(), WRONG)).status_code == 429
             browser.address = new_address()
             assert (await browser.sign_in(new_name(), WRONG)).status_code == 401
 
-    async def test_an_address_does_not_make_many_accounts(self, settings: Settings) -> None:
+    async def test_sign_ups_per_address_are_limited(self, settings: Settings) -> None:
         async with configured(settings, SIGN_INS_PER_ADDRESS="2") as browser:
             for _ in range(2):
                 await browser.sign_up(new_name())
@@ -457,7 +457,7 @@ class TestLimits:
             response = await browser.submit("/sign-up", name=new_name(), password=PASSWORD)
         assert response.status_code == 429
 
-    async def test_what_goes_right_does_not_count(self, settings: Settings, name: str) -> None:
+    async def test_successful_attempts_do_not_count(self, settings: Settings, name: str) -> None:
         limits = {"SIGN_INS_PER_ACCOUNT": "2", "SIGN_INS_PER_ADDRESS": "3"}
         async with configured(settings, **limits) as browser:
             await browser.sign_up(name)
@@ -465,7 +465,7 @@ class TestLimits:
                 await browser.sign_out()
                 assert (await browser.sign_in(name)).status_code == 303
 
-    async def test_attempts_at_once_are_counted_one_by_one(
+    async def test_parallel_attempts_are_all_counted(
         self, settings: Settings, name: str
     ) -> None:
         async with configured(settings, SIGN_INS_PER_ACCOUNT="3") as browser:
@@ -474,7 +474,7 @@ class TestLimits:
             answers = await asyncio.gather(*(browser.post("/sign-in", **fields) for _ in range(8)))
         assert sorted(answer.status_code for answer in answers) == [401] * 3 + [429] * 5
 
-    async def test_a_stolen_session_does_not_guess_the_password(
+    async def test_attempts_to_change_the_password_are_limited(
         self, settings: Settings, name: str
     ) -> None:
         async with configured(settings, SIGN_INS_PER_ACCOUNT="2") as browser:
@@ -484,14 +484,14 @@ class TestLimits:
 
 
 class TestSignUp:
-    async def test_a_name_is_taken_once(self, browser: Browser, other: Browser, name: str) -> None:
+    async def test_a_name_can_be_used_once(self, browser: Browser, other: Browser, name: str) -> None:
         await browser.sign_up(name)
         response = await other.submit("/sign-up", name=name.upper(), password=OTHER)
         assert (response.status_code, problem(response)) == (409, "This name is taken.")
         assert not await other.is_signed_in()
         assert (await other.sign_in(name, OTHER)).status_code == 401
 
-    async def test_nobody_inherits_what_a_deleted_user_left(
+    async def test_a_new_account_gets_no_rows_of_a_deleted_user(
         self, browser: Browser, database: Database, name: str
     ) -> None:
         user_id = user_id_of(name)
@@ -500,7 +500,7 @@ class TestSignUp:
         assert response.status_code == 409
 
     @pytest.mark.parametrize("unusable", ["", "ab", "two words", "a" * 255, "...", "a\0b", "a/b"])
-    async def test_a_name_is_plain(self, browser: Browser, unusable: str) -> None:
+    async def test_invalid_names_are_refused(self, browser: Browser, unusable: str) -> None:
         response = await browser.submit("/sign-up", name=unusable, password=PASSWORD)
         assert response.status_code == 422
         assert problem(response).startswith("A name has 3 to 254")
@@ -509,7 +509,7 @@ class TestSignUp:
         "weak",
         [
             *("", "short 1", "x" * 257, "aaaabbbb"),
-            # Of lists that go around, as they stand there and with what people add.
+            # From lists of common passwords, also with usual additions.
             *(
                 "password",
                 "Password1",
@@ -523,7 +523,7 @@ class TestSignUp:
             *("refrigerator", "qwertyuiop", "abcdefgh", "31/12/1999", "zxcvbnm,./"),
         ],
     )
-    async def test_a_password_is_long_and_not_the_first_guess(
+    async def test_short_and_common_passwords_are_refused(
         self, browser: Browser, name: str, weak: str
     ) -> None:
         response = await browser.submit("/sign-up", name=name, password=weak)
@@ -531,13 +531,13 @@ class TestSignUp:
         assert "password" in problem(response)
         assert (await browser.sign_in(name, weak)).status_code == 401
 
-    async def test_a_password_is_not_the_name(self, browser: Browser, name: str) -> None:
+    async def test_the_account_name_is_refused_as_password(self, browser: Browser, name: str) -> None:
         local = name.partition("@")[0]
         for weak in (name, name.upper(), local, f"{local}1", f"{local}{local}"):
             response = await browser.submit("/sign-up", name=name, password=weak)
             assert response.status_code == 422
 
-    async def test_a_password_is_not_the_sites_name(
+    async def test_the_site_name_is_refused_as_password(
         self, browser: Browser, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("engine.auth.password.accounts.SITE", "Zephyrolith Quandary")
@@ -545,14 +545,14 @@ class TestSignUp:
             response = await browser.submit("/sign-up", name=name, password=weak)
             assert response.status_code == 422, weak
 
-    async def test_any_other_password_will_do(self, browser: Browser) -> None:
+    async def test_other_passwords_are_accepted(self, browser: Browser) -> None:
         for good in ("only lower case", "73916408", "🦆🐢🦊🐙 frog", "a b c d e " * 25 + "f"):
             await browser.sign_up(name := new_name(), good)
             await browser.sign_out()
             assert (await browser.sign_in(name, good)).status_code == 303
             await browser.sign_out()
 
-    async def test_it_can_be_closed(self, settings: Settings, name: str) -> None:
+    async def test_sign_up_can_be_closed(self, settings: Settings, name: str) -> None:
         async with configured(settings, SIGN_UP="closed") as browser:
             assert "/sign-up" not in (await browser.open("/sign-in")).text
             assert (await browser.open("/sign-up")).status_code == 403
@@ -563,7 +563,7 @@ class TestSignUp:
 
 
 class TestPasswordChange:
-    async def test_it_signs_all_other_browsers_out(
+    async def test_changing_the_password_signs_all_other_browsers_out(
         self, browser: Browser, other: Browser, name: str
     ) -> None:
         await browser.sign_up(name)
@@ -578,20 +578,20 @@ class TestPasswordChange:
         assert (await other.sign_in(name, PASSWORD)).status_code == 401
         assert (await other.sign_in(name, OTHER)).status_code == 303
 
-    async def test_it_takes_the_current_one(self, browser: Browser, name: str) -> None:
+    async def test_the_current_password_is_required(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         response = await browser.change(WRONG, OTHER)
         assert (response.status_code, problem(response)) == (401, "The current password is wrong.")
         await browser.sign_out()
         assert (await browser.sign_in(name)).status_code == 303
 
-    async def test_the_new_one_has_to_be_good(self, browser: Browser, name: str) -> None:
+    async def test_a_weak_new_password_is_refused(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         for weak in ("", "short 1", "password1", name):
             assert (await browser.change(PASSWORD, weak)).status_code == 422
         assert await browser.is_signed_in()
 
-    async def test_nobody_has_none(self, browser: Browser) -> None:
+    async def test_the_account_page_requires_a_session(self, browser: Browser) -> None:
         response = await browser.open("/account")
         assert response.headers["location"] == "/sign-in?next=%2Faccount"
         token = await browser.form_token("/sign-in")
@@ -600,14 +600,14 @@ class TestPasswordChange:
 
 
 class TestDisabled:
-    async def test_they_are_out_and_stay_out(
+    async def test_a_disabled_account_is_signed_out_and_cannot_sign_in(
         self, browser: Browser, database: Database, name: str
     ) -> None:
         await browser.sign_up(name)
         accounts = AccountStore(database)
         assert await accounts.disable(user_id_of(name))
         assert not await browser.is_signed_in()
-        # Only who knows the password is told.
+        # The message requires the correct password.
         assert (await browser.sign_in(name, WRONG)).status_code == 401
         refused = await browser.sign_in(name)
         assert refused.status_code == 403
@@ -616,20 +616,20 @@ class TestDisabled:
         assert await accounts.enable(user_id_of(name))
         assert (await browser.sign_in(name)).status_code == 303
 
-    async def test_a_deleted_one_is_gone_with_all_that_was_theirs(
+    async def test_a_deleted_account_is_deleted_with_all_rows(
         self, browser: Browser, database: Database, name: str
     ) -> None:
         await browser.sign_up(name)
         assert await AccountStore(database).delete(user_id_of(name))
         assert not await browser.is_signed_in()
         assert (await browser.sign_in(name)).status_code == 401
-        # The name is free again; nothing of before comes back with it.
+        # The name can be used again, and the new account has no old rows.
         await browser.sign_up(name)
         assert await browser.is_signed_in()
 
 
 class TestSmoke:
-    """`python -m app smoke --url`, where accounts are made by the operator alone."""
+    """`python -m app smoke --url` while sign-up is closed."""
 
     @pytest.fixture
     async def closed(self, settings: Settings) -> AsyncIterator[str]:
@@ -642,7 +642,7 @@ class TestSmoke:
             patch.setenv("SMOKE_USERS", ",".join(users))
             return await asyncio.to_thread(smoke, url, [], [smoke_sign_in])
 
-    async def test_two_accounts_prove_it_through_the_form(
+    async def test_the_smoke_test_signs_in_two_accounts(
         self, closed: str, database: Database, capsys: pytest.CaptureFixture[str]
     ) -> None:
         names = [new_name(), new_name()]
@@ -651,7 +651,7 @@ class TestSmoke:
         assert await self.smoke(closed, *(f"{one}:{PASSWORD}" for one in names)) == 0
         assert "ok    a second user gets 404 and an empty list" in capsys.readouterr().out
 
-    async def test_it_says_what_it_needs_and_who_cannot_sign_in(
+    async def test_the_smoke_test_reports_missing_and_wrong_credentials(
         self, closed: str, capsys: pytest.CaptureFixture[str], name: str
     ) -> None:
         assert await self.smoke(closed) == 1

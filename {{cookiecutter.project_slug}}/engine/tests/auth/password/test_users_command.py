@@ -67,7 +67,7 @@ def sign_in(url: str, name: str, password: str) -> bool:
     return with_database(url, try_it)
 
 
-def test_an_account_is_added_with_the_password_on_stdin(
+def test_add_reads_the_password_from_stdin(
     users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
@@ -77,7 +77,7 @@ def test_an_account_is_added_with_the_password_on_stdin(
     assert users("add", name, "--stdin") == (1, f"There is an account {name} already.\n")
 
 
-def test_a_password_is_asked_for(
+def test_add_prompts_for_the_password(
     users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda _question: PASSWORD)
@@ -85,7 +85,7 @@ def test_a_password_is_asked_for(
     assert sign_in(database_url, name, PASSWORD)
 
 
-def test_a_password_is_made_up_and_told(users: Users, database_url: str, name: str) -> None:
+def test_add_generates_and_prints_a_password(users: Users, database_url: str, name: str) -> None:
     code, said = users("add", name, "--generate")
     assert code == 0
     found = re.search(r"Password: (\S{12,})", said)
@@ -97,7 +97,7 @@ def test_a_password_is_made_up_and_told(users: Users, database_url: str, name: s
     ("given", "password", "why"),
     [("a", PASSWORD, "A name has"), ("berta", "short", "A password has")],
 )
-def test_what_the_page_would_refuse_is_refused(
+def test_weak_passwords_and_invalid_names_are_refused(
     users: Users, monkeypatch: pytest.MonkeyPatch, given: str, password: str, why: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
@@ -106,7 +106,7 @@ def test_what_the_page_would_refuse_is_refused(
     assert said.startswith(why)
 
 
-def test_the_list_says_who_there_is(users: Users, name: str) -> None:
+def test_list_prints_all_accounts(users: Users, name: str) -> None:
     users("add", name, "--generate")
     line = next(line for line in users("list")[1].splitlines() if name in line)
     assert line.split()[1:] == ["active", user_id_of(name), name]
@@ -127,7 +127,7 @@ def has_session(url: str, ticket: Ticket) -> bool:
     return with_database(url, find)
 
 
-def test_disabling_signs_out_and_enabling_lets_in_again(
+def test_disable_signs_out_and_enable_allows_sign_in_again(
     users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
@@ -141,7 +141,7 @@ def test_disabling_signs_out_and_enabling_lets_in_again(
     assert sign_in(database_url, name, PASSWORD)
 
 
-def test_a_forgotten_password_is_replaced_and_signs_out(
+def test_reset_replaces_the_password_and_signs_out(
     users: Users, monkeypatch: pytest.MonkeyPatch, database_url: str, name: str
 ) -> None:
     users("add", name, "--generate")
@@ -156,7 +156,7 @@ def test_a_forgotten_password_is_replaced_and_signs_out(
 
 
 @pytest.mark.parametrize(("answer", "is_deleted"), [("y", True), ("", False)])
-def test_deleting_asks(
+def test_delete_asks_for_confirmation(
     users: Users, monkeypatch: pytest.MonkeyPatch, name: str, answer: str, is_deleted: bool
 ) -> None:
     users("add", name, "--generate")
@@ -168,13 +168,13 @@ def test_deleting_asks(
 @pytest.mark.parametrize(
     "action", [("disable",), ("enable",), ("delete", "--yes"), ("reset", "--generate")]
 )
-def test_nobody_is_not_there(users: Users, name: str, action: tuple[str, ...]) -> None:
+def test_an_unknown_name_is_reported(users: Users, name: str, action: tuple[str, ...]) -> None:
     verb, *flags = action
     assert users(verb, name, *flags) == (1, f"There is no account {name}.\n")
 
 
 @pytest.mark.parametrize(("are_gone", "code"), [(True, 0), (False, 1)])
-def test_the_files_of_a_deleted_account_go_before_it_is_said(
+def test_delete_reports_success_after_the_files_are_deleted(
     users: Users, monkeypatch: pytest.MonkeyPatch, name: str, are_gone: bool, code: int
 ) -> None:
     discarded: list[str] = []

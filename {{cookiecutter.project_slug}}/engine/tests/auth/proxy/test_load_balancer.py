@@ -1,4 +1,4 @@
-"""The signed header of an AWS load balancer; its keys are served over real HTTP."""
+"""The signed header of an AWS load balancer, with its keys served over HTTP."""
 
 import base64
 import json
@@ -74,7 +74,7 @@ def padded(part: bytes) -> str:
 def signed(
     key: SigningKey, claims: dict[str, Any] | None = None, /, alg: str = "ES256", **header: object
 ) -> str:
-    """As the load balancer does it: padded, and with what counts in the header."""
+    """A token as the load balancer signs it: padded, with signer and expiry in its header."""
     good = {
         "typ": "JWT",
         "kid": KEY_ID,
@@ -95,7 +95,7 @@ async def ask(client: Client, token: str) -> httpx.Response:
     return await client.ask({HEADER: token})
 
 
-async def test_its_user_is_signed_in(
+async def test_a_signed_header_signs_its_user_in(
     client: Client, key: SigningKey, keys: IdentityProvider
 ) -> None:
     token = signed(key)
@@ -127,7 +127,7 @@ async def test_its_user_is_signed_in(
     ],
     ids=str,
 )
-async def test_one_that_does_not_hold_is_refused(
+async def test_an_invalid_token_is_refused(
     client: Client, key: SigningKey, header: dict[str, Any]
 ) -> None:
     assert code(await ask(client, signed(key, **header))) == NOBODY
@@ -136,13 +136,13 @@ async def test_one_that_does_not_hold_is_refused(
 @pytest.mark.parametrize(
     "claims", [{}, {"sub": ""}, {"sub": None}, {"sub": "ada", "exp": 1}, {"sub": "a\nb"}], ids=str
 )
-async def test_one_that_names_nobody_or_is_over_is_refused(
+async def test_a_token_without_user_or_expired_is_refused(
     client: Client, key: SigningKey, claims: dict[str, Any]
 ) -> None:
     assert code(await ask(client, signed(key, claims))) == NOBODY
 
 
-async def test_one_by_another_key_or_a_tampered_one_is_refused(
+async def test_another_key_and_tampering_are_refused(
     client: Client, key: SigningKey
 ) -> None:
     assert code(await ask(client, signed(ec_key(KEY_ID)))) == NOBODY
@@ -155,7 +155,7 @@ async def test_one_by_another_key_or_a_tampered_one_is_refused(
     assert code(await client.ask({"X-Amzn-Oidc-Identity": "ada"})) == NOBODY
 
 
-async def test_one_that_is_replayed_from_elsewhere_is_refused(
+async def test_a_token_from_an_untrusted_address_is_refused(
     client: Client, key: SigningKey, proxy: Serve
 ) -> None:
     async with proxy(PROXY_TRUSTED_ADDRESSES=ELSEWHERE) as elsewhere:
@@ -163,14 +163,14 @@ async def test_one_that_is_replayed_from_elsewhere_is_refused(
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, None), (200, b"no key")])
-async def test_while_its_key_cannot_be_had_sign_in_is_unavailable(
+async def test_without_its_key_sign_in_is_unavailable(
     client: Client, key: SigningKey, keys: IdentityProvider, status: int, body: bytes | None
 ) -> None:
     keys.status, keys.body = status, body or keys.body
     assert code(await ask(client, signed(key))) == (503, "unavailable")
 
 
-async def test_its_issuer_counts_where_one_is_set(
+async def test_the_issuer_is_checked_if_set(
     proxy: Serve, key: SigningKey, keys: IdentityProvider
 ) -> None:
     async with behind_balancer(proxy, keys, issuer="https://id.example.com") as client:
@@ -179,7 +179,7 @@ async def test_its_issuer_counts_where_one_is_set(
             assert code(await ask(client, signed(key, iss=issuer))) == NOBODY
 
 
-async def test_a_key_that_takes_too_long_cannot_be_had(
+async def test_a_slow_key_server_counts_as_an_outage(
     proxy: Serve, key: SigningKey, keys: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_balancer, "JWKS_TIMEOUT_SECONDS", 0.3)
@@ -188,7 +188,7 @@ async def test_a_key_that_takes_too_long_cannot_be_had(
         assert code(await ask(client, signed(key))) == (503, "unavailable")
 
 
-async def test_made_up_key_ids_cause_no_storm(
+async def test_unknown_key_ids_do_not_flood_the_key_server(
     client: Client, key: SigningKey, keys: IdentityProvider
 ) -> None:
     assert (await ask(client, signed(key))).status_code == 200

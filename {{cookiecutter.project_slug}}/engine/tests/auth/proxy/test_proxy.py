@@ -18,9 +18,9 @@ ELSEWHERE = "10.20.30.40"
 ISSUER = "https://team.example.com"
 AUDIENCE = "audience-tag"
 
-# uvicorn puts the address of X-Forwarded-For in the peer's place, or it does not.
-BELIEVING = {"proxy_headers": True, "forwarded_allow_ips": "*"}
-UNBELIEVING = {"proxy_headers": False}
+# With proxy headers, uvicorn replaces the peer's address by that of X-Forwarded-For.
+WITH_PROXY_HEADERS = {"proxy_headers": True, "forwarded_allow_ips": "*"}
+WITHOUT_PROXY_HEADERS = {"proxy_headers": False}
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def proxy(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> "Serve":
 
 
 class Serve:
-    """`async with proxy(PROXY_…=…) as client`: the whole application, and a connection to it."""
+    """`async with proxy(PROXY_…=…) as client` serves the application and connects to it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         self._monkeypatch = monkeypatch
         self._settings = settings
 
-    def __call__(self, server: dict[str, Any] = UNBELIEVING, **environment: str) -> "Client":
+    def __call__(self, server: dict[str, Any] = WITHOUT_PROXY_HEADERS, **environment: str) -> "Client":
         for name, value in environment.items():
             self._monkeypatch.setenv(name, value)
         return Client(self._settings, server)
@@ -70,7 +70,7 @@ NOBODY = (401, "unauthenticated")
 
 
 class TestHeader:
-    async def test_whom_the_proxy_names_is_signed_in(self, proxy: Serve) -> None:
+    async def test_the_user_in_the_header_is_signed_in(self, proxy: Serve) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=LOOPBACK) as client:
             assert (await client.ask({"X-Forwarded-User": "ada"})).status_code == 200
             keys = {
@@ -80,14 +80,14 @@ class TestHeader:
         assert len(keys) == 2
         assert None not in keys
 
-    async def test_nobody_is_named(self, proxy: Serve) -> None:
+    async def test_a_missing_or_empty_header_is_refused(self, proxy: Serve) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=LOOPBACK) as client:
             assert code(await client.ask({})) == NOBODY
             assert code(await client.ask({"X-Forwarded-User": ""})) == NOBODY
             assert code(await client.ask({"X-Forwarded-Email": "ada"})) == NOBODY
             assert (await client.page({})).json()["user"] is None
 
-    async def test_somebody_else_who_sends_the_header_is_refused(
+    async def test_the_header_from_an_untrusted_address_is_refused(
         self, proxy: Serve, capfd: pytest.CaptureFixture[str]
     ) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=ELSEWHERE) as client:
@@ -114,20 +114,20 @@ class TestHeader:
             "::ffff:10.20.30.40",
         ],
     )
-    async def test_an_address_that_a_header_claims_is_not_believed(
+    async def test_an_address_from_x_forwarded_for_is_not_trusted(
         self, proxy: Serve, forwarded: str
     ) -> None:
-        async with proxy(BELIEVING, PROXY_TRUSTED_ADDRESSES=ELSEWHERE) as client:
+        async with proxy(WITH_PROXY_HEADERS, PROXY_TRUSTED_ADDRESSES=ELSEWHERE) as client:
             headers = {"X-Forwarded-User": "ada", "X-Forwarded-For": forwarded}
             assert code(await client.ask(headers)) == UNTRUSTED
 
     @pytest.mark.parametrize("forwarded", ["203.0.113.9", "127.0.0.1", "203.0.113.9:80, ::1"])
-    async def test_a_proxy_may_say_for_whom_it_forwards(self, proxy: Serve, forwarded: str) -> None:
+    async def test_the_proxy_may_send_x_forwarded_for(self, proxy: Serve, forwarded: str) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=LOOPBACK) as client:
             headers = {"X-Forwarded-User": "ada", "X-Forwarded-For": forwarded}
             assert (await client.ask(headers)).status_code == 200
 
-    async def test_a_header_that_a_browser_sent_along_is_refused(self, proxy: Serve) -> None:
+    async def test_a_repeated_header_is_refused(self, proxy: Serve) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=LOOPBACK) as client:
             twice = [("X-Forwarded-User", "root"), ("X-Forwarded-User", "ada")]
             assert code(await client.ask(twice)) == (403, "forbidden")
@@ -147,11 +147,11 @@ class TestHeader:
             assert code(await client.ask({"X-Forwarded-User": "ada"})) == NOBODY
 
     @pytest.mark.parametrize("network", ["127.0.0.0/8", "10.0.0.0/8,127.0.0.1/32", " 127.0.0.1 ,"])
-    async def test_networks_may_be_trusted(self, proxy: Serve, network: str) -> None:
+    async def test_networks_can_be_trusted(self, proxy: Serve, network: str) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=network) as client:
             assert (await client.ask({"X-Forwarded-User": "ada"})).status_code == 200
 
-    async def test_another_users_thread_is_not_there(
+    async def test_another_users_thread_is_not_found(
         self, visitor: Visitor, stranger: Visitor
     ) -> None:
         turn = await visitor.say("hello")
@@ -160,7 +160,7 @@ class TestHeader:
 
 
 class TestPeer:
-    """Addresses that no test can connect from."""
+    """Peer addresses from which tests cannot connect."""
 
     @pytest.mark.parametrize(
         ("peer", "status"),
@@ -176,7 +176,7 @@ class TestPeer:
             (None, 403),
         ],
     )
-    async def test_only_the_network_counts(
+    async def test_only_trusted_networks_are_accepted(
         self,
         monkeypatch: pytest.MonkeyPatch,
         settings: Settings,
@@ -215,15 +215,15 @@ class TestAssertion:
     def sign(self, **changes: object) -> str:
         return self.key.sign(**{"iss": ISSUER, "aud": AUDIENCE, **changes})
 
-    async def test_its_user_is_signed_in(self, client: Client) -> None:
+    async def test_the_user_of_a_signed_token_is_signed_in(self, client: Client) -> None:
         assert (await self.ask(client, self.sign())).status_code == 200
 
-    async def test_none_or_a_plain_name_is_refused(self, client: Client) -> None:
+    async def test_a_missing_token_or_a_plain_name_is_refused(self, client: Client) -> None:
         assert code(await client.ask({})) == NOBODY
         assert code(await client.ask({"X-Forwarded-User": "ada"})) == NOBODY
         assert code(await self.ask(client, "ada")) == NOBODY
 
-    async def test_it_says_who_the_user_is_whatever_else_is_said(self, client: Client) -> None:
+    async def test_the_token_takes_precedence_over_other_headers(self, client: Client) -> None:
         name = "Cf-Access-Jwt-Assertion"
         alone = await client.page({name: self.sign()})
         contradicted = await client.page({name: self.sign(), "X-Forwarded-User": "eve"})
@@ -243,31 +243,31 @@ class TestAssertion:
         ],
         ids=str,
     )
-    async def test_one_that_does_not_hold_is_refused(
+    async def test_an_invalid_token_is_refused(
         self, client: Client, changes: dict[str, object]
     ) -> None:
         assert code(await self.ask(client, self.sign(**changes))) == NOBODY
 
-    async def test_one_by_another_key_or_a_tampered_one_is_refused(self, client: Client) -> None:
+    async def test_another_key_and_tampering_are_refused(self, client: Client) -> None:
         forged = ec_key("k1").sign(iss=ISSUER, aud=AUDIENCE)
         assert code(await self.ask(client, forged)) == NOBODY
         header, _, signature = self.sign().split(".")
         payload = self.sign(sub="eve").split(".")[1]
         assert code(await self.ask(client, f"{header}.{payload}.{signature}")) == NOBODY
 
-    async def test_one_that_is_replayed_from_elsewhere_is_refused(
+    async def test_a_token_from_an_untrusted_address_is_refused(
         self, client: Client, proxy: Serve
     ) -> None:
         async with proxy(PROXY_TRUSTED_ADDRESSES=ELSEWHERE) as elsewhere:
             assert code(await self.ask(elsewhere, self.sign())) == UNTRUSTED
 
-    async def test_while_the_keys_cannot_be_had_sign_in_is_unavailable(
+    async def test_without_keys_sign_in_is_unavailable(
         self, client: Client, provider: IdentityProvider
     ) -> None:
         provider.status = 500
         assert code(await self.ask(client, self.sign())) == (503, "unavailable")
 
-    async def test_nobody_here_can_make_one(self) -> None:
+    async def test_only_the_proxy_can_issue_tokens(self) -> None:
         auth = proxy_auth(jwks_url="https://id.example/", issuer=ISSUER, audience=AUDIENCE)
         with pytest.raises(ValueError, match="PROXY_JWKS_URL"):
             await auth.sample_credentials("ada")
@@ -297,7 +297,7 @@ class TestSettings:
         ],
         ids=str,
     )
-    def test_unusable_ones_say_how_to_mend_them(self, own: dict[str, str], mend: str) -> None:
+    def test_invalid_settings_say_how_to_fix_them(self, own: dict[str, str], mend: str) -> None:
         with pytest.raises(ValueError, match=mend):
             proxy_auth(**own)
 
@@ -312,13 +312,13 @@ class TestSettings:
         ],
         ids=str,
     )
-    def test_what_is_no_address_or_no_header_is_refused(self, own: dict[str, str]) -> None:
+    def test_invalid_addresses_and_header_names_are_refused(self, own: dict[str, str]) -> None:
         with pytest.raises(ValidationError):
             proxy_auth(**own)
 
 
-def test_uvicorn_still_marks_an_address_that_a_header_claims() -> None:
-    """What the control rests on: port 0, unless the header gives one."""
+def test_uvicorn_sets_port_0_for_an_address_from_a_header() -> None:
+    """`_is_from_header` relies on this: the port is 0 unless the header has one."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
     assert uvicorn.Config(lambda: None, log_config=None).proxy_headers

@@ -43,16 +43,16 @@ async def send(browser: AsyncClient, token: str) -> int:
     return (await browser.post("/form", data={"form_token": token})).status_code
 
 
-async def test_a_form_is_taken_from_the_browser_that_was_given_it() -> None:
+async def test_a_form_is_accepted_from_its_browser() -> None:
     browser = browsing()
     token = (await browser.get("/form")).json()
-    for _ in range(2):  # also from a page that was gone back to
+    for _ in range(2):  # also after going back to the page
         assert await send(browser, token) == 200
     assert (await browser.get("/form")).json() == token
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 64, "ü", "\ud800"])
-async def test_a_missing_or_made_up_token_is_refused(token: str) -> None:
+async def test_a_missing_or_invalid_token_is_refused(token: str) -> None:
     browser = browsing()
     await browser.get("/form")
     response = await browser.post("/form", content=f"form_token={token}".encode("utf-8", "replace"))
@@ -76,7 +76,7 @@ async def test_another_browsers_token_is_refused() -> None:
     assert await send(victim, token) == 403
 
 
-async def test_a_token_is_bound_to_the_session_in_which_it_was_given() -> None:
+async def test_a_token_is_bound_to_its_session() -> None:
     browser = browsing()
     before = (await browser.get("/form")).json()
     browser.cookies.set(SESSION, "ada")
@@ -87,7 +87,7 @@ async def test_a_token_is_bound_to_the_session_in_which_it_was_given() -> None:
     assert await send(browser, within) == 403
 
 
-async def test_a_form_survives_a_new_key_while_the_previous_one_counts() -> None:
+async def test_a_token_of_the_previous_key_is_accepted() -> None:
     old = browsing("the-key-of-last-year-is-long-enough")
     token = (await old.get("/form")).json()
     for browser, status in (
@@ -109,14 +109,14 @@ async def test_a_form_survives_a_new_key_while_the_previous_one_counts() -> None
         (b"", 403),
     ],
 )
-async def test_what_is_no_form_of_ours_is_refused(body: bytes, status: int) -> None:
+async def test_invalid_forms_are_refused(body: bytes, status: int) -> None:
     browser = browsing()
     await browser.get("/form")
     assert (await browser.post("/form", content=body, headers=FORM)).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/?a=1&b=/2#c", "/account", "/%5Cexample.com", "/a//b"])
-def test_a_path_on_this_site_is_gone_back_to(path: str) -> None:
+def test_a_path_on_this_site_is_accepted(path: str) -> None:
     assert return_path(asked(), path) == path
 
 
@@ -141,7 +141,7 @@ def test_a_path_on_this_site_is_gone_back_to(path: str) -> None:
         "//",
     ],
 )
-def test_no_other_site_is_gone_to(elsewhere: str | None) -> None:
+def test_other_sites_are_not_redirected_to(elsewhere: str | None) -> None:
     assert return_path(asked(), elsewhere) == "/"
     assert return_path(asked("/help/chat"), elsewhere) == "/help/chat/"
 

@@ -1,4 +1,4 @@
-"""Signing in from a frame: what the window gives it, and what that is good for."""
+"""Sign-in from a frame: the code of the window and its exchange for a session."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def embeddable(settings: Settings) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def frame(embeddable: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser's frame, which has cookies of its own: none."""
+    """A frame of a browser, with separate cookies."""
     async with httpx.AsyncClient(base_url=embeddable, timeout=30) as client:
         yield client
 
@@ -45,7 +45,7 @@ async def enter(frame: httpx.AsyncClient, code: str, **headers: str) -> httpx.Re
     return await frame.post("/sign-in/frame?embedded", data={"code": code}, headers=headers)
 
 
-async def test_the_frame_is_signed_in_as_who_signed_in_in_the_window(
+async def test_the_frame_gets_a_session_of_the_windows_user(
     visitor: Visitor, frame: httpx.AsyncClient
 ) -> None:
     turn = await visitor.say("hello")
@@ -61,7 +61,7 @@ async def test_the_frame_is_signed_in_as_who_signed_in_in_the_window(
     assert own["Cookie"] not in visitor.client.headers["Cookie"]
 
 
-async def test_who_is_not_signed_in_gets_no_code_and_is_sent_to_sign_in(
+async def test_without_a_session_there_is_no_code_but_a_redirect_to_sign_in(
     frame: httpx.AsyncClient,
 ) -> None:
     assert (await frame.post("/sign-in/frame/code")).status_code == 401
@@ -70,13 +70,13 @@ async def test_who_is_not_signed_in_gets_no_code_and_is_sent_to_sign_in(
     assert window.headers["location"] == "/sign-in?next=%2Fsign-in%2Fframe"
 
 
-async def test_the_windows_last_page_is_no_ones_to_frame(visitor: Visitor) -> None:
+async def test_the_windows_last_page_cannot_be_framed(visitor: Visitor) -> None:
     window = await visitor.client.get("/sign-in/frame")
     assert "You are signed in" in window.text
     assert "frame-ancestors 'none'" in window.headers["content-security-policy"]
 
 
-async def test_a_code_dies_with_its_session(visitor: Visitor, frame: httpx.AsyncClient) -> None:
+async def test_a_code_ends_with_its_session(visitor: Visitor, frame: httpx.AsyncClient) -> None:
     code = await code_of(visitor)
     token = (await visitor.client.get("/config.json")).json()["account"]["formToken"]
     assert (await visitor.client.post("/sign-out", data={"form_token": token})).is_redirect
@@ -84,7 +84,7 @@ async def test_a_code_dies_with_its_session(visitor: Visitor, frame: httpx.Async
     assert (await enter(frame, code)).status_code == 401
 
 
-async def test_another_sites_page_can_neither_ask_for_a_code_nor_hand_one_in(
+async def test_another_site_can_neither_get_nor_exchange_a_code(
     visitor: Visitor, frame: httpx.AsyncClient
 ) -> None:
     code = await code_of(visitor)
@@ -97,19 +97,19 @@ async def test_another_sites_page_can_neither_ask_for_a_code_nor_hand_one_in(
 
 
 @pytest.mark.parametrize("code", ["", ".", "e30=", "WzEsMiwzXQ==", "ada", "é.é"])
-async def test_what_is_no_code_signs_nobody_in(frame: httpx.AsyncClient, code: str) -> None:
+async def test_an_invalid_code_is_refused(frame: httpx.AsyncClient, code: str) -> None:
     assert (await enter(frame, code)).status_code == 401
 
 
-async def test_a_code_is_good_once(visitor: Visitor, frame: httpx.AsyncClient) -> None:
+async def test_a_code_can_be_exchanged_once(visitor: Visitor, frame: httpx.AsyncClient) -> None:
     code = await code_of(visitor)
     assert (await enter(frame, code)).status_code == 204
     assert (await enter(frame, code)).status_code == 401
-    # Another one of the same session is another one.
+    # Another code of the same session does not work either.
     assert (await enter(frame, await code_of(visitor))).status_code == 204
 
 
-async def test_of_many_at_once_on_two_workers_one_gets_in(
+async def test_of_parallel_exchanges_on_two_workers_one_succeeds(
     visitor: Visitor, frame: httpx.AsyncClient, base_url: str
 ) -> None:
     code = await code_of(visitor)
@@ -120,7 +120,7 @@ async def test_of_many_at_once_on_two_workers_one_gets_in(
     assert sorted(response.status_code for response in entered) == [204, *[401] * 9]
 
 
-async def test_a_code_is_good_for_a_minute(
+async def test_a_code_expires_after_a_minute(
     visitor: Visitor, frame: httpx.AsyncClient, database: Database
 ) -> None:
     for seconds, status in ((50, 204), (61, 401)):
@@ -131,7 +131,7 @@ async def test_a_code_is_good_for_a_minute(
         assert (await enter(frame, code)).status_code == status
 
 
-async def test_a_code_is_of_one_session(
+async def test_a_code_is_bound_to_one_session(
     visitor: Visitor, stranger: Visitor, frame: httpx.AsyncClient
 ) -> None:
     ours = FrameCode.parse(await code_of(visitor))
@@ -148,7 +148,7 @@ async def test_a_code_is_of_one_session(
     assert (await enter(frame, str(ours))).status_code == 204
 
 
-async def test_the_code_itself_is_not_kept(visitor: Visitor, database: Database) -> None:
+async def test_only_a_hash_of_the_code_is_stored(visitor: Visitor, database: Database) -> None:
     code = FrameCode.parse(await code_of(visitor))
     [row] = await database.fetch(
         visitor.user_id, select(SessionRow.frame_code).where(SessionRow.user_id == code.user_id)
@@ -156,7 +156,7 @@ async def test_the_code_itself_is_not_kept(visitor: Visitor, database: Database)
     assert row.frame_code == code.digest != code.secret
 
 
-async def test_who_ends_all_sessions_ends_those_that_codes_begin_meanwhile(
+async def test_ending_all_sessions_includes_sessions_from_codes(
     visitor: Visitor, frame: httpx.AsyncClient, database: Database
 ) -> None:
     code = await code_of(visitor)

@@ -1,4 +1,4 @@
-"""Sessions, in front of the smallest application that has them."""
+"""Sessions, in a minimal application."""
 
 import base64
 import secrets
@@ -46,7 +46,7 @@ def other_browser(sessions: Sessions) -> AsyncClient:
 
 
 def browsing(sessions: Sessions, base_url: str = "http://localhost:8000") -> AsyncClient:
-    """A client with a cookie jar, in front of an application that believes who it is told."""
+    """A client with a cookie jar, and an application that signs in any user it is given."""
     app = FastAPI()
     app.state.settings = Settings()
     install_error_handlers(app, {})
@@ -68,7 +68,7 @@ def browsing(sessions: Sessions, base_url: str = "http://localhost:8000") -> Asy
 
 
 async def status_with(client: AsyncClient, cookie: str) -> int:
-    """What a browser that has only this cookie hears."""
+    """The status of a request with this cookie only."""
     client.cookies.clear()
     return (await client.get("/me", headers={"Cookie": f"{COOKIE}={cookie}"})).status_code
 
@@ -89,25 +89,25 @@ async def grow_old(database: Database, user_id: str, **ages: timedelta) -> None:
     await database.write(user_id, statement)
 
 
-async def test_nobody_is_refused(browser: AsyncClient) -> None:
+async def test_without_a_session_requests_are_refused(browser: AsyncClient) -> None:
     response = await browser.get("/me")
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "unauthenticated"
 
 
-async def test_a_sign_in_is_remembered(browser: AsyncClient, user_id: str) -> None:
+async def test_a_session_lasts_across_requests(browser: AsyncClient, user_id: str) -> None:
     await browser.post(f"/sign-in/{user_id}")
     for _ in range(2):
         assert (await browser.get("/me")).json() == [user_id, "Ada"]
 
 
-async def test_a_user_of_any_name_can_sign_in(browser: AsyncClient) -> None:
+async def test_user_ids_may_contain_any_characters(browser: AsyncClient) -> None:
     user_id = "ünï:céрт|" + "€" * (MAX_USER_ID_LENGTH - 9)
     await browser.post(f"/sign-in/{user_id}")
     assert (await browser.get("/me")).json() == [user_id, "Ada"]
 
 
-async def test_the_cookie_is_not_for_scripts_and_not_for_other_sites(
+async def test_the_cookie_is_http_only_and_lax(
     browser: AsyncClient, user_id: str
 ) -> None:
     cookie = set_cookie((await browser.post(f"/sign-in/{user_id}")).headers["set-cookie"])
@@ -128,7 +128,7 @@ async def test_the_cookie_is_not_for_scripts_and_not_for_other_sites(
         ("http://chat.example.com", True),
     ],
 )
-async def test_only_this_machine_gets_a_cookie_that_travels_in_the_clear(
+async def test_only_loopback_gets_a_cookie_that_is_not_secure(
     sessions: Sessions, user_id: str, base_url: str, is_secure: bool
 ) -> None:
     response = await browsing(sessions, base_url).post(f"/sign-in/{user_id}")
@@ -142,7 +142,7 @@ def set_cookie(header: str) -> Morsel[str]:
     return cookie
 
 
-async def test_the_database_does_not_hold_what_signs_in(
+async def test_the_database_has_only_a_hash_of_the_secret(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
@@ -178,7 +178,7 @@ async def test_a_tampered_cookie_is_refused(browser: AsyncClient, user_id: str) 
     assert await status_with(browser, genuine) == 200
 
 
-async def test_a_secret_signs_in_nobody_but_its_owner(
+async def test_a_secret_is_bound_to_its_user(
     browser: AsyncClient, other_browser: AsyncClient
 ) -> None:
     for client, name in ((browser, "ada"), (other_browser, "bert")):
@@ -188,7 +188,7 @@ async def test_a_secret_signs_in_nobody_but_its_owner(
     assert await status_with(browser, f"{bert[0]}.{ada[2]}") == 401
 
 
-async def test_signing_in_again_makes_a_new_secret_and_ends_the_old_one(
+async def test_signing_in_again_replaces_the_session(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
@@ -201,7 +201,7 @@ async def test_signing_in_again_makes_a_new_secret_and_ends_the_old_one(
     assert await status_with(browser, new) == 200
 
 
-async def test_signing_in_as_somebody_else_ends_the_first_ones_session(
+async def test_signing_in_as_another_user_ends_the_first_session(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
@@ -210,7 +210,7 @@ async def test_signing_in_as_somebody_else_ends_the_first_ones_session(
     assert (await browser.get("/me")).json() == [f"{user_id}-other", "Ada"]
 
 
-async def test_a_cookie_that_was_planted_before_the_sign_in_is_worth_nothing(
+async def test_session_fixation_is_prevented(
     browser: AsyncClient, user_id: str
 ) -> None:
     planted = str(Ticket.new(user_id))
@@ -240,14 +240,14 @@ async def test_after_sign_out_the_old_cookie_is_refused(
 
 
 @pytest.mark.parametrize("cookie", ["", "garbage"])
-async def test_signing_out_when_nobody_is_signed_in_is_no_error(
+async def test_signing_out_without_a_session_is_no_error(
     browser: AsyncClient, cookie: str
 ) -> None:
     response = await browser.post("/sign-out", headers={"Cookie": f"{COOKIE}={cookie}"})
     assert response.status_code == 200
 
 
-async def test_a_session_ends_however_busy_it_was(
+async def test_a_session_ends_after_its_lifetime_although_it_is_used(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
@@ -258,20 +258,20 @@ async def test_a_session_ends_however_busy_it_was(
     assert (await browser.get("/me")).status_code == 401
 
 
-async def test_a_session_ends_when_it_is_not_used(
+async def test_an_idle_session_ends(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
     hour = timedelta(hours=1)
     await grow_old(database, user_id, seen=timedelta(days=IDLE_DAYS) - hour)
     assert (await browser.get("/me")).status_code == 200
-    # That was a use: the clock began anew.
+    # The request counted as use, so the idle time starts again.
     assert await seen_ago(database, user_id) < hour
     await grow_old(database, user_id, seen=timedelta(days=IDLE_DAYS) + hour)
     assert (await browser.get("/me")).status_code == 401
 
 
-async def test_not_every_request_writes(
+async def test_seen_at_is_not_written_by_every_request(
     browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
@@ -281,10 +281,10 @@ async def test_not_every_request_writes(
         assert (await seen_ago(database, user_id) < ago) is is_touched
 
 
-async def test_who_only_reads_waits_for_no_commit(
+async def test_updating_seen_at_does_not_wait_for_the_commit(
     sessions: Sessions, database: Database, user_id: str
 ) -> None:
-    """Which may have to wait for a standby that is away."""
+    """The commit may have to wait for an unreachable standby."""
     await sessions.store.begin(Session(user_id, "one", None))
     await grow_old(database, user_id, seen=SEEN_EVERY * 2)
     with counted(database) as sent:
@@ -300,7 +300,7 @@ async def seen_ago(database: Database, user_id: str) -> timedelta:
     return ago
 
 
-async def test_what_has_expired_is_swept_at_the_next_sign_in(
+async def test_expired_sessions_are_deleted_at_the_next_sign_in(
     browser: AsyncClient, other_browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
