@@ -81,7 +81,7 @@ PROVED_IN_DEFAULT = (
 PROVED_IN_EVERYTHING = (
     *("tests/tools/test_chart.py", "tests/tools/test_email.py"),
     *("tests/tools/test_knowledge.py", "tests/tools/test_mcp.py"),
-    *("tests/tools/test_notes.py", "tests/tools/test_results.py"),
+    *("tests/tools/test_notes.py", "tests/tools/test_results.py", "tests/tools/test_statements.py"),
     *("tests/tools/test_page.py", "tests/tools/test_sql.py"),
     *("tests/tools/test_web_search.py", "engine/tests/toolkits"),
     *(

@@ -38,7 +38,7 @@ class Attachments(Protocol):
     def translations(self) -> Translations: ...
 
     @property
-    def store(self) -> AttachmentStore[RequestContext]:
+    def chatkit_store(self) -> AttachmentStore[RequestContext]:
         """Creates and deletes attachments for the ChatKit SDK."""
         ...
 

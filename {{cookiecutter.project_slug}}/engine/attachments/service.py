@@ -79,7 +79,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
         self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
 
     @property
-    def store(self) -> AttachmentStore[RequestContext]:
+    def chatkit_store(self) -> AttachmentStore[RequestContext]:
         return self
 
     def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:

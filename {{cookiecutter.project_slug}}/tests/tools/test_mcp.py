@@ -24,11 +24,11 @@ from engine.tests.model_server import ModelServer, answer, call
 from engine.tests.talk import Turn, Visitor
 from engine.toolkits import mcp_servers
 from engine.toolkits.mcp_servers import (
-    TERMINATE_SECONDS,
     MAX_ERROR_CHARS,
     MAX_NAME,
     MAX_SCHEMA_CHARS,
     MAX_TOOLS,
+    TERMINATE_SECONDS,
     Connection,
     McpServers,
     McpSettings,
