@@ -1,16 +1,14 @@
 """Runs in PostgreSQL: which may begin, which are running, and how they ended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
 from sqlalchemy import (
-    CTE,
     ColumnElement,
-    Executable,
     Row,
     case,
     func,
@@ -21,7 +19,7 @@ from sqlalchemy import (
 
 from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
-from engine.database.database import ASYNC_COMMIT, EVERYBODY, Database
+from engine.database.database import EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
 from engine.database.run_commands import RunCommand, send_command
 from engine.http.errors import (
@@ -103,20 +101,6 @@ class RunStore:
             await self.refuse_repeat(run.user_id, request_key)
             self._refuse(row, run, new_thread=new_thread)
         raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
-
-    def beat(self, run: Run, writes: Callable[[CTE], Sequence[CTE]]) -> Executable:
-        """The statement of a sign of life: one row with `command`, or none when it was given up.
-
-        `writes` makes what happens along with it from that row.
-        """
-        beat = (
-            update(RunRow)
-            .where(*_is(run), IS_RUNNING)
-            .values(heartbeat_at=func.now())
-            .returning(RunRow.id, RunRow.command)
-            .cte("beat")
-        )
-        return select(beat.c.command, ASYNC_COMMIT).add_cte(*writes(beat))
 
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.
