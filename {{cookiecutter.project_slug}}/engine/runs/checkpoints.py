@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Executable
 from sqlalchemy.exc import IntegrityError
@@ -40,6 +40,13 @@ LOOK_SECONDS = 0.2
 EARLIEST, LATEST = 0.8, 1.2
 # A batch that takes longer waits for some other transaction, and its runs must not wait for that.
 BATCH_SECONDS = 2.0
+
+
+class _Kind(NamedTuple):
+    """What may be written together."""
+
+    statement: Executable
+    owner: str | None
 
 
 class _Schedule:
@@ -116,17 +123,14 @@ class Checkpoints:
 
         A run that another worker has closed, or whose thread was deleted, is cut.
         """
-        batches: defaultdict[tuple[Executable, str | None], list[_Checkpoint]] = defaultdict(list)
+        batches: defaultdict[_Kind, list[_Checkpoint]] = defaultdict(list)
         try:
             for run in runs:
                 checkpoint = await self._begin(run)
                 # A transaction under row-level security sees one owner's rows.
                 owner = run.user_id if self._database.row_level_security else EVERYBODY
-                batches[checkpoint.statement, owner].append(checkpoint)
-            writes = (
-                self._write_batch(statement, owner, batch)
-                for (statement, owner), batch in batches.items()
-            )
+                batches[_Kind(checkpoint.statement, owner)].append(checkpoint)
+            writes = (self._write_batch(kind, batch) for kind, batch in batches.items())
             await asyncio.gather(*writes)
         finally:
             for batch in batches.values():
@@ -171,16 +175,14 @@ class Checkpoints:
         busy = len(self._schedules) / CHECKPOINTS_PER_SECOND
         return min(max(CHECKPOINT_SECONDS, busy), LONGEST_ROUND_SECONDS)
 
-    async def _write_batch(
-        self, statement: Executable, owner: str | None, batch: list[_Checkpoint]
-    ) -> None:
+    async def _write_batch(self, kind: _Kind, batch: list[_Checkpoint]) -> None:
         if len(batch) == 1:
             await self._write_alone(batch[0])
             return
         parameters = [values for checkpoint in batch for values in checkpoint.parameters]
         try:
             rows = await self._database.fetch_each(
-                owner, statement, parameters, seconds=BATCH_SECONDS
+                kind.owner, kind.statement, parameters, seconds=BATCH_SECONDS
             )
         except DatabaseUnreachable:
             for checkpoint in batch:
@@ -199,7 +201,7 @@ class Checkpoints:
         try:
             for parameters in checkpoint.parameters:
                 rows = await self._database.fetch(run.user_id, checkpoint.statement, parameters)
-                commands = {row[0]: row[1] for row in rows}
+                commands = {row.id: row.command for row in rows}
         except IntegrityError:
             checkpoint.failed()
             run.cut("stopped")  # the thread was deleted

@@ -33,6 +33,7 @@ from engine.http.errors import (
     Unavailable,
 )
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
+from engine.runs.token_days import counting_tokens
 from engine.settings.settings import Settings
 
 # A run whose worker has not written for this long has lost it.
@@ -122,7 +123,8 @@ class RunStore:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
             tokens = run.tokens_in + run.tokens_out
             statement = self._shared.release(statement, run.address, is_running, tokens)
-        await self._database.fetch(run.user_id, statement, retry=True)
+        counting = counting_tokens(statement, run.user_id)
+        await self._database.fetch(run.user_id, counting, retry=True)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Send a command to the worker that has the run. Raises `NotFound`."""

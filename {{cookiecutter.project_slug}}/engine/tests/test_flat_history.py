@@ -29,7 +29,7 @@ from engine.tests.talk import Visitor
 THREADS = 20_000
 ITEMS = 200_000
 LONG_THREAD_ITEMS = 20_000
-RUNS = 20_000
+RUNS = 28_000
 OTHERS = 200
 PAGE = 20
 LONG = {row.__tablename__ for row in (UserRow, ThreadRow, ItemRow, RunRow)}
@@ -123,9 +123,11 @@ RUN = {
 
 
 def runs() -> Iterator[tuple[Any, ...]]:
-    """A year of them, none of today."""
+    """All of today, none of the last minute (nor the last two, whose turns are limited)."""
+    began = datetime.now(UTC) - timedelta(minutes=2)
+    midnight = began.replace(hour=0, minute=0, second=0, microsecond=0)
     for number in range(RUNS):
-        started_at = LONG_AGO - timedelta(minutes=number)
+        started_at = midnight + (began - midnight) * (number / RUNS)
         yield *RUN.values(), "heavy", f"run_{number:032x}", started_at
 
 
