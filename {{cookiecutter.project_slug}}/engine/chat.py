@@ -98,7 +98,7 @@ class Chat:
         if self.attachments is not None:
             self.attachments.shared_limits = shared_limits
         self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
-        self.runs = Runs(settings, self.database, self.run_store, self.store)
+        self.runs = Runs(settings, self.database, self.run_store)
         self.services = ToolServices(tool.service for tool in tools if tool.service)
         self.parts = Parts(
             settings=settings,

@@ -129,21 +129,20 @@ class Run:
 
     @property
     def has_changed(self) -> bool:
-        return bool(self._changed)
+        return not self._changed.isdisjoint(self.drafts)
 
     def touch(self, item_id: str) -> None:
+        """The draft has changed since it was taken, or that state could not be written."""
         if item_id in self.drafts:
             self._changed.add(item_id)
 
-    def touch_all(self) -> None:
-        """Mark all drafts as changed, because writing those taken last has failed."""
-        self._changed.update(self.drafts)
+    def changed_drafts(self) -> list[ThreadItem]:
+        """Those that changed since they were taken, oldest first."""
+        return [item for item in self.drafts.values() if item.id in self._changed]
 
-    def take_changed(self) -> list[ThreadItem]:
-        """The drafts that changed since the last call, oldest first."""
-        changed = [item for item in self.drafts.values() if item.id in self._changed]
-        self._changed.clear()
-        return changed
+    def take_draft(self, item_id: str) -> None:
+        """Its state of now is about to be written."""
+        self._changed.discard(item_id)
 
     async def finish_draft(self, item_id: str) -> None:
         """Remove a draft that is about to be saved completely, or withdrawn."""

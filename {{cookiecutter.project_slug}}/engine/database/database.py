@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import Compiled, SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
 
 from engine.settings.database_url import connect_options
 from engine.settings.settings import Settings
@@ -86,6 +88,10 @@ class DatabaseUnreachable(Exception):
     """PostgreSQL is down, restarting, out of resources, or not reachable over the network."""
 
 
+class BatchBlocked(Exception):
+    """Statements that are executed together waited too long for another transaction."""
+
+
 class Database:
     """One engine per process. A connection is held for one transaction at most.
 
@@ -105,7 +111,8 @@ class Database:
         transaction_pooler: bool = False,
     ) -> None:
         self._retry_seconds = retry_seconds
-        self._row_level_security = row_level_security
+        self.row_level_security = row_level_security
+        self._compiled: dict[Executable, Compiled] = {}
         self.engine = new_engine(
             url,
             {
@@ -152,6 +159,34 @@ class Database:
 
         return await self._retry(execute, retry)
 
+    async def fetch_each(
+        self,
+        owner: str | None,
+        statement: Executable,
+        each: Sequence[Mapping[str, Any]],
+        *,
+        seconds: float,
+    ) -> Sequence[Sequence[Any]]:
+        """The rows of a write that is executed with each of these parameters, in one round trip.
+
+        All of them are done or none, and doing them twice does no harm. With `row_level_security`
+        they are of one owner. Raises `BatchBlocked` when they take longer than `seconds`.
+        """
+        sql, values = self._for_driver(statement, each)
+
+        async def execute() -> Sequence[Sequence[Any]]:
+            async with self._place_for_a_write(), self._connect_for_one(owner) as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    rows: Sequence[Sequence[Any]] = await driver.fetchmany(
+                        sql, values, timeout=seconds
+                    )
+                except TimeoutError as error:
+                    raise BatchBlocked(f"{len(each)} writes took more than {seconds} s") from error
+                return rows
+
+        return await self._retry(execute, retry=False)
+
     async def read(
         self, owner: str | None, statement: Executable, *, retry: bool = False
     ) -> Sequence[Row[Any]]:
@@ -194,6 +229,23 @@ class Database:
     async def dispose(self) -> None:
         await self.engine.dispose()
 
+    def _for_driver(
+        self, statement: Executable, each: Sequence[Mapping[str, Any]]
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """SQLAlchemy executes many only where they have no rows; asyncpg's `fetchmany` does."""
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            assert isinstance(statement, ClauseElement)
+            compiled = statement.compile(dialect=self.engine.dialect)
+            self._compiled[statement] = compiled
+        assert isinstance(compiled, SQLCompiler)
+        names, constants = compiled.positiontup or [], compiled.params
+        values = [
+            tuple(parameters[name] if name in parameters else constants[name] for name in names)
+            for parameters in each
+        ]
+        return str(compiled), values
+
     async def _execute(
         self, owner: str | None, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Row[Any]]:
@@ -212,12 +264,12 @@ class Database:
             self._writers.release()
 
     def _connect_for_one(self, owner: str | None) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self._begin(owner) if self._row_level_security else self._autocommit.connect()
+        return self._begin(owner) if self.row_level_security else self._autocommit.connect()
 
     @asynccontextmanager
     async def _begin(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
         async with self.engine.begin() as connection:
-            if self._row_level_security:
+            if self.row_level_security:
                 await connection.execute(set_owner(owner))
             yield connection
 

@@ -4,11 +4,12 @@
 columns are for queries. The foreign keys keep a user's items out of other users' threads.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -142,6 +143,22 @@ class RunRow(Base):
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class TokenDayRow(Base):
+    """The tokens of a user's runs, by the day (UTC) on which they began.
+
+    A run's are added when it ends, in the same statement: the allowance of a day is one row to read,
+    however many runs it had. As in `RunRow`, deleting conversations gives none of it back.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}token_days"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    tokens: Mapped[int] = mapped_column(BigInteger)
 
 
 # A literal and no parameter, so that a generic plan can use the partial indexes of running rows.

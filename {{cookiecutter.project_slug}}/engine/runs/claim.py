@@ -10,6 +10,7 @@ from engine.context.shared_limits import SharedLimits
 from engine.database.database import ASYNC_COMMIT
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from engine.database.users import ensure_user
+from engine.runs.token_days import tokens_of_today
 from engine.settings.settings import Settings
 
 MINUTE = timedelta(minutes=1)
@@ -32,22 +33,13 @@ def claim_statement(
     `taken`, whether a place among them was.
     """
     since_minute = func.now() - MINUTE
-    since_day = func.date_trunc("day", func.now(), "UTC")
     used = (
         select(
-            func.count().filter(RunRow.started_at > since_minute).label("turns"),
-            func.min(RunRow.started_at).filter(RunRow.started_at > since_minute).label("first"),
-            func.coalesce(
-                func.sum(RunRow.tokens_in + RunRow.tokens_out).filter(
-                    RunRow.started_at >= since_day
-                ),
-                0,
-            ).label("tokens"),
+            func.count().label("turns"),
+            func.min(RunRow.started_at).label("first"),
+            tokens_of_today(_USER).label("tokens"),
         )
-        .where(
-            RunRow.user_id == _USER,
-            RunRow.started_at >= func.least(since_minute, since_day),
-        )
+        .where(RunRow.user_id == _USER, RunRow.started_at > since_minute)
         .cte("used")
     )
     slots = func.generate_series(1, settings.running_answers_per_user).column_valued("number")

@@ -29,6 +29,7 @@ from engine.database.database import Database, DatabaseUnreachable
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from engine.runs.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from engine.runs.spent import Spent
+from engine.runs.token_days import counting_tokens
 from engine.runs.workflow import close_workflow
 from engine.store.store import upsert_items
 from engine.text.locales import ENGLISH, translate
@@ -132,7 +133,8 @@ async def _take(connection: AsyncConnection, run: Row[Any], history_tokens: int)
             **_spent(run, history_tokens),
         )
     )
-    return (await connection.execute(statement)).rowcount > 0
+    counting = counting_tokens(statement, run.user_id)
+    return (await connection.execute(counting)).first() is not None
 
 
 def _spent(run: Row[Any], history_tokens: int) -> dict[str, ColumnElement[int]]:

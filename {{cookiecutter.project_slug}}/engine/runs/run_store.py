@@ -1,16 +1,14 @@
 """Runs in PostgreSQL: which may begin, which are running, and how they ended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
 from sqlalchemy import (
-    CTE,
     ColumnElement,
-    Executable,
     Row,
     case,
     func,
@@ -21,7 +19,7 @@ from sqlalchemy import (
 
 from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
-from engine.database.database import ASYNC_COMMIT, EVERYBODY, Database
+from engine.database.database import EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
 from engine.database.run_commands import RunCommand, send_command
 from engine.http.errors import (
@@ -35,6 +33,7 @@ from engine.http.errors import (
     Unavailable,
 )
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
+from engine.runs.token_days import counting_tokens
 from engine.settings.settings import Settings
 
 # A run whose worker has not written for this long has lost it.
@@ -104,20 +103,6 @@ class RunStore:
             self._refuse(row, run, new_thread=new_thread)
         raise TooManyAnswers("Too much at once. Please try again in a moment.", SOON_SECONDS)
 
-    def beat(self, run: Run, writes: Callable[[CTE], Sequence[CTE]]) -> Executable:
-        """The statement of a sign of life: one row with `command`, or none when it was given up.
-
-        `writes` makes what happens along with it from that row.
-        """
-        beat = (
-            update(RunRow)
-            .where(*_is(run), IS_RUNNING)
-            .values(heartbeat_at=func.now())
-            .returning(RunRow.id, RunRow.command)
-            .cte("beat")
-        )
-        return select(beat.c.command, ASYNC_COMMIT).add_cte(*writes(beat))
-
     async def end(self, run: Run) -> None:
         """Write down how it ended, unless another worker already gave it up.
 
@@ -138,7 +123,8 @@ class RunStore:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
             tokens = run.tokens_in + run.tokens_out
             statement = self._shared.release(statement, run.address, is_running, tokens)
-        await self._database.fetch(run.user_id, statement, retry=True)
+        counting = counting_tokens(statement, run.user_id)
+        await self._database.fetch(run.user_id, counting, retry=True)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Send a command to the worker that has the run. Raises `NotFound`."""

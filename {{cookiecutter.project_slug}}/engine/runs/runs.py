@@ -6,20 +6,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
-from random import uniform
 
 from chatkit.errors import ErrorCode
 from chatkit.types import ErrorEvent
-from sqlalchemy.exc import IntegrityError
 
 from engine.context.run import Run
 from engine.database.database import Database, DatabaseUnreachable
 from engine.database.run_commands import RunCommand
 from engine.http.errors import ServerBusy, Unavailable
 from engine.http.event_stream import sse
+from engine.runs.checkpoints import Checkpoints
 from engine.runs.run_store import RunStore
 from engine.settings.settings import Settings
-from engine.store.store import SqlStore
 from engine.text.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
@@ -28,13 +26,6 @@ logger = logging.getLogger(__name__)
 LEAVE_SECONDS = 0.8
 # How long a message waits for the answer before it, which is being stopped.
 SETTLE_SECONDS = 3.0
-
-CHECKPOINT_SECONDS = 1.0
-# A process with more runs than it can check in a second takes longer for a round.
-CHECKPOINTS_PER_SECOND = 250
-LONGEST_ROUND_SECONDS = 4.0
-# How often a run gives a sign of life that has nothing to say. (See STALE_SECONDS.)
-SILENT_SECONDS = 3.0
 
 # What a run says within a blink leaves in one piece: sending is a third of the work of a word.
 TOGETHER_SECONDS = 0.005
@@ -45,13 +36,10 @@ RESTARTING = "The server is restarting. What was said is kept; please try again 
 
 
 class Runs:
-    def __init__(
-        self, settings: Settings, database: Database, run_store: RunStore, store: SqlStore
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, run_store: RunStore) -> None:
         self._settings = settings
-        self._database = database
         self._run_store = run_store
-        self._store = store
+        self._checkpoints = Checkpoints(database, self.apply)
         self._live: dict[tuple[str, str], Run] = {}
         self._draining: asyncio.Task[None] | None = None
 
@@ -127,7 +115,7 @@ class Runs:
         return [run.task for run in self._live.values() if run.task is not None]
 
     async def _execute(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
-        checkpoints = asyncio.create_task(self._checkpoints(run))
+        self._checkpoints.add(run)
         try:
             async for chunk in source:
                 run.send(chunk)
@@ -143,7 +131,7 @@ class Runs:
             logger.exception("a run broke")
             run.send(_sse(BROKEN))
         finally:
-            checkpoints.cancel()
+            self._checkpoints.remove(run)
             try:
                 await self._end(run)
             except Exception:
@@ -176,37 +164,6 @@ class Runs:
     def _stop_unless_left(self, run: Run) -> None:
         if not run.left:
             run.cut("stopped")
-
-    async def _checkpoints(self, run: Run) -> None:
-        written = time.monotonic()
-        while True:
-            await asyncio.sleep(self._round_seconds() * uniform(0.8, 1.2))  # noqa: S311 — no secret
-            if not run.has_changed and time.monotonic() - written < SILENT_SECONDS:
-                continue
-            try:
-                await self._checkpoint(run)
-                written = time.monotonic()
-            except DatabaseUnreachable:
-                run.touch_all()
-
-    def _round_seconds(self) -> float:
-        busy = len(self._live) / CHECKPOINTS_PER_SECOND
-        return min(max(CHECKPOINT_SECONDS, busy), LONGEST_ROUND_SECONDS)
-
-    async def _checkpoint(self, run: Run) -> None:
-        """Store what has been said, write the heartbeat, and apply a command that was sent."""
-        async with run.writing:
-            statement = self._run_store.beat(run, partial(self._store.draft_writes, run))
-            try:
-                rows = await self._database.fetch(run.user_id, statement)
-            except IntegrityError:
-                run.cut("stopped")  # the thread was deleted
-                return
-        if not rows:
-            logger.warning("run %s was given up by another worker", run.id)
-            run.cut("interrupted")
-        elif rows[0].command is not None:
-            self.apply(run.user_id, run.id, rows[0].command)
 
 
 class Listener:

@@ -17,7 +17,6 @@ from chatkit.types import (
     Page,
     ThreadItem,
     ThreadMetadata,
-    WorkflowItem,
 )
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -44,7 +43,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
-from engine.context.run import Retry, Run, has_text, is_answer
+from engine.context.run import Retry, Run, is_answer
 from engine.database.database import ASYNC_COMMIT, Database, DatabaseUnreachable
 from engine.database.rows import IS_RUNNING, AttachmentRow, FeedbackRow, ItemRow, RunRow, ThreadRow
 from engine.database.sequence import SEQUENCE_BEHIND, last_number
@@ -240,21 +239,6 @@ class SqlStore(Store[RequestContext]):
         if run is not None and not rows:
             raise NotFound("Another worker has closed this answer, because its heartbeat stopped.")
 
-    def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:
-        """The statements that store the run's unfinished items that changed since the last call.
-
-        They write only if `alive` has a row.
-        """
-        if run.retry is not None and not run.answered and not any(run.said()):
-            return []  # the new answer has not begun: keep the old one
-        drafts = [i for i in run.take_changed() if isinstance(i, WorkflowItem) or has_text(i)]
-        writes: list[CTE] = []
-        if drafts:
-            writes.append(upsert_items(run.user_id, run.thread_id, drafts, alive).cte("drafts"))
-        if drafts and run.retry is not None:
-            writes.append(_delete_replaced(run, run.retry, alive))
-        return writes
-
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
         statement = select(ItemRow.payload).where(
             *_in_thread(context, thread_id), ItemRow.id == item_id
@@ -449,7 +433,7 @@ def upsert_items(
         .from_select(columns, source)
         .on_conflict_do_update(
             index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-            # Faster than `row.excluded`, which copies the table: once a second for each run.
+            # (`row.excluded` copies the table each time.)
             set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
         )
     )

@@ -32,7 +32,7 @@ from engine.database.database import Database
 from engine.demo.model import DemoModel
 from engine.models.source import ModelSource
 from engine.operate.commands.migrate import upgrade
-from engine.runs import runs
+from engine.runs import checkpoints
 from engine.settings.settings import EnvSettings, Settings
 from engine.tests import application
 from engine.tests.citus_rules import check_statement
@@ -232,8 +232,8 @@ async def with_model(
 @pytest.fixture
 def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints so rare that none happens during a test."""
-    monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 60)
-    monkeypatch.setattr(runs, "LONGEST_ROUND_SECONDS", 60)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 60)
+    monkeypatch.setattr(checkpoints, "LONGEST_ROUND_SECONDS", 60)
 
 
 class LogLines(logging.Handler):

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from engine.database.rows import ItemRow, RunRow, ThreadRow, UserRow
+from engine.database.rows import ItemRow, RunRow, ThreadRow, TokenDayRow, UserRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.store.store import MAX_PAGE
@@ -29,10 +29,11 @@ from engine.tests.talk import Visitor
 THREADS = 20_000
 ITEMS = 200_000
 LONG_THREAD_ITEMS = 20_000
-RUNS = 20_000
+RUNS = 28_000
 OTHERS = 200
+DAYS = 100
 PAGE = 20
-LONG = {row.__tablename__ for row in (UserRow, ThreadRow, ItemRow, RunRow)}
+LONG = {row.__tablename__ for row in (UserRow, ThreadRow, ItemRow, RunRow, TokenDayRow)}
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,6 +71,7 @@ async def fill(url: str) -> None:
         (ThreadRow, ["user_id", "id", "payload", "created_at"], threads()),
         (ItemRow, ["user_id", "thread_id", "id", "type", "payload"], items()),
         (RunRow, [*RUN, "user_id", "id", "started_at"], runs()),
+        (TokenDayRow, ["user_id", "day", "tokens"], token_days([name for (name,) in users])),
     ):
         await connection.copy_records_to_table(table.__tablename__, records=rows, columns=columns)
     await connection.execute("ANALYZE")
@@ -123,10 +125,19 @@ RUN = {
 
 
 def runs() -> Iterator[tuple[Any, ...]]:
-    """A year of them, none of today."""
+    """All of today, none of the last minute (nor the last two, whose turns are limited)."""
+    began = datetime.now(UTC) - timedelta(minutes=2)
+    midnight = began.replace(hour=0, minute=0, second=0, microsecond=0)
     for number in range(RUNS):
-        started_at = LONG_AGO - timedelta(minutes=number)
+        started_at = midnight + (began - midnight) * (number / RUNS)
         yield *RUN.values(), "heavy", f"run_{number:032x}", started_at
+
+
+def token_days(users: list[str]) -> Iterator[tuple[Any, ...]]:
+    today = datetime.now(UTC).date()
+    for user in users:
+        for days in range(DAYS):
+            yield user, today - timedelta(days=days), 1_000
 
 
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -20,8 +20,7 @@ from dev.postgres import is_alive
 from dev.postgres_programs import Runner, some_account
 from engine.database.database import EVERYBODY, Database
 from engine.operate.commands.migrate import upgrade
-from engine.runs import command_listener
-from engine.runs import runs as runs_module
+from engine.runs import checkpoints, command_listener
 from engine.settings.settings import Settings
 from engine.tests import application
 from engine.tests.agent.echo import ECHO
@@ -195,7 +194,7 @@ async def test_stop_reaches_another_worker_over_the_direct_connection(
     pooled: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No checkpoint finds the command: only a LISTENing connection receives it.
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 60)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 60)
     model = Watched()
     async with AsyncExitStack() as stack:
         here_url = await stack.enter_async_context(

@@ -8,7 +8,7 @@ import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 from agents.tool_context import ToolContext
 
-from engine.runs import runs as runs_module
+from engine.runs import checkpoints
 from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.chat.test_interrupted import Watched, eventually
@@ -86,7 +86,7 @@ async def test_the_workflow_stays_open_until_the_answer(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A checkpoint stores the workflow before the first call, whose hidden item then follows it.
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.01)
     model = ScriptedModel([[shout("hi")], [PICKING], [assistant_message("Picked.")]])
     visitor = await with_model(model)
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from engine.database.database import Database
-from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.database.rows import ItemRow, RunRow, ThreadRow, TokenDayRow
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
@@ -98,25 +98,43 @@ async def test_so_many_answers_in_a_process(with_model: Scripted) -> None:
 
 async def test_so_many_tokens_a_day(with_model: Scripted, database: Database) -> None:
     visitor = await with_model(demo_model(), tokens_per_day=1_000)
-    assert (await ask(visitor)).status_code == 200
-    mine = RunRow.user_id == visitor.user_id
-    await database.write(
-        visitor.user_id, update(RunRow).where(mine).values(tokens_in=600, tokens_out=400)
-    )
+    turn = await visitor.say("hello")
+    used = select(TokenDayRow.tokens).where(TokenDayRow.user_id == visitor.user_id)
+    assert 0 < (await database.fetch(visitor.user_id, used))[0].tokens < 1_000
+    mine = update(TokenDayRow).where(TokenDayRow.user_id == visitor.user_id)
+    await database.write(visitor.user_id, mine.values(tokens=1_000))
     assert 0 < assert_refused(await ask(visitor), 429, "daily_tokens_used") <= 24 * 3600
 
-    yesterday = func.now() - timedelta(days=1)
-    await database.write(visitor.user_id, update(RunRow).where(mine).values(started_at=yesterday))
+    # What was deleted has been used all the same.
+    await visitor.send("threads.delete", thread_id=turn.thread_id)
+    assert_refused(await ask(visitor), 429, "daily_tokens_used")
+
+    yesterday = TokenDayRow.day - 1
+    await database.write(visitor.user_id, mine.values(day=yesterday))
     assert (await ask(visitor)).status_code == 200
+
+
+async def test_each_answer_of_a_day_is_counted_once(
+    with_model: Scripted, database: Database
+) -> None:
+    visitor = await with_model(demo_model())
+    for _ in range(3):
+        await visitor.say("hello")
+    mine = RunRow.user_id == visitor.user_id
+    runs = select(func.sum(RunRow.tokens_in + RunRow.tokens_out).label("tokens")).where(mine)
+    counted = select(func.sum(TokenDayRow.tokens).label("tokens")).where(
+        TokenDayRow.user_id == visitor.user_id
+    )
+
+    [used] = await database.fetch(visitor.user_id, runs)
+    assert [row.tokens for row in await database.fetch(visitor.user_id, counted)] == [used.tokens]
 
 
 async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> None:
     visitor = await with_model(demo_model(), tokens_per_day=0)
     assert (await ask(visitor)).status_code == 200
-    await database.write(
-        visitor.user_id,
-        update(RunRow).where(RunRow.user_id == visitor.user_id).values(tokens_in=10**12),
-    )
+    mine = update(TokenDayRow).where(TokenDayRow.user_id == visitor.user_id)
+    await database.write(visitor.user_id, mine.values(tokens=10**12))
     assert (await ask(visitor)).status_code == 200
 
 

@@ -179,7 +179,7 @@ async def test_an_answer_counts_although_its_worker_died(
         stream = await open_stream(stack, visitor, "long " * 1_800)
         await stream.words(5)
         run = apps[0].state.chat.runs._live[visitor.user_id, stream.run_id]
-        await apps[0].state.chat.runs._checkpoint(run)
+        await apps[0].state.chat.runs._checkpoints.write([run])
         assert await tokens(database, run) == (0, 0)
         await die(database, run)
 

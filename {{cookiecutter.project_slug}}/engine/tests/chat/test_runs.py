@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.context.run import Run
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow
+from engine.runs import checkpoints
 from engine.runs import runs as runs_module
 from engine.runs.command_listener import CommandListener
 from engine.runs.runs import Runs
@@ -257,7 +258,7 @@ async def test_the_setting_lets_an_answer_finish_whose_connection_broke(
 async def test_what_has_been_said_is_stored_while_it_is_said(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.2)
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
@@ -305,7 +306,7 @@ async def test_a_command_that_was_not_received_is_found_at_the_next_checkpoint(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CommandListener, "start", lambda self: None)
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.1)
     async with AsyncExitStack() as stack:
         visitors = []
         for _ in range(2):
@@ -351,7 +352,7 @@ async def test_nobody_commands_a_run_without_signing_in(base_url: str) -> None:
 async def test_a_run_whose_thread_is_deleted_ends(
     with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_module, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.1)
     model = Watched()
     visitor = await with_model(model)
     async with AsyncExitStack() as stack:
