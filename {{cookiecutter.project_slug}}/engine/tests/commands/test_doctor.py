@@ -10,9 +10,8 @@ from pydantic import SecretStr
 from app.auth import sign_in
 from engine.database.database import Database
 from engine.operate import doctor
-from engine.page.routes import WEB_ROOT
 from engine.settings.finding import Finding
-from engine.settings.settings import Settings
+from engine.settings.settings import PROJECT_ROOT, Settings
 
 
 def settings(**values: object) -> Settings:
@@ -149,7 +148,7 @@ def test_sign_in() -> None:
     assert doctor._sign_in(sign_in, Settings()) == Finding("ok", name)
 
 
-PAGE = WEB_ROOT
+PAGE = PROJECT_ROOT / "engine" / "page"
 
 
 def test_it_says_what_the_page_says() -> None:
