@@ -7,8 +7,6 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.auth import sign_in
-from engine.database.database import Database
 from engine.operate import doctor
 from engine.settings.finding import Finding
 from engine.settings.settings import PROJECT_ROOT, Settings
@@ -140,12 +138,6 @@ def test_no_server(answer: Callable[..., None]) -> None:
     finding = doctor.server(8000)
     assert finding.state == "ok"
     assert doctor.IS_SERVER_UP in finding.text
-
-
-def test_sign_in() -> None:
-    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
-
-    assert doctor._sign_in(sign_in, Settings()) == Finding("ok", name)
 
 
 PAGE = PROJECT_ROOT / "engine" / "page"

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 from starlette.responses import Response
 
-from app.commands import DOCTOR_CHECKS
 from engine.attachments.s3 import doctor
 from engine.settings.finding import Finding
 from engine.tests.attachments.s3 import kind as s3
@@ -198,7 +197,3 @@ async def test_no_bucket(store: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("S3_BUCKET")
     assert await finding() == Finding("warn", "S3_BUCKET is not set: nothing can be attached")
     assert store.requests == []
-
-
-def test_the_doctor_asks() -> None:
-    assert "engine.attachments.s3.doctor" in DOCTOR_CHECKS

@@ -13,7 +13,6 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from app.commands import DOCTOR_CHECKS
 from engine.auth.oidc import openid
 from engine.auth.oidc.doctor import check
 from engine.auth.oidc.openid import MAX_HINT_CHARS, Attempt, OidcSettings, user_id
@@ -582,9 +581,6 @@ class TestDoctor:
         finding = await asyncio.to_thread(check)
         assert finding.state == "warn"
         assert "OIDC_DISCOVERY_URL" in finding.text
-
-    async def test_doctor_asks(self) -> None:
-        assert "engine.auth.oidc.doctor" in DOCTOR_CHECKS
 
 
 def test_the_same_subject_at_two_providers_is_two_users() -> None:
