@@ -4,8 +4,14 @@ import socket
 
 import pytest
 
+from app.auth import sign_in
+from app.commands import DOCTOR_CHECKS
 from dev import doctor
-from engine.operate.doctor import PROBLEMS
+from dev.paths import PROJECT_ROOT
+from engine.database.database import Database
+from engine.operate.doctor import PROBLEMS, _sign_in
+from engine.settings.finding import Finding
+from engine.settings.settings import Settings
 
 
 def test_a_port_without_a_server() -> None:
@@ -39,3 +45,16 @@ def test_this_machine_comes_first_and_the_engines_checks_follow(
     doctor.doctor(8000)
     assert names[:2] == ["Python", "environment"]
     assert set(PROBLEMS.values()) <= set(names)
+
+
+def test_sign_in() -> None:
+    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
+
+    assert _sign_in(sign_in, Settings()) == Finding("ok", name)
+
+
+def test_every_part_that_has_a_check_is_asked() -> None:
+    files = [*(PROJECT_ROOT / "engine").glob("a*/doctor.py")]
+    files += (PROJECT_ROOT / "engine").glob("a*/*/doctor.py")
+    names = [".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts) for file in files]
+    assert sorted(names) == sorted(DOCTOR_CHECKS)

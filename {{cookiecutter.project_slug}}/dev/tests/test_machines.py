@@ -372,6 +372,8 @@ class TestWorkspace:
         between.write_text("[project]\nname = 'between'\nversion = '0'\n")
         uv.refuse_workspace(real_uv, QUIET)
         between.write_text("[tool.ruff]\n")
+        uv.refuse_workspace(real_uv, QUIET)  # uv looks no further here either
+        between.unlink()
         with pytest.raises(StepFailed):
             uv.refuse_workspace(real_uv, QUIET)
         own = project / "pyproject.toml"

@@ -17,13 +17,13 @@ from uuid import uuid4
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.settings.finding import Finding
 from engine.attachments.files import INCOMING
 from engine.attachments.s3.addresses import S3Addresses
 from engine.attachments.s3.clients import S3Clients
 from engine.attachments.s3.faults import explain, reason, wrong_clock
 from engine.attachments.s3.settings import S3Settings
 from engine.attachments.settings import AttachmentSettings
+from engine.settings.finding import Finding
 
 NAME = "attachments"
 

@@ -12,7 +12,6 @@ from engine.attachments.doctor import check
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
-from engine.attachments.service import FileAttachments
 from engine.context.request_context import RequestContext
 from engine.tests import application
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
@@ -46,7 +45,9 @@ async def test_at_a_private_address_a_picture_is_inlined(attaching: Attaching) -
     assert (await shown(application, PNG))[0].startswith(application.url)
 
 
-@pytest.mark.skipif(application.kind_of_files() != "local", reason="only for uploads to the application")
+@pytest.mark.skipif(
+    application.kind_of_files() != "local", reason="only for uploads to the application"
+)
 async def test_a_preview_is_inlined_before_sending(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
 

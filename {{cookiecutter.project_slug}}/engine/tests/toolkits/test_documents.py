@@ -158,7 +158,9 @@ async def test_a_text_is_cut() -> None:
     assert len(text) < documents.MAX_TEXT_CHARS + 100
 
 
-async def test_readers_are_limited_for_each_user_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readers_are_limited_for_each_user_and_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(documents, "WAIT_SECONDS", 0.05)
     readers = documents.Readers(2)
     async with readers.one("ada"):

@@ -131,7 +131,9 @@ async def test_a_full_disk(attaching: Attaching, small_disk: Path) -> None:
 
 
 async def test_a_failed_deletion_does_not_prevent_others(tmp_path: Path) -> None:
-    (tmp_path / "owner" / "kept").mkdir(parents=True)  # a folder, which even root cannot delete like a file
+    (tmp_path / "owner" / "kept").mkdir(
+        parents=True
+    )  # a folder, which even root cannot delete like a file
     (tmp_path / "owner" / "file").write_text("content")
 
     with pytest.raises(FilesLeft) as left:
@@ -217,9 +219,7 @@ async def test_parallel_uploads_of_a_user_are_limited(
     assert not upload_route._active_uploads
 
 
-async def test_a_failed_upload_does_not_use_room(
-    attaching: Attaching, tmp_path: Path
-) -> None:
+async def test_a_failed_upload_does_not_use_room(attaching: Attaching, tmp_path: Path) -> None:
     application = await attaching(attachment_user_bytes=str(len(TEXT)))
     (tmp_path / "files").write_text("no folder")
     assert (await upload(application.visitor)).status_code == 503
