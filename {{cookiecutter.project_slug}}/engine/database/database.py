@@ -175,7 +175,7 @@ class Database:
         sql, values = self._for_driver(statement, each)
 
         async def execute() -> Sequence[Sequence[Any]]:
-            async with self._place_for_a_write(), self._connect_for_one(owner) as connection:
+            async with self._write_slot(), self._connect_for_one(owner) as connection:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 try:
                     rows: Sequence[Sequence[Any]] = await driver.fetchmany(
