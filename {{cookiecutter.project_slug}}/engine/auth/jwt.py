@@ -13,8 +13,8 @@ from engine.auth.tokens import (
     JwksKeys,
     TokenSettings,
     TokenVerifier,
-    require_issuer_and_audience,
     jwks_keys,
+    require_issuer_and_audience,
 )
 from engine.database.database import Database
 from engine.http.audit import record

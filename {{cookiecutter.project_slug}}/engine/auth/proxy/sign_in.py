@@ -12,8 +12,8 @@ from engine.auth.proxy.load_balancer import LoadBalancer
 from engine.auth.tokens import (
     TokenSettings,
     TokenVerifier,
-    require_issuer_and_audience,
     jwks_keys,
+    require_issuer_and_audience,
     user_with_id,
 )
 from engine.database.database import Database

@@ -20,7 +20,9 @@ HEADING = ("added", "passages", "document", "title")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    knowledge = commands.add_parser("knowledge", help="the documents that the assistant answers from")
+    knowledge = commands.add_parser(
+        "knowledge", help="the documents that the assistant answers from"
+    )
     add_actions(knowledge)
     return knowledge
 

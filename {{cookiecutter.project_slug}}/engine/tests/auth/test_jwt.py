@@ -178,7 +178,9 @@ class TestSettings:
             make_auth(**own)
         assert own.get("secret", "hunter2") not in str(raised.value)
 
-    async def test_settings_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_settings_come_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JWT_SECRET", SECRET)
         monkeypatch.setenv("JWT_ISSUER", ISSUER)
         monkeypatch.setenv("JWT_AUDIENCE", AUDIENCE)

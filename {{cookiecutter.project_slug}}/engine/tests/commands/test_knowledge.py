@@ -104,9 +104,7 @@ def test_spellings_of_a_path_are_one_document(
     assert cli.main(["knowledge", "remove", "more/../link.md"]) == 0
 
 
-def test_a_file_system_that_ignores_case(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_that_ignores_case(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated, because the file system of the test may not ignore case."""
     monkeypatch.setattr(
         knowledge, "_is_same", lambda one, other: str(one).casefold() == str(other).casefold()

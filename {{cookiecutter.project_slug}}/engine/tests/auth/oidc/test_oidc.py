@@ -110,9 +110,7 @@ def challenge_of(verifier: str) -> str:
 
 
 class TestSigningIn:
-    async def test_signing_in_at_the_provider_begins_a_session(
-        self, browser: Browser
-    ) -> None:
+    async def test_signing_in_at_the_provider_begins_a_session(self, browser: Browser) -> None:
         assert await browser.user() is None
         response = await browser.sign_in()
         assert response.status_code == 303
@@ -141,11 +139,15 @@ class TestSigningIn:
         "wanted",
         ["https://evil.example/", "//evil.example", "/\\evil.example", "/%09/evil.example", "x"],
     )
-    async def test_sign_in_does_not_redirect_to_other_sites(self, browser: Browser, wanted: str) -> None:
+    async def test_sign_in_does_not_redirect_to_other_sites(
+        self, browser: Browser, wanted: str
+    ) -> None:
         response = await browser.sign_in(query=f"?next={wanted}")
         assert response.headers["location"] in {"/", "/%09/evil.example"}
 
-    async def test_a_tampered_cookie_does_not_redirect_to_other_sites(self, browser: Browser) -> None:
+    async def test_a_tampered_cookie_does_not_redirect_to_other_sites(
+        self, browser: Browser
+    ) -> None:
         back = await browser.consent(await browser.begin())
         [name] = [name for name in browser.http.cookies if "sign_in" in name]
         secret = browser.http.cookies[name].partition(".")[0]
@@ -171,9 +173,7 @@ class TestSigningIn:
         for name in ("state", "nonce", "code_challenge"):
             assert again[name] != asked[name]
 
-    async def test_an_attempt_is_bound_to_its_browser_and_expires(
-        self, browser: Browser
-    ) -> None:
+    async def test_an_attempt_is_bound_to_its_browser_and_expires(self, browser: Browser) -> None:
         cookie = (await browser.http.get("/sign-in")).headers["set-cookie"]
         assert f"; Max-Age={ATTEMPT_SECONDS};" in cookie
         assert "; HttpOnly;" in cookie

@@ -8,7 +8,12 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import event, select, text
 
-from engine.auth.password.accounts import Accounts, AccountSettings, WrongCredentials, normalized_name
+from engine.auth.password.accounts import (
+    Accounts,
+    AccountSettings,
+    WrongCredentials,
+    normalized_name,
+)
 from engine.auth.password.rows import AccountStore, AttemptRow, AttemptStore, user_id_of
 from engine.auth.sessions.rows import Session, SessionRow
 from engine.auth.sessions.sessions import Ticket
@@ -127,7 +132,9 @@ class TestAttempts:
             assert await attempts.take(whose, 3, self.PAUSE) is None
         assert await attempts.take(whose, 3, self.PAUSE) is not None
 
-    async def test_a_refund_allows_another_attempt(self, attempts: AttemptStore, whose: str) -> None:
+    async def test_a_refund_allows_another_attempt(
+        self, attempts: AttemptStore, whose: str
+    ) -> None:
         for _ in range(5):
             assert await attempts.take(whose, 2, self.PAUSE) is None
             await attempts.refund(whose, self.PAUSE)

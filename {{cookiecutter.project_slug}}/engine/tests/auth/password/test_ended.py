@@ -49,7 +49,9 @@ ENDINGS: dict[str, Ending] = {
 async def test_sessions_links_and_answers_end_at_once(
     settings: Settings, database: Database, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATTACHMENT_INLINE_BYTES", "0")  # at a loopback URL, pictures are sent inline and not as links
+    monkeypatch.setenv(
+        "ATTACHMENT_INLINE_BYTES", "0"
+    )  # at a loopback URL, pictures are sent inline and not as links
     accounts, model = AccountStore(database), Watched()
     model.pause_seconds = 2
     name = f"ada-{secrets.token_hex(4)}"

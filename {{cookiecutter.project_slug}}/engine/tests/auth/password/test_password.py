@@ -227,9 +227,7 @@ class TestSignIn:
         # Without a dummy hash, an unknown name would take a few per cent of the time.
         assert 0.4 < statistics.median(unknown) / statistics.median(known) < 2.5
 
-    async def test_each_sign_in_replaces_the_session(
-        self, browser: Browser, name: str
-    ) -> None:
+    async def test_each_sign_in_replaces_the_session(self, browser: Browser, name: str) -> None:
         await browser.sign_up(name)
         old = browser.cookie
         # The form is from before, because the page redirects signed-in users.
@@ -239,7 +237,9 @@ class TestSignIn:
         assert await browser.is_signed_in()
         assert not await browser.is_signed_in(old)
 
-    async def test_with_a_session_the_sign_in_page_redirects_to_the_chat(self, browser: Browser, name: str) -> None:
+    async def test_with_a_session_the_sign_in_page_redirects_to_the_chat(
+        self, browser: Browser, name: str
+    ) -> None:
         await browser.sign_up(name)
         response = await browser.open("/sign-in?next=/account")
         assert (response.status_code, response.headers["location"]) == (303, "/account")
@@ -253,7 +253,9 @@ class TestSignIn:
         assert not await browser.is_signed_in(f"{theirs[0]}.{mine[1]}")
         assert await browser.is_signed_in(f"{mine[0]}.{mine[1]}")
 
-    async def test_the_page_cannot_be_framed_or_cached_and_has_no_script(self, browser: Browser) -> None:
+    async def test_the_page_cannot_be_framed_or_cached_and_has_no_script(
+        self, browser: Browser
+    ) -> None:
         for path in ("/sign-in", "/sign-up"):
             response = await browser.open(path)
             assert response.headers["cache-control"] == "no-store"
@@ -321,7 +323,9 @@ class TestReturn:
 
 
 class TestSignOut:
-    async def test_the_old_cookie_is_refused_after_signing_out(self, browser: Browser, name: str) -> None:
+    async def test_the_old_cookie_is_refused_after_signing_out(
+        self, browser: Browser, name: str
+    ) -> None:
         await browser.sign_up(name)
         old = browser.cookie
         assert (await browser.sign_out()).headers["location"] == "/sign-in"
@@ -465,9 +469,7 @@ class TestLimits:
                 await browser.sign_out()
                 assert (await browser.sign_in(name)).status_code == 303
 
-    async def test_parallel_attempts_are_all_counted(
-        self, settings: Settings, name: str
-    ) -> None:
+    async def test_parallel_attempts_are_all_counted(self, settings: Settings, name: str) -> None:
         async with configured(settings, SIGN_INS_PER_ACCOUNT="3") as browser:
             token = await browser.form_token("/sign-in")
             fields = {"name": name, "password": WRONG, "form_token": token}
@@ -484,7 +486,9 @@ class TestLimits:
 
 
 class TestSignUp:
-    async def test_a_name_can_be_used_once(self, browser: Browser, other: Browser, name: str) -> None:
+    async def test_a_name_can_be_used_once(
+        self, browser: Browser, other: Browser, name: str
+    ) -> None:
         await browser.sign_up(name)
         response = await other.submit("/sign-up", name=name.upper(), password=OTHER)
         assert (response.status_code, problem(response)) == (409, "This name is taken.")
@@ -531,7 +535,9 @@ class TestSignUp:
         assert "password" in problem(response)
         assert (await browser.sign_in(name, weak)).status_code == 401
 
-    async def test_the_account_name_is_refused_as_password(self, browser: Browser, name: str) -> None:
+    async def test_the_account_name_is_refused_as_password(
+        self, browser: Browser, name: str
+    ) -> None:
         local = name.partition("@")[0]
         for weak in (name, name.upper(), local, f"{local}1", f"{local}{local}"):
             response = await browser.submit("/sign-up", name=name, password=weak)

@@ -142,9 +142,7 @@ async def test_a_token_without_user_or_expired_is_refused(
     assert code(await ask(client, signed(key, claims))) == NOBODY
 
 
-async def test_another_key_and_tampering_are_refused(
-    client: Client, key: SigningKey
-) -> None:
+async def test_another_key_and_tampering_are_refused(client: Client, key: SigningKey) -> None:
     assert code(await ask(client, signed(ec_key(KEY_ID)))) == NOBODY
     header, _, signature = signed(key).split(".")
     payload = padded(b'{"sub": "eve"}')

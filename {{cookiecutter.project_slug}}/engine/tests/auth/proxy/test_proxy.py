@@ -35,7 +35,9 @@ class Serve:
         self._monkeypatch = monkeypatch
         self._settings = settings
 
-    def __call__(self, server: dict[str, Any] = WITHOUT_PROXY_HEADERS, **environment: str) -> "Client":
+    def __call__(
+        self, server: dict[str, Any] = WITHOUT_PROXY_HEADERS, **environment: str
+    ) -> "Client":
         for name, value in environment.items():
             self._monkeypatch.setenv(name, value)
         return Client(self._settings, server)

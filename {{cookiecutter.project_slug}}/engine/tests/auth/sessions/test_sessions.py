@@ -107,9 +107,7 @@ async def test_user_ids_may_contain_any_characters(browser: AsyncClient) -> None
     assert (await browser.get("/me")).json() == [user_id, "Ada"]
 
 
-async def test_the_cookie_is_http_only_and_lax(
-    browser: AsyncClient, user_id: str
-) -> None:
+async def test_the_cookie_is_http_only_and_lax(browser: AsyncClient, user_id: str) -> None:
     cookie = set_cookie((await browser.post(f"/sign-in/{user_id}")).headers["set-cookie"])
     assert COOKIE.startswith(TABLE_PREFIX)
     assert cookie["httponly"] is True
@@ -210,9 +208,7 @@ async def test_signing_in_as_another_user_ends_the_first_session(
     assert (await browser.get("/me")).json() == [f"{user_id}-other", "Ada"]
 
 
-async def test_session_fixation_is_prevented(
-    browser: AsyncClient, user_id: str
-) -> None:
+async def test_session_fixation_is_prevented(browser: AsyncClient, user_id: str) -> None:
     planted = str(Ticket.new(user_id))
     browser.cookies.set(COOKIE, planted, domain="localhost.local", path="/")
     await browser.post(f"/sign-in/{user_id}")
@@ -240,9 +236,7 @@ async def test_after_sign_out_the_old_cookie_is_refused(
 
 
 @pytest.mark.parametrize("cookie", ["", "garbage"])
-async def test_signing_out_without_a_session_is_no_error(
-    browser: AsyncClient, cookie: str
-) -> None:
+async def test_signing_out_without_a_session_is_no_error(browser: AsyncClient, cookie: str) -> None:
     response = await browser.post("/sign-out", headers={"Cookie": f"{COOKIE}={cookie}"})
     assert response.status_code == 200
 
@@ -258,9 +252,7 @@ async def test_a_session_ends_after_its_lifetime_although_it_is_used(
     assert (await browser.get("/me")).status_code == 401
 
 
-async def test_an_idle_session_ends(
-    browser: AsyncClient, database: Database, user_id: str
-) -> None:
+async def test_an_idle_session_ends(browser: AsyncClient, database: Database, user_id: str) -> None:
     await browser.post(f"/sign-in/{user_id}")
     hour = timedelta(hours=1)
     await grow_old(database, user_id, seen=timedelta(days=IDLE_DAYS) - hour)
