@@ -221,5 +221,5 @@ def test_two_migration_heads(
         refused_by_doctor(settings, database_url),
         refused_by_probe(settings, database_url),
     ):
-        assert "here are 2: one, two." in said
+        assert "found 2: one, two." in said
         assert "alembic merge heads" in said
