@@ -15,7 +15,7 @@ from typing import Any
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # What several options share.
-ATTACHMENTS = (*("app/attachments.py", "engine/attachments", "engine/tests/attachments"),)
+ATTACHMENTS = ("app/attachments.py", "engine/attachments", "engine/tests/attachments")
 COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
 DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
 SESSIONS = (
