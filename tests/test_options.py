@@ -168,7 +168,9 @@ def holds(names: set[str], file: str) -> bool:
 
 
 def test_every_check_of_an_option_is_one_of_doctors() -> None:
-    wired = re.findall(r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8"))
+    wired = re.findall(
+        r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8")
+    )
     there = [
         ".".join(file.relative_to(TEMPLATE).with_suffix("").parts)
         for room in ("attachments", "auth", "dictation", "toolkits")
