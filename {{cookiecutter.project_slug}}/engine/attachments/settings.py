@@ -23,5 +23,7 @@ class AttachmentSettings(EnvSettings):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(value) - set(EXTENSIONS)):
-            raise ValueError(f"expected some of {', '.join(EXTENSIONS)}, found {', '.join(unknown)}")
+            raise ValueError(
+                f"expected some of {', '.join(EXTENSIONS)}, found {', '.join(unknown)}"
+            )
         return value

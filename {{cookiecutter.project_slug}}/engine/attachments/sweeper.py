@@ -74,7 +74,9 @@ class Sweeper:
             )
         return result.swept
 
-    async def _delete_unsent(self, user_id: str, id_: str, before: datetime, result: SweepResult) -> None:
+    async def _delete_unsent(
+        self, user_id: str, id_: str, before: datetime, result: SweepResult
+    ) -> None:
         """Delete the file, then its row: if the file is left, the row stays for the next sweep."""
         key = key_of(user_id, id_)
         try:

@@ -65,7 +65,11 @@ async def read_document(content: bytes, mime_type: str, user_id: str) -> str:
     async with _FREE_READERS.acquire(user_id):
         try:
             text, problem = await run_limited(
-                _text_or_problem, content, mime_type, seconds=READ_SECONDS, memory_bytes=MEMORY_BYTES
+                _text_or_problem,
+                content,
+                mime_type,
+                seconds=READ_SECONDS,
+                memory_bytes=MEMORY_BYTES,
             )
         except LimitExceeded as error:
             raise Unreadable(str(error)) from None

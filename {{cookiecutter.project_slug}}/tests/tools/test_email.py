@@ -167,9 +167,7 @@ async def test_the_card_is_valid_for_chatkit(visitor: Visitor, mail: MailServer)
     assert card.model_dump(exclude_none=True) == draft.widget
 
 
-async def test_five_parallel_presses_send_it_once(
-    visitor: Visitor, mail: MailServer
-) -> None:
+async def test_five_parallel_presses_send_it_once(visitor: Visitor, mail: MailServer) -> None:
     draft = await drafted(visitor)
     tabs = [draft.in_another_tab() for _ in range(5)]
     mail.release.clear()
@@ -685,9 +683,7 @@ def test_a_kubernetes_service_does_not_set_the_port(
     assert EmailSettings().port == 587
 
 
-def test_settings_are_read_at_the_start(
-    settings: Settings, configured: pytest.MonkeyPatch
-) -> None:
+def test_settings_are_read_at_the_start(settings: Settings, configured: pytest.MonkeyPatch) -> None:
     configured.setenv("EMAIL_SENDER", "nobody")
 
     with pytest.raises(ValueError, match="EMAIL_SENDER"):

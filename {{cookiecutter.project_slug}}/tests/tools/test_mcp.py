@@ -191,9 +191,7 @@ async def test_a_server_with_an_endless_list_is_unavailable(
             await until(servers, tools=0)
 
 
-async def test_a_slow_server_is_waited_for(
-    remote: Remote, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_server_is_waited_for(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than the SDKs' default timeout."""
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "20")
     remote.start()

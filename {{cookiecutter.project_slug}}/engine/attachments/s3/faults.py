@@ -69,9 +69,7 @@ def _refusal(error: ClientError, settings: S3Settings) -> str:
     fields = error.response.get("Error", {})
     if error.operation_name.startswith("AssumeRole"):
         code = fields.get("Code", "")
-        return (
-            f"this machine's role cannot be assumed ({code}): check AWS_ROLE_ARN and its trust policy"
-        )
+        return f"this machine's role cannot be assumed ({code}): check AWS_ROLE_ARN and its trust policy"
     return explain(fields, settings, RIGHTS.get(error.operation_name, "a right"))
 
 

@@ -46,7 +46,9 @@ async def test_at_a_private_address_a_picture_is_inlined(attaching: Attaching) -
     assert (await shown(application, PNG))[0].startswith(application.url)
 
 
-@pytest.mark.skipif(application.kind_of_files() != "local", reason="only for uploads to the application")
+@pytest.mark.skipif(
+    application.kind_of_files() != "local", reason="only for uploads to the application"
+)
 async def test_a_preview_is_inlined_before_sending(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
 

@@ -85,9 +85,7 @@ async def test_a_link_stays_the_same_for_some_time(application: Application) -> 
     assert await preview(application, thread_id) == await preview(application, thread_id)
 
 
-async def test_a_link_expires_and_is_renewed(
-    attaching: Attaching, clock: Clock
-) -> None:
+async def test_a_link_expires_and_is_renewed(attaching: Attaching, clock: Clock) -> None:
     application = await attaching(attachment_link_seconds="60")
     thread_id, _ = await picture(application)
     old = await preview(application, thread_id)
@@ -100,9 +98,7 @@ async def test_a_link_expires_and_is_renewed(
 
 
 @pytest.mark.skipif(SESSIONS is None, reason="this auth style has no sessions")
-async def test_a_link_ends_with_its_session(
-    application: Application, database: Database
-) -> None:
+async def test_a_link_ends_with_its_session(application: Application, database: Database) -> None:
     thread_id, _ = await picture(application)
     mine, theirs = application.visitor.user_id, application.stranger.user_id
     url = await preview(application, thread_id)
@@ -170,9 +166,7 @@ async def test_only_pictures_are_shown(application: Application) -> None:
 
 
 @pytest.mark.parametrize("name", ["letter.txt"])
-async def test_other_files_have_no_link(
-    application: Application, name: str
-) -> None:
+async def test_other_files_have_no_link(application: Application, name: str) -> None:
     attachment = await attach(application.visitor, TEXT, name, "text/plain")
 
     assert "preview_url" not in attachment

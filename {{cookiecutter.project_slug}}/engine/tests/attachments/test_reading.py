@@ -159,7 +159,9 @@ async def test_the_bytes_of_a_request_are_limited(
     assert [part["type"] for part in parts] == ["input_image", "input_text"]
 
 
-async def test_a_type_that_no_model_reads_is_mentioned(attaching: Attaching, server: Server) -> None:
+async def test_a_type_that_no_model_reads_is_mentioned(
+    attaching: Attaching, server: Server
+) -> None:
     model, settings = server
     application = await attaching(**settings, attachment_types=DOCX)
     attachment = await attach(application.visitor, EVERY[DOCX], "a.docx", DOCX)
@@ -193,9 +195,7 @@ async def test_a_picture_does_not_count_as_its_bytes(attaching: Attaching) -> No
 
 
 @pytest.mark.parametrize("api", ["responses", "chat_completions"])
-async def test_a_model_without_image_input(
-    attaching: Attaching, server: Server, api: str
-) -> None:
+async def test_a_model_without_image_input(attaching: Attaching, server: Server, api: str) -> None:
     model, settings = server
     visitor = (await attaching(**settings, openai_api=api)).visitor
     message = "This model does not support image input."

@@ -34,7 +34,9 @@ async def test_unsent_files_are_deleted(attaching: Attaching) -> None:
     assert (await send(application.visitor, unsent["id"])).status_code == 404
 
 
-async def test_it_runs_in_the_background(attaching: Attaching, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_runs_in_the_background(
+    attaching: Attaching, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     await attach(application.visitor)
@@ -65,7 +67,9 @@ async def test_files_without_a_row_are_deleted(attaching: Attaching) -> None:
     await say_with(application.visitor, attachment["id"])
     files, user_id = application.attachments.files, application.visitor.user_id
     for key in (
-        key_of(user_id, new_id("attachment")),  # its thread was deleted while the store was unavailable
+        key_of(
+            user_id, new_id("attachment")
+        ),  # its thread was deleted while the store was unavailable
         key_of("nobody", new_id("attachment")),  # its owner was deleted
         f"{INCOMING}/half",  # an interrupted upload
     ):

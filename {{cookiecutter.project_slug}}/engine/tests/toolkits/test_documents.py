@@ -158,16 +158,18 @@ async def test_a_text_is_cut() -> None:
     assert len(text) < documents.MAX_TEXT_CHARS + 100
 
 
-async def test_readers_are_limited_for_each_user_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readers_are_limited_for_each_user_and_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(documents, "WAIT_SECONDS", 0.05)
     readers = documents.Readers(2)
-    async with readers.one("ada"):
+    async with readers.acquire("ada"):
         with pytest.raises(Unreadable, match="other files are being read"):
-            async with readers.one("ada"):
+            async with readers.acquire("ada"):
                 pass
-        async with readers.one("grace"):
+        async with readers.acquire("grace"):
             with pytest.raises(Unreadable, match="other files are being read"):
-                async with readers.one("edsger"):
+                async with readers.acquire("edsger"):
                     pass
-    async with readers.one("ada"), readers.one("edsger"):
+    async with readers.acquire("ada"), readers.one("edsger"):
         pass

@@ -165,7 +165,9 @@ class KnowledgeStore:
 
     async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
         statement = best_passages(query, limit)
-        return [Found(**row._mapping) for row in await self._database.read(PROJECT_OWNER, statement)]
+        return [
+            Found(**row._mapping) for row in await self._database.read(PROJECT_OWNER, statement)
+        ]
 
     def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
         above, _, own = passage.heading.rpartition(SEPARATOR)
@@ -206,7 +208,11 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
         rank = func.ts_rank(PassageRow.search, query, NORMALIZATION).label("rank")
         return (
             select(PassageRow.document_id, PassageRow.number, rank)
-            .where(PassageRow.user_id == PROJECT_OWNER, words.bool_op("@@")(wanted.c.query), *conditions)
+            .where(
+                PassageRow.user_id == PROJECT_OWNER,
+                words.bool_op("@@")(wanted.c.query),
+                *conditions,
+            )
             .correlate(wanted)
             .limit(share)
         )
@@ -246,7 +252,9 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
 
 
 def _delete(source: str) -> Any:
-    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT_OWNER, DocumentRow.source == source)
+    return delete(DocumentRow).where(
+        DocumentRow.user_id == PROJECT_OWNER, DocumentRow.source == source
+    )
 
 
 def _same_document() -> ColumnElement[bool]:

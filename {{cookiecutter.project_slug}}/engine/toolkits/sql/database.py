@@ -234,7 +234,9 @@ class Analytics:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         if self._pool is None:
-            raise ToolRefusal("ANALYTICS_DATABASE_URL is not set, so there is no database to query.")
+            raise ToolRefusal(
+                "ANALYTICS_DATABASE_URL is not set, so there is no database to query."
+            )
         seconds = self._settings.analytics_timeout_seconds
         milliseconds = str(int(seconds * 1000))
         connection = await self._connect(self._pool)

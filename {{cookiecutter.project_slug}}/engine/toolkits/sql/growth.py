@@ -34,7 +34,9 @@ def check_growth(statement: exp.Expr) -> None:
     """Raises `TooLarge` if the query could make a value too large."""
     calls = list(statement.find_all(exp.Func))
     if sum(name_of(call) in AGGREGATES_IN_MEMORY for call in calls) > MAX_AGGREGATES_IN_MEMORY:
-        raise TooLarge(f"a query has at most {MAX_AGGREGATES_IN_MEMORY} of {', '.join(sorted(AGGREGATES_IN_MEMORY))}")
+        raise TooLarge(
+            f"a query has at most {MAX_AGGREGATES_IN_MEMORY} of {', '.join(sorted(AGGREGATES_IN_MEMORY))}"
+        )
     for call in calls:
         if name_of(call) == "generate_series":
             _check_series([_number(argument) for argument in arguments_of(call)])

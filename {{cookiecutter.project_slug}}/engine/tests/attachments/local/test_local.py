@@ -131,7 +131,9 @@ async def test_a_full_disk(attaching: Attaching, small_disk: Path) -> None:
 
 
 async def test_a_failed_deletion_does_not_prevent_others(tmp_path: Path) -> None:
-    (tmp_path / "owner" / "kept").mkdir(parents=True)  # a folder, which even root cannot delete like a file
+    (tmp_path / "owner" / "kept").mkdir(
+        parents=True
+    )  # a folder, which even root cannot delete like a file
     (tmp_path / "owner" / "file").write_text("content")
 
     with pytest.raises(FilesLeft) as left:
@@ -206,20 +208,18 @@ async def test_parallel_uploads_of_a_user_are_limited(
 ) -> None:
     monkeypatch.setattr(upload_route, "UPLOADS_PER_USER", 2)
     monkeypatch.setattr(upload_route, "UPLOADS_PER_PROCESS", 3)
-    with upload_route._one_more(application.visitor.user_id):
+    with upload_route._counted_upload(application.visitor.user_id):
         assert (await upload(application.visitor)).status_code == 200
-        with upload_route._one_more(application.visitor.user_id):
+        with upload_route._counted_upload(application.visitor.user_id):
             refused = await upload(application.visitor)
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
             assert (await upload(application.stranger)).status_code == 200
-            with upload_route._one_more("somebody"):
+            with upload_route._counted_upload("somebody"):
                 assert (await upload(application.stranger)).status_code == 429
     assert not upload_route._active_uploads
 
 
-async def test_a_failed_upload_does_not_use_room(
-    attaching: Attaching, tmp_path: Path
-) -> None:
+async def test_a_failed_upload_does_not_use_room(attaching: Attaching, tmp_path: Path) -> None:
     application = await attaching(attachment_user_bytes=str(len(TEXT)))
     (tmp_path / "files").write_text("no folder")
     assert (await upload(application.visitor)).status_code == 503

@@ -149,7 +149,10 @@ async def test_a_token_file_that_is_written_late(
     async with bucket() as files:
         with pytest.raises(FilesUnavailable):
             await address(files)
-        assert f"{tmp_path / 'token'}, from which the credentials are read, does not exist" in caplog.text
+        assert (
+            f"{tmp_path / 'token'}, from which the credentials are read, does not exist"
+            in caplog.text
+        )
 
         (tmp_path / "token").write_text("token")
 

@@ -56,7 +56,9 @@ def result(deleted: list[str], **refused: str) -> Response:
     return Response(body, media_type="application/xml")
 
 
-async def test_several_files_are_deleted_with_one_request(application: Application, store: Front) -> None:
+async def test_several_files_are_deleted_with_one_request(
+    application: Application, store: Front
+) -> None:
     await fill(application)
 
     await application.attachments.files.delete([*NAMES, "owner/never-there"])
@@ -124,9 +126,7 @@ async def test_a_file_missing_in_the_response_is_deleted_alone(
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "404"])
-async def test_missing_files_are_ignored(
-    application: Application, store: Front, code: str
-) -> None:
+async def test_missing_files_are_ignored(application: Application, store: Front, code: str) -> None:
     def answer(request: Request, body: bytes) -> Response | None:
         if keys := listed(request, body):
             return Response(

@@ -44,7 +44,9 @@ async def test_an_error_is_logged_with_its_fix(
         assert part in line
 
 
-async def test_a_wrong_clock_is_logged_with_the_difference(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_clock_is_logged_with_the_difference(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def refusal() -> Response:
         an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
         moment = an_hour_ago.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -101,7 +101,9 @@ async def test_a_missing_upload_cannot_be_sent(application: Application) -> None
 
 
 @pytest.mark.parametrize("content", [HTML, TEXT, bytes(100)], ids=["page", "text", "zeros"])
-async def test_an_upload_of_another_type_is_not_sent(application: Application, content: bytes) -> None:
+async def test_an_upload_of_another_type_is_not_sent(
+    application: Application, content: bytes
+) -> None:
     attachment = await announce(application)
     await s3.put(attachment, content)
 

@@ -261,7 +261,9 @@ async def test_a_query_keeps_its_meaning(
     assert guarded.rows or sql == "SELECT * FROM parts"
 
     # The original query, for comparison.
-    monkeypatch.setattr(database, "check_query", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
+    monkeypatch.setattr(
+        database, "check_query", lambda sql: Query(sql.rstrip(";").partition("--")[0])
+    )
     assert guarded.rows == (await analytics.query(sql)).rows
 
 
