@@ -12,7 +12,6 @@ from engine.attachments.doctor import check
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
-from engine.attachments.service import FileAttachments
 from engine.context.request_context import RequestContext
 from engine.tests import application
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
