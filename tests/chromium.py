@@ -185,7 +185,7 @@ class ChatPage:
 
     def say(self, text: str) -> "ChatPage":
         """Send a message and wait until the answer ends."""
-        with self.heard_next("response.end"):
+        with self.next_event("response.end"):
             self.send(text)
         return self
 

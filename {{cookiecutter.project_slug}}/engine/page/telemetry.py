@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 8_000
 MINUTE = 60.0
 
-# With anonymous users, one address may send as many reports as this number of users.
+# If users need no account, one address may send as many reports as this number of users.
 USERS_OF_ADDRESS = 5
 
 # No spaces, so that a report cannot contain a user's text.

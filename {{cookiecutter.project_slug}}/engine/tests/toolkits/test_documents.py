@@ -110,7 +110,7 @@ async def test_reading_does_not_block_the_event_loop() -> None:
 
 
 async def test_a_slow_document_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "SECONDS", 0.0)
+    monkeypatch.setattr(documents, "READ_SECONDS", 0.0)
 
     with pytest.raises(Unreadable, match="takes too long"):
         await read_document(pdf("Hello"), PDF, "ada")
@@ -163,13 +163,13 @@ async def test_readers_are_limited_for_each_user_and_in_all(
 ) -> None:
     monkeypatch.setattr(documents, "WAIT_SECONDS", 0.05)
     readers = documents.Readers(2)
-    async with readers.one("ada"):
+    async with readers.acquire("ada"):
         with pytest.raises(Unreadable, match="other files are being read"):
-            async with readers.one("ada"):
+            async with readers.acquire("ada"):
                 pass
-        async with readers.one("grace"):
+        async with readers.acquire("grace"):
             with pytest.raises(Unreadable, match="other files are being read"):
-                async with readers.one("edsger"):
+                async with readers.acquire("edsger"):
                     pass
-    async with readers.one("ada"), readers.one("edsger"):
+    async with readers.acquire("ada"), readers.acquire("edsger"):
         pass

@@ -181,7 +181,7 @@ def cut_short(api: str, reason: str) -> Behaviour:
         ("content_filter", "de", "Inhaltsfilter"),
     ],
 )
-async def test_a_truncated_answer_has_a_note(
+async def test_a_truncated_answer_has_a_remark(
     with_server: WithServer, api: str, reason: str, language: str, words: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)

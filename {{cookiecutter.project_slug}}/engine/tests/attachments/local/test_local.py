@@ -208,13 +208,13 @@ async def test_parallel_uploads_of_a_user_are_limited(
 ) -> None:
     monkeypatch.setattr(upload_route, "UPLOADS_PER_USER", 2)
     monkeypatch.setattr(upload_route, "UPLOADS_PER_PROCESS", 3)
-    with upload_route._one_more(application.visitor.user_id):
+    with upload_route._counted_upload(application.visitor.user_id):
         assert (await upload(application.visitor)).status_code == 200
-        with upload_route._one_more(application.visitor.user_id):
+        with upload_route._counted_upload(application.visitor.user_id):
             refused = await upload(application.visitor)
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
             assert (await upload(application.stranger)).status_code == 200
-            with upload_route._one_more("somebody"):
+            with upload_route._counted_upload("somebody"):
                 assert (await upload(application.stranger)).status_code == 429
     assert not upload_route._active_uploads
 
