@@ -12,6 +12,7 @@ from agents import (
     Tool,
     TResponseInputItem,
 )
+from agents.handoffs import Handoff
 from agents.items import TResponseStreamEvent
 
 from engine.models.boundary.calls import CallIds
@@ -90,7 +91,8 @@ class BoundaryModel(WrappedModel):
 
         If the server refuses the request before the first event, it is retried with a workaround.
         """
-        _output_schema, handoffs, _tracing = args
+        # (The SDK passes these by position for a stream, and by name for a whole response.)
+        handoffs: list[Handoff] = more["handoffs"] if "handoffs" in more else args[1]
         call_ids = CallIds()
         offered = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}
         asked = self._request(input, model_settings, call_ids)
