@@ -154,7 +154,9 @@ class Provider:
             metadata["id_token_signing_alg_values_supported"] = [
                 algorithm for algorithm in offered if algorithm in ALGORITHMS
             ]
-            missing = [name for name in REQUIRED_METADATA if not isinstance(metadata.get(name), str)]
+            missing = [
+                name for name in REQUIRED_METADATA if not isinstance(metadata.get(name), str)
+            ]
         except Exception as error:
             # The provider may answer anything, and several libraries check it.
             raise ProviderUnreachable(f"no discovery document: {error!r}") from error

@@ -13,7 +13,13 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from engine.auth.base import MAX_USER_ID_LENGTH, Authenticator, User
-from engine.auth.cookies import Cookie, drop_cookie, read_current_or_old_cookie, rename_cookie, set_cookie
+from engine.auth.cookies import (
+    Cookie,
+    drop_cookie,
+    read_current_or_old_cookie,
+    rename_cookie,
+    set_cookie,
+)
 from engine.auth.sessions.rows import Session, SessionStore
 from engine.database.database import TABLE_PREFIX, Database
 from engine.http.errors import Unauthenticated

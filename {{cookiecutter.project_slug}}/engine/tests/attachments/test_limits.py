@@ -4,8 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from chatkit.types import AttachmentCreateParams
-from chatkit.types import FileAttachment
+from chatkit.types import AttachmentCreateParams, FileAttachment
 
 from engine.attachments.rows import AttachmentRows
 from engine.attachments.service import MAX_UNSENT
