@@ -203,13 +203,14 @@ class Chat:
         settings, toolset = self.settings, self.parts.toolset
         signed_in = signed_in_by(self.authenticator)
         extras = page_routes.merged(*(part.page_options() for part in self._options))
+        own = page_routes.OwnPage(self.page, extras)
         allowance = telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
             health.routes(settings, self.database, self.runs, lambda: self._is_started),
             protocol.routes(self.server, self.admission, signed_in),
             *(self.attachments.routes(self.authenticator) if self.attachments else ()),
-            page_routes.routes(settings, toolset, self.authenticator, extras, self.page),
+            page_routes.routes(settings, toolset, self.authenticator, own),
             embedding.routes(settings, toolset, self.page),
             telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),

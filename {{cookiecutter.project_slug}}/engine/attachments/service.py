@@ -223,7 +223,8 @@ class FileAttachments(AttachmentStore[RequestContext]):
         self._check_size(size)
         mime_type = await self.check_type(content, declared)
         await self.count(size, context)
-        attachment = self.describe(name, mime_type, size, context, checked=True)
+        file = AttachmentCreateParams(name=name, mime_type=mime_type, size=size)
+        attachment = self.describe(file, context, checked=True)
         async with self.reserved(attachment, context):
             content.seek(0)
             await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
@@ -236,7 +237,8 @@ class FileAttachments(AttachmentStore[RequestContext]):
         size = content.seek(0, 2)
         self._check_size(size)
         mime_type = await to_thread.run_sync(type_of, content, "")
-        picture = self.describe(name, mime_type or "", size, context, checked=True)
+        file = AttachmentCreateParams(name=name, mime_type=mime_type or "", size=size)
+        picture = self.describe(file, context, checked=True)
         if not isinstance(picture, ImageAttachment):
             raise UnsupportedFile("This is no picture.")
         picture = picture.model_copy(
@@ -300,16 +302,16 @@ class FileAttachments(AttachmentStore[RequestContext]):
         return UnsupportedFile(f"Files of this kind are not taken. Possible are: {endings}")
 
     def describe(
-        self, name: str, mime_type: str, size: int, context: RequestContext, *, checked: bool
+        self, file: AttachmentCreateParams, context: RequestContext, *, checked: bool
     ) -> Attachment:
         """A new attachment of the user; nothing is stored yet."""
         common: dict[str, Any] = {
-            "id": self.generate_attachment_id(mime_type, context),
-            "name": _clean(name),
-            "mime_type": mime_type,
-            "metadata": {"bytes": size, "checked": checked},
+            "id": self.generate_attachment_id(file.mime_type, context),
+            "name": _clean(file.name),
+            "mime_type": file.mime_type,
+            "metadata": {"bytes": file.size, "checked": checked},
         }
-        if mime_type not in IMAGES:
+        if file.mime_type not in IMAGES:
             return FileAttachment(**common)
         image = ImageAttachment(**common, preview_url=AnyUrl("attachment:new"))
         return image.model_copy(update={"preview_url": self.link(image, context)})

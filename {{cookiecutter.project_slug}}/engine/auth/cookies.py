@@ -1,5 +1,7 @@
 """Cookies that sign a browser in."""
 
+from dataclasses import dataclass, replace
+
 from fastapi import Request, Response
 
 from engine.settings.settings import Settings
@@ -11,23 +13,29 @@ LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 PREFIX = "__Host-"
 
 
-def set_cookie(
-    request: Request, response: Response, name: str, value: str, max_age: int | None = None
-) -> None:
+@dataclass(frozen=True)
+class Cookie:
+    """`max_age` is in seconds; without it, the cookie ends with the browser session."""
+
+    name: str
+    value: str
+    max_age: int | None = None
+
+
+def set_cookie(request: Request, response: Response, cookie: Cookie) -> None:
     """Set a cookie that is hidden from scripts and not sent with requests of other sites.
 
-    `max_age` is in seconds; without it, the cookie ends with the browser session. Over HTTPS its
-    name begins with `__Host-`. A frame on another site's page gets a partitioned cookie, which is
-    only sent from frames on that site.
+    Over HTTPS its name begins with `__Host-`. A frame on another site's page gets a partitioned
+    cookie, which is only sent from frames on that site.
     """
-    full_name = _full_name(request, name)
-    if full_name != name and name in request.cookies:
-        _set_one(request, response, name, "", 0)
-    _set_one(request, response, full_name, value, max_age)
+    full_name = _full_name(request, cookie.name)
+    if full_name != cookie.name and cookie.name in request.cookies:
+        _set_one(request, response, Cookie(cookie.name, "", 0))
+    _set_one(request, response, replace(cookie, name=full_name))
 
 
 def drop_cookie(request: Request, response: Response, name: str) -> None:
-    set_cookie(request, response, name, "", 0)
+    set_cookie(request, response, Cookie(name, "", 0))
 
 
 def read_cookie(request: Request, name: str) -> str | None:
@@ -44,7 +52,7 @@ def rename_cookie(request: Request, response: Response, name: str, max_age: int)
     """Set a cookie from before names began with `__Host-` again under its current name."""
     full_name = _full_name(request, name)
     if full_name not in request.cookies and (value := request.cookies.get(name)):
-        set_cookie(request, response, name, value, max_age)
+        set_cookie(request, response, Cookie(name, value, max_age))
 
 
 def is_embedded(request: Request) -> bool:
@@ -56,16 +64,14 @@ def _full_name(request: Request, name: str) -> str:
     return f"{PREFIX}{name}" if _needs_https(request) else name
 
 
-def _set_one(
-    request: Request, response: Response, name: str, value: str, max_age: int | None
-) -> None:
+def _set_one(request: Request, response: Response, cookie: Cookie) -> None:
     if is_embedded(request):
-        _set_partitioned(response, name, value, max_age)
+        _set_partitioned(response, cookie)
         return
     response.set_cookie(
-        name,
-        value,
-        max_age=max_age,
+        cookie.name,
+        cookie.value,
+        max_age=cookie.max_age,
         path="/",
         secure=_needs_https(request),
         httponly=True,
@@ -73,7 +79,7 @@ def _set_one(
     )
     if _may_be_embedded(request):
         # If page and frame are on one site, both cookies would be sent, in any order.
-        _set_partitioned(response, name, "", 0)
+        _set_partitioned(response, Cookie(cookie.name, "", 0))
 
 
 def _may_be_embedded(request: Request) -> bool:
@@ -81,13 +87,19 @@ def _may_be_embedded(request: Request) -> bool:
     return bool(settings.allowed_origins)
 
 
-def _set_partitioned(response: Response, name: str, value: str, max_age: int | None) -> None:
+def _set_partitioned(response: Response, cookie: Cookie) -> None:
     response.set_cookie(
-        name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite="none"
+        cookie.name,
+        cookie.value,
+        max_age=cookie.max_age,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="none",
     )
     # Python supports the attribute from 3.14 on.
-    header, cookie = response.raw_headers.pop()
-    response.raw_headers.append((header, cookie + b"; Partitioned"))
+    header, value = response.raw_headers.pop()
+    response.raw_headers.append((header, value + b"; Partitioned"))
 
 
 def _needs_https(request: Request) -> bool:

@@ -44,22 +44,13 @@ class Run:
     save it whole holds `writing`, so that no checkpoint writes a part of it afterwards.
     """
 
-    def __init__(
-        self,
-        run_id: str,
-        user_id: str,
-        thread_id: str,
-        *,
-        request: str,
-        model: str,
-        address: str | None = None,
-    ) -> None:
+    def __init__(self, run_id: str, user_id: str, thread_id: str, request: str) -> None:
         self.id = run_id
         self.user_id = user_id
         self.thread_id = thread_id
         self.request = request
-        self.model = model
-        self.address = address
+        self.model = ""
+        self.address: str | None = None
         self.retry: Retry | None = None
 
         self.status: Status = "running"
@@ -79,7 +70,7 @@ class Run:
         self._changed: set[str] = set()
 
         self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.silent = asyncio.Event()
+        self.closed = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -115,7 +106,7 @@ class Run:
         while not self.chunks.empty():
             self.chunks.get_nowait()
         self.chunks.put_nowait(None)
-        self.silent.set()
+        self.closed.set()
 
     def add_tokens(self, asked: int, answered: int) -> None:
         self.tokens_in += asked
@@ -125,7 +116,7 @@ class Run:
         if not self.left:
             self.chunks.put_nowait(chunk)
             if chunk is None:
-                self.silent.set()
+                self.closed.set()
 
     @property
     def has_changed(self) -> bool:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import asyncpg
 from sqlalchemy import ExceptionContext, Executable, MetaData, Row, Select, event, func, select
@@ -92,6 +92,13 @@ class BatchBlocked(Exception):
     """Statements that are executed together waited too long for another transaction."""
 
 
+class DatabaseOptions(TypedDict, total=False):
+    pool_size: int
+    retry_seconds: float
+    row_level_security: bool
+    transaction_pooler: bool
+
+
 class Database:
     """One engine per process. A connection is held for one transaction at most.
 
@@ -101,23 +108,16 @@ class Database:
     transactions of a connection may run on different server connections.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        pool_size: int = 10,
-        retry_seconds: float = 15,
-        row_level_security: bool = False,
-        transaction_pooler: bool = False,
-    ) -> None:
-        self._retry_seconds = retry_seconds
-        self.row_level_security = row_level_security
+    def __init__(self, url: str, **options: Unpack[DatabaseOptions]) -> None:
+        pool_size = options.get("pool_size", 10)
+        self._retry_seconds = options.get("retry_seconds", 15)
+        self.row_level_security = options.get("row_level_security", False)
         self._compiled: dict[Executable, Compiled] = {}
         self.engine = new_engine(
             url,
             {
                 "command_timeout": STATEMENT_SECONDS,
-                **(NO_PREPARED_STATEMENTS if transaction_pooler else {}),
+                **(NO_PREPARED_STATEMENTS if options.get("transaction_pooler") else {}),
             },
             pool_size=pool_size,
             max_overflow=0,

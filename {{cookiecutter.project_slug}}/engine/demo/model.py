@@ -17,10 +17,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from agents import Model, ModelResponse, ModelSettings, Tool, TResponseInputItem
-from agents.agent_output import AgentOutputSchemaBase
-from agents.handoffs import Handoff
 from agents.items import TResponseStreamEvent
-from agents.models.interface import ModelTracing
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -36,7 +33,6 @@ from openai.types.responses import (
     ResponseTextDoneEvent,
     ResponseUsage,
 )
-from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from engine.models.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
@@ -64,13 +60,8 @@ class DemoModel(Model):
         input: str | list[TResponseInputItem],
         model_settings: ModelSettings,
         tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
+        *_args: Any,
+        **_options: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
         text = _last_user_text(input)
         if "[demo:fail]" in text:

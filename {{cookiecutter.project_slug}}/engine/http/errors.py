@@ -194,48 +194,44 @@ class ErrorHandlers:
         if error.status in (403, 429):
             user_id: str | None = getattr(request.state, "user_id", None)
             record("refused", request, user_id=user_id, reason=error.code)
-        return self._response(
-            request, error.status, error.code, error.message, error.headers, error.details
-        )
+        return self._response(request, error)
 
     async def http_exception(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        headers = dict(error.headers or {})
-        return self._response(request, error.status_code, code, str(error.detail), headers)
+        refusal = _refusal(error.status_code, code, str(error.detail))
+        refusal.headers = dict(error.headers or {})
+        return self._response(request, refusal)
 
     async def validation_error(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
-        return self._response(request, 422, "invalid_request", f"Not valid: {places}")
+        return self._response(request, InvalidRequest(f"Not valid: {places}"))
 
     async def database_unreachable(self, request: Request, error: Exception) -> JSONResponse:
         return await self.app_error(request, DatabaseUnavailable(str(error)))
 
     async def unexpected(self, request: Request, error: Exception) -> JSONResponse:
         logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)
-        message = "Something went wrong on our side."
-        return self._response(request, 500, "internal_error", message)
+        return self._response(request, AppError("Something went wrong on our side."))
 
-    def _response(
-        self,
-        request: Request,
-        status: int,
-        code: str,
-        message: str,
-        headers: Mapping[str, str] | None = None,
-        details: Mapping[str, str] | None = None,
-    ) -> JSONResponse:
+    def _response(self, request: Request, refusal: AppError) -> JSONResponse:
         request_id: str = getattr(request.state, "request_id", "")
         language = request.headers.get("accept-language", "")
-        message = translate(message, language, self._translations)
-        error = {"code": code, "message": message, **(details or {})}
+        message = translate(refusal.message, language, self._translations)
+        error = {"code": refusal.code, "message": message, **refusal.details}
         return JSONResponse(
             {"error": error, "message": message, "request_id": request_id},
-            status_code=status,
+            status_code=refusal.status,
             # Unexpected errors are answered outside the middleware that sets this header.
-            headers={HEADER: request_id, **(headers or {})},
+            headers={HEADER: request_id, **refusal.headers},
         )
+
+
+def _refusal(status: int, code: str, message: str) -> AppError:
+    refusal = AppError(message)
+    refusal.status, refusal.code = status, code
+    return refusal
 
 
 async def _client_disconnected(_request: Request, _error: Exception) -> Response:

@@ -28,7 +28,7 @@ class TurnModels:
                 self._source.dialect(name),
                 self._item_ids,
                 self._visible,
-                self.remarks,
             )
+            boundary.remarks = self.remarks
             self._models[name] = EventsBeforeErrorModel(boundary)
         return self._models[name]

@@ -5,7 +5,7 @@ import tomllib
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatkit.icons import IconName
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -129,6 +129,13 @@ class PageConfig(Texts):
     demo: bool
 
 
+class OwnPage(NamedTuple):
+    """The owner's folder, and what the chosen options add to the page's settings."""
+
+    folder: Path
+    extras: Extras
+
+
 def mount_static(app: FastAPI, settings: Settings, folder: Path) -> None:
     app.mount(STATIC_PATH, PageFiles(folder, settings.allowed_origins), name="static")
 
@@ -137,12 +144,12 @@ def routes(
     settings: Settings,
     toolset: Toolset,
     authenticator: Authenticator,
-    extras: Extras,
-    folder: Path,
+    own: OwnPage,
 ) -> APIRouter:
     """The page in the owner's `folder`, and its settings. Raises ValueError when either is unusable."""
+    folder, extras = own
     router = APIRouter(include_in_schema=False)
-    _add_page(router, "/", settings, folder, INDEX)
+    _add_page(router, settings, folder, INDEX)
     said = page_texts(folder)
 
     @router.get("/config.json")
@@ -182,14 +189,14 @@ def other_routes(settings: Settings, folder: Path) -> APIRouter:
     """The owner's other pages: `about.html` at `/about`. To be included after all other routes."""
     router = APIRouter(include_in_schema=False)
     for name in other_pages(folder):
-        _add_page(router, f"/{name.removesuffix('.html')}", settings, folder, name)
+        _add_page(router, settings, folder, name)
     return router
 
 
-def _add_page(router: APIRouter, path: str, settings: Settings, folder: Path, name: str) -> None:
+def _add_page(router: APIRouter, settings: Settings, folder: Path, name: str) -> None:
     page_html(settings, folder, name)  # what is missing is said at the start
 
-    @router.get(path)
+    @router.get("/" if name == INDEX else f"/{name.removesuffix('.html')}")
     def page() -> HTMLResponse:
         html = page_html(settings, folder, name)
         return HTMLResponse(html, headers={"Cache-Control": "no-cache"})

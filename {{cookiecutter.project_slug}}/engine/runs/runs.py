@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from functools import partial
 
 from chatkit.errors import ErrorCode
@@ -18,6 +16,7 @@ from engine.http.event_stream import sse
 from engine.runs.checkpoints import Checkpoints
 from engine.runs.run_store import RunStore
 from engine.settings.settings import Settings
+from engine.speed.joined_chunks import JoinedChunks
 from engine.text.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
@@ -27,8 +26,12 @@ LEAVE_SECONDS = 0.8
 # How long a message waits for the answer before it, which is being stopped.
 SETTLE_SECONDS = 3.0
 
-# What a run says within a blink leaves in one piece: sending is a third of the work of a word.
-TOGETHER_SECONDS = 0.005
+CHECKPOINT_SECONDS = 1.0
+# A process with more runs than it can check in a second takes longer for a round.
+CHECKPOINTS_PER_SECOND = 250
+LONGEST_ROUND_SECONDS = 4.0
+# How often a run gives a sign of life that has nothing to say. (See STALE_SECONDS.)
+SILENT_SECONDS = 3.0
 
 BUSY_SECONDS = 5
 BROKEN = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
@@ -50,11 +53,11 @@ class Runs:
         if len(self._live) >= self._settings.answers_per_process:
             raise ServerBusy("The server is busy right now. Please try again.", BUSY_SECONDS)
 
-    def start(self, run: Run, source: AsyncIterator[bytes], locale: str = ENGLISH) -> "Listener":
+    def start(self, run: Run, source: AsyncIterator[bytes], locale: str = ENGLISH) -> JoinedChunks:
         """Run it in a task. `source` is cancelled where it stands when the run is cut."""
         self._live[run.user_id, run.id] = run
         run.task = asyncio.create_task(self._execute(run, source, locale))
-        return Listener(run, partial(self._client_disconnected, run))
+        return JoinedChunks(run.chunks, run.closed, partial(self._client_disconnected, run))
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Apply a command here, or send it to the worker that has the run. Raises `NotFound`."""
@@ -164,36 +167,6 @@ class Runs:
     def _stop_unless_left(self, run: Run) -> None:
         if not run.left:
             run.cut("stopped")
-
-
-class Listener:
-    """Reads what a run says. Closed before the end, it is the client who has gone."""
-
-    def __init__(self, run: Run, gone: Callable[[], None]) -> None:
-        self._chunks = run.chunks
-        self._silent = run.silent
-        self._gone = gone
-        self._not_before = 0.0
-
-    async def next(self, timeout_seconds: float) -> bytes | None:
-        """All that was said since the last time, or None at the end.
-
-        Raises TimeoutError when nothing is said.
-        """
-        async with asyncio.timeout(timeout_seconds):  # (`wait_for` makes a task for each word)
-            said = [await self._chunks.get()]
-        if said[0] is not None and (pause := self._not_before - time.monotonic()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._silent.wait(), pause)
-        while not self._chunks.empty():
-            said.append(self._chunks.get_nowait())
-        if said[-1] is None:
-            self._chunks.put_nowait(None)
-        self._not_before = time.monotonic() + TOGETHER_SECONDS
-        return b"".join(filter(None, said)) or None
-
-    def close(self) -> None:
-        self._gone()
 
 
 def _sse(event: ErrorEvent) -> bytes:

@@ -69,12 +69,15 @@ class EnvSettings(BaseSettings):
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_args: Any,
+        **sources: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, EnvFileSource(settings_cls), file_secret_settings
+        return (
+            sources["init_settings"],
+            sources["env_settings"],
+            EnvFileSource(settings_cls),
+            sources["file_secret_settings"],
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from chatkit.types import InferenceOptions
+
 from engine.http.errors import InvalidRequest
 from engine.settings.settings import Settings, is_litellm
 from engine.tools.tool import AgentTool
@@ -34,6 +36,27 @@ class Toolset:
     def usable_in(self, choice: Choice) -> tuple[AgentTool, ...]:
         """The tools that the model gets in a turn with this choice."""
         return (choice.tool,) if choice.tool else self.usable(choice.model)
+
+    def choice(self, options: InferenceOptions | None) -> Choice:
+        """The user's model and tool. What is no longer on offer falls back to the default."""
+        offered = self._settings.offered_models
+        model = options.model if options and options.model in offered else None
+        model = model or offered[0]
+        wanted = options.tool_choice.id if options and options.tool_choice else None
+        return Choice(model, next((t for t in self.usable(model) if t.id == wanted), None))
+
+    def check(self, options: InferenceOptions) -> None:
+        """Raises `InvalidRequest` for a model or tool that is not on offer."""
+        offered = self._settings.offered_models
+        model = options.model or offered[0]
+        if model not in offered:
+            raise InvalidRequest("This model is not on offer.")
+        wanted = options.tool_choice.id if options.tool_choice else None
+        if wanted is None or wanted in (tool.id for tool in self.usable(model)):
+            return
+        if wanted in (tool.id for tool in self.usable()):
+            raise InvalidRequest("This tool does not work with this model.")
+        raise InvalidRequest("This tool is not on offer.")
 
     def owner_of(self, function: str) -> AgentTool | None:
         """The tool with a function of this name."""

@@ -1,6 +1,5 @@
 """`TurnContext`: the objects and methods that a tool can use during a turn."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from engine.database.database import Database
 from engine.models.turn_models import TurnModels
 from engine.options import Attachments
 from engine.sdk_internals import end_merged_stream
+from engine.tools.event_order import EventOrder
 from engine.tools.services import ToolRefusal, ToolServices
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Choice, Toolset
@@ -42,7 +42,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     # Private attributes, which Pydantic does not validate.
     _choice: Choice | None = PrivateAttr(default=None)
-    _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
+    _order: EventOrder = PrivateAttr(default_factory=EventOrder)
     _sources: list[FileSource] = PrivateAttr(default_factory=list)
     _cited: dict[str, FileSource] = PrivateAttr(default_factory=dict)
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
@@ -93,8 +93,8 @@ class TurnContext(AgentContext[RequestContext]):
         return self.workflow_item.id if self.workflow_item else None
 
     @property
-    def delivery(self) -> "Delivery":
-        return self._delivery
+    def order(self) -> EventOrder:
+        return self._order
 
     @property
     def cited(self) -> Mapping[str, FileSource]:
@@ -157,45 +157,14 @@ class TurnContext(AgentContext[RequestContext]):
         await super().start_workflow(workflow)
 
     async def stream(self, event: ThreadStreamEvent) -> None:
-        self._delivery.sent(event)
+        self._order.sent(event)
         await super().stream(event)
 
     async def flush(self) -> None:
-        """Wait until the last streamed event has been delivered."""
-        await self._delivery.flush()
+        """Wait until the event streamed last has come out."""
+        await self._order.flush()
 
     def release(self) -> None:
-        """End every wait, because the turn is over."""
-        self._delivery.release()
+        """End every wait: the turn is over."""
+        self._order.release()
         end_merged_stream(self)
-
-
-class Delivery:
-    """Waits until an event of ours has been delivered by the SDK's merged stream.
-
-    The SDK merges our events with those of the model in no defined order. To keep their order, the
-    reader waits before it passes on the model's next event. This is a plain class for speed: it is
-    called for every delta, and reading a private attribute of a Pydantic model takes longer.
-    """
-
-    def __init__(self) -> None:
-        self._awaited: ThreadStreamEvent | None = None
-        self._arrived = asyncio.Event()
-
-    def sent(self, event: ThreadStreamEvent) -> None:
-        self._awaited = event
-        self._arrived.clear()
-
-    def arrived(self, event: ThreadStreamEvent) -> None:
-        """Called by the reader of the merged stream for each event."""
-        if event is self._awaited:
-            self._awaited = None
-            self._arrived.set()
-
-    async def flush(self) -> None:
-        if self._awaited is not None:
-            await self._arrived.wait()
-
-    def release(self) -> None:
-        self._awaited = None
-        self._arrived.set()

@@ -37,11 +37,11 @@ from openai.types.responses.response_function_web_search import ActionSearch
 
 from engine.context.clock import now
 from engine.models.boundary.calls import object_arguments
+from engine.speed.text_deltas import TextDeltas
 from engine.text.locales import translate
 from engine.tools.tool import TOOL_FAILED
 from engine.tools.turn_context import TurnContext
 from engine.turn.history import TOOL_CALL
-from engine.turn.text_deltas import Words
 from engine.turn.thought_tasks import ThoughtTasks
 
 ANALYZING = "Analyzing request"
@@ -51,11 +51,11 @@ MAX_STORED_RESULT = 20_000
 class Progress:
     """Follows one run. It stands in for the run's result: the same events, in the same order."""
 
-    def __init__(self, turn: TurnContext, result: RunResultStreaming, words: Words) -> None:
+    def __init__(self, turn: TurnContext, result: RunResultStreaming, deltas: TextDeltas) -> None:
         self._turn = turn
         self._locale = turn.request_context.locale
         self._result = result
-        self._words = words
+        self._deltas = deltas
         self._tasks: dict[str, int] = {}
         self._opened_id = turn.current_workflow_id
         self._workflow_id: str | None = None
@@ -69,12 +69,12 @@ class Progress:
         self._stopped = False
 
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
-        delivery = self._turn.delivery
+        order = self._turn.order
         async for event in self._result.stream_events():
             is_thought = await self._follow(event)
             # The task's event has to be out before the event that comes after it.
-            await delivery.flush()
-            if not is_thought and not self._words.take(event):
+            await order.flush()
+            if not is_thought and not self._deltas.take(event):
                 yield event
         if self._stopped:
             # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends

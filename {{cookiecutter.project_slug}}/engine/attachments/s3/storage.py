@@ -79,7 +79,9 @@ class S3Attachments(FileAttachments):
         if mime_type not in self.types:
             raise self.unsupported()
         await self.count(input.size, context)
-        attachment = self.describe(input.name, mime_type, input.size, context, checked=False)
+        attachment = self.describe(
+            input.model_copy(update={"mime_type": mime_type}), context, checked=False
+        )
         async with self.reserved(attachment, context):
             upload = await self._bucket.upload_url(
                 _incoming(attachment, context), mime_type, input.size, self._s3.upload_seconds

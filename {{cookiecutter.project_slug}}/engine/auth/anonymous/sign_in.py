@@ -8,7 +8,7 @@ from itsdangerous import BadSignature, TimestampSigner
 
 from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
 from engine.auth.base import Authenticator, User
-from engine.auth.cookies import read_current_or_old_cookie, set_cookie
+from engine.auth.cookies import Cookie, read_current_or_old_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX, Database
 from engine.http.addresses import Addresses
 from engine.http.errors import Unauthenticated
@@ -41,7 +41,7 @@ class AnonymousAuth(Authenticator):
     def visit(self, request: Request, response: Response) -> None:
         # Each visit signs the cookie again, with the current key and a new expiry time.
         user_id = self._user_id(request) or f"anon_{uuid4().hex}"
-        set_cookie(request, response, COOKIE, self._sign(user_id), MAX_AGE_SECONDS)
+        set_cookie(request, response, Cookie(COOKIE, self._sign(user_id), MAX_AGE_SECONDS))
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return {"Cookie": f"{COOKIE}={self._sign(user_id)}"}

@@ -242,8 +242,9 @@ class Provider:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
-def _basic(client: Any, _method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:
+def _basic(client: Any, *request: Any) -> tuple[str, Any, str]:
     """Client id and secret are form-encoded before they are joined (RFC 6749, section 2.3.1)."""
+    _method, uri, headers, body = request
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return uri, headers, body

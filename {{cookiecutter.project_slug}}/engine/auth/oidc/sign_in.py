@@ -10,7 +10,7 @@ from html import escape
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from engine.auth.cookies import drop_cookie, set_cookie
+from engine.auth.cookies import Cookie, drop_cookie, set_cookie
 from engine.auth.oidc.openid import (
     Attempt,
     Identity,
@@ -122,7 +122,7 @@ class OidcPages:
         except ProviderUnreachable as error:
             return _provider_unreachable(request, error)
         response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
-        set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
+        set_cookie(request, response, Cookie(attempt.cookie, str(attempt), ATTEMPT_SECONDS))
         return response
 
     async def _finish(self, request: Request) -> Response:
@@ -138,7 +138,7 @@ class OidcPages:
             logger.warning("sign-in failed: %r", str(error))
             record("signing in refused", request, reason="sign_in_failed")
             text = "That did not work. Please try again."
-            return _page(request, 400, "You are not signed in", text)
+            return _page(request, 400, ("You are not signed in", text))
         response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
         claims = identity.claims
@@ -194,29 +194,32 @@ class OidcPages:
         return _page(
             request,
             503,
-            "Nobody can sign in yet",
-            "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
-            "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
-            f"The redirect address is: {self._at(request, CALLBACK)}",
+            (
+                "Nobody can sign in yet",
+                "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
+                "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+                f"The redirect address is: {self._at(request, CALLBACK)}",
+            ),
         )
 
 
 def _signed_out(request: Request, on_to: str | None = None) -> Response:
-    return _page(request, 200, "You are signed out", "See you again.", on_to)
+    return _page(request, 200, ("You are signed out", "See you again."), on_to)
 
 
 def _provider_unreachable(request: Request, error: ProviderUnreachable) -> Response:
     logger.warning("the OpenID provider is not reachable: %s", error)
     text = "The sign-in service does not answer. Please try again in a moment."
-    page = _page(request, 503, "Sign-in is not available", text)
+    page = _page(request, 503, ("Sign-in is not available", text))
     page.headers["Retry-After"] = "5"
     return page
 
 
 def _page(
-    request: Request, status: int, title: str, text: str, on_to: str | None = None
+    request: Request, status: int, message: tuple[str, str], on_to: str | None = None
 ) -> Response:
-    """A page with a message, which redirects to `on_to` if that is given."""
+    """A page with a title and a text, which redirects to `on_to` if that is given."""
+    title, text = message
     locale = request.headers.get("accept-language", "")
     say = partial(translate, locale=locale, own=TRANSLATIONS)
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
-from engine.auth.cookies import read_cookie, read_current_or_old_cookie, set_cookie
+from engine.auth.cookies import Cookie, read_cookie, read_current_or_old_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX
 from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
 from engine.http.home import home_path
@@ -62,7 +62,7 @@ class FormTokens:
     def remember(self, request: Request, response: Response, secret: str) -> None:
         """Set the cookie with the secret if it is a new one."""
         if self._secret(request) is None:
-            set_cookie(request, response, FORM_COOKIE, secret)
+            set_cookie(request, response, Cookie(FORM_COOKIE, secret))
 
     def check(self, request: Request, token: str) -> None:
         """Raises `ForgedForm` unless the token belongs to this browser."""

@@ -13,7 +13,13 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from engine.auth.base import MAX_USER_ID_LENGTH, Authenticator, User
-from engine.auth.cookies import drop_cookie, read_current_or_old_cookie, rename_cookie, set_cookie
+from engine.auth.cookies import (
+    Cookie,
+    drop_cookie,
+    read_current_or_old_cookie,
+    rename_cookie,
+    set_cookie,
+)
 from engine.auth.sessions.rows import Session, SessionStore
 from engine.database.database import TABLE_PREFIX, Database
 from engine.http.errors import Unauthenticated
@@ -102,7 +108,7 @@ class Sessions:
     async def replace_session(self, request: Request, response: Response, ticket: Ticket) -> None:
         """Set the cookie of a session that has begun, and end the browser's old session."""
         await self._end_session_of(request)
-        set_cookie(request, response, COOKIE, str(ticket), self._seconds)
+        set_cookie(request, response, Cookie(COOKIE, str(ticket), self._seconds))
 
     def rename_cookie(self, request: Request, response: Response) -> None:
         """Give the cookie of an older release its current name, so that the user stays signed in."""

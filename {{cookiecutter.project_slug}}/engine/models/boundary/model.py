@@ -12,10 +12,8 @@ from agents import (
     Tool,
     TResponseInputItem,
 )
-from agents.agent_output import AgentOutputSchemaBase
 from agents.handoffs import Handoff
 from agents.items import TResponseStreamEvent
-from agents.models.interface import ModelTracing
 
 from engine.models.boundary.calls import CallIds
 from engine.models.boundary.endings import Cut, track_ending
@@ -73,13 +71,12 @@ class BoundaryModel(WrappedModel):
         dialect: Dialect,
         item_ids: ItemIds,
         visible: Visible = TEXT,
-        remarks: Remarks | None = None,
     ) -> None:
         super().__init__(model)
         self._dialect = dialect
         self._item_ids = item_ids
         self._visible = visible
-        self.remarks = remarks or Remarks()
+        self.remarks = Remarks()
 
     async def stream_response(
         self,
@@ -87,15 +84,15 @@ class BoundaryModel(WrappedModel):
         input: str | list[TResponseInputItem],
         model_settings: ModelSettings,
         tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
+        *args: Any,
         **more: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
         """The events of one response.
 
         If the server refuses the request before the first event, it is retried with a workaround.
         """
+        # (The SDK passes these by position for a stream, and by name for a whole response.)
+        handoffs: list[Handoff] = more["handoffs"] if "handoffs" in more else args[1]
         call_ids = CallIds()
         offered = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}
         asked = self._request(input, model_settings, call_ids)
@@ -103,18 +100,10 @@ class BoundaryModel(WrappedModel):
         refusal: Exception | None = None
         while True:
             sent = self._dialect.learned.apply(asked, tried)
-            response = ResponseEvents(
-                self._item_ids, call_ids, offered, track_ending(), self._visible
-            )
+            response = ResponseEvents(self._item_ids, call_ids, offered, self._visible)
+            response.ending = track_ending()
             stream = self._model.stream_response(
-                system_instructions,
-                sent.input,
-                sent.settings,
-                tools,
-                output_schema,
-                handoffs,
-                tracing,
-                **more,
+                system_instructions, sent.input, sent.settings, tools, *args, **more
             )
             has_begun = False
             try:

@@ -63,13 +63,12 @@ class ResponseEvents:
         ids: ItemIds,
         call_ids: CallIds,
         offered: Collection[str],
-        ending: Ending,
         visible: Visible,
     ) -> None:
         self._ids = ids
         self._call_ids = call_ids
         self._offered = offered
-        self._ending = ending
+        self.ending = Ending()
         self._visible = visible
         self._open: dict[object, StreamedMessage] = {}
         self._output: list[Any] = []
@@ -119,7 +118,7 @@ class ResponseEvents:
         if not self._visible.refusals or not isinstance(given, str):
             return None
         # The Agents SDK adds its own English sentence if a filter removed everything.
-        if self._ending.cut == "filter" and not self._has_said():
+        if self.ending.cut == "filter" and not self._has_said():
             return None
         self._has_refused = True
         return given
@@ -218,9 +217,9 @@ class ResponseEvents:
         for key in list(self._open):
             yield from self._finish_message(key, None)
         yield from self._missing_items(getattr(response, "output", None) or ())
-        if self._ending.failed:
-            raise ModelFailure(self._ending.reason)
-        cut = cut_of(_incomplete_reason(response)) or self._ending.cut
+        if self.ending.failed:
+            raise ModelFailure(self.ending.reason)
+        cut = cut_of(_incomplete_reason(response)) or self.ending.cut
         if cut is not None:
             yield from self._end_short(cut)
         self.is_empty = all(getattr(item, "type", None) == "reasoning" for item in self._output)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from chatkit.types import FileAttachment
+from chatkit.types import AttachmentCreateParams, FileAttachment
 
 from engine.attachments.rows import AttachmentRows
 from engine.attachments.service import MAX_UNSENT
@@ -162,12 +162,9 @@ async def test_the_page_gets_the_limits(attaching: Attaching) -> None:
     ],
 )
 async def test_names_are_cleaned(application: Application, given: str, kept: str) -> None:
-    params = {"content": TEXT, "name": given, "mime_type": "text/plain"}
+    file = AttachmentCreateParams(name=given, mime_type="text/plain", size=1)
 
-    assert (
-        application.attachments.describe(given, "text/plain", 1, _context(), checked=True).name
-        == kept
-    ), params
+    assert application.attachments.describe(file, _context(), checked=True).name == kept
 
 
 def _context() -> Any:

@@ -5,6 +5,7 @@ from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 
 from engine.auth.cookies import (
+    Cookie,
     drop_cookie,
     read_cookie,
     read_current_or_old_cookie,
@@ -25,7 +26,7 @@ def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncCl
 
     @app.get("/set")
     async def give(request: Request, response: Response) -> None:
-        set_cookie(request, response, "who", "ada", 60)
+        set_cookie(request, response, Cookie("who", "ada", 60))
 
     @app.get("/drop")
     async def take(request: Request, response: Response) -> None:

@@ -31,7 +31,7 @@ def draft(text: str) -> AssistantMessageItem:
 
 
 def run_with(item: AssistantMessageItem) -> Run:
-    run = Run("run", "user", "t", request="threads.create", model="m")
+    run = Run("run", "user", "t", "threads.create")
     run.drafts[item.id] = item
     return run
 

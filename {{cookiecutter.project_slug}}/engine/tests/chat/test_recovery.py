@@ -32,7 +32,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[FastAPI, Visitor]]:
 
 async def begin(app: FastAPI, visitor: Visitor, request: str, thread_id: str, key: str) -> Run:
     """A run whose worker gets as far as this."""
-    run = Run(new_run_id(), visitor.user_id, thread_id, request=request, model="m")
+    run = Run(new_run_id(), visitor.user_id, thread_id, request)
     await app.state.chat.run_store.claim(run, key, new_thread=request == "threads.create")
     return run
 

@@ -2,12 +2,13 @@
 
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import chatkit.server
 import httpx
 import pytest
 from chatkit.types import (
+    ChatKitReq,
     ClosedStatus,
     LockedStatus,
     StructuredInputFreeform,
@@ -18,7 +19,7 @@ from chatkit.types import (
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.http import request_body
-from engine.protocol.admission import Admission
+from engine.protocol.admission import ADMISSIONS, Admission
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
 from engine.tests.application import create_app
@@ -334,3 +335,7 @@ async def test_the_widgets_locale_reaches_the_context(
     await visitor.client.post("/chatkit", json=body, headers={"Accept-Language": header})
 
     assert [context.locale for context in seen] == [locale]
+
+
+def test_every_kind_of_request_has_its_check() -> None:
+    assert set(ADMISSIONS) == set(get_args(get_args(ChatKitReq)[0]))

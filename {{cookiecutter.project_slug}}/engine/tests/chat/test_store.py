@@ -275,7 +275,7 @@ async def test_a_second_write_replaces_the_first(store: SqlStore) -> None:
 async def test_saving_does_not_recreate_a_deleted_thread(
     store: SqlStore,
 ) -> None:
-    run = Run("run_1", OWNER.user_id, THREAD.id, request="threads.create", model="m")
+    run = Run("run_1", OWNER.user_id, THREAD.id, "threads.create")
     context = replace(OWNER, run=run)
     await store.save_thread(THREAD, context)
     await store.delete_thread(THREAD.id, OWNER)

@@ -63,7 +63,7 @@ def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx.AsyncCl
     app = FastAPI()
     toolset = Toolset(TOOLS, settings)
     signing_in = CookieAuth(settings, NO_DATABASE)
-    app.include_router(routes.routes(settings, toolset, signing_in, {}, folder))
+    app.include_router(routes.routes(settings, toolset, signing_in, routes.OwnPage(folder, {})))
     app.include_router(routes.other_routes(settings, folder))
     routes.mount_static(app, settings, folder)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")

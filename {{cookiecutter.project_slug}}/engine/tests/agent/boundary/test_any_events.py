@@ -9,7 +9,6 @@ from openai.types.responses import ResponseStreamEvent
 
 from engine.context.ids import new_id
 from engine.models.boundary.calls import CallIds, object_arguments
-from engine.models.boundary.endings import Ending
 from engine.models.boundary.failures import EmptyAnswer, ModelFailure
 from engine.models.boundary.outputs import ItemIds, ResponseEvents, Visible
 
@@ -93,7 +92,7 @@ ENDS = st.builds(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(EVENTS, max_size=8), end=ENDS)
 def test_the_sequence_is_valid(events: list[Any], end: Any) -> None:
-    response = ResponseEvents(ItemIds(new_id), CallIds(), {"tool"}, Ending(), Visible("Withheld."))
+    response = ResponseEvents(ItemIds(new_id), CallIds(), {"tool"}, Visible("Withheld."))
     told: list[Any] = []
     cut = end["response"]["incomplete_details"]["reason"]
     try:

@@ -1,8 +1,9 @@
-"""The store as one turn sees it."""
+"""The store of one turn, which spares a statement."""
+
+from typing import Any
 
 from chatkit.types import Page, ThreadItem, UserMessageItem
 
-from engine.context.request_context import RequestContext
 from engine.database.database import Database
 from engine.options import Attachments
 from engine.store.store import SqlStore
@@ -21,10 +22,8 @@ class TurnStore(SqlStore):
         super().__init__(database, attachments)
         self._newest = message
 
-    async def load_thread_items(
-        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
-    ) -> Page[ThreadItem]:
+    async def load_thread_items(self, thread_id: str, *args: Any, **more: Any) -> Page[ThreadItem]:
         newest, self._newest = self._newest, None
         if newest is not None:
             return Page[ThreadItem](data=[newest])
-        return await super().load_thread_items(thread_id, after, limit, order, context)
+        return await super().load_thread_items(thread_id, *args, **more)

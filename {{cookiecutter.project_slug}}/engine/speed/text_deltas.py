@@ -1,9 +1,9 @@
-"""The words of an answer, on a way of their own.
+"""Text deltas, which bypass the SDK's translation for speed.
 
-They are nearly all events of a turn, and on the way through the SDK's translation each costs a
-task, a dozen generators' steps and two comparisons of the thread, though none of these changes
-it. Order holds by itself: the model's events are pulled one at a time, so when a word arrives,
-everything before it has been told.
+Nearly all events of a turn are text deltas. In the SDK's translation each costs a task, a dozen
+generators' steps and two comparisons of the thread, though none of them changes the thread. The
+order holds: the model's events are read one at a time, so when a delta arrives, everything before
+it has been sent.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from chatkit.types import (
 from engine.context.run import Run
 
 
-class Words:
-    def __init__(self, run: Run, tell: Callable[[ThreadStreamEvent], None]) -> None:
+class TextDeltas:
+    def __init__(self, run: Run, send: Callable[[ThreadStreamEvent], None]) -> None:
         self._run = run
-        self._tell = tell
+        self._send = send
 
     def take(self, event: StreamEvent) -> bool:
-        """Tell a word and add it to the draft of its answer; false for all that is none."""
+        """Send a text delta and add it to its draft; false for every other event."""
         if not isinstance(event, RawResponsesStreamEvent):
             return False
         data = event.data
@@ -36,8 +36,8 @@ class Words:
             return False
         draft.content[data.content_index].text += data.delta
         self._run.touch(draft.id)
-        word = AssistantMessageContentPartTextDelta(
+        update = AssistantMessageContentPartTextDelta(
             content_index=data.content_index, delta=data.delta
         )
-        self._tell(ThreadItemUpdatedEvent(item_id=draft.id, update=word))
+        self._send(ThreadItemUpdatedEvent(item_id=draft.id, update=update))
         return True

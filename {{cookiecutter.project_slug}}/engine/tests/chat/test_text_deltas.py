@@ -1,4 +1,4 @@
-"""Words take a way of their own; nobody can tell."""
+"""Text deltas bypass the SDK's translation, and the events are the same."""
 
 from collections.abc import AsyncIterator
 from itertools import count
@@ -8,9 +8,9 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message, function_call
 
 from engine.demo.model import DemoModel
+from engine.speed.text_deltas import TextDeltas
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Event, Turn, is_text
-from engine.turn.text_deltas import Words
 
 IDS = ("id", "item_id", "thread_id")
 TIMES = ("created_at", "duration")
@@ -28,17 +28,17 @@ async def test_the_events_are_those_of_the_sdks_own_translation(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[bool] = []
-    take = Words.take
+    take = TextDeltas.take
 
-    def counted(words: Words, event: Any) -> bool:
-        taken.append(take(words, event))
+    def counted(deltas: TextDeltas, event: Any) -> bool:
+        taken.append(take(deltas, event))
         return taken[-1]
 
-    monkeypatch.setattr(Words, "take", counted)
+    monkeypatch.setattr(TextDeltas, "take", counted)
     visitor = await with_model(model())
     ours = await visitor.say("go")
 
-    monkeypatch.setattr(Words, "take", lambda *_: False)
+    monkeypatch.setattr(TextDeltas, "take", lambda *_: False)
     visitor = await with_model(model())
     theirs = await visitor.say("go")
 
