@@ -48,6 +48,9 @@ TRACES = {
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
     "nextjs": r"(?i:next\.?js)|NEXT_TELEMETRY|next/|BACKEND_URL|(?i:\breact\b)|:3000\b",
     "yes": r"DICTATION_|\bSpeech\b|import av\b|\"av\"",
+    "launcher": r"(?i:launcher|embed\.js|\bembedd(?:ing\b|ed-page|ed\.js)|data-embedded|frame[ _]?code|partitioned;)",
+    "compose": r"(?i:docker|compose\.yaml|docker.compose)",
+    "kubernetes": r"(?i:kubernetes|kubectl|kustomiz)",
     "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
 
@@ -71,6 +74,9 @@ WITHOUT = {
     "s3": {"attachments": "local"},
     "yes": {"dictation": "no"},
     "nextjs": {"host_page": "plain"},
+    "launcher": {"launcher": "no", "auth_style": "password"},
+    "compose": {"deploy": "none"},
+    "kubernetes": {"deploy": "compose"},
 }
 # The answer that leaves nothing behind.
 NOTHING = {"none", "no"}

@@ -2,8 +2,6 @@
 
 from fastapi import Request, Response
 
-from engine.settings.settings import Settings
-
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 # A browser takes a cookie of such a name over HTTPS alone, and from no neighbour under the same
@@ -16,9 +14,6 @@ def set_cookie(
 ) -> None:
     """A cookie that neither scripts nor other sites' requests get; without `max_age` it goes when
     the browser is closed. Over HTTPS its name begins with `__Host-`.
-
-    A frame on another site's page only keeps one that is partitioned: it is that site's visitors'
-    here, and nobody gets to see it anywhere else.
     """
     full_name = _full_name(request, name)
     if full_name != name and name in request.cookies:
@@ -47,19 +42,11 @@ def rename_cookie(request: Request, response: Response, name: str, max_age: int)
         set_cookie(request, response, name, value, max_age)
 
 
-def is_embedded(request: Request) -> bool:
-    """Whether it comes from the chat in a page of another site: `embedded-page.js` says so."""
-    return _may_be_embedded(request) and "embedded" in request.query_params
-
-
 def _full_name(request: Request, name: str) -> str:
     return f"{PREFIX}{name}" if _needs_https(request) else name
 
 
 def _give(request: Request, response: Response, name: str, value: str, max_age: int | None) -> None:
-    if is_embedded(request):
-        _set_partitioned(response, name, value, max_age)
-        return
     response.set_cookie(
         name,
         value,
@@ -69,23 +56,6 @@ def _give(request: Request, response: Response, name: str, value: str, max_age: 
         httponly=True,
         samesite="lax",
     )
-    if _may_be_embedded(request):
-        # Where page and frame are of one site, both cookies would come, and either may win.
-        _set_partitioned(response, name, "", 0)
-
-
-def _may_be_embedded(request: Request) -> bool:
-    settings: Settings = request.app.state.settings
-    return bool(settings.allowed_origins)
-
-
-def _set_partitioned(response: Response, name: str, value: str, max_age: int | None) -> None:
-    response.set_cookie(
-        name, value, max_age=max_age, path="/", secure=True, httponly=True, samesite="none"
-    )
-    # Python knows the attribute from 3.14 on.
-    header, cookie = response.raw_headers.pop()
-    response.raw_headers.append((header, cookie + b"; Partitioned"))
 
 
 def _needs_https(request: Request) -> bool:

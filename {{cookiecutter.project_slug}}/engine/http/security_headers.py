@@ -14,9 +14,6 @@ from engine.settings.settings import Settings
 
 # Cross-Origin-Embedder-Policy is not among them: it would keep the element's frame blank.
 
-# A window in which somebody signs in hands a code to the frame that opened it, on another site's
-# page: `windows` are its paths. Cross-Origin-Opener-Policy would keep the two apart.
-
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
     "'unsafe-inline'",
@@ -101,17 +98,9 @@ def _origin(url: str) -> str:
 class SecurityHeadersMiddleware:
     """Adds them to what has none of its own by that name: a download may allow itself less."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        headers: Mapping[str, str],
-        settings: Settings,
-        windows: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str], settings: Settings) -> None:
         self._app = app
         self._headers = _raw(headers)
-        self._in_window = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
-        self._windows = windows if settings.allowed_origins else ()
         self._hsts = _raw({"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"})
         self._has_hsts = settings.hsts_seconds > 0
 
@@ -132,11 +121,10 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
     def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        is_window = scope["path"].startswith(self._windows)
-        headers = self._in_window if is_window else self._headers
         # (Only HTTPS may say it: RFC 6797, section 7.2. Behind a proxy that ends TLS, that is known
         # where FORWARDED_ALLOW_IPS names the proxy.)
-        return [*headers, *self._hsts] if self._has_hsts and scope["scheme"] == "https" else headers
+        is_secure = self._has_hsts and scope["scheme"] == "https"
+        return [*self._headers, *self._hsts] if is_secure else self._headers
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

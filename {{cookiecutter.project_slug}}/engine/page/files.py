@@ -7,7 +7,6 @@ from pathlib import Path, PurePath
 
 from fastapi import Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 ENGINE_FILES = Path(__file__).resolve().parent / "static"
@@ -49,15 +48,13 @@ class PageFiles(StaticFiles):
     """The files of two folders under one address: the first folder that has a file serves it.
 
     File names carry no version, so browsers ask each time and mostly hear 304. Otherwise a deploy
-    would leave them with modules of two versions. Pages of other origins may load those of the
-    launcher where they are allowed to, and fonts everywhere: the element's frame asks for those of
-    `--chat-font-sources` from OpenAI's origin.
+    would leave them with modules of two versions. Pages of other origins may load fonts: the
+    element's frame asks for those of `--chat-font-sources` from OpenAI's origin.
     """
 
-    def __init__(self, owner: Path, allowed_origins: tuple[str, ...]) -> None:
+    def __init__(self, owner: Path) -> None:
         super().__init__(directory=owner)
         self.all_directories = [owner, ENGINE_FILES]
-        self._allowed_origins = allowed_origins
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         return super().lookup_path(path) if _is_static(PurePath(path)) else ("", None)
@@ -71,7 +68,6 @@ class PageFiles(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
-        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
         if os.fspath(full_path).lower().endswith(FONTS):
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
@@ -80,10 +76,3 @@ class PageFiles(StaticFiles):
 def _is_static(path: PurePath) -> bool:
     is_hidden = any(part.startswith(".") for part in path.parts)
     return path.suffix.lower() not in NOT_STATIC and not is_hidden
-
-
-def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
-    """Lets a page of another origin read this response, and none that comes with a cookie."""
-    response.headers["Vary"] = "Origin"
-    if origin in allowed:
-        response.headers["Access-Control-Allow-Origin"] = origin

@@ -130,8 +130,8 @@ class PageConfig(Texts):
     demo: bool
 
 
-def mount_static(app: FastAPI, settings: Settings, folder: Path) -> None:
-    app.mount(STATIC_PATH, PageFiles(folder, settings.allowed_origins), name="static")
+def mount_static(app: FastAPI, folder: Path) -> None:
+    app.mount(STATIC_PATH, PageFiles(folder), name="static")
 
 
 def routes(

@@ -54,6 +54,14 @@ from engine.database.database import Database
 from engine.dictation.speech import Speech
 
 # {%- endif +%}
+# {%- if cookiecutter.__frames == "yes" +%}
+from engine.launcher.frames.routes import sign_in_frames
+
+# {%- endif +%}
+# {%- if cookiecutter.launcher == "yes" +%}
+from engine.launcher.routes import launcher
+
+# {%- endif +%}
 from engine.models.source import ModelSource
 from engine.operate.start import exit_with_one_line
 from engine.settings.settings import Settings
@@ -90,6 +98,14 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
         # {% endif %}
         # {% if cookiecutter.dictation == "yes" %}
         "dictation": Speech,
+        # {% endif %}
+        # {% if cookiecutter.launcher == "yes" %}
+        "extensions": [
+            launcher,
+            # {% if cookiecutter.__frames == "yes" %}
+            sign_in_frames,
+            # {% endif %}
+        ],
         # {% endif %}
     }
     chosen |= options

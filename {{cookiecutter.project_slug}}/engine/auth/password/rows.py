@@ -230,8 +230,8 @@ class AttemptStore:
 
 
 async def _end_everything(connection: AsyncConnection, user_id: str) -> None:
-    """What an old password, or an account as it was, has begun: sessions, and with them links to
-    files and codes for frames; answers that are being written.
+    """What an old password, or an account as it was, has begun: sessions, with what they gave out,
+    and answers that are being written.
     """
     await connection.execute(lock_user(user_id))
     await connection.execute(end_sessions(user_id))

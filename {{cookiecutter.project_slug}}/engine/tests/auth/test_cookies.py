@@ -1,4 +1,4 @@
-"""Cookies, at home and in a frame on another site's page."""
+"""Cookies, over HTTPS and on this machine."""
 
 import pytest
 from fastapi import FastAPI, Request, Response
@@ -11,17 +11,13 @@ from engine.auth.cookies import (
     rename_cookie,
     set_cookie,
 )
-from engine.settings.settings import Settings
 
-SITE = "https://www.example.com"
 AT_HOME = "Path=/; SameSite=lax; Secure"
-IN_FRAME = "Path=/; SameSite=none; Secure; Partitioned"
 OLD = {"Cookie": "who=bob"}
 
 
-def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncClient:
+def browser(base_url: str = "https://chat.test") -> AsyncClient:
     app = FastAPI()
-    app.state.settings = Settings(allowed_origins=origins)
 
     @app.get("/set")
     async def give(request: Request, response: Response) -> None:
@@ -44,56 +40,33 @@ def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncCl
 
 async def cookies(
     path: str,
-    origins: str = SITE,
     base_url: str = "https://chat.test",
     headers: dict[str, str] | None = None,
 ) -> list[str]:
-    async with browser(origins, base_url) as client:
+    async with browser(base_url) as client:
         return (await client.get(path, headers=headers)).headers.get_list("set-cookie")
 
 
-@pytest.mark.parametrize(
-    ("base_url", "name"), [("https://chat.test", "__Host-who"), ("http://localhost:8000", "who")]
-)
-async def test_in_a_frame_it_is_partitioned_and_secure(base_url: str, name: str) -> None:
-    assert await cookies("/set?embedded", base_url=base_url) == [
-        f"{name}=ada; HttpOnly; Max-Age=60; {IN_FRAME}"
-    ]
-
-
-async def test_in_a_frame_the_partitioned_one_is_dropped() -> None:
-    [cookie] = await cookies("/drop?embedded")
-    assert cookie.startswith('__Host-who=""; HttpOnly; Max-Age=0; ')
-    assert cookie.endswith("; Partitioned")
-
-
-async def test_where_nobody_may_embed_the_chat_no_request_makes_it_so() -> None:
-    [cookie] = await cookies("/set?embedded", origins="")
-    assert cookie == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
-
-
-async def test_at_home_it_is_not_for_other_sites_and_replaces_that_of_a_frame() -> None:
-    own, framed = await cookies("/set")
-    assert own == f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"
-    assert framed == f'__Host-who=""; HttpOnly; Max-Age=0; {IN_FRAME}'
+async def test_over_https_it_has_a_prefix_and_is_not_for_other_sites() -> None:
+    assert await cookies("/set") == [f"__Host-who=ada; HttpOnly; Max-Age=60; {AT_HOME}"]
 
 
 async def test_on_this_machine_it_has_no_prefix_and_works_without_https() -> None:
-    [cookie] = await cookies("/set", origins="", base_url="http://localhost:8000")
+    [cookie] = await cookies("/set", base_url="http://localhost:8000")
     assert cookie == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax"
 
 
 async def test_one_of_before_the_prefix_is_renamed_once() -> None:
-    dropped, named = await cookies("/rename", origins="", headers=OLD)
+    dropped, named = await cookies("/rename", headers=OLD)
     assert dropped == f'who=""; HttpOnly; Max-Age=0; {AT_HOME}'
     assert named == f"__Host-who=bob; HttpOnly; Max-Age=60; {AT_HOME}"
     both = {"Cookie": "who=mallory; __Host-who=ada"}
-    assert await cookies("/rename", origins="", headers=both) == []
+    assert await cookies("/rename", headers=both) == []
     assert await cookies("/rename", base_url="http://localhost:8000", headers=OLD) == []
 
 
 async def test_signing_out_drops_both_names() -> None:
-    assert [c.partition(";")[0] for c in await cookies("/drop", origins="", headers=OLD)] == [
+    assert [c.partition(";")[0] for c in await cookies("/drop", headers=OLD)] == [
         'who=""',
         '__Host-who=""',
     ]

@@ -66,12 +66,6 @@ async def test_nothing_keeps_a_conversation(
     assert response.headers.get_list("cache-control") == ["no-store"]
 
 
-async def test_every_site_may_ask_for_the_launcher(visitor: Visitor) -> None:
-    response = await visitor.client.get("/embed.js")
-
-    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
-
-
 @pytest.mark.parametrize("is_given", [True, False])
 async def test_the_description_of_the_api_is_for_development(
     settings: Settings, is_given: bool
@@ -190,15 +184,10 @@ def test_the_microphone_is_open_to_the_element_where_it_is_needed() -> None:
 def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncClient:
     settings = chosen(**values)
     app = FastAPI()
-    app.add_middleware(
-        SecurityHeadersMiddleware,
-        headers=security_headers(settings),
-        settings=settings,
-        windows=("/sign-in",),
-    )
+    headers = security_headers(settings)
+    app.add_middleware(SecurityHeadersMiddleware, headers=headers, settings=settings)
 
     @app.get("/file")
-    @app.get("/sign-in")
     async def file() -> Response:
         return Response(headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
@@ -221,24 +210,6 @@ async def test_browsers_that_came_by_https_always_do(
         response = await client.get("/file")
 
     assert response.headers.get("strict-transport-security") == expected
-
-
-@pytest.mark.parametrize(
-    ("path", "sites", "expected"),
-    [
-        ("/file", "", "same-origin-allow-popups"),
-        ("/sign-in", "", "same-origin-allow-popups"),
-        ("/file", "https://www.example.com", "same-origin-allow-popups"),
-        ("/sign-in", "https://www.example.com", "unsafe-none"),
-    ],
-)
-async def test_a_window_to_sign_in_stays_with_the_frame_that_opened_it(
-    path: str, sites: str, expected: str
-) -> None:
-    async with asking(allowed_origins=sites) as client:
-        response = await client.get(path)
-
-    assert response.headers["cross-origin-opener-policy"] == expected
 
 
 async def test_a_response_may_be_stricter() -> None:

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.sessions.forms import PAGE_HEADERS, read_form
-from engine.auth.sessions.frame_texts import TRANSLATIONS
 from engine.auth.sessions.rows import Session
-from engine.auth.sessions.sessions import Sessions, Ticket
+from engine.auth.sessions.sessions import SessionAuth, Ticket
+from engine.chat import Chat
 from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.http.home import home_path
+from engine.launcher.frames.rows import FrameCodeStore
+from engine.launcher.frames.texts import TRANSLATIONS
 from engine.text.locales import language_of, translate
 
 WINDOW = "/sign-in/frame"
@@ -37,8 +39,8 @@ NO_CODE = "This code came too late or was used already. Please sign in again."
 class FrameCode:
     """Good once, for a minute, and while the session lasts that it comes from.
 
-    The session's row holds a hash of the secret until it is used, whichever worker is asked; the
-    rest says which row that is.
+    A row holds a hash of the secret until it is used, whichever worker is asked; the rest says which
+    row that is.
     """
 
     user_id: str
@@ -70,8 +72,18 @@ class FrameCode:
         return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> None:
-    """The window's last page, the code that it asks for, and what the frame does with that."""
+def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
+    """The window's last page, the code that it asks for, and what the frame does with that.
+
+    For `Chat(..., extensions=[launcher, sign_in_frames])`. A way to sign in without sessions needs no
+    codes, and gets no routes.
+    """
+    router = APIRouter(include_in_schema=False)
+    authenticator = chat.authenticator
+    if not isinstance(authenticator, SessionAuth) or authenticator.pages is None:
+        return router
+    sessions, sign_in = authenticator.sessions, authenticator.pages.sign_in
+    codes = FrameCodeStore(chat.database, sessions.store)
 
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
@@ -85,14 +97,14 @@ def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> Non
     async def code(request: Request, response: Response) -> dict[str, str]:
         response.headers["Cache-Control"] = "no-store"
         code = FrameCode.new(await sessions.authenticate(request))
-        await sessions.store.give_code(code.user_id, code.session_id, code.digest)
+        await codes.give(code.user_id, code.session_id, code.digest)
         return {"code": str(code)}
 
     @router.post(WINDOW, status_code=204)
     async def enter(request: Request, response: Response) -> None:
         code = FrameCode.parse((await read_form(request)).get("code", ""))
         ticket = Ticket.new(code.user_id)
-        session = await sessions.store.exchange_code(
+        session = await codes.exchange(
             code.user_id, code.session_id, code.digest, ticket.session_id
         )
         if session is None:
@@ -100,6 +112,8 @@ def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> Non
             raise Unauthenticated(NO_CODE)
         record("signed in by a frame's code", request, user_id=session.user_id)
         await sessions.hand_over(request, response, ticket)
+
+    return router
 
 
 def _is_storable(*ids: str) -> bool:
@@ -129,7 +143,7 @@ PAGE = """<!doctype html>
     <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="{home}/static/theme.css">
     <link rel="stylesheet" href="{home}/static/page.css">
-    <script src="{home}/static/js/signed-in.js" type="module"></script>
+    <script src="{home}/static/launcher/signed-in.js" type="module"></script>
   </head>
   <body>
     <main>

@@ -1,6 +1,6 @@
 /** @import { Say } from "../../types" */
 
-// The page of engine/auth/sessions/frames.py that a window ends on.
+// The page of engine/launcher/frames/routes.py that a window ends on.
 const IN_FRAME = "sign-in/frame";
 
 /**
