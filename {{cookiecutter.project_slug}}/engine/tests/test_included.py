@@ -112,7 +112,7 @@ async def test_behind_a_proxy_that_takes_a_path_away(settings: Settings) -> None
 
 async def test_a_chat_that_nobody_started_is_not_ready(settings: Settings) -> None:
     app = FastAPI()
-    included(chat_of(settings), app)
+    included(application.chat_of(settings), app)
     async with serving(app) as url, AsyncClient(base_url=url, timeout=30) as client:
         assert (await client.get(f"{PREFIX}/healthz")).status_code == 200
         refused = await client.get(f"{PREFIX}/readyz")
