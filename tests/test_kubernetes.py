@@ -24,7 +24,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture
 def project(look: Bake) -> BakedProject:
-    return look(project_slug="my_chat-1")
+    return look(project_slug="my_chat-1", deploy="kubernetes")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_kubectl_builds_them(project: BakedProject) -> None:
 
 def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
     for slug in ("1" * 64, f"{'a' * 62}_b"):
-        namespace = kustomization(bake(project_slug=slug))["namespace"]
+        namespace = kustomization(bake(project_slug=slug, deploy="kubernetes"))["namespace"]
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace)
 
 

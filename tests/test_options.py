@@ -74,9 +74,17 @@ WITHOUT = {
     "s3": {"attachments": "local"},
     "yes": {"dictation": "no"},
     "nextjs": {"host_page": "plain"},
-    "launcher": {"launcher": "no", "auth_style": "password"},
+    "launcher": {"launcher": "no"},
     "compose": {"deploy": "none"},
     "kubernetes": {"deploy": "compose"},
+}
+# Other questions whose answers bring more of an option, or of what must not be left of it.
+BESIDE = {
+    "launcher": {"auth_style": "password"},
+    "compose": {"host_page": "nextjs"},
+    "kubernetes": {"host_page": "nextjs"},
+    "oidc": {"launcher": "yes"},
+    "password": {"launcher": "yes"},
 }
 # The answer that leaves nothing behind.
 NOTHING = {"none", "no"}
@@ -88,7 +96,7 @@ PLACES = {
     "dictation": ("engine/dictation", "app/dictation.py"),
 }
 # Questions whose options are no module of the application's.
-WITHOUT_MODULE = {"host_page", "license"}
+WITHOUT_MODULE = {"deploy", "host_page", "launcher", "license"}
 
 PRINT_NAMES = """
 import json
@@ -111,12 +119,16 @@ def test_the_table_knows_every_option_of_the_questions() -> None:
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
     assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
     assert set(FILES["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
+    assert set(FILES["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
+    assert set(FILES["deploy"]) == set(QUESTIONS["deploy"]) - {"none"}
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
 @pytest.mark.parametrize(("question", "option"), OPTIONS)
 def test_the_files_of_an_option_are_in_the_template(question: str, option: str) -> None:
-    missing = [name for name in FILES[question][option] if not (TEMPLATE / name).exists()]
+    missing = [
+        name for name in FILES[question][answer_of(option)] if not (TEMPLATE / name).exists()
+    ]
 
     assert missing == []
 
@@ -206,19 +218,28 @@ def test_a_dependency_comes_with_its_option_alone(look: Bake, option: str) -> No
 
 
 def question_of(option: str) -> str:
-    return next(question for question, name in OPTIONS if name == option)
+    return option if option in QUESTIONS else next(q for q, name in OPTIONS if name == option)
+
+
+def answer_of(option: str) -> str:
+    """An option that is called as its question is its `yes`."""
+    return "yes" if option in QUESTIONS else option
 
 
 def answers_with(option: str) -> dict[str, str]:
     """The option chosen, and what it cannot do without."""
     needed, without = hook("pre_gen_project").NEEDS.get(option, ("", ""))
     others = [value for value in QUESTIONS.get(needed, ()) if value != without]
-    return {question_of(option): option} | ({needed: others[0]} if needed else {})
+    return {
+        **BESIDE.get(option, {}),
+        question_of(option): answer_of(option),
+        **({needed: others[0]} if needed else {}),
+    }
 
 
 def answers_without(option: str) -> dict[str, str]:
     """Another one chosen."""
-    return WITHOUT[option]
+    return BESIDE.get(option, {}) | WITHOUT[option]
 
 
 def test_all_tools_are_those_that_work_with_the_other_answers() -> None:

@@ -1,4 +1,4 @@
-"""How every server of this project reads HTTP. The Dockerfile says the same with flags.
+"""How every server of this project reads HTTP. In production flags say the same: see README.md.
 
 httptools takes a header of any length and reads it again and again as it grows: one connection,
 without signing in, freezes a process. h11 closes the connection at the limit. It costs about

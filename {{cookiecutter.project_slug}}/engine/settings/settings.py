@@ -29,7 +29,7 @@ MIN_KEY_LENGTH = 32
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# What Kubernetes and Docker's links put into the environment for another container.
+# What orchestrators and links between containers put into the environment for another container.
 SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
 # Before the name of a model that is had through LiteLLM.
@@ -83,7 +83,7 @@ class EnvSettings(BaseSettings):
 
 
 def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
-    """Kubernetes sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
+    """A cluster sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
     return {
         name: value
         for name, value in values.items()

@@ -65,7 +65,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 def test_the_address_of_a_service_in_the_cluster_is_no_port(
     name: str, value: object, is_kept: bool
 ) -> None:
-    """Kubernetes sets NAME_PORT for each Service; what is kept may still be refused."""
+    """A cluster sets NAME_PORT for each Service; what is kept may still be refused."""
     values = {name: value, "other": "stays"}
     kept = without_service_links(values)
     assert kept == (values if is_kept else {"other": "stays"})
