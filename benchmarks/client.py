@@ -1,7 +1,7 @@
-"""An HTTP/1.1 client that is small enough not to be what is measured.
+"""A minimal HTTP/1.1 client, so that its own CPU time does not distort the results.
 
-One connection, one request at a time. A general client costs about as much processor time for a
-streamed event as the servers do, and the machine may have two cores.
+One connection, one request at a time. A general client uses about as much CPU time for a streamed
+event as the servers do, and the machine may have only two cores.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ class Connection:
         self._writer.close()
 
     async def ask(self, request: dict[str, Any]) -> Any:
-        """The answer to a request that is not streamed, as JSON."""
+        """The response to a request without streaming, as JSON."""
         await self._send(request)
         return json.loads(b"".join([chunk async for chunk in self._body()]))
 
     async def ask_raw(self, body: bytes) -> bytes:
-        """The same without reading JSON, for those who ask ten thousand times."""
+        """The response without parsing JSON, for benchmarks with many requests."""
         self._write(body)
         return b"".join([chunk async for chunk in self._body()])
 
     async def stream(self, request: dict[str, Any]) -> AsyncIterator[bytes]:
-        """The events of a streamed answer as they arrive. A chunk holds whole ones, or a comment."""
+        """The chunks of a stream as they arrive. A chunk holds complete events, or a comment."""
         await self._send(request)
         async for chunk in self._body():
             for line in chunk.split(b"\n"):

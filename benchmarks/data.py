@@ -1,11 +1,11 @@
-"""Conversations by the million, made inside PostgreSQL and kept for the next run.
+"""Creates millions of conversations inside PostgreSQL, and keeps them for the next run.
 
-Half of all threads belong to one person, who also has one thread with a hundredth of all items:
-whose pages stay flat for these, has flat pages. The others have about ten items a thread. Threads
-grow a hundred at a time, so that the items of one lie apart from one another, as they do in life.
+Half of all threads belong to one user, who also has one thread with a hundredth of all items. Other
+threads have about ten items. A hundred threads grow at a time, so that the items of a thread are not
+stored next to each other, as in production.
 
-By INSERT … SELECT and not by COPY: 200,000 items take 2.2 seconds like this, and by COPY 2.9, after
-another 1.2 to make the rows in Python. What is in the tables and indexes is the same either way.
+INSERT … SELECT is faster than COPY: 200,000 items take 2.2 seconds, and with COPY 2.9 plus 1.2 to
+create the rows in Python. Tables and indexes have the same content.
 """
 
 import time
@@ -37,7 +37,7 @@ SELECT {_OWNER}, {_THREAD_ID}, jsonb_build_object(
 FROM generate_series($1::bigint, $2::bigint - 1) t
 """.replace("{n}", "t").replace("{t}", "t")
 
-# Every other item is an answer, some 500 letters long.
+# Every other item is an answer of about 500 characters.
 _ITEM = """
 INSERT INTO chatkit_thread_items (user_id, thread_id, id, type, payload, created_at)
 SELECT owner, thread, id, type, jsonb_build_object(
@@ -95,7 +95,7 @@ _SKETCH = [
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded database. Its heaviest user has every other thread, and all items of `long`."""
+    """A loaded database. Its heaviest user owns every other thread, and all items of `long`."""
 
     url: str
     threads: int
@@ -113,11 +113,11 @@ class Data:
         return self.threads * ITEMS_PER_THREAD // 100
 
     def thread_at(self, depth: float) -> str:
-        """The heavy user's thread after which `depth` of their list, newest first, is passed."""
+        """The heavy user's thread at `depth`, 0 to 1, of the list with the newest first."""
         return thread_id(int(self.threads * (1 - depth)) // 2 * 2)
 
     def item_at(self, depth: float) -> str:
-        """The same for the items of the long thread."""
+        """The item at `depth` of the long thread."""
         return f"msg_long_{int(self.long_items * (1 - depth)):027x}"
 
 
@@ -126,7 +126,7 @@ def thread_id(number: int) -> str:
 
 
 async def load(server_url: str, threads: int) -> Data:
-    """The data set with that many threads, made if it is not there yet."""
+    """The data set with this number of threads, created if it does not exist."""
     name = stage.database_name(str(threads))
     data = Data(stage.at_database(server_url, name), threads)
     if await stage.database_exists(server_url, name):
@@ -138,14 +138,14 @@ async def load(server_url: str, threads: int) -> Data:
         await _fill(connection, data)
     finally:
         await connection.close()
-    # Only what is complete gets its name.
+    # The database is renamed when it is complete.
     await stage.rename_database(server_url, draft, name)
     return data
 
 
 async def _fill(connection: asyncpg.Connection, data: Data) -> None:
     started = time.monotonic()
-    # Without the look-up of each row's owner; the rows are right by construction.
+    # Disables foreign key checks; the rows are correct by construction.
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("SET synchronous_commit = off")
     await connection.execute(_USERS, data.users)
@@ -163,7 +163,7 @@ async def _fill(connection: asyncpg.Connection, data: Data) -> None:
 
 
 async def load_sketch(url: str) -> None:
-    """The same rows in the rival's own tables."""
+    """Copy the rows into the rival's tables."""
     engine = create_async_engine(url)
     async with engine.begin() as connection:
         await connection.execute(DropSchema(SCHEMA, cascade=True, if_exists=True))

@@ -1,9 +1,9 @@
-"""How far is `make demo SERVE=0`, with warm caches, from what cannot be avoided?
+"""Compares the time of `make demo SERVE=0`, with warm caches, with its unavoidable parts.
 
-What cannot be avoided, timed alone in the same run and in the same folder's file system: the
-environment from the lock, the first start of PostgreSQL, and importing the SDKs twice, each time
-in a fresh process. Medians of `ROUNDS` rounds. Exits non-zero when the demo takes more than `LIMIT`
-times as long.
+The unavoidable parts are timed separately in the same run and file system: the environment from the
+lock, the first start of PostgreSQL, and two imports of the SDKs in fresh processes. The times are
+medians of `ROUNDS` rounds. Exits with a non-zero status if the demo takes more than `LIMIT` times as
+long.
 """
 
 import os
@@ -28,10 +28,10 @@ getattr(Postgres(Path(sys.argv[1])), sys.argv[2])()
 
 def main() -> None:
     demo = ["make", "demo", "SERVE=0"]
-    seconds(demo, REPO)  # warms the caches, and leaves a project with its lock
+    seconds(demo, REPO)  # warms the caches, and creates a project with its lock
     floors: list[dict[str, float]] = []
     wholes: list[float] = []
-    # In turn, so that a machine that slows down slows both.
+    # Alternately, so that changes of the machine's speed affect both.
     for _ in range(ROUNDS):
         [project] = (path for path in (REPO / "build" / "demo").iterdir() if path.is_dir())
         with tempfile.TemporaryDirectory(dir=REPO / "build") as folder:
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{median(floor[name] for floor in floors):6.1f} s  {name}")
     totals = [sum(floor.values()) for floor in floors]
     ratios = [whole / total for whole, total in zip(wholes, totals, strict=True)]
-    print(f"{median(totals):6.1f} s  what cannot be avoided")
+    print(f"{median(totals):6.1f} s  the unavoidable parts")
     print(f"{median(wholes):6.1f} s  make demo SERVE=0")
     print(
         f"{median(ratios):6.2f}    times the unavoidable ({min(ratios):.2f} to {max(ratios):.2f}); "
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def unavoidable(project: Path, folder: Path) -> dict[str, float]:
-    """Seconds for each part, done in the empty `folder` as setup does it for `project`."""
+    """Seconds for each part, executed in the empty `folder` as setup does it for `project`."""
     for name in ("pyproject.toml", "uv.lock"):
         (folder / name).write_bytes((project / name).read_bytes())
     python = str(folder / ".venv" / "bin" / "python")

@@ -1,8 +1,8 @@
-"""The floor: the SDKs alone, as their samples use them, with everything in memory.
+"""The baseline: the SDKs alone, as in their samples, with everything in memory.
 
-`openai-chatkit`'s own sample of a backend: one FastAPI route, `server.process()`, a store of
-dicts, `stream_agent_response`. It checks nothing, keeps nothing, and knows no users. The model
-and the tools that are on offer are the generated project's, so that both say the same words.
+It is `openai-chatkit`'s own sample of a backend: one FastAPI route, `server.process()`, a store of
+dicts, `stream_agent_response`, without checks, persistence and users. Model and tools are those of the
+generated project, so that both stream the same text.
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Pages of history: against the specification's sketch, and against a thousandth of the data."""
+"""Pages of history, compared with the specification's sketch and with a thousandth of the data."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ PAGES: dict[str, PageOf] = {
 
 
 async def requests(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    """Requests a second, over eight connections, beside the rival on the same rows."""
+    """Requests a second over eight connections, compared with the rival on the same rows."""
     seconds = 1.0 if quick else 3.0
     data = await load(url, FEW_THREADS)
     await load_sketch(data.url)
@@ -117,7 +117,7 @@ def _ids(answer: dict[str, Any]) -> list[str]:
 
 
 async def size(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    """Milliseconds for a page, one at a time, in a large database and in a small one."""
+    """Milliseconds for a page, one request at a time, in a large database and in a small one."""
     count = 60 if quick else 300
     few = await load(url, FEW_THREADS)
     many = await load(url, QUICK_THREADS if quick else MANY_THREADS)
@@ -126,7 +126,7 @@ async def size(url: str, report: Report, *, rounds: int, quick: bool) -> None:
         for name, page_of in PAGES.items():
             times: dict[int, list[float]] = {large.port: [], small.port: []}
             for round_ in range(rounds):
-                # Each page another one, at 80 to 99 % of the way down.
+                # A different page each time, at 80 to 99 % of the list.
                 depths = [0.80 + 0.19 * ((n * 0.618 + round_ / 7) % 1) for n in range(count)]
                 for server, data in ((large, many), (small, few)):
                     pages = [page_of(data, depth) for depth in depths]

@@ -1,4 +1,4 @@
-"""What the options on the database's side cost: each beside the same application without it."""
+"""The cost of database options: each is compared with the same application without it."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ from benchmarks.turn import count_statements, log_statements
 
 ROLE = "bench_owner"
 WITHOUT = "without"
-WALL = {"ROW_LEVEL_SECURITY": "true"}
+ROW_SECURITY = {"ROW_LEVEL_SECURITY": "true"}
 
 _OWN = f"""
 DO $$ DECLARE name text; BEGIN
@@ -52,28 +52,31 @@ with pgbouncer(make_url(sys.argv[1]), int(sys.argv[2])) as url:
 
 
 async def row_security(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    """Both databases belong to an ordinary role, since a superuser passes every policy."""
+    """Both databases belong to an ordinary role, because a superuser bypasses every policy."""
     data = await load(url, FEW_THREADS)
-    copies = [await copy_database(data.url, f"bench_{kind}") for kind in ("walled", "plain")]
-    walled, plain = [await _given_away(copy) for copy in copies]
-    await migrate(walled, **WALL)
+    copies = [await copy_database(data.url, f"bench_{kind}") for kind in ("secured", "plain")]
+    secured, plain = [await _owned_by_role(copy) for copy in copies]
+    await migrate(secured, **ROW_SECURITY)
     with (
-        serving(PROJECT_SERVER, walled, **WALL, DEMO_DELAY_SECONDS="0") as ours,
+        serving(PROJECT_SERVER, secured, **ROW_SECURITY, DEMO_DELAY_SECONDS="0") as ours,
         serving(PROJECT_SERVER, plain, DEMO_DELAY_SECONDS="0") as without,
     ):
         await _compare("row-level security", data, (ours, without), report, rounds, quick=quick)
 
     for copy in copies:
         await log_statements(copy)
-    counts = await count_statements(walled, rounds, **WALL), await count_statements(plain, rounds)
+    counts = (
+        await count_statements(secured, rounds, **ROW_SECURITY),
+        await count_statements(plain, rounds),
+    )
     for kind in counts[0]:
         ours_trips, trips = (tuple(float(sum(n)) for n in counted[kind]) for counted in counts)
         name = f"round trips, {kind}, row-level security"
         report(Result(name, "", ours_trips, trips, WITHOUT))
 
 
-async def _given_away(url: str) -> str:
-    """Let an ordinary role own the database and its tables; gives the URL it signs in with."""
+async def _owned_by_role(url: str) -> str:
+    """Let an ordinary role own the database and its tables; returns the role's URL."""
     connection = await connect(url)
     if not await connection.fetch("SELECT 1 FROM pg_roles WHERE rolname = $1", ROLE):
         await connection.execute(f"CREATE ROLE {ROLE} LOGIN")
@@ -83,7 +86,7 @@ async def _given_away(url: str) -> str:
 
 
 async def pooler(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    """Both have as many servers: PgBouncer to share, the other as connections of its own."""
+    """Both have the same number of server connections: PgBouncer's, or the application's own."""
     if not python(_HAS_PGBOUNCER).strip():
         print("skipped: pgbouncer is not installed here")
         return
@@ -100,7 +103,7 @@ async def pooler(url: str, report: Report, *, rounds: int, quick: bool) -> None:
 
 @contextmanager
 def _pgbouncer(url: str) -> Iterator[str]:
-    """One in transaction mode, as the project's own tests run it."""
+    """A PgBouncer in transaction mode, as in the project's own tests."""
     process = subprocess.Popen(
         [sys.executable, "-c", _PGBOUNCER, url, str(POOL_SIZE)],
         cwd=PROJECT,
@@ -135,7 +138,7 @@ async def _compare(
         for index in (0, 1) if round_ % 2 else (1, 0):
             rate = await requests_a_second(servers[index], user, request, seconds)
             milliseconds = await _turn_milliseconds(servers[index], user, turns)
-            if round_ >= 0:  # by then all is imported and connected
+            if round_ >= 0:  # not in the warm-up round
                 rates[index].append(rate)
                 times[index].append(milliseconds)
     for what, unit, measured in (("items.list, requests/s", "/s", rates), ("a turn", "ms", times)):
@@ -144,7 +147,7 @@ async def _compare(
 
 
 async def _turn_milliseconds(server: Server, user: dict[str, str], turns: int) -> float:
-    """From the request to the end of a short answer."""
+    """The time from the request to the end of a short answer."""
     times = []
     async with connected(server.port, user) as client:
         for _ in range(turns):

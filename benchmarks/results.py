@@ -1,4 +1,4 @@
-"""Numbers beside their floors: ratios with their spread, as a table, JSON and a plot."""
+"""Results: ratios to the baselines with their spread, as a table, JSON and a plot."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table: the same measured on the project and on its floor, by rounds.
+    """One line of the table: a value of the project and of its baseline in each round.
 
-    Each round measures both, one right after the other, so that a machine that slows down slows
-    both; a ratio is that of one round.
+    Each round measures both directly after each other, so that changes of the machine's speed affect
+    both. Ratios are calculated for each round.
     """
 
     name: str
@@ -95,10 +95,10 @@ COLOURS = {"holds": "#2563eb", "within its spread": "#d97706", "missed": "#dc262
 
 
 def plot(results: list[Result]) -> str:
-    """An SVG: how good each ratio is against its goal, which is the line in the middle.
+    """An SVG that compares each ratio with its goal, which is the line in the middle.
 
-    To the right is better, for rates and for times alike; the bar ends at the median and the
-    whisker spans the rounds. The scale is logarithmic, from a quarter of the goal to four times.
+    To the right is better, for rates and for times. The bar ends at the median and the whisker spans
+    the rounds. The scale is logarithmic, from a quarter of the goal to four times the goal.
     """
     shown = [result for result in results if result.goal is not None]
     height = TOP + ROW * len(shown) + 40

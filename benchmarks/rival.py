@@ -1,13 +1,13 @@
-"""The rival: a server as the specification sketches it, with what it takes to run today.
+"""The rival: the server of the specification's sketch, with minimal changes to run today.
 
-Kept from the sketch: a database session for each request as a dependency, held until the last
-byte has left; the user as a row, loaded by the same session; a store and a server for each
-request; `server.process()`; SQLAlchemy's ORM with its models, columns and keys.
+Unchanged: a database session for each request as a dependency, held until the last byte is sent; the
+user as a row, loaded with the same session; a store and a server for each request;
+`server.process()`; SQLAlchemy's ORM with the sketch's models, columns and keys.
 
-Changed, because the SDK has: all of `Store`'s methods, results as ready bytes. Changed in its
-favour: an index on `thread_items.thread_id` (the sketch has none and would read the whole table),
-pages by key, the adapter of items built once, no `expire_on_commit`, a pool as large as the
-project's. Its tables lie in a schema of their own, beside the project's and with the same rows.
+Changed for the current SDK: all methods of `Store`, results as bytes. Changed to make it faster: an
+index on `thread_items.thread_id` (without it, the sketch reads the whole table), keyset pagination, a
+shared type adapter for items, no `expire_on_commit`, a pool of the project's size. Its tables are in a
+separate schema in the same database, with the same rows.
 """
 
 from collections.abc import AsyncIterator
@@ -194,12 +194,12 @@ class MyChatKitServer(ChatKitServer[Context]):
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Context
     ) -> AsyncIterator[ThreadStreamEvent]:
-        # The rival is asked for pages only; who tries it by hand gets an answer.
+        # The benchmark requests only pages; this answer is for manual tests.
         yield ThreadItemDoneEvent(
             item=AssistantMessageItem(
                 id=self.store.generate_item_id("message", thread, context),
                 thread_id=thread.id,
-                created_at=datetime.now(),  # noqa: DTZ005 (the SDK's are naive)
+                created_at=datetime.now(),  # noqa: DTZ005 — the SDK's datetimes are naive
                 content=[AssistantMessageContent(text="Hello.")],
             )
         )

@@ -19,6 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import asyncpg
+import psutil
 from sqlalchemy.engine import make_url
 
 from benchmarks import rival
@@ -34,7 +35,7 @@ PROJECT_SERVER = "app.main:create_app"
 FLOOR_SERVER = "benchmarks.floor:create_app"
 RIVAL_SERVER = "benchmarks.rival:create_app"
 
-# Limits protect people from one another; here one machine plays all of them.
+# Limits are disabled, because one machine simulates all users.
 SETTINGS = {
     "SECRET_KEY": "a secret that only the benchmark knows, and long enough",
     "DATABASE_POOL_SIZE": str(POOL_SIZE),
@@ -83,28 +84,32 @@ print(json.dumps(asyncio.run(headers())))
 
 @dataclass(frozen=True)
 class Server:
-    """A server process that is ready, and how long it took to be."""
+    """A server process that is ready, and the time until it was."""
 
     port: int
     pid: int
     ready_seconds: float
 
     def resident_bytes(self) -> int:
-        said = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True, text=True
-        )
-        return int(said.stdout) * 1024
+        resident: int = psutil.Process(self.pid).memory_info().rss
+        return resident
+
+    def processor_seconds(self) -> float:
+        """What it has computed so far, on whichever processors, for itself and in the kernel."""
+        times = psutil.Process(self.pid).cpu_times()
+        seconds: float = times.user + times.system
+        return seconds
 
 
 def allow_many_files() -> None:
-    """A thousand streams are two thousand sockets; the servers inherit the limit."""
+    """Raise the limit of open files: a thousand streams are two thousand sockets."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 16_384 if hard == resource.RLIM_INFINITY else min(16_384, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def render_project() -> None:
-    """The project that the default answers give, as `make demo` makes it but for its setup."""
+    """Render the project with the default answers, without its setup."""
     if PROJECT.exists():
         shutil.rmtree(PROJECT)
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -128,7 +133,7 @@ def render_project() -> None:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The project's own embedded PostgreSQL; its data stay, because loading them takes minutes."""
+    """The project's embedded PostgreSQL; its data are kept, because loading them takes minutes."""
     url = python(_START, str(POSTGRES)).strip()
     try:
         asyncio.run(_execute(url, "ALTER SYSTEM SET max_wal_size = '4GB'"))
@@ -138,7 +143,7 @@ def postgres() -> Iterator[str]:
 
 
 def database_name(kind: str) -> str:
-    """It names the schema too: after a change of the migrations, the data are loaded anew."""
+    """Contains a hash of the migrations, so that the data are loaded again after a change."""
     migrations = hashlib.sha256()
     for file in sorted((PROJECT / "migrations" / "versions").glob("*.py")):
         migrations.update(file.read_bytes())
@@ -151,7 +156,7 @@ async def database_exists(url: str, name: str) -> bool:
 
 
 async def create_database(url: str, kind: str, name: str) -> str:
-    """An empty database at the newest migration. Whatever else there is of its kind goes."""
+    """An empty database at the newest migration; older databases of its kind are dropped."""
     old = "SELECT datname FROM pg_database WHERE starts_with(datname, $1)"
     for row in await _execute(url, old, f"bench_{kind}_"):
         await _execute(url, f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
@@ -161,7 +166,7 @@ async def create_database(url: str, kind: str, name: str) -> str:
 
 
 async def copy_database(url: str, name: str) -> str:
-    """A copy of the database at that URL, in place of one that has the name already."""
+    """A copy of the database at that URL, which replaces a database of the same name."""
     await _execute(at_database(url, "postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     source = make_url(url).database
     await _execute(at_database(url, "postgres"), f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
@@ -196,7 +201,7 @@ async def _execute(url: str, statement: str, *values: object) -> list[asyncpg.Re
 
 @contextmanager
 def serving(target: str, url: str, **settings: str) -> Iterator[Server]:
-    """The application factory `target` under uvicorn, in a process of its own, until ready."""
+    """Start the application factory `target` with uvicorn in a process, and wait until it is ready."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--ws", "none", "--http", "h11", "--no-access-log"]
@@ -236,7 +241,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
 
 
 def python(code: str, *arguments: str, given: str = "", **settings: str) -> str:
-    """What a Python with the project on its path prints."""
+    """The output of Python code with the project on its path."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=PROJECT,
@@ -250,13 +255,13 @@ def python(code: str, *arguments: str, given: str = "", **settings: str) -> str:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """One for all servers: nothing from outside but what finds programs and modules."""
+    """The same environment for all servers, without other variables of this process."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return kept | SETTINGS | {"PYTHONPATH": f"{PROJECT}:{REPO}"} | settings
 
 
 def sign_in(user_ids: list[str]) -> list[dict[str, str]]:
-    """Headers for the generated project, made with its own secret."""
+    """Headers with the credentials of these users of the generated project."""
     credentials: list[dict[str, str]] = json.loads(
         python(_SIGN_IN, given=json.dumps(user_ids)).splitlines()[-1]
     )

@@ -1,4 +1,4 @@
-"""From starting the process until `/readyz` says 200, beside a process that only imports."""
+"""The time from the start until `/readyz` answers 200, compared with a process that only imports."""
 
 import subprocess
 import sys
@@ -9,14 +9,14 @@ from benchmarks.history import FEW_THREADS
 from benchmarks.results import Goal, Report, Result
 from benchmarks.stage import PROJECT, PROJECT_SERVER, environment, serving
 
-# What no ChatKit server on FastAPI and PostgreSQL can do without, imported and nothing more.
+# The imports that every ChatKit server with FastAPI and PostgreSQL needs.
 IMPORTS = "import agents, asyncpg, chatkit.agents, chatkit.server, fastapi, sqlalchemy.ext.asyncio, uvicorn"
 
 
 async def ready(url: str, report: Report, *, rounds: int, quick: bool) -> None:
     data = await load(url, FEW_THREADS)
     ours, floor = [], []
-    for round_ in range(-1, rounds):  # the first writes the byte code
+    for round_ in range(-1, rounds):  # the first round writes the bytecode
         imported = _seconds_to_import()
         with serving(PROJECT_SERVER, data.url) as server:
             if round_ >= 0:

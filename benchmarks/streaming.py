@@ -24,6 +24,7 @@ HELD_MESSAGE = "[demo:slow] " + " ".join(f"word{n}" for n in range(600))
 USERS = 50
 OPEN_STREAMS = (1, 100, 1000)
 TOGETHER = 20
+CROWDED_ROUNDS = 3
 
 
 async def throughput(url: str, report: Report, *, rounds: int, quick: bool) -> None:
@@ -105,6 +106,34 @@ async def first_event(url: str, report: Report, *, rounds: int, quick: bool) -> 
     )
 
 
+async def processor_time(url: str, report: Report, *, rounds: int, quick: bool) -> None:
+    """Seconds that the server process computes while its streams say a word a second each.
+
+    Other work on the machine makes times longer, and this hardly.
+    """
+    seconds = 15.0 if quick else 60.0
+    users = sign_in([f"streams_{n}" for n in range(USERS)])
+    used: dict[str, list[float]] = {PROJECT_SERVER: [], FLOOR_SERVER: []}
+    for round_ in range(min(rounds, CROWDED_ROUNDS)):
+        for target in list(used)[:: 1 if round_ % 2 else -1]:
+            with serving(target, url, DEMO_DELAY_SECONDS=str(WORD_SECONDS)) as server:
+                async with AsyncExitStack() as stack:
+                    await _open(stack, server, users, range(OPEN_STREAMS[-1]))
+                    before = server.processor_seconds()
+                    await asyncio.sleep(seconds)
+                    used[target].append(server.processor_seconds() - before)
+    report(
+        Result(
+            f"processor time of {_streams(OPEN_STREAMS[-1])} for {seconds:g} s",
+            "s",
+            tuple(used[PROJECT_SERVER]),
+            tuple(used[FLOOR_SERVER]),
+            FLOOR,
+            AT_MOST,
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Crowd:
     """What newcomers met: seconds to the first event of each, in the order of length."""
@@ -123,10 +152,7 @@ async def _growing_crowd(server: Server, users: list[dict[str, str]], probes: in
     crowds = []
     async with AsyncExitStack() as stack:
         for already, open_streams in pairwise((0, *OPEN_STREAMS)):
-            for first in range(already, open_streams, TOGETHER):
-                batch = range(first, min(first + TOGETHER, open_streams))
-                held = [_held(server, users[n % len(users)]) for n in batch]
-                await asyncio.gather(*(stack.enter_async_context(one) for one in held))
+            await _open(stack, server, users, range(already, open_streams))
             await asyncio.sleep(1)
             grown = server.resident_bytes() - alone
             times = []
@@ -135,6 +161,16 @@ async def _growing_crowd(server: Server, users: list[dict[str, str]], probes: in
                 await asyncio.sleep(0.02)
             crowds.append(Crowd(sorted(times), grown / open_streams))
     return crowds
+
+
+async def _open(
+    stack: AsyncExitStack, server: Server, users: list[dict[str, str]], numbers: range
+) -> None:
+    """Open streams that are held until the stack ends, some at a time."""
+    for first in range(numbers.start, numbers.stop, TOGETHER):
+        batch = range(first, min(first + TOGETHER, numbers.stop))
+        held = [_held(server, users[n % len(users)]) for n in batch]
+        await asyncio.gather(*(stack.enter_async_context(one) for one in held))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Statements a turn, as PostgreSQL itself logs them: whoever sends one, it is counted."""
+"""The SQL statements of a turn, counted in PostgreSQL's log."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from benchmarks.stage import (
 NEW_THREAD, OLD_THREAD = 8, 6
 LOG = POSTGRES.with_name(f"{POSTGRES.name}.log")
 
-# Round trips, and no statements of ours: they frame them.
+# Statements of transactions, which are counted separately as round trips.
 FRAMES = ("BEGIN", "COMMIT", "ROLLBACK", ";")
 
 
@@ -37,7 +37,7 @@ async def statements(url: str, report: Report, *, rounds: int, quick: bool) -> N
 
 
 async def log_statements(url: str) -> None:
-    """Have PostgreSQL log each statement in that database, of those who connect from now on."""
+    """Log each statement of new connections to that database."""
     connection = await connect(url)
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE \"{name}\" SET log_statement = 'all'")
@@ -47,12 +47,12 @@ async def log_statements(url: str) -> None:
 async def count_statements(
     url: str, rounds: int, **settings: str
 ) -> dict[str, list[tuple[int, int]]]:
-    """Statements, and what frames them, of so many turns in a new thread and in an old one."""
+    """The statements of turns in new and old threads, and the number of those of transactions."""
     [us] = sign_in(["counted"])
     counts: dict[str, list[tuple[int, int]]] = {"a new thread": [], "an old thread": []}
     with serving(PROJECT_SERVER, url, DEMO_DELAY_SECONDS="0", **settings) as server:
         async with connected(server.port, us) as client:
-            await _turn(client, new_thread("Hello"))  # the user's first row, and all imports
+            await _turn(client, new_thread("Hello"))  # creates the user's row, and warms up
             for _ in range(rounds):
                 start = LOG.stat().st_size
                 thread_id = await _turn(client, new_thread("Hello"))
@@ -64,7 +64,7 @@ async def count_statements(
 
 
 async def _turn(client: Connection, request: dict[str, object]) -> str:
-    """The thread's id, once everything that a turn writes has been written."""
+    """Run a turn and wait until all of its writes are finished; returns the thread's id."""
     events = [event async for event in client.stream(request)]
     await asyncio.sleep(0.3)
     first = json.loads(events[0].removeprefix(b"data: "))
@@ -73,7 +73,7 @@ async def _turn(client: Connection, request: dict[str, object]) -> str:
 
 
 def _count(start: int) -> tuple[int, int]:
-    """Statements, and what frames them, that were logged after that place in PostgreSQL's log."""
+    """The number of statements after that position of the log, and of those of transactions."""
     said = framed = 0
     for statement in _logged(start):
         if statement.upper().startswith(FRAMES):
@@ -91,5 +91,5 @@ def _logged(start: int) -> Iterator[str]:
             for mark in ("LOG:  statement: ", "LOG:  execute "):
                 _, found, rest = line.partition(mark)
                 if found:
-                    # A prepared one stands behind its name.
+                    # A prepared statement follows its name.
                     yield rest.partition(": ")[2] if mark.endswith("execute ") else rest

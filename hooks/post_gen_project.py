@@ -17,7 +17,6 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 # What several options share.
 ATTACHMENTS = (
     *("app/attachments.py", "engine/attachments", "engine/tests/attachments"),
-    *("dev/doctor_pictures.py", "dev/tests/test_doctor_pictures.py"),
 )
 COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
 DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
@@ -81,7 +80,6 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "s3": (
             *ATTACHMENTS,
             *("engine/attachments/s3", "engine/tests/attachments/s3"),
-            *("dev/doctor_s3.py", "dev/tests/test_doctor_s3.py"),
         ),
     },
     "auth_style": {
@@ -91,11 +89,11 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "jwt": ("engine/auth/jwt.py", "engine/tests/auth/test_jwt.py", *TOKENS),
         "oidc": (
-            *("engine/auth/oidc", "engine/tests/auth/oidc", "dev/doctor_openid.py"),
+            *("engine/auth/oidc", "engine/tests/auth/oidc"),
             *("migrations/versions/0007_id_tokens.py", *SESSIONS),
         ),
         "password": (
-            *("engine/auth/password", "engine/tests/auth/password", "dev/smoke_sign_in.py"),
+            *("engine/auth/password", "engine/tests/auth/password", "engine/operate/smoke_sign_in.py"),
             *("engine/page/static/account.css", "engine/page/static/js/looks.js"),
             *("engine/operate/commands/users.py", "migrations/versions/0004_passwords.py"),
             *SESSIONS,
@@ -109,9 +107,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "yes": ("engine/dictation", "engine/tests/dictation"),
     },
     "host_page": {
-        "nextjs": (
-            *("nextjs", "dev/nextjs.py", "dev/doctor_nextjs.py", "dev/tests/test_nextjs.py"),
-        ),
+        "nextjs": ("nextjs", "dev/nextjs.py", "dev/tests/test_nextjs.py"),
     },
     "deploy": {
         "compose": (*IMAGES, "compose.yaml"),

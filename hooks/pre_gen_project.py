@@ -1,7 +1,7 @@
-"""Refuses answers that cannot work, all of them at once, before a file is written.
+"""Checks the answers: lists all invalid ones together before anything is written.
 
-Nothing in here may look like a tag of Jinja's own: a Cookiecutter that is too old renders it with
-those, and is then refused.
+This file must not contain anything that looks like Jinja's default tags, because an old Cookiecutter
+renders it with those before its version is refused here.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
+# A raw string can hold any JSON, because JSON has no unescaped triple quotes.
 ANSWERS = r"""{{ cookiecutter | tojson }}"""
-# The questions as they were before they were answered, with what a configuration file says.
+# The unanswered questions, with values of a configuration file.
 GIVEN = r"""{{ _cookiecutter | default({}) | tojson }}"""
 
-# The first that takes the template's own tags for its files and hooks.
+# The oldest version that uses the template's own tags in files and hooks.
 OLDEST_COOKIECUTTER = (2, 6)
 
 POSTGRESQL_NAME_BYTES = 63
-# A test reads the longest one from the application's own metadata.
+# A test compares this with the application's metadata.
 LONGEST_NAME = "feedback_user_id_thread_id_item_id_fkey"
 PREFIX_LENGTH = POSTGRESQL_NAME_BYTES - len(LONGEST_NAME)
 
 FREE_TEXTS = ("project_name", "author_name", "assistant_name")
 FREE_TEXT_LENGTH = 200
 SETUPS = ("run", "skip", "strict")
-# As in cookiecutter.json. Only a replay brings an answer that is none of them.
+# The same as in cookiecutter.json. Only a replay can contain another answer.
 CHOICES = {
     "license": ("MIT", "Apache-2.0", "none"),
     "auth_style": ("anonymous", "password", "oidc", "jwt", "proxy"),
@@ -45,13 +45,13 @@ CHOICES = {
 }
 IN_QUOTES = "text; in a configuration file, as text in quotes"
 
-# Tools that work with another answer than this one only.
+# Tools that do not work with this answer to another question.
 NEEDS = {"documents": ("attachments", "none"), "image": ("attachments", "none")}
 
 SHAPES = {
     "project_slug": (
         r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?",
-        "lower-case letters, digits, - and _, a letter or digit at both ends, at most 64",
+        "lower-case letters, digits, - and _, with a letter or digit at both ends, at most 64",
     ),
     "table_prefix": (
         r"[a-z_][a-z0-9_]*",
@@ -93,12 +93,12 @@ def too_old() -> list[str]:
     oldest = ".".join(map(str, OLDEST_COOKIECUTTER))
     return [
         f"This template needs Cookiecutter {oldest} or newer, and this is {here}. "
-        "To have a new one for this once: uvx cookiecutter, or: pipx run cookiecutter"
+        "Run a newer one with: uvx cookiecutter, or: pipx run cookiecutter"
     ]
 
 
 def without_text(answers: dict[str, Any], given: dict[str, Any]) -> list[str]:
-    """One line for each answer that is no text, or was none: of a list only the first is left."""
+    """One line for each answer that is or was not text; Cookiecutter keeps only the first of a list."""
     return [
         refusal(question, value, IN_QUOTES)
         for question, answer in answers.items()
@@ -109,7 +109,7 @@ def without_text(answers: dict[str, Any], given: dict[str, Any]) -> list[str]:
 
 
 def replay_problems(answers: dict[str, Any], given: dict[str, Any]) -> list[str]:
-    """A replay brings what was computed from its answers, and its template's lists, along."""
+    """Check a replay, which also contains values computed from its answers, and the template's lists."""
     is_replay = isinstance(given.get("auth_style"), str)
     if not is_replay or "_repo_dir" not in answers:
         return []
@@ -128,13 +128,13 @@ def replay_problems(answers: dict[str, Any], given: dict[str, Any]) -> list[str]
     ]
     return [
         f"{name}: the replay has it from other answers, or from another version of the template. "
-        "Give the answers with --config-file instead."
+        "Use --config-file with the answers instead of --replay."
         for name in stale
     ]
 
 
 def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
-    """One line for each bad answer, naming what was given and what is allowed."""
+    """One line for each invalid answer, with its value and the allowed values."""
     found = [
         refusal(question, answers[question], allowed)
         for question, (shape, allowed) in SHAPES.items()
@@ -147,7 +147,7 @@ def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
     ]
     if WINDOWS_DEVICES.fullmatch(answers["project_slug"]):
         found.append(
-            refusal("project_slug", answers["project_slug"], "any name but a Windows device's")
+            refusal("project_slug", answers["project_slug"], "a name that is not a Windows device")
         )
     if len(answers["table_prefix"]) > PREFIX_LENGTH:
         allowed = (
@@ -171,7 +171,7 @@ def free_text_problems(question: str, text: str) -> list[str]:
         return [refusal(question, text, f"at most {FREE_TEXT_LENGTH} characters")]
     if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
         return [refusal(question, text, "one line of text without control characters")]
-    # Cookiecutter and cruft evaluate an answer that they are given again.
+    # Cookiecutter and cruft render a stored answer as a template.
     if re.search(r"\{[%#{]", text):
         return [refusal(question, text, "any text without Jinja's opening braces")]
     return []
@@ -186,7 +186,7 @@ def tool_problems(answer: str, known: list[str]) -> list[str]:
 
 
 def needs_problems(answers: dict[str, Any]) -> list[str]:
-    """`all` means all that work with the other answers; a tool that is named has to."""
+    """`all` means all tools that work with the other answers; named tools must work with them."""
     chosen = {name.strip() for name in answers["agent_tools"].split(",")}
     return [
         refusal("agent_tools", tool, f"with another answer than {without!r} to {question}")

@@ -1,6 +1,6 @@
-"""What takes all of a machine, and among others' tests has not always got it.
+"""A test that needs the whole machine, so it does not run in parallel with others.
 
-`make matrix` begins with it.
+`make matrix` runs it first.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from conftest import generate_with_our_environment
 from every_project import THOUSAND, WHOLE_SUITE
 
 
-def test_a_thousand_answers_are_open_at_once(template: Path, tmp_path: Path) -> None:
+def test_a_thousand_parallel_answers(template: Path, tmp_path: Path) -> None:
     project = generate_with_our_environment(template, tmp_path)
 
     said = project.run("pytest", "--quiet", THOUSAND, PYTEST_ADDOPTS=WHOLE_SUITE)

@@ -1,4 +1,4 @@
-"""Debian's Chromium on a generated project's page, with a stand-in for what OpenAI's CDN serves."""
+"""Debian's Chromium on a generated project's page, with a stand-in for OpenAI's CDN."""
 
 import json
 import os
@@ -46,7 +46,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
 )
 
-# Heard on the way down, where events that do not bubble pass too.
+# Captured, because some events do not bubble.
 RECORD = """
 window.heard = [];
 for (const name of ["ready", "error", "effect", "deeplink", "response.start", "response.end",
@@ -58,7 +58,7 @@ for (const name of ["ready", "error", "effect", "deeplink", "response.start", "r
 }
 """
 
-# How long anything may take that is waited for, on a machine that has other things to do.
+# The timeout of every wait, long enough for a busy machine.
 SECONDS = 60
 
 Json = dict[str, Any]
@@ -67,8 +67,8 @@ Scheme = Literal["light", "dark"]
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """A headless Chromium with a profile of its own; never one that Playwright downloads."""
-    # The first has no windows, which nobody sees here and which take most of a processor's time.
+    """A headless Chromium with its own profile, not one that Playwright downloads."""
+    # The first one draws no windows, which saves most of the CPU time.
     program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if program is None:
         lack("no chromium on the PATH: apt-get install chromium-headless-shell, or chromium")
@@ -80,7 +80,7 @@ def launched() -> Iterator[Browser]:
 
 @dataclass
 class Cdn:
-    """What the CDN answers; `None` is a connection that fails."""
+    """The CDN's responses; `None` is a connection that fails."""
 
     script: str | None = STANDIN.read_text(encoding="utf-8")
     frame: str | None = FRAME
@@ -93,7 +93,7 @@ class Cdn:
             route.abort()
         else:
             kind = "text/html" if url.endswith(".html") else "text/javascript"
-            shared = {"Access-Control-Allow-Origin": "*"}  # modules are asked for with CORS
+            shared = {"Access-Control-Allow-Origin": "*"}  # modules are requested with CORS
             route.fulfill(body=body, content_type=kind, headers=shared)
 
 
@@ -108,7 +108,7 @@ def transport(module: str) -> str:
 
 @dataclass
 class ChatPage:
-    """One tab, and what it said and sent."""
+    """One tab, with its console messages and requests."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -125,11 +125,11 @@ class ChatPage:
             self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def allow_complaint(self, pattern: str) -> None:
-        """From now on the console may say this: not every build of Chromium does."""
+        """Allow this console message from now on, which only some builds of Chromium print."""
         self.allowed = pattern
 
     def expect_complaint(self, pattern: str) -> None:
-        """The console says this, as it should; anything else fails the test at its end."""
+        """Wait for this console message; all other messages fail the test at its end."""
         deadline = time.monotonic() + SECONDS
         while not (found := [line for line in self.complaints if re.search(pattern, line)]):
             assert time.monotonic() < deadline, f"{pattern!r} not in {self.complaints}"
@@ -148,7 +148,7 @@ class ChatPage:
         expect(self.page.locator("body[data-chat=ready]")).to_be_attached()
         return self
 
-    # What can be seen.
+    # Elements of the page.
 
     @property
     def composer(self) -> Locator:
@@ -177,38 +177,38 @@ class ChatPage:
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
-    # What can be done.
+    # Actions of the visitor.
 
     def send(self, text: str) -> None:
         self.composer.fill(text)
         self.button("Send").click()
 
     def say(self, text: str) -> "ChatPage":
-        """Send a message and hear the answer out."""
+        """Send a message and wait until the answer ends."""
         with self.heard_next("response.end"):
             self.send(text)
         return self
 
     def post(self, kind: str, **params: Any) -> None:
-        """A ChatKit request past the page, with its visitor's cookies."""
+        """Send a ChatKit request without the page, with its visitor's cookies."""
         response = self.page.request.post("/chatkit", data={"type": kind, "params": params})
         assert response.ok, response.text()
 
-    # What was said in the protocol.
+    # Events and requests.
 
-    def heard(self, name: str) -> list[Any]:
+    def events(self, name: str) -> list[Any]:
         """The details of the element's events of this name, since the page was loaded."""
         events = self.page.evaluate("window.heard")
         return [detail for kind, detail in events if kind == name]
 
     @contextmanager
-    def heard_next(self, name: str) -> Iterator[None]:
-        before = len(self.heard(name))
+    def next_event(self, name: str) -> Iterator[None]:
+        before = len(self.events(name))
         yield
         self.until(f"window.heard.filter(([kind]) => kind === {name!r}).length > {before}")
 
     def until(self, expression: str) -> None:
-        """(`wait_for_function` asks with `eval` in the page, whose policy forbids it.)"""
+        """Like `wait_for_function`, which cannot be used because it needs `eval` in the page."""
         deadline = time.monotonic() + SECONDS
         while not self.page.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < deadline, expression
@@ -228,7 +228,7 @@ class ChatPage:
 
     @contextmanager
     def answered(self, kind: str, status: int = 200) -> Iterator[None]:
-        """The request of this type that is sent inside is answered with this status."""
+        """Wait until a request of this type, sent inside this block, is answered with this status."""
 
         def is_meant(response: Response) -> bool:
             return self._body(response.request).get("type") == kind
@@ -240,7 +240,7 @@ class ChatPage:
 
 @dataclass
 class Visitor:
-    """A browser of their own: cookies and storage that nobody else has."""
+    """A separate browser context with its own cookies and storage."""
 
     context: BrowserContext
     cdn: Cdn = field(default_factory=Cdn)
@@ -250,7 +250,7 @@ class Visitor:
         expect.set_options(timeout=SECONDS * 1000)
         self.context.set_default_timeout(SECONDS * 1000)
         self.context.add_init_script(RECORD)
-        # Nothing leaves this machine: what is not the CDN's fails, and the console says so.
+        # Requests to other hosts than the CDN fail, so that none leaves this machine.
         self.context.route(OTHER_ORIGINS, self.cdn.answer)
 
     def tab(self) -> ChatPage:
@@ -264,7 +264,7 @@ class Visitor:
 
 @contextmanager
 def website(page: Callable[[str], str], port: int = 0) -> Iterator[int]:
-    """Somebody else's site, at every name that ends in .localhost: a page for each path; its port."""
+    """Another site, at every name that ends with .localhost, with a page for each path; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -290,7 +290,7 @@ def message(text: str) -> Json:
 
 
 def violations(chat: ChatPage, axe: str) -> list[str]:
-    """What axe-core finds on the page, the element apart: what is in there is not ours."""
+    """The violations that axe-core finds on the page, without the stand-in for the element."""
     chat.page.evaluate(axe)
     found = chat.page.evaluate("axe.run({ exclude: [['openai-chatkit']] })")
     return [

@@ -1,8 +1,7 @@
-"""Whether a project's API is what its own OpenAPI document says, asked by schemathesis.
+"""Checks with schemathesis that a project's API conforms to its OpenAPI document.
 
-All routes of the document but one are asked, whatever options brought them, with whatever fits
-the description and with what does not. `POST /chatkit` speaks a protocol of its own: see
-`engine/tests/test_hostile.py` of the project.
+All routes of the document are tested with valid and invalid requests, except `POST /chatkit`, which has
+its own protocol: see `engine/tests/test_hostile.py` of the project.
 """
 
 import json
@@ -14,7 +13,7 @@ import httpx
 from conftest import check
 
 PROTOCOL = "/chatkit"
-# Open to everybody, and meant to be.
+# Routes that are open without credentials.
 PUBLIC = {"/healthz", "/readyz"}
 
 MESSAGE = {
@@ -25,12 +24,12 @@ MESSAGE = {
 
 
 def check_conformance(visitor: httpx.Client, folder: Path, examples: int) -> None:
-    """Raise AssertionError, with schemathesis' own words, where document and server differ.
+    """Raise AssertionError with schemathesis' output if document and server differ.
 
-    Up to so many examples are tried for each route.
+    Up to `examples` requests are sent to each route.
     """
     _ask(visitor, folder, examples)
-    # Once more with ids that exist.
+    # Again with ids that exist.
     _ask(visitor, folder, examples, **_known(visitor))
 
 
@@ -57,7 +56,7 @@ def _known(visitor: httpx.Client) -> dict[str, str]:
 
 
 def check_doors(visitor: httpx.Client) -> None:
-    """Nobody gets in without credentials, but where everybody may; and the document says so."""
+    """Check that all other routes need credentials, and that the document says so."""
     document: dict[str, Any] = visitor.get("/openapi.json").json()
     paths: dict[str, dict[str, Any]] = document["paths"]
     assert PROTOCOL in paths

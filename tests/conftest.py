@@ -1,4 +1,4 @@
-"""Bakes projects. `bake(auth_style="jwt")` answers a `BakedProject` that tests ask questions."""
+"""Fixtures that bake projects: `bake(auth_style="jwt")` returns a `BakedProject`."""
 
 import fcntl
 import hashlib
@@ -30,19 +30,18 @@ TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
 QUESTIONS: dict[str, Any] = json.loads((REPO / "cookiecutter.json").read_text(encoding="utf-8"))
 PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))}
 
-# Without caches, so that what a test looks at is what was written. (Bytecode is kept all the same,
-# whatever this machine says: each of a project's many processes would compile the SDKs anew, which
-# takes longer than its work.)
+# Without caches, so that a project has only files of the template. Bytecode is still written, because
+# each of a project's many processes would otherwise compile the SDKs again.
 QUIET = {"RUFF_NO_CACHE": "true"}
 MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--matrix", action="store_true", help="every row, and not only the first")
+    parser.addoption("--matrix", action="store_true", help="all rows instead of the first ones")
 
 
 class ByProject(LoadScopeScheduling):  # type: ignore[misc]
-    """A class of tests is one worker's, and so is a row of the matrix: it is set up once."""
+    """Runs a class of tests, or a row of the matrix, in one worker, so that it is set up once."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
@@ -54,12 +53,12 @@ def scope_of(nodeid: str) -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half again as many as there are processors: they wait for browsers, servers and databases."""
+    """1.5 workers for each processor, because they wait for browsers, servers and databases."""
     return (os.cpu_count() or 1) * 3 // 2
 
 
-# What takes minutes begins first, or one worker would be left alone with the last of it. Projects
-# keep the processors busy and the others mostly wait, so they take turns.
+# Slow tests run first, so that workers finish at about the same time. Projects use the processors and
+# other slow tests mostly wait, so they alternate.
 PROJECTS = ("::TestEverything", "::TestDefault", "::TestRow", "::TestMinimal")
 WAITING = ("test_browser", "test_nextjs", "test_openai_api", "test_launcher")
 TYPED = ("test_template", "test_types")
@@ -82,7 +81,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByProject:
 
 @dataclass(frozen=True)
 class BakedProject:
-    """What Cookiecutter made, and what it said while it did."""
+    """A generated project, and Cookiecutter's output."""
 
     path: Path
     output: str = ""
@@ -95,7 +94,7 @@ class BakedProject:
         return (self.path / name).exists()
 
     def files(self) -> dict[str, str]:
-        """The text of every file that came from the template, by its name in the project."""
+        """The text of every file of the template, by its name in the project."""
         return {
             str(file.relative_to(self.path)): file.read_text(encoding="utf-8")
             for file in sorted(self.path.rglob("*"))
@@ -103,7 +102,7 @@ class BakedProject:
         }
 
     def run(self, *command: str, check: bool = True, **environment: str) -> str:
-        """Run a program of the project's own environment inside it; return what it said."""
+        """Run a program of the project's environment in the project; return its output."""
         program = self.path / ".venv" / "bin" / command[0]
         done = subprocess.run(
             [str(program), *command[1:]],
@@ -120,7 +119,7 @@ class BakedProject:
 
 
 class BakeFailed(Exception):
-    """Cookiecutter refused; `output` is what the person in front of the terminal read."""
+    """Cookiecutter failed; `output` is its output on the terminal."""
 
     def __init__(self, output: str) -> None:
         super().__init__(output)
@@ -132,7 +131,7 @@ Bake = Callable[..., BakedProject]
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template alone. Cookiecutter copies the folder it is given: `.venv`, `build` and all."""
+    """A copy of only the template, because Cookiecutter copies `.venv` and `build` as well."""
     copy = tmp_path_factory.mktemp("template") / "chat"
     copy_template(copy)
     return copy
@@ -145,7 +144,7 @@ def bake(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Bake:
-    """Answers in, files out. Nothing is set up."""
+    """A function that generates a project without its setup."""
     monkeypatch.setenv("CHATKIT_SETUP", "skip")
 
     def bake(**answers: str) -> BakedProject:
@@ -161,7 +160,7 @@ def bake(
 
 @pytest.fixture(scope="session")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All workers' folder."""
+    """A folder that all workers share."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "looked_at"
     folder.mkdir(exist_ok=True)
@@ -170,7 +169,7 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def look(bake: Bake, looked_at: Path) -> Bake:
-    """`bake`, for tests that change nothing: the same answers are baked once."""
+    """Like `bake`, for tests that only read: equal answers are baked once."""
 
     def look(**answers: str) -> BakedProject:
         said = json.dumps(answers, sort_keys=True)
@@ -189,7 +188,7 @@ def look(bake: Bake, looked_at: Path) -> Bake:
 
 
 def generate(template: Path, folder: Path, *arguments: str, **environment: str) -> BakedProject:
-    """Run the `cookiecutter` command, with no terminal, as a script or a CI job would."""
+    """Run the `cookiecutter` command without a terminal, like a script or a CI job."""
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [tool("cookiecutter"), str(template), "--no-input", "-o", str(folder), *arguments],
@@ -210,7 +209,7 @@ def generate(template: Path, folder: Path, *arguments: str, **environment: str) 
 
 
 def generate_with_our_environment(template: Path, folder: Path, **answers: str) -> BakedProject:
-    """A project whose `.venv` is that of these tests, which has what any of them needs."""
+    """A project with the `.venv` of these tests, which has the packages of every option."""
     given = [f"{question}={answer}" for question, answer in answers.items()]
     project = generate(template, folder, *given, CHATKIT_SETUP="skip")
     (project.path / ".venv").symlink_to(Path(sys.prefix))
@@ -218,7 +217,7 @@ def generate_with_our_environment(template: Path, folder: Path, **answers: str) 
 
 
 def is_copied(file: Path) -> bool:
-    """Whether Cookiecutter takes this file of the template as it stands."""
+    """True if Cookiecutter copies this file without rendering."""
     name = str(file.relative_to(TEMPLATE))
     return any(fnmatch(name, pattern) for pattern in QUESTIONS["_copy_without_render"])
 
@@ -232,7 +231,7 @@ def copy_template(target: Path) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would decide for the project under test."""
+    """This process's environment without variables that would affect the project under test."""
     ours = (
         "CHATKIT_",
         "DATABASE_URL",
@@ -258,7 +257,7 @@ def tool(name: str) -> str:
 
 
 def check(*command: str, cwd: Path, **environment: str) -> None:
-    """Run a checker; its complaints are the test's failure."""
+    """Run a checker; the test fails with its output."""
     done = subprocess.run(
         [tool(command[0]), *command[1:]],
         cwd=cwd,
@@ -273,7 +272,7 @@ def check(*command: str, cwd: Path, **environment: str) -> None:
 
 @contextmanager
 def cache_of_types() -> Iterator[Path]:
-    """What mypy has learnt of the libraries, for one process at a time: it does not share."""
+    """mypy's cache of the libraries, locked for one process at a time."""
     cache = REPO / ".mypy_cache" / "projects"
     cache.mkdir(parents=True, exist_ok=True)
     with one_process_at_a_time(cache.with_suffix(".lock")):
@@ -288,7 +287,7 @@ def one_process_at_a_time(file: Path) -> Iterator[None]:
 
 
 def lack(reason: str) -> NoReturn:
-    """Skip; in CI, which installs what its tests need, fail: a skip would hide them all."""
+    """Skip the test; in CI, where everything is installed, fail it."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -297,7 +296,7 @@ def lack(reason: str) -> NoReturn:
 def npm_install(name: str, owner: str | None = None) -> Path:
     """Copy `tests/<name>/` to `build/` and install its package.json there.
 
-    A folder belongs to one module of tests, its owner: modules run side by side.
+    Each module of tests has its own folder (`owner`), because modules run in parallel.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -312,7 +311,7 @@ def npm_install(name: str, owner: str | None = None) -> Path:
 
 
 def hook(name: str) -> ModuleType:
-    """A hook as a module, with the answers not yet rendered into it."""
+    """A hook as a module, without rendered answers."""
     source = (REPO / "hooks" / f"{name}.py").read_text(encoding="utf-8")
     spec = importlib.util.spec_from_loader(name, loader=None)
     assert spec is not None
@@ -336,7 +335,7 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator["Callable[..., Visitor]"]:
-    """Somebody new at an application. Whatever their console complained of fails the test."""
+    """A new visitor of an application. Errors in the console fail the test."""
     from chromium import Visitor
 
     visitors: list[Visitor] = []

@@ -1,4 +1,4 @@
-"""What each generated project has to stand, whatever was answered."""
+"""Tests of every generated project, for all answers."""
 
 import ast
 import sys
@@ -14,21 +14,21 @@ GIT_STATUS = """
 import subprocess
 subprocess.run(["git", "status", "--porcelain"], check=True)
 """
-# Several commands in one process: to start it takes longer than what it does.
+# Several commands in one process, because its start takes longest.
 ALEMBIC = """
 import sys
 from alembic.config import main
 for command in sys.argv[1:]:
     main(command.split())
 """
-# The most that schemathesis tries for each route: in `make matrix`, and in `make test`.
+# The maximum number of schemathesis' requests to each route, in `make matrix` and in `make test`.
 EXAMPLES, FEW_EXAMPLES = 50, 15
-# With the tests that its owner leaves out on most days.
+# Includes slow tests, which are deselected by default.
 WHOLE_SUITE = "-m ''"
 # `alone.py` runs it.
 THOUSAND = "engine/tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
-# What is the same whatever was answered, and is proved in the default project: how a turn goes, what
-# the server and the database do when they are killed, paused and restarted, what models there are.
+# Tests that do not depend on answers and run only in the default project: turns, failures of server and
+# database, models.
 PROVED_IN_DEFAULT = (
     *(
         "engine/tests/test_database_faults.py",
@@ -76,12 +76,12 @@ PROVED_IN_DEFAULT = (
         "engine/tests/chat/test_widgets.py",
     ),
 )
-# What a tool does, or another part that stands alone, is proved in the project that has them all.
-# (Tools that read and make files are proved with each store of files.)
+# Tests of tools and other independent parts, which run only in the project with all options. Tools for
+# files are tested with each store of files.
 PROVED_IN_EVERYTHING = (
     *("tests/tools/test_chart.py", "tests/tools/test_email.py"),
     *("tests/tools/test_knowledge.py", "tests/tools/test_mcp.py"),
-    *("tests/tools/test_notes.py", "engine/tests/tools/test_output.py"),
+    *("tests/tools/test_notes.py", "tests/tools/test_results.py"),
     *("tests/tools/test_page.py", "tests/tools/test_sql.py"),
     *("tests/tools/test_web_search.py", "engine/tests/toolkits"),
     *(
@@ -90,7 +90,7 @@ PROVED_IN_EVERYTHING = (
         "engine/tests/web/test_javascript.py",
         "engine/tests/web/js",
     ),
-    "engine/tests/test_hostile.py",  # it sends every request that any project takes
+    "engine/tests/test_hostile.py",  # it sends every request of every option
 )
 
 
@@ -99,17 +99,17 @@ def is_matrix(config: pytest.Config) -> bool:
 
 
 def suite_of_default() -> dict[str, str]:
-    """What the default project's suite is run with."""
+    """The environment for the suite of the default project."""
     return {"PYTEST_ADDOPTS": f"{WHOLE_SUITE} --deselect {THOUSAND}"}
 
 
 def suite_of_everything(config: pytest.Config) -> dict[str, str]:
-    """What the suite of the project with everything is run with: there each tool is."""
+    """The environment for the suite of the project with all options."""
     return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT)}
 
 
 def suite_of_row(config: pytest.Config) -> dict[str, str]:
-    """What another project's suite is run with: all of what its answers decide."""
+    """The environment for the suite of another project: the tests that depend on its answers."""
     return (
         {}
         if is_matrix(config)
@@ -122,7 +122,7 @@ def without(places: Iterable[str]) -> str:
 
 
 def missing_tests(project: BakedProject, places: Iterable[str]) -> list[str]:
-    """What the template has at these places, and the project has not."""
+    """Tests of the template at these paths that the project does not have."""
     files = [
         str(file.relative_to(TEMPLATE))
         for place in places
@@ -132,13 +132,13 @@ def missing_tests(project: BakedProject, places: Iterable[str]) -> list[str]:
 
 
 class EveryProject:
-    """What each of them has to stand. A class of tests is one worker's: it is set up once."""
+    """Tests of one project. A class runs in one worker, so that the project is set up once."""
 
-    def test_setup_proves_the_project(self, project: BakedProject) -> None:
+    def test_setup_runs_the_smoke_test(self, project: BakedProject) -> None:
         assert "smoke test … ok" in project.output
         assert "Done." in project.output
 
-    def test_what_must_not_be_committed_is_ignored(self, project: BakedProject) -> None:
+    def test_secrets_and_data_are_ignored_by_git(self, project: BakedProject) -> None:
         untracked = project.run("python", "-c", GIT_STATUS).splitlines()
 
         assert "?? uv.lock" in untracked
@@ -153,7 +153,7 @@ class EveryProject:
         project.run("lint-imports", "--no-cache")
 
     def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
-        """(With the libraries of these tests, which all can share: that is read once.)"""
+        """With the libraries of these tests, so that mypy's cache is shared."""
         shared = [] if is_matrix(pytestconfig) else ["--python-executable", sys.executable]
         with cache_of_types() as cache:
             project.run("mypy", "--cache-dir", str(cache), *shared)
@@ -163,7 +163,7 @@ class EveryProject:
             " passed" in project.run("pytest", "--quiet", "tests", "engine", "dev").splitlines()[-1]
         )
 
-    def test_its_api_is_what_its_openapi_document_says(
+    def test_its_api_conforms_to_its_openapi_document(
         self, project: BakedProject, tmp_path: Path, pytestconfig: pytest.Config
     ) -> None:
         with visited(project) as visitor:
@@ -172,8 +172,8 @@ class EveryProject:
                 visitor, tmp_path, EXAMPLES if is_matrix(pytestconfig) else FEW_EXAMPLES
             )
 
-    def test_its_migrations_go_down_to_nothing_and_up_again(self, project: BakedProject) -> None:
-        """And the first of its owner after them is empty and in good form."""
+    def test_its_migrations_can_be_downgraded_and_upgraded(self, project: BakedProject) -> None:
+        """The owner's first migration after them is empty and well-formed."""
         versions = project.path / "migrations" / "versions"
         before = set(versions.glob("*.py"))
         to_and_fro = ("check", "downgrade base", "upgrade head", "check")

@@ -1,4 +1,4 @@
-"""Just enough of Docker's file formats to follow what is built and run, without Docker."""
+"""Reads Dockerfiles, to follow their steps without Docker."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True)
 class Instruction:
-    """One line of a Dockerfile: `COPY`, and what it is given."""
+    """One instruction of a Dockerfile: its name and its arguments."""
 
     name: str
     arguments: str
@@ -41,7 +41,7 @@ def arguments_of(stage: Stage, name: str) -> list[str]:
 
 
 def command_of(stage: Stage, name: str, **environment: str) -> list[str]:
-    """The program that CMD or HEALTHCHECK runs, through a shell or not, with its arguments."""
+    """The program of CMD or HEALTHCHECK with its arguments, with or without a shell."""
     words = words_of(stage, name)
     if words[:2] != ["sh", "-c"]:
         return words
@@ -50,7 +50,7 @@ def command_of(stage: Stage, name: str, **environment: str) -> list[str]:
 
 
 def words_of(stage: Stage, name: str) -> list[str]:
-    """CMD's or HEALTHCHECK's own list of words."""
+    """The list of words of CMD or HEALTHCHECK."""
     [arguments] = arguments_of(stage, name)
     words: list[str] = json.loads(arguments[arguments.index("[") :])
     return words
@@ -64,29 +64,29 @@ def environment_of(stage: Stage) -> dict[str, str]:
 
 
 def copies_of(stage: Stage) -> list[tuple[list[str], str]]:
-    """Sources and target of each COPY that takes from the project."""
+    """Sources and target of each COPY from the project."""
     copies = [text.split() for text in arguments_of(stage, "COPY") if "--from" not in text]
     return [(words[:-1], words[-1]) for words in copies]
 
 
 def copy_into_image(project: Path, stage: Stage, image: Path) -> None:
-    """Do what a stage's COPY instructions do, with what .dockerignore lets in."""
+    """Execute a stage's COPY instructions, respecting .dockerignore."""
     ignore = (project / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for sources, target in copies_of(stage):
         taken = 0
         for found in (path for source in sources for path in project.glob(source)):
             for file in [found] if found.is_file() else found.rglob("*"):
-                if file.is_file() and is_let_in(str(file.relative_to(project)), ignore):
+                if file.is_file() and is_in_context(str(file.relative_to(project)), ignore):
                     inside = file.name if found.is_file() else file.relative_to(found)
                     copied = image / target / inside
                     copied.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(file, copied)
                     taken += 1
-        assert taken, f"COPY {sources}: .dockerignore leaves nothing of it"
+        assert taken, f"COPY {sources}: .dockerignore excludes all of it"
 
 
-def is_let_in(name: str, ignore: list[str]) -> bool:
-    """True for a file that reaches Docker: the last line that matches decides."""
+def is_in_context(name: str, ignore: list[str]) -> bool:
+    """True for a file in Docker's build context: the last matching line counts."""
     let_in = True
     for line in ignore:
         pattern = line.removeprefix("!")
@@ -96,7 +96,7 @@ def is_let_in(name: str, ignore: list[str]) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """A pattern means a file, or a folder and all that is in it; `**/` is any folder or none."""
+    """A pattern matches a file, or a folder with its content; `**/` matches any folders or none."""
     path = PurePosixPath(name)
     return any(
         fnmatchcase(str(part), pattern) or fnmatchcase(f"/{part}", pattern.replace("**/", "*/"))

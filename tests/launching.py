@@ -1,4 +1,4 @@
-"""A shop's site with the launcher on it, and the projects whose chats it shows."""
+"""A shop's site with the launcher, and projects with its chats."""
 
 from dataclasses import dataclass
 from html import escape
@@ -10,7 +10,7 @@ from conftest import REPO, BakedProject, generate
 from playwright.sync_api import Frame, FrameLocator, Locator, expect
 from serving import START, Application
 
-# The site forbids what the README does not ask it for, and spoils what is not sealed off.
+# The site's policy allows only what the README requires, and its styles test the isolation.
 SHOP = """<!doctype html>
 <html lang="{lang}">
   <head>
@@ -71,7 +71,7 @@ def shop(path: str) -> str:
 
 
 class Projects:
-    """Projects that run in the environment of these tests, on one PostgreSQL between them."""
+    """Projects that run in the environment of these tests and share one PostgreSQL."""
 
     def __init__(self, template: Path, folder: Path, origins: str) -> None:
         self._template = template
@@ -115,7 +115,7 @@ class Projects:
 
 @dataclass
 class ShopPage:
-    """One tab on the shop's site, and the launcher there."""
+    """One tab on the shop's site, with the launcher."""
 
     tab: ChatPage
     url: str

@@ -1,8 +1,8 @@
-"""The projects that are generated whole: the presets, and what makes their pairs complete.
+"""The rows of answers for which projects are generated: the presets, and rows for all pairs.
 
-The questions are read from `cookiecutter.json`, so that no new option can be forgotten. Among the
-rows, any two values of two questions meet somewhere; `first_rows` is the beginning of them in
-which each single value stands. A tool is a question of its own: in or out.
+The questions are read from `cookiecutter.json`, so that new options are included. Each pair of values
+of two questions occurs in a row; `first_rows` are the rows in which each single value occurs. Each tool
+counts as a question with two values.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from cookiecutter.generate import generate_context
 from cookiecutter.prompt import prompt_for_config
 
 TOOLS: list[str] = QUESTIONS["_tools"]
-# Answers that a test decides for itself, and those that come out of texts.
+# Questions without a parameter.
 ASIDE = {"setup"}
 PREFIXES = ["chatkit_", "support_"]
 
@@ -40,7 +40,7 @@ def parameters() -> dict[str, list[str]]:
 
 @cache
 def rows() -> dict[str, Row]:
-    """Answers by the name of their row; presets and defaults come first, and count as well."""
+    """Answers by the name of their row; presets and defaults are the first rows."""
     given = {name: _read(file) for name, file in PRESETS.items()} | {"default": {}}
     named = {name: _row(answers) for name, answers in given.items()}
     missing = _pairs(parameters()) - _met(named.values())
@@ -53,7 +53,7 @@ def rows() -> dict[str, Row]:
 
 @cache
 def first_rows() -> dict[str, Row]:
-    """The presets, and the fewest further rows in which the values stand that they leave out."""
+    """The presets, and the fewest other rows with the values that they do not have."""
     chosen = {name: row for name, row in rows().items() if not name.startswith("row")}
     left = set(_values(parameters())) - _standing(chosen.values())
     while left:
@@ -64,19 +64,19 @@ def first_rows() -> dict[str, Row]:
 
 
 def as_answers(row: Row) -> dict[str, str]:
-    """What Cookiecutter is told: tools are one answer."""
+    """The answers for Cookiecutter, for which all tools are one answer."""
     tools = ",".join(tool for tool in TOOLS if row[tool] == "in") or "none"
     return {key: value for key, value in row.items() if key not in TOOLS} | {"agent_tools": tools}
 
 
 def context(row: Row) -> dict[str, Any]:
-    """What the template's expressions see for these answers, private variables and all."""
+    """The context of the template for these answers, with private variables."""
     raw = generate_context(str(REPO / "cookiecutter.json"), extra_context=as_answers(row))
     return dict(prompt_for_config(raw, no_input=True))
 
 
 def environment() -> StrictEnvironment:
-    """Cookiecutter's own, as it is configured for this template."""
+    """Cookiecutter's Jinja environment with the configuration of this template."""
     return StrictEnvironment(
         context={"cookiecutter": QUESTIONS},
         keep_trailing_newline=True,
@@ -85,7 +85,7 @@ def environment() -> StrictEnvironment:
 
 
 def is_allowed(row: Mapping[str, str]) -> bool:
-    """False where the hook refuses the answers, as far as they are given."""
+    """False if the hook refuses these answers, which may be incomplete."""
     given = {question: values[0] for question, values in parameters().items()} | dict(row)
     needs: dict[str, tuple[str, str]] = getattr(hook("pre_gen_project"), "NEEDS", {})
     return not any(
@@ -122,9 +122,9 @@ def _covering() -> Iterable[Row]:
 
 
 def _completing(named: Mapping[str, Row], missing: set[frozenset[Value]]) -> Iterator[Row]:
-    """For each pair that is still missing, the first row that can have it in place of its own.
+    """For each missing pair, the first row in which it can replace the row's values.
 
-    Where pairs are forbidden, AllPairs may overlook others.
+    AllPairs may miss pairs if others are forbidden.
     """
     while missing:
         pair = dict(min(missing, key=sorted))

@@ -1,6 +1,6 @@
-"""`make screenshots`: takes the README's pictures anew, on a project made for it.
+"""`make screenshots`: takes the README's pictures again, with a generated project.
 
-Where the stand-in can be seen, the picture's caption in the README has to say so.
+If a picture shows the stand-in, its caption in the README must say so.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ def blocked(visitor: Visitor) -> None:
 
 
 def not_ready(visitor: Visitor, port: int) -> None:
-    """At a name that is not localhost, where a key is asked for."""
+    """At a host other than localhost, which needs a domain key."""
     visitor.cdn.frame = "<!doctype html>"
     chat = visitor.tab()
     chat.page.clock.install()
@@ -60,7 +60,7 @@ def refused(visitor: Visitor) -> None:
 
 
 def launchers(browser: Browser, server: Application, site: str) -> None:
-    """The launcher on somebody's site: closed, open, and open and dark."""
+    """The launcher on another site: closed, open, and open in dark mode."""
 
     def closed(visitor: Visitor) -> None:
         expect(ShopPage.of(visitor, site, server).goto().button).to_be_visible()

@@ -1,4 +1,4 @@
-"""A generated project's server, as a process of its own."""
+"""A generated project's server in a separate process."""
 
 import json
 import re
@@ -30,7 +30,7 @@ print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"], sign_in
 
 @dataclass
 class Application:
-    """Its server, on a port that it keeps when it is started again."""
+    """A project's server, which keeps its port after a restart."""
 
     project: BakedProject
     environment: dict[str, str]
@@ -90,7 +90,7 @@ def served(project: BakedProject, command: list[str]) -> Iterator[None]:
 
 @contextmanager
 def visited(project: BakedProject) -> Iterator[httpx.Client]:
-    """Serve a project that has been set up, on its own database; somebody who is signed in there."""
+    """Serve a project on its own database; returns a client that is signed in."""
     url = project.run("python", "-c", START).splitlines()[-1]
     placed = BakedProject(
         project.path,
@@ -113,7 +113,7 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
-    """True once it says 200; False after a minute of anything else."""
+    """Wait for a 200. Returns False if there is none within a minute."""
     for _ in range(120):
         try:
             if httpx.get(url, timeout=5).status_code == 200:

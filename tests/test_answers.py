@@ -1,4 +1,4 @@
-"""Every answer that works, works everywhere; every other one is refused before a file is there."""
+"""Valid answers render in all files; invalid ones are refused before anything is written."""
 
 import ast
 import json
@@ -35,7 +35,7 @@ TORTURE = "O'Hara & \"Sons\" \\ Zürich <b>💬</b> $HOME %s #{x} `id` --> %} 'e
     ids=str,
 )
 def test_every_value_of_every_question_renders(look: Bake, answers: dict[str, str]) -> None:
-    """Every single one stands in one of the first rows, or is aside."""
+    """Each value occurs in one of the first rows, or is tested separately."""
     project = look(**answers)
 
     assert project.has("app/main.py")
@@ -62,7 +62,7 @@ def test_all_tools_with_attachments_are_all_tools(bake: Bake) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_a_preset_renders_and_names_only_questions(
+def test_a_preset_renders_and_has_only_known_questions(
     template: Path, tmp_path: Path, preset: Path
 ) -> None:
     answers = yaml.safe_load(preset.read_text(encoding="utf-8"))["default_context"]
@@ -73,7 +73,7 @@ def test_a_preset_renders_and_names_only_questions(
     assert answers["project_name"] in project.text("README.md")
 
 
-def test_every_question_has_a_human_prompt_and_every_choice_is_explained_or_plain() -> None:
+def test_every_question_and_choice_has_a_prompt() -> None:
     questions = {question for question in QUESTIONS if not question.startswith("_")}
 
     prompts = {name: text for name, text in QUESTIONS["__prompts__"].items() if name != "_old"}
@@ -99,7 +99,7 @@ def test_the_default_model_is_the_sdks_own() -> None:
         ("", ",,"),
     ],
 )
-def test_a_list_of_tools_is_read_generously(
+def test_a_list_of_tools_may_have_spaces(
     cookies: object, template: Path, answer: str, chosen: str
 ) -> None:
     context = cookies.bake(  # type: ignore[attr-defined]
@@ -110,7 +110,7 @@ def test_a_list_of_tools_is_read_generously(
 
 
 @pytest.mark.parametrize("auth_style", ["jwt", "password"])
-def test_free_text_stands_unharmed_in_every_file(bake: Bake, auth_style: str) -> None:
+def test_free_text_is_unchanged_in_every_file(bake: Bake, auth_style: str) -> None:
     texts = {
         question: f"{question[0]} {TORTURE}"
         for question in ("project_name", "author_name", "assistant_name")
@@ -137,7 +137,7 @@ def parse(name: str, text: str) -> None:
             yaml.safe_load(text)
 
 
-def test_a_name_in_another_script_still_gives_a_folder(bake: Bake) -> None:
+def test_a_name_in_another_script_gives_a_folder(bake: Bake) -> None:
     assert bake(project_name="💬").path.name == "chat-app"
     assert bake(project_name="Чат für Zoë").path.name == "chat-fur-zoe"
 
@@ -157,7 +157,7 @@ REFUSED = {
     ("question", "answer"),
     [(question, answer) for question, answers in REFUSED.items() for answer in answers],
 )
-def test_a_bad_answer_is_refused_by_name_and_nothing_is_written(
+def test_an_invalid_answer_is_named_and_nothing_is_written(
     template: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -181,7 +181,7 @@ def test_a_bad_answer_is_refused_by_name_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_bad_answers_are_named_at_once(bake: Bake) -> None:
+def test_invalid_answers_are_listed_together(bake: Bake) -> None:
     with pytest.raises(BakeFailed) as refused:
         bake(model='"', theme_accent="red", agent_tools="weather, tea", table_prefix="9")
 
@@ -197,7 +197,7 @@ def test_all_bad_answers_are_named_at_once(bake: Bake) -> None:
     assert ", ".join(QUESTIONS["_tools"]) in refused.value.output
 
 
-def test_a_choice_that_does_not_exist_names_those_that_do(bake: Bake) -> None:
+def test_the_error_for_an_unknown_choice_lists_the_choices(bake: Bake) -> None:
     with pytest.raises(BakeFailed, match=r"oauth.*anonymous.*jwt"):
         bake(auth_style="oauth")
 
@@ -213,7 +213,7 @@ def test_a_wrong_environment_variable_is_refused(
 
 @pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% raw %}", "{# gone #}", "# {% if x %}"])
 def test_a_typed_answer_with_jinja_in_it_is_refused(text: str) -> None:
-    """Typed answers arrive as they are. Given again, by cruft or a replay, they would run."""
+    """Typed answers are not rendered at first, but cruft and a replay would render them."""
     problems = hook("pre_gen_project").free_text_problems("author_name", text)
 
     assert len(problems) == 1
@@ -227,7 +227,7 @@ def test_the_longest_prefix_fits_every_name(template: Path, bake: Bake) -> None:
         bake(table_prefix="p" * (longest + 1))
 
 
-def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
+def test_only_prefix_and_model_are_rendered_into_python() -> None:
     holding = {
         str(file.relative_to(TEMPLATE)): file.read_text(encoding="utf-8").count("{{")
         for file in TEMPLATE.rglob("*.py")
@@ -235,8 +235,8 @@ def test_no_answer_reaches_python_but_the_prefix_and_the_model() -> None:
     }
     migrations = {name for name in holding if name.startswith("migrations/versions/")}
 
-    # (A migration of an option names the one before it, which depends on the answers.)
+    # Migrations of options name the previous migration, which depends on the answers.
     assert all(holding.pop(name) == 1 for name in migrations)
-    # The pages of signing in have a title; what a text may do to Python is tried above.
+    # Sign-in pages have a title; the effect of texts on Python is tested above.
     assert holding.pop("engine/auth/sessions/forms.py") == 2
     assert holding == {"engine/settings/settings.py": 1, "engine/database/database.py": 1}

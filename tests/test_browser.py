@@ -1,7 +1,7 @@
-"""A generated project's page in a real browser, against its real server and database.
+"""A generated project's page in a real browser, with its real server and database.
 
-OpenAI's element is served by its CDN alone; `browser/standin.js` takes its place and says what
-that cannot prove.
+OpenAI's element is only available from its CDN, so `browser/standin.js` replaces it; it describes the
+limits of these tests.
 """
 
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 REMEMBER = "Remember that our launch is on Friday"
 SITE_PORT = free_port()  # of a site that may show the page in a frame
-# The demo model, as fast as a test wants it; `[demo:slow]` takes about three seconds to answer.
+# The demo model is fast; with `[demo:slow]` it takes about three seconds.
 SETTINGS = {
     "SECRET_KEY": "s" * 64,
     "DEMO_DELAY_SECONDS": "0.006",
@@ -66,7 +66,7 @@ def serve(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def server(serve: Serve) -> Application:
-    """The one that tests share."""
+    """The server that tests share."""
     return serve()
 
 
@@ -90,7 +90,7 @@ def test_the_first_visit(chat: ChatPage) -> None:
     expect(chat.button("Notes")).to_be_visible()
     expect(chat.problem).to_be_empty()
     expect(chat.page.get_by_text("Opening the chat…")).to_be_hidden()
-    assert chat.heard("ready") == [None]
+    assert chat.events("ready") == [None]
 
 
 def test_an_answer_streams_with_its_workflow(chat: ChatPage) -> None:
@@ -102,14 +102,14 @@ def test_an_answer_streams_with_its_workflow(chat: ChatPage) -> None:
     tasks = chat.workflows.locator("li[data-status=complete]")
     expect(tasks).to_have_text(["Analyzing request", "Saving a note"])
     expect(chat.workflows.locator("details")).not_to_have_attribute("open", "")
-    [thread] = chat.heard("thread.change")
+    [thread] = chat.events("thread.change")
     assert thread["threadId"].startswith("thr")
 
 
 def test_a_prompt_of_the_start_screen_is_sent(chat: ChatPage) -> None:
     chat.open()
 
-    with chat.heard_next("response.end"):
+    with chat.next_event("response.end"):
         chat.button("What can you do?").click()
 
     expect(chat.messages).to_have_text(["What can you help me with?"])
@@ -132,7 +132,7 @@ def test_the_history_names_renames_opens_and_deletes(chat: ChatPage) -> None:
         older.get_by_role("button", name="Rename").click()
     expect(chat.button("Weather")).to_be_visible()
 
-    with chat.heard_next("thread.load.end"):
+    with chat.next_event("thread.load.end"):
         chat.button("Weather").click()
     expect(chat.messages).to_have_text([re.compile("faraway country")])
 
@@ -156,7 +156,7 @@ def test_a_retry_replaces_the_answer(chat: ChatPage) -> None:
     chat.open().say("hello")
     first = chat.answers.get_attribute("data-item")
 
-    with chat.heard_next("response.end"):
+    with chat.next_event("response.end"):
         chat.button("Try again").click()
 
     expect(chat.answers).to_have_count(1)
@@ -166,14 +166,14 @@ def test_a_retry_replaces_the_answer(chat: ChatPage) -> None:
     expect(chat.answers).to_have_count(1)
 
 
-def test_a_stopped_answer_keeps_what_was_said(chat: ChatPage) -> None:
+def test_a_stopped_answer_keeps_its_text(chat: ChatPage) -> None:
     chat.open()
     chat.send("hello [demo:slow]" + " and so on" * 5)  # long enough for a page that is slow
     expect(chat.answers).to_contain_text("You said")
 
     with (
         chat.page.expect_response(re.compile(r"/chatkit/runs/[^/]+/stop$")) as stopped,
-        chat.heard_next("response.end"),
+        chat.next_event("response.end"),
     ):
         chat.button("Stop").click()
 
@@ -198,7 +198,7 @@ def test_an_answer_goes_on_while_the_page_is_reloaded(chat: ChatPage) -> None:
     expect(chat.answers).to_have_count(1)
 
 
-def test_an_answer_that_ended_is_neither_stopped_nor_left(chat: ChatPage) -> None:
+def test_no_command_is_sent_after_an_answer(chat: ChatPage) -> None:
     chat.open().say("hello")
     chat.page.reload()
     chat.when_ready()
@@ -206,7 +206,7 @@ def test_an_answer_that_ended_is_neither_stopped_nor_left(chat: ChatPage) -> Non
     assert [request.url for request in chat.requests if "/runs/" in request.url] == []
 
 
-def test_a_silence_in_mid_answer_is_no_event(serve: Serve, visit: Visit) -> None:
+def test_keep_alive_comments_are_not_events(serve: Serve, visit: Visit) -> None:
     server = serve(KEEP_ALIVE_SECONDS="0.001", DEMO_DELAY_SECONDS="0.02")
     chat = visit(server).tab().open()
 
@@ -377,7 +377,7 @@ def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visit
     expect(element).to_have_attribute("data-scheme", "light")
 
 
-def test_a_bad_value_in_the_theme_is_named_and_ignored(chat: ChatPage) -> None:
+def test_an_invalid_theme_value_is_reported_and_ignored(chat: ChatPage) -> None:
     def with_bad_radius(route: Route) -> None:
         css = route.fetch().text()
         route.fulfill(
@@ -445,7 +445,7 @@ def test_a_page_may_leave_everything_out_but_the_chat(
 
 def test_the_url_names_the_thread(visitor: Visitor) -> None:
     chat = visitor.tab().open().say("first")
-    thread = chat.heard("thread.change")[0]["threadId"]
+    thread = chat.events("thread.change")[0]["threadId"]
     expect(chat.page).to_have_url(f"/?thread={thread}")
 
     chat.button("New chat").click()
@@ -456,7 +456,7 @@ def test_the_url_names_the_thread(visitor: Visitor) -> None:
     expect(linked.messages).to_have_text(["first"])
 
 
-def test_a_thread_of_somebody_else_is_dropped_from_the_url(
+def test_another_users_thread_is_removed_from_the_url(
     chat: ChatPage, visit: Visit, server: Application
 ) -> None:
     theirs = visit(server).tab().open().say("a secret")
@@ -469,7 +469,7 @@ def test_a_thread_of_somebody_else_is_dropped_from_the_url(
     chat.expect_complaint("404")
 
 
-def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
+def test_the_site_around_it_controls_the_chat(chat: ChatPage) -> None:
     chat.page.goto("/")
     # Next.js mounts the chat at some time after the page has loaded.
     chat.until("window.chat")
@@ -478,7 +478,7 @@ def test_the_site_around_it_drives_the_chat(chat: ChatPage) -> None:
     expect(chat.workflows).to_contain_text("Reading your notes")
     expect(chat.answers).to_have_count(1)
 
-    # While that answer may still stream.
+    # The previous answer may still stream.
     chat.page.evaluate("window.chat.newThread()")
     expect(chat.messages).to_have_count(0)
 
@@ -514,7 +514,7 @@ def test_the_site_tells_the_model_what_its_page_shows(chat: ChatPage) -> None:
     expect(chat.answers).to_contain_text("You said: “what is this?”")
 
 
-def test_a_page_that_does_not_work_says_so_in_the_servers_log(
+def test_problems_of_a_page_are_in_the_servers_log(
     visitor: Visitor, chat: ChatPage, server: Application
 ) -> None:
     visitor.cdn.frame = "<!doctype html>"
@@ -530,9 +530,7 @@ def test_a_page_that_does_not_work_says_so_in_the_servers_log(
     assert "in a page: problem notReady session=session-" in server.log
 
 
-def test_page_chat_and_server_speak_the_browsers_language(
-    visit: Visit, server: Application
-) -> None:
+def test_page_chat_and_server_use_the_browsers_language(visit: Visit, server: Application) -> None:
     chat = visit(server, locale="de-AT").tab().open()
 
     expect(chat.page.get_by_role("heading", name="Hallo! Wie kann ich helfen?")).to_be_visible()
@@ -546,7 +544,7 @@ def test_page_chat_and_server_speak_the_browsers_language(
     chat.expect_complaint("413")
 
 
-def test_a_session_is_a_tab_and_survives_reloads(visitor: Visitor) -> None:
+def test_a_tab_keeps_its_session_id(visitor: Visitor) -> None:
     first, second = visitor.tab().open(), visitor.tab().open()
     first.say("one")
     first.reload().say("two")
@@ -572,9 +570,9 @@ def test_the_thread_is_restored(visitor: Visitor) -> None:
     expect(other.messages).to_have_text(["hello"])
 
 
-def test_a_thread_that_is_gone_is_forgotten(visitor: Visitor) -> None:
+def test_a_deleted_thread_is_forgotten(visitor: Visitor) -> None:
     chat = visitor.tab().open().say("hello")
-    [thread] = chat.heard("thread.change")
+    [thread] = chat.events("thread.change")
     chat.post("threads.delete", thread_id=thread["threadId"])
 
     chat.reload()
@@ -584,7 +582,7 @@ def test_a_thread_that_is_gone_is_forgotten(visitor: Visitor) -> None:
     chat.say("hello again")
 
 
-def test_a_limit_is_told_with_the_time_until_it_ends(serve: Serve, visit: Visit) -> None:
+def test_a_limit_is_shown_with_a_countdown(serve: Serve, visit: Visit) -> None:
     server = serve(TURNS_PER_MINUTE="2")
     chat = visit(server).tab().open()
     for _ in range(2):
@@ -601,7 +599,7 @@ def test_a_limit_is_told_with_the_time_until_it_ends(serve: Serve, visit: Visit)
     server.stop()
 
 
-def test_a_message_that_is_too_long_is_refused_in_words(chat: ChatPage) -> None:
+def test_a_too_long_message_is_refused_with_a_notice(chat: ChatPage) -> None:
     chat.open()
 
     with chat.answered("threads.create", 413):
@@ -623,7 +621,7 @@ def test_a_message_that_is_too_long_is_refused_in_words(chat: ChatPage) -> None:
         "{ src: 'https://elsewhere.example/' }))",
     ],
 )
-def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str) -> None:
+def test_injected_scripts_do_not_run(chat: ChatPage, break_in: str) -> None:
     chat.open()
 
     with chat.page.expect_console_message(lambda m: "Content Security Policy" in m.text):
@@ -638,7 +636,7 @@ def test_what_the_page_did_not_bring_does_not_run(chat: ChatPage, break_in: str)
 
 
 @pytest.mark.parametrize(("site", "headings"), [("allowed", ["My Chat App"]), ("other", [])])
-def test_only_a_named_site_can_frame_the_page(
+def test_only_an_allowed_site_can_frame_the_page(
     chat: ChatPage, server: Application, site: str, headings: list[str]
 ) -> None:
     with website(lambda _path: f'<iframe src="{server.url}"></iframe>', SITE_PORT) as port:
@@ -651,7 +649,7 @@ def test_only_a_named_site_can_frame_the_page(
         chat.expect_complaint("frame-ancestors")
 
 
-# --- When it cannot work ----------------------------------------------------------------------
+# --- Failures ----------------------------------------------------------------------
 
 
 def test_the_script_is_blocked(visitor: Visitor, chat: ChatPage) -> None:
@@ -676,14 +674,14 @@ def test_the_script_loads_and_never_defines_the_element(visitor: Visitor, chat: 
 
 
 @pytest.mark.parametrize("frame", [None, "<!doctype html>"], ids=["refused", "blank"])
-def test_the_frame_never_says_anything(
+def test_the_frame_never_sends_a_message(
     visitor: Visitor, chat: ChatPage, server: Application, frame: str | None
 ) -> None:
     visitor.cdn.frame = frame
     chat.page.clock.install()
 
     chat.page.goto(server.url.replace("127.0.0.1", "chat.localhost"))
-    # Its load fires all the same.
+    # Its load event is fired nevertheless.
     expect(chat.page.locator("body[data-chat=loaded]")).to_be_attached()
     chat.page.clock.fast_forward(11_000)
 
@@ -692,10 +690,10 @@ def test_the_frame_never_says_anything(
     link = chat.problem.get_by_role("link", name="Open the domain allow-list")
     expect(link).to_have_attribute("href", re.compile(r"^https://platform\.openai\.com/settings/"))
     if frame is None:
-        chat.expect_complaint("postMessage")  # of what the page asked in vain
+        chat.expect_complaint("postMessage")  # of the page's message to the frame
 
 
-def test_a_frame_that_speaks_only_when_it_is_asked_works(visitor: Visitor, chat: ChatPage) -> None:
+def test_a_frame_that_only_replies_works(visitor: Visitor, chat: ChatPage) -> None:
     visitor.cdn.frame = ANSWERING
     chat.page.clock.install()
     chat.page.goto("/")
@@ -708,7 +706,7 @@ def test_a_frame_that_speaks_only_when_it_is_asked_works(visitor: Visitor, chat:
     expect(chat.problem).to_be_empty()
 
 
-def test_the_server_goes_away_and_comes_back(serve: Serve, visit: Visit) -> None:
+def test_the_server_is_unavailable_and_available_again(serve: Serve, visit: Visit) -> None:
     server = serve()
     chat = visit(server).tab().open()
     server.stop()
@@ -720,13 +718,13 @@ def test_the_server_goes_away_and_comes_back(serve: Serve, visit: Visit) -> None
     server.start()
     chat.say("hello!")
     expect(chat.problem).to_be_empty()
-    # (Of the message, and of the report that it failed, which may come a while after it.)
+    # For the message, and for the later report of its failure.
     chat.expect_complaint("ERR_CONNECTION_REFUSED|Failed to fetch")
     chat.page.close()
     server.stop()
 
 
-def test_the_server_is_gone_before_the_page_has_its_settings(chat: ChatPage) -> None:
+def test_the_server_is_unavailable_before_the_configuration_is_loaded(chat: ChatPage) -> None:
     chat.page.route("**/config.json", lambda route: route.abort())
 
     chat.page.goto("/")
@@ -736,7 +734,7 @@ def test_the_server_is_gone_before_the_page_has_its_settings(chat: ChatPage) -> 
     chat.expect_complaint("Failed to fetch")
 
 
-def test_a_browser_that_keeps_no_cookie(visitor: Visitor, chat: ChatPage) -> None:
+def test_a_browser_without_cookies(visitor: Visitor, chat: ChatPage) -> None:
     def without_cookie(route: Route) -> None:
         response = route.fetch()
         visitor.context.clear_cookies()
@@ -755,7 +753,7 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     server = serve(DATABASE_URL=NOBODY, DATABASE_PATIENCE_SECONDS="0")
     chat = visit(server).tab().open()
 
-    with chat.heard_next("error"):  # after the element has asked six times
+    with chat.next_event("error"):  # after the element has asked six times
         chat.send("hello?")
 
     expect(chat.problem).to_contain_text("The database does not answer")
@@ -764,7 +762,7 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     server.stop()
 
 
-# --- For everybody ----------------------------------------------------------------------------
+# --- Accessibility ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,7 @@
-"""What only some answers bring, in a real browser: ways to sign in, files, cards, dictation.
+"""Options in a real browser: ways to sign in, files, cards, dictation.
 
-Three projects share one database, each with a table prefix of its own, and the environment of
-these tests in place of their own: nothing is installed for them.
+Three projects share one database, each with its own table prefix, and use the environment of these tests
+instead of their own.
 """
 
 import json
@@ -38,7 +38,7 @@ AddressOf = Callable[[Application], str]
 
 
 class Mails:
-    """What arrived at a mail server."""
+    """The received emails of a mail server."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -51,7 +51,7 @@ class Mails:
 
 @pytest.fixture(scope="module")
 def address_of() -> AddressOf:
-    """What people open to get to an application: itself."""
+    """A function for the address of an application's page: its own."""
     return lambda application: application.url
 
 
@@ -59,7 +59,7 @@ def address_of() -> AddressOf:
 def make(
     template: Path, tmp_path_factory: pytest.TempPathFactory, address_of: AddressOf
 ) -> Iterator[Make]:
-    """A server of a project with these answers, on the database that all of them share."""
+    """Serves a project with these answers on the shared database."""
     servers: list[Application] = []
     urls: list[str] = []
 
@@ -97,7 +97,7 @@ def mails() -> Iterator[Mails]:
 
 @pytest.fixture(scope="module")
 def everything(make: Make, mails: Mails) -> Application:
-    """Accounts, files in a folder, dictation, and the tools that show something."""
+    """A project with accounts, files in a folder, dictation, and tools with visible results."""
     return make(
         {
             "auth_style": "password",
@@ -115,7 +115,7 @@ def everything(make: Make, mails: Mails) -> Application:
 
 @pytest.fixture(scope="module")
 def somebody(everything: Application) -> dict[str, Any]:
-    """The cookies of somebody who has signed in, for tests of other things."""
+    """The cookies of a signed-in user."""
     with httpx.Client(base_url=everything.url, follow_redirects=True) as client:
         page = client.get("/sign-up").text
         token = re.search(r'name="form_token" type="hidden" value="(\w+)"', page)
@@ -143,23 +143,21 @@ def fill(chat: ChatPage, **fields: str) -> None:
         chat.page.get_by_label(label.replace("_", " "), exact=True).fill(text)
 
 
-def test_an_account_from_its_beginning_to_another_password(
-    visit: Visit, everything: Application
-) -> None:
+def test_sign_up_sign_in_and_change_of_password(visit: Visit, everything: Application) -> None:
     chat = visit(everything).tab()
     name = {"E-mail or user name": f"ada{time.monotonic_ns()}"}
 
-    # Nobody is known, so the page leads to the sign-in, and from there to the sign-up.
+    # Without a session, the page redirects to sign-in, which links to sign-up.
     chat.page.goto("/?thread=thr_of_hers")
     expect(chat.page).to_have_url(re.compile(r"/sign-in\?next="))
     chat.page.get_by_role("link", name="Create an account").click()
     fill(chat, **name, Password=PASSWORD)
     chat.button("Create the account").click()
-    chat.when_ready().expect_complaint("404")  # there is no such thread, and the page says so once
+    chat.when_ready().expect_complaint("404")  # another user's thread is requested once
     chat.say("hello")
     expect(chat.page.locator("#account a")).to_have_text(name["E-mail or user name"])
 
-    # Out, with a wrong password not in, and with the right one back to the conversation.
+    # Sign out, fail with a wrong password, and return to the conversation with the right one.
     chat.button("Sign out").click()
     expect(chat.page).to_have_url(re.compile("/sign-in"))
     fill(chat, **name, Password="something else entirely")
@@ -172,7 +170,7 @@ def test_an_account_from_its_beginning_to_another_password(
     chat.when_ready()
     expect(chat.messages).to_have_text(["hello"])
 
-    # Another password: the old one does not open it any more.
+    # After a change, the old password is refused.
     chat.page.locator("#account a").click()
     fill(chat, Current_password=PASSWORD, New_password=f"{PASSWORD} two")
     chat.button("Change the password").click()
@@ -189,7 +187,7 @@ def test_an_account_from_its_beginning_to_another_password(
     chat.when_ready()
 
 
-def test_the_pages_of_accounts_speak_the_browsers_language(
+def test_the_pages_of_accounts_use_the_browsers_language(
     visit: Visit, everything: Application
 ) -> None:
     chat = visit(everything, locale="ja-JP").tab()
@@ -262,7 +260,7 @@ def test_a_picture_is_attached_shown_and_still_there_after_a_reload(member: Chat
     assert has_loaded(member.messages.get_by_role("img", name="page.png"))
 
 
-def test_a_file_that_is_not_what_it_says_is_refused_in_words(member: ChatPage) -> None:
+def test_a_file_of_another_type_is_refused_with_a_notice(member: ChatPage) -> None:
     attach(member, "harmless.png", "image/png", b"MZ\x90\x00\x03" + bytes(200))
 
     expect(member.notice).to_contain_text("Files of this kind are not taken. Possible are: .png")
@@ -283,7 +281,7 @@ def test_a_chart_is_drawn_and_stays(member: ChatPage) -> None:
     expect(chart).to_contain_text("Tue")
 
 
-def test_an_email_is_sent_by_one_press(member: ChatPage, mails: Mails) -> None:
+def test_an_email_is_sent_with_one_click(member: ChatPage, mails: Mails) -> None:
     member.say("Draft an email to grace@example.com: We launch on Friday")
     card = member.page.locator("[data-component=Card]")
     expect(card).to_contain_text("To grace@example.com")
@@ -300,9 +298,9 @@ def test_an_email_is_sent_by_one_press(member: ChatPage, mails: Mails) -> None:
     expect(card).to_contain_text("Sent")
 
 
-def test_the_assistant_sees_the_page_and_turns_it_dark(member: ChatPage) -> None:
-    with member.heard_next("thread.change"):
-        # Writing in the composer, which really is another document, would end the selection.
+def test_the_assistant_reads_the_page_and_makes_it_dark(member: ChatPage) -> None:
+    with member.next_event("thread.change"):
+        # Typing in the composer, which is in another document in reality, would clear the selection.
         member.page.evaluate("""
             getSelection().selectAllChildren(document.querySelector("h1"));
             window.chat.send("what am I looking at?");
@@ -317,7 +315,7 @@ def test_the_assistant_sees_the_page_and_turns_it_dark(member: ChatPage) -> None
     expect(member.page.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
 
 
-def test_a_dictation_is_recorded_and_its_refusal_told(member: ChatPage) -> None:
+def test_a_dictation_is_recorded_and_its_refusal_shown(member: ChatPage) -> None:
     member.page.context.grant_permissions(["microphone"])
 
     with member.answered("input.transcribe", 422):
@@ -329,7 +327,7 @@ def test_a_dictation_is_recorded_and_its_refusal_told(member: ChatPage) -> None:
     member.expect_complaint("422")
 
 
-def test_the_site_composes_acts_and_opens_the_history(member: ChatPage) -> None:
+def test_the_site_composes_triggers_actions_and_shows_the_history(member: ChatPage) -> None:
     member.page.evaluate("window.chat.compose({ text: 'Dear all', tool: 'chart' })")
     expect(member.composer).to_have_value("Dear all")
     expect(member.composer).to_be_focused()
@@ -370,7 +368,7 @@ def at_provider(make: Make, provider: str, store: str) -> Application:
         OIDC_DISCOVERY_URL=f"{provider}/.well-known/openid-configuration",
         OIDC_CLIENT_ID="chat",
         OIDC_CLIENT_SECRET="any",
-        # The stand-in shows pictures in our page, and the real element in its own frame.
+        # The stand-in shows pictures in our page, the real element in its own frame.
         CSP_EXTRA=f"img-src {store}",
         S3_ENDPOINT_URL=store,
         S3_PATH_STYLE="true",
@@ -382,7 +380,7 @@ def at_provider(make: Make, provider: str, store: str) -> Application:
 
 @pytest.fixture
 def at_home(visit: Visit, at_provider: Application) -> ChatPage:
-    """Signed in at the provider, whose page asks for a name and no password."""
+    """A page of a user who is signed in at the provider, which asks for a name without a password."""
     chat = visit(at_provider).tab()
     chat.page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(body=""))
     chat.page.goto(at_provider.url.replace("127.0.0.1", "localhost"))
@@ -411,7 +409,7 @@ def test_a_page_around_the_sign_in_is_accessible(
     assert violations(chat, axe) == []
 
 
-def test_a_file_goes_straight_to_the_bucket(at_home: ChatPage, store: str) -> None:
+def test_a_file_is_uploaded_to_the_bucket(at_home: ChatPage, store: str) -> None:
     attach(at_home, "page.png", "image/png", picture())
     expect(at_home.page.get_by_text("page.png")).to_be_visible()
     uploads = [request for request in at_home.requests if request.url.startswith(store)]
@@ -437,7 +435,7 @@ def token(user: str, seconds: int) -> str:
 
 
 def signed_in(visitor: Visitor, first: str | None, renewed: str | None) -> ChatPage:
-    """A site that has these tokens, and counts how often it is asked for another."""
+    """A site with these tokens, which counts the requests for a new one."""
     visitor.context.add_init_script(f"""
         window.asked = [];
         window.chatAuth = {{

@@ -1,4 +1,4 @@
-"""Under real cruft, a template update changes files, and nothing but files."""
+"""A template update with real cruft changes only files."""
 
 import json
 import subprocess
@@ -22,14 +22,14 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def project(repository: Path, tmp_path: Path) -> Path:
-    """Made by `cruft create` and committed by its owner."""
+    """A project made by `cruft create` and committed."""
     cruft(tmp_path, "create", str(repository), "--no-input", "--extra-context", json.dumps(ANSWERS))
     folder = tmp_path / "my-chat-app"
     commit(folder, "made")
     return folder
 
 
-def test_update_brings_a_new_file_and_a_changed_one(repository: Path, project: Path) -> None:
+def test_update_adds_and_changes_files(repository: Path, project: Path) -> None:
     inner = repository / "{{cookiecutter.project_slug}}"
     (inner / "NEWS.md").write_text("News for {{ cookiecutter.author_name }}\n", encoding="utf-8")
     readme = inner / "README.md"
@@ -47,7 +47,7 @@ def test_update_brings_a_new_file_and_a_changed_one(repository: Path, project: P
     assert "[1/" not in said
 
 
-def test_update_brings_a_tool_that_is_chosen_later(project: Path) -> None:
+def test_update_adds_a_tool_that_is_chosen_later(project: Path) -> None:
     cruft(
         project,
         "update",
@@ -67,9 +67,9 @@ def test_check_is_clean_after_create(project: Path) -> None:
 
 
 def cruft(folder: Path, *arguments: str) -> str:
-    """Run cruft, with a temporary folder that, as on a user's machine, holds no projects.
+    """Run cruft with a temporary folder outside of the project, as on a user's machine.
 
-    Only `create` is told not to set the project up: nothing else may need telling.
+    Only `create` gets CHATKIT_SETUP, because other commands must not set the project up by themselves.
     """
     temporary = folder.parent / "temporary"
     temporary.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Answers that are given in advance are the project's, or are refused in a line that names them."""
+"""Answers given in advance are used, or refused in a line that names them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ REPLAYED = "the replay has it from other answers"
 
 
 def refused(template: Path, folder: Path, *arguments: str, **environment: str) -> list[str]:
-    """The lines of a refusal. Nothing is written, and no traceback is below."""
+    """The lines of an error, after which nothing is written and no traceback is printed."""
     with pytest.raises(BakeFailed) as failed:
         generate(template, folder / "out", *arguments, CHATKIT_SETUP="skip", **environment)
     assert list((folder / "out").iterdir()) == []
@@ -25,7 +25,7 @@ def refused(template: Path, folder: Path, *arguments: str, **environment: str) -
 
 
 def written(folder: Path, **answers: str) -> str:
-    """A configuration file with these answers, each as it stands in YAML."""
+    """A configuration file with these answers in YAML."""
     file = folder / "answers.yaml"
     lines = [f"  {name}: {value}\n" for name, value in answers.items()]
     file.write_text("default_context:\n" + "".join(lines), encoding="utf-8")
@@ -45,7 +45,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("names", [[*LOST], ["dictation"], ["agent_tools"]], ids=str)
-def test_a_configuration_file_loses_no_answer(
+def test_no_answer_of_a_configuration_file_is_ignored(
     template: Path, tmp_path: Path, names: list[str]
 ) -> None:
     file = written(tmp_path, **{name: LOST[name][0] for name in names})
@@ -57,7 +57,7 @@ def test_a_configuration_file_loses_no_answer(
         assert [line for line in said if line.startswith(LOST[name][1])]
 
 
-def test_the_variable_for_it_and_one_at_home_lose_none_either(
+def test_no_answer_of_the_default_configuration_files_is_ignored(
     template: Path, tmp_path: Path
 ) -> None:
     file = written(tmp_path, auth_style="passwrd")
@@ -74,7 +74,7 @@ def test_the_variable_for_it_and_one_at_home_lose_none_either(
     assert "auth_style          anonymous" in project.output
 
 
-def test_answers_to_other_templates_questions_may_stand_beside(
+def test_a_configuration_file_may_have_answers_for_other_templates(
     template: Path, tmp_path: Path
 ) -> None:
     file = written(tmp_path, github_username="ada", dictation='"yes"', auth_style="jwt")
@@ -85,18 +85,18 @@ def test_answers_to_other_templates_questions_may_stand_beside(
     assert project.has("engine/auth/jwt.py")
 
 
-def test_the_command_line_loses_none_either(template: Path, tmp_path: Path) -> None:
+def test_no_answer_of_the_command_line_is_ignored(template: Path, tmp_path: Path) -> None:
     said = refused(template, tmp_path, "auth_style=passwrd", "agent_tool=chart", "model=x y")
 
     assert [line.partition(":")[0] for line in said] == ["agent_tool", "auth_style", "model"]
 
 
-def test_a_list_is_refused_where_the_command_line_cannot_be_read(bake: Bake) -> None:
+def test_a_list_is_refused_if_the_command_line_cannot_be_read(bake: Bake) -> None:
     with pytest.raises(BakeFailed, match=r"agent_tools: \['notes', 'chart'\] cannot be used"):
         bake(agent_tools=["notes", "chart"])
 
 
-def test_only_this_machines_own_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_cookiecutters_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     pre_prompt = hook("pre_prompt")
     started = [
         "/usr/bin/python3",
@@ -115,7 +115,7 @@ def test_only_this_machines_own_command_line_is_read(monkeypatch: pytest.MonkeyP
         assert not pre_prompt.command_line().get("no_input")
 
 
-def test_a_replay_loses_none_either(template: Path, tmp_path: Path) -> None:
+def test_no_answer_of_a_replay_is_ignored(template: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"replay_dir: {tmp_path / 'replays'}\n", encoding="utf-8")
     environment = {"COOKIECUTTER_CONFIG": str(config), "CHATKIT_SETUP": "skip"}
@@ -159,7 +159,7 @@ def test_the_hook_knows_the_choices_of_the_questions() -> None:
     assert choices == hook("pre_gen_project").CHOICES
 
 
-def test_what_was_chosen_is_said(bake: Bake) -> None:
+def test_the_answers_are_printed(bake: Bake) -> None:
     output = bake(agent_tools="all", auth_style="jwt", model="gpt-test").output
 
     shown = dict(line.split(maxsplit=1) for line in output.splitlines() if line.startswith("  "))
@@ -174,7 +174,7 @@ def test_what_was_chosen_is_said(bake: Bake) -> None:
 class TestOldCookiecutter:
     @pytest.fixture
     def old(self, tmp_path: Path) -> dict[str, str]:
-        """An environment that says that Cookiecutter is an old one."""
+        """An environment in which Cookiecutter appears to be an old version."""
         metadata = tmp_path / "old" / "cookiecutter-2.5.0.dist-info"
         metadata.mkdir(parents=True)
         (metadata / "METADATA").write_text(
@@ -189,10 +189,10 @@ class TestOldCookiecutter:
 
         assert line.startswith("This template needs Cookiecutter 2.6 or newer, and this is 2.5.0.")
 
-    def test_one_without_hooks_before_the_questions_refuses_after_them(
+    def test_a_version_without_pre_prompt_hooks_is_refused_after_the_questions(
         self, tmp_path: Path, old: dict[str, str]
     ) -> None:
-        """It renders the hook with Jinja's own tags."""
+        """Such a version renders the hook with Jinja's default tags."""
         script = tmp_path / "hook.py"
         source = PRE_GEN.read_text(encoding="utf-8")
         script.write_text(Environment(autoescape=False).from_string(source).render(cookiecutter={}))  # noqa: S701
@@ -209,8 +209,8 @@ class TestOldCookiecutter:
         assert done.stderr.startswith("This template needs Cookiecutter 2.6 or newer")
         assert len(done.stderr.splitlines()) == 1
 
-    def test_the_oldest_renders_the_prompts_and_says_it_there(self) -> None:
-        """1.7 renders whatever is a dictionary, `__prompts__` first, and shows what is undefined."""
+    def test_the_oldest_versions_show_the_error_in_the_prompts(self) -> None:
+        """1.7 renders every dictionary, first `__prompts__`, and prints undefined names."""
         raw = {name: value for name, value in QUESTIONS.items() if name.startswith("_")}
         first = next(text for name, text in QUESTIONS.items() if isinstance(text, dict))
         assert first is QUESTIONS["__prompts__"]

@@ -1,4 +1,4 @@
-"""The hooks in bad weather: whatever fails, the tree stays and the words say how to go on."""
+"""Failures during generation: the project is kept, and the message says how to continue."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ OFFLINE = {
 
 
 def without_uv(folder: Path) -> dict[str, str]:
-    """An environment that has every program of this machine on its PATH, but uv."""
+    """An environment with every program of this machine on its PATH except uv."""
     folder.mkdir()
     (folder / "python3").symlink_to(sys.executable)
     for place in os.get_exec_path():
@@ -30,22 +30,22 @@ def without_uv(folder: Path) -> dict[str, str]:
     return {"PATH": str(folder), "UV": ""}
 
 
-def says_once_how_to_go_on(project: BakedProject) -> bool:
+def says_once_how_to_continue(project: BakedProject) -> bool:
     [line] = [line for line in project.output.splitlines() if "To go on" in line]
     return line.endswith("-m app setup")
 
 
-def test_a_repository_is_made_where_there_is_none(bake: Bake) -> None:
+def test_a_repository_is_created(bake: Bake) -> None:
     assert bake().has(".git/HEAD")
 
 
-def test_no_repository_is_made_inside_another(template: Path, tmp_path: Path) -> None:
+def test_no_repository_is_created_inside_another(template: Path, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
 
     assert not generate(template, tmp_path / "out", CHATKIT_SETUP="skip").has(".git")
 
 
-def test_without_git_the_project_is_written_all_the_same(template: Path, tmp_path: Path) -> None:
+def test_without_git_the_project_is_written(template: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
 
     project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip", PATH=str(tmp_path / "bin"))
@@ -55,7 +55,7 @@ def test_without_git_the_project_is_written_all_the_same(template: Path, tmp_pat
     assert not project.has(".git")
 
 
-def test_a_machine_that_has_everything_hears_nothing(
+def test_a_complete_machine_gets_no_notes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
@@ -65,7 +65,9 @@ def test_a_machine_that_has_everything_hears_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_an_old_python_is_named_before_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_is_reported_before_the_first_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pre_prompt = hook("pre_prompt")
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
 
@@ -92,12 +94,10 @@ def test_without_a_network_the_project_is_kept(template: Path, tmp_path: Path) -
     assert project.has("app/main.py")
     assert "lock … failed" in project.output
     assert "package index does not answer" in project.output
-    assert says_once_how_to_go_on(project)
+    assert says_once_how_to_continue(project)
 
 
-def test_a_python_that_does_not_look_into_the_present_folder_finds_the_project(
-    template: Path, tmp_path: Path
-) -> None:
+def test_setup_with_pythonsafepath(template: Path, tmp_path: Path) -> None:
     project = generate(
         template,
         tmp_path / "out",
@@ -108,12 +108,12 @@ def test_a_python_that_does_not_look_into_the_present_folder_finds_the_project(
     )
 
     assert "[1/7] uv … ok" in project.output
-    assert says_once_how_to_go_on(project)
+    assert says_once_how_to_continue(project)
     [line] = [line for line in project.output.splitlines() if "To go on" in line]
     assert "PYTHONSAFEPATH= " in line
 
 
-def test_a_home_that_cannot_be_written_is_said_in_a_line(template: Path, tmp_path: Path) -> None:
+def test_a_read_only_home_is_reported_in_one_line(template: Path, tmp_path: Path) -> None:
     with pytest.raises(BakeFailed) as failed:
         generate(template, tmp_path / "out", HOME="/dev/null", CHATKIT_SETUP="skip")
 
@@ -127,8 +127,8 @@ def test_a_home_that_cannot_be_written_is_said_in_a_line(template: Path, tmp_pat
     generate(template, tmp_path / "out", *elsewhere, HOME="/dev/null", CHATKIT_SETUP="skip")
 
 
-def test_a_repository_of_somebody_else_is_left_alone(template: Path, tmp_path: Path) -> None:
-    """As where a hook of git's generates."""
+def test_an_existing_repository_is_not_changed(template: Path, tmp_path: Path) -> None:
+    """For example, if a git hook runs Cookiecutter."""
     (tmp_path / "theirs").mkdir()
     theirs = {"GIT_DIR": str(tmp_path / "theirs"), "GIT_WORK_TREE": str(tmp_path)}
 
@@ -149,10 +149,10 @@ def test_without_uv_and_network_the_project_is_kept(template: Path, tmp_path: Pa
 
     assert project.has("app/main.py")
     assert "uv … failed" in project.output
-    assert says_once_how_to_go_on(project)
+    assert says_once_how_to_continue(project)
 
 
-def test_a_python_that_is_too_old_writes_and_says_how_to_go_on(
+def test_with_an_old_python_the_project_is_written(
     bake: Bake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project = bake()
@@ -162,7 +162,7 @@ def test_a_python_that_is_too_old_writes_and_says_how_to_go_on(
     assert "-m app setup" in capfd.readouterr().err
 
 
-def test_strict_fails_and_keeps_what_was_made(template: Path, tmp_path: Path) -> None:
+def test_strict_fails_and_keeps_a_copy(template: Path, tmp_path: Path) -> None:
     """Cookiecutter deletes the folder of a hook that fails."""
     (tmp_path / "out" / "my-chat-app.failed").mkdir(parents=True)
     (tmp_path / "out" / "my-chat-app.failed" / "earlier").touch()
@@ -183,7 +183,7 @@ def test_strict_fails_and_keeps_what_was_made(template: Path, tmp_path: Path) ->
     assert not (tmp_path / "out" / "my-chat-app").exists()
 
 
-def test_strict_keeps_the_folder_itself_when_cookiecutter_may(
+def test_strict_keeps_the_folder_with_keep_project_on_failure(
     template: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(BakeFailed):
@@ -199,7 +199,7 @@ def test_strict_keeps_the_folder_itself_when_cookiecutter_may(
     assert (tmp_path / "out" / "my-chat-app" / "app" / "main.py").is_file()
 
 
-def test_generating_over_a_project_loses_nothing(template: Path, tmp_path: Path) -> None:
+def test_generating_into_a_project_keeps_other_files(template: Path, tmp_path: Path) -> None:
     project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip")
     (project.path / "app" / "mine.py").write_text("mine = True\n", encoding="utf-8")
 
@@ -210,7 +210,7 @@ def test_generating_over_a_project_loses_nothing(template: Path, tmp_path: Path)
     assert project.text("app/mine.py") == "mine = True\n"
 
 
-def test_a_terminal_that_knows_only_ascii_is_no_obstacle(template: Path, tmp_path: Path) -> None:
+def test_an_ascii_terminal(template: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Ünïcode 💬"
 
     project = generate(

@@ -1,6 +1,6 @@
-"""The image and the compose file: what they name is there, and fits together.
+"""The Dockerfile and the compose file are consistent.
 
-`test_projects.py` follows the Dockerfile's steps for real.
+`test_projects.py` executes the Dockerfile's steps.
 """
 
 import io
@@ -19,7 +19,7 @@ from image import (
     command_of,
     copies_of,
     environment_of,
-    is_let_in,
+    is_in_context,
     read_stages,
     words_of,
 )
@@ -30,33 +30,33 @@ def project(look: Bake) -> BakedProject:
     return look(agent_tools="all", project_name='Größe & "Maß"')
 
 
-def test_the_image_is_built_apart_and_runs_as_nobody_special(project: BakedProject) -> None:
+def test_the_image_has_a_build_stage_and_an_ordinary_user(project: BakedProject) -> None:
     build, image = read_stages(project.text("Dockerfile"))
 
     assert any("uv sync --frozen --no-dev" in text for text in arguments_of(build, "RUN"))
     assert arguments_of(image, "USER") == ["app"]
     assert "/healthz" in command_of(image, "HEALTHCHECK")[-1]
     assert command_of(image, "CMD")[:3] == ["uvicorn", "app.main:create_app", "--factory"]
-    # An environment knows the path and the interpreter that it was made with.
+    # A virtual environment contains its path and its interpreter.
     assert arguments_of(build, "WORKDIR") == arguments_of(image, "WORKDIR")
     assert arguments_of(build, "FROM") == [f"{arguments_of(image, 'FROM')[0]} AS build"]
 
 
-def test_a_deploy_does_not_cut_the_answers_that_are_streaming(project: BakedProject) -> None:
+def test_running_answers_can_finish_before_the_container_is_killed(project: BakedProject) -> None:
     _, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     seconds = command[command.index("--timeout-graceful-shutdown") + 1]
     assert int(seconds) >= 10
 
 
-def test_an_idle_connection_outlives_a_load_balancers(project: BakedProject) -> None:
-    """What closes first loses the requests that are under way: Google's closes after 600 seconds."""
+def test_idle_connections_are_kept_longer_than_load_balancers_do(project: BakedProject) -> None:
+    """If the server closed first, requests could be lost; Google's closes after 600 seconds."""
     _, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     assert int(command[command.index("--timeout-keep-alive") + 1]) > 600
 
 
-def test_an_idle_connection_to_the_page_outlives_it_too(look: Bake) -> None:
+def test_idle_connections_to_the_page_are_kept_longer_too(look: Bake) -> None:
     _, image = read_stages(look(host_page="nextjs").text("nextjs/Dockerfile"))
     assert int(environment_of(image)["KEEP_ALIVE_TIMEOUT"]) > 600_000
 
@@ -65,10 +65,10 @@ def test_an_idle_connection_to_the_page_outlives_it_too(look: Bake) -> None:
     ("environment", "port"),
     [({}, "8000"), ({"PORT": ""}, "8000"), ({"PORT": "8080"}, "8080"), ({"PORT": "a b"}, "a b")],
 )
-def test_it_listens_where_the_platform_says(
+def test_it_listens_on_the_platforms_port(
     project: BakedProject, tmp_path: Path, environment: dict[str, str], port: str
 ) -> None:
-    """A shell expands it, and is replaced by the server, which the signals are for."""
+    """A shell expands PORT, and `exec` replaces it with the server, which gets the signals."""
     _, image = read_stages(project.text("Dockerfile"))
     server = tmp_path / "uvicorn"
     server.write_text('#!/bin/sh\necho "$$"\nprintf "%s\\n" "$@"\n', encoding="utf-8")
@@ -90,13 +90,13 @@ def test_it_listens_where_the_platform_says(
 
 @pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])
 @pytest.mark.parametrize("extra", ["", "litellm"])
-def test_an_extra_comes_into_the_image_by_a_build_argument(
+def test_an_extra_is_installed_with_a_build_argument(
     project: BakedProject, tmp_path: Path, lock: str, extra: str
 ) -> None:
     build, _ = read_stages(project.text("Dockerfile"))
     [install] = [text for text in arguments_of(build, "RUN") if "uv sync" in text]
     (tmp_path / lock).touch()
-    # uv says here what it would have been told.
+    # A fake uv prints its arguments.
     script = f'uv() {{ echo "uv $*"; }}; {install}'
     told = subprocess.run(
         ["/bin/sh", "-c", script],
@@ -115,7 +115,7 @@ def test_an_extra_comes_into_the_image_by_a_build_argument(
     assert ("--extra" in told[-1]) == bool(extra)
 
 
-def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
+def test_copied_files_are_in_the_build_context(project: BakedProject) -> None:
     ignore = project.text(".dockerignore").splitlines()
     copied = [
         source
@@ -124,7 +124,7 @@ def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
         for source in sources
     ]
 
-    assert [name for name in copied if not is_let_in(name.rstrip("*"), ignore)] == []
+    assert [name for name in copied if not is_in_context(name.rstrip("*"), ignore)] == []
     assert [name for name in copied if name != "uv.lock*" and not project.has(name)] == []
 
 
@@ -140,8 +140,8 @@ def test_whatever_the_image_copies_is_let_in(project: BakedProject) -> None:
         "engine/tests/fixtures.py",
     ],
 )
-def test_secrets_and_what_serves_development_stay_out(project: BakedProject, name: str) -> None:
-    assert not is_let_in(name, project.text(".dockerignore").splitlines())
+def test_secrets_and_development_files_are_excluded(project: BakedProject, name: str) -> None:
+    assert not is_in_context(name, project.text(".dockerignore").splitlines())
 
 
 def test_the_pinned_uv_is_where_the_image_looks_for_it(project: BakedProject) -> None:
@@ -166,7 +166,7 @@ def test_compose_gives_the_application_its_own_database(project: BakedProject) -
 
     for service in ("app", "migrate"):
         environment = services[service]["environment"]
-        # (In the URL, a password with an @ or a # in it would be read as something else.)
+        # PGPASSWORD, because an @ or a # in the URL's password would be misread.
         assert environment["DATABASE_URL"] == f"postgresql://{user}@database:5432/{name}"
         assert environment["PGPASSWORD"] == password
         assert services[service]["env_file"] == ".env"
@@ -181,7 +181,7 @@ def test_compose_keeps_its_data_and_opens_nothing_to_the_network(project: BakedP
     assert ports == ["127.0.0.1:8000:8000"]
 
 
-def test_compose_believes_no_proxy_that_nobody_named(project: BakedProject) -> None:
+def test_compose_trusts_no_proxy_by_default(project: BakedProject) -> None:
     setting = compose(project)["services"]["app"]["environment"]["FORWARDED_ALLOW_IPS"]
 
     assert setting == "${FORWARDED_ALLOW_IPS:-127.0.0.1}"

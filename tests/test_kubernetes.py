@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: what they say is valid, and is what the image and the application do."""
+"""The Kubernetes manifests are valid, and consistent with the image and the application."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ def project(look: Bake) -> BakedProject:
 
 @pytest.fixture
 def manifests(project: BakedProject) -> dict[str, Manifest]:
-    """The manifests by kind, as `kubectl apply -k` begins from them."""
+    """The manifests of the kustomization, by kind."""
     names = kustomization(project)["resources"]
     parsed = [yaml.safe_load(project.text(f"{FOLDER}/{name}")) for name in names]
     return {manifest["kind"]: manifest for manifest in parsed}
@@ -40,7 +40,7 @@ def kustomization(project: BakedProject) -> Manifest:
     return parsed
 
 
-def test_every_manifest_is_named_and_valid(
+def test_every_manifest_is_listed_and_valid(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
     files = {file.name for file in (project.path / FOLDER).glob("*.yaml")}
@@ -49,7 +49,7 @@ def test_every_manifest_is_named_and_valid(
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
-def test_the_validator_refuses_what_no_cluster_knows(manifests: dict[str, Manifest]) -> None:
+def test_the_validator_refuses_unknown_fields(manifests: dict[str, Manifest]) -> None:
     manifests["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriod"] = 1
     with pytest.raises(kubernetes_validate.ValidationError, match="terminationGracePeriod"):
         kubernetes_validate.validate(manifests["Deployment"], KUBERNETES, strict=True)
@@ -76,7 +76,7 @@ def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace)
 
 
-def test_probes_ask_what_the_application_answers(
+def test_probes_use_the_applications_routes(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
     routes = re.findall(r'@router\.get\("(/\w+)"', project.text("engine/operate/health.py"))
@@ -86,12 +86,12 @@ def test_probes_ask_what_the_application_answers(
         for name in ("startup", "liveness", "readiness")
     }
 
-    # A database that is away must not make the cluster kill what would serve when it is back.
+    # An unavailable database must not make the cluster kill the pods.
     assert asked == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
     assert set(asked.values()) <= set(routes)
 
 
-def test_ports_and_commands_are_the_images(
+def test_ports_and_commands_match_the_image(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
     _, image = read_stages(project.text("Dockerfile"))
@@ -102,7 +102,7 @@ def test_ports_and_commands_are_the_images(
     assert "command" not in container
     assert "args" not in container
     assert [str(port["containerPort"])] == arguments_of(image, "EXPOSE")
-    # Whatever settings.env or the secret say.
+    # It overrides settings.env and the secret.
     assert container["env"] == [{"name": "PORT", "value": str(port["containerPort"])}]
     assert served["targetPort"] == port["name"]
     assert container_of(manifests["Job"])["command"] == compose_migration(project)
@@ -119,7 +119,7 @@ def compose_migration(project: BakedProject) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])
-def test_pods_may_do_nothing_but_serve(
+def test_pods_have_minimal_rights(
     project: BakedProject, manifests: dict[str, Manifest], kind: str
 ) -> None:
     _, image = read_stages(project.text("Dockerfile"))
@@ -130,7 +130,7 @@ def test_pods_may_do_nothing_but_serve(
     assert f"--uid {pod['securityContext']['runAsUser']} " in " ".join(arguments_of(image, "RUN"))
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not pod["automountServiceAccountToken"]
-    # A Service of the namespace would set NAME_PORT, NAME_SERVICE_HOST and others for each pod.
+    # Otherwise, services of the namespace would set NAME_PORT, NAME_SERVICE_HOST and others in each pod.
     assert pod["enableServiceLinks"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -140,7 +140,7 @@ def test_pods_may_do_nothing_but_serve(
     assert "memory" in container["resources"]["limits"]
 
 
-def test_a_pod_that_ends_has_time_for_its_answers(
+def test_a_stopping_pod_has_time_for_its_answers(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
     _, image = read_stages(project.text("Dockerfile"))
@@ -154,7 +154,7 @@ def test_a_pod_that_ends_has_time_for_its_answers(
     assert grace >= int(pause[1]) + max(uvicorn, shutdown) + MARGIN_SECONDS
 
 
-def test_no_secret_is_in_a_file_and_both_pods_read_the_same(
+def test_secrets_are_not_in_files_and_both_pods_use_the_same(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
     secrets = ("DATABASE_URL", "DATABASE_DIRECT_URL", "SECRET", "API_KEY", "PASSWORD")
@@ -170,27 +170,27 @@ def test_no_secret_is_in_a_file_and_both_pods_read_the_same(
     assert "create secret generic app " in project.text("README.md")
 
 
-def test_settings_are_those_that_the_application_knows(project: BakedProject) -> None:
+def test_settings_are_known_to_the_application(project: BakedProject) -> None:
     known = set(re.findall(r"^(?:# )?([A-Z_]+)=", project.text(".env.example"), re.MULTILINE))
 
     assert set(settings(project)) - known == {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
 
 
-def test_no_visitor_makes_up_an_address_for_itself(project: BakedProject) -> None:
+def test_a_visitor_cannot_forge_its_address(project: BakedProject) -> None:
     seen: list[Any] = []
 
     async def application(scope: Any, *_: Any) -> None:
         seen.append(scope["client"][0])
 
     assert settings(project)["FORWARDED_ALLOW_IPS"] == "", "a proxy that the operator did not name"
-    # As an operator names the ingress controller's pods and the load balancer.
+    # As set by an operator: the ingress controller's pods and the load balancer.
     named = "10.42.0.0/16,fd00:10:244::/64,10.0.0.2"
     server = ProxyHeadersMiddleware(application, named)
-    # What the visitor sent, what the load balancer saw, and the load balancer itself.
+    # The visitor's forged address, its real address, and the load balancer.
     said = (b"x-forwarded-for", b"1.2.3.4, 203.0.113.9, 10.0.0.2")
     for pod in ("10.42.0.7", "fd00:10:244::5", "10.43.0.1"):
         scope: Any = {"type": "http", "scheme": "http", "client": (pod, 1), "headers": [said]}
-        # (In a thread of its own: in this one, a browser's loop may be running.)
+        # In another thread, because a browser's event loop may be running in this one.
         with ThreadPoolExecutor() as thread:
             thread.submit(asyncio.run, server(scope, None, None)).result()  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ def settings(project: BakedProject) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def test_selectors_meet_the_pods_they_mean(manifests: dict[str, Manifest]) -> None:
+def test_selectors_match_the_pods(manifests: dict[str, Manifest]) -> None:
     deployment = manifests["Deployment"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     target = manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
@@ -213,14 +213,14 @@ def test_selectors_meet_the_pods_they_mean(manifests: dict[str, Manifest]) -> No
         assert constraint["labelSelector"]["matchLabels"] == labels
     assert manifests["Job"]["spec"]["template"]["metadata"]["labels"] != labels
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
-    # Its number of replicas is the autoscaler's.
+    # The autoscaler sets the number of replicas.
     assert "replicas" not in deployment["spec"]
 
 
 def test_all_replicas_fit_postgresqls_connections(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
-    """100 by default, 3 of them the superuser's; each replica listens on one more than its pool."""
+    """100 by default, 3 of them reserved for superusers; each replica needs one more than its pool."""
     replicas = manifests["HorizontalPodAutoscaler"]["spec"]["maxReplicas"]
     surge = manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
 

@@ -1,8 +1,8 @@
 """The launcher on another site's page, in a real browser, with each way to sign in.
 
-The site is at *.localhost and the chat at 127.0.0.1, which are different sites to a browser: what
-it keeps and sends there is what it does with any two. `browser/standin.js` says what it cannot
-prove; besides, keys that are pressed inside OpenAI's own frame are not heard outside of it.
+The site is at *.localhost and the chat at 127.0.0.1, which are different sites for a browser, with the
+same rules for cookies and storage as any other two. `browser/standin.js` describes the limits of these
+tests; besides, key events inside OpenAI's own frame cannot be tested.
 """
 
 import re
@@ -31,7 +31,7 @@ window.asked = [];
 window.chatAuth = { getToken: ({ refresh }) => { asked.push(refresh); return TOKEN; } };
 """
 
-# What a site brings to its chat; `window.done` says what was called, and with what.
+# Functions of the site; `window.done` records their calls.
 BRINGS = """
 window.done = [];
 window.chatPage = {
@@ -70,7 +70,7 @@ def anonymous(projects: Projects) -> Application:
 
 @pytest.fixture
 def visit(browser: Browser, port: int) -> Iterator[Visit]:
-    """Somebody new on the site. Whatever their console complained of fails the test."""
+    """A new visitor of the site. Errors in the console fail the test."""
     visitors = []
 
     def visit(application: Application, site: str = "shop", **query: str) -> ShopPage:
@@ -90,7 +90,7 @@ def page(visit: Visit, anonymous: Application) -> ShopPage:
     return visit(anonymous)
 
 
-def test_nothing_heavy_is_loaded_before_it_is_opened(page: ShopPage) -> None:
+def test_little_is_loaded_before_it_is_opened(page: ShopPage) -> None:
     expect(page.button).to_be_visible()
     expect(page.button).to_have_attribute("aria-expanded", "false")
     expect(page.panel).to_be_hidden()
@@ -122,7 +122,7 @@ def test_it_opens_and_chats(page: ShopPage) -> None:
     expect(page.answers).to_contain_text(re.compile(r"Saved as note \d+\."))
 
 
-def test_the_frames_cookie_is_the_sites_visitors_alone(page: ShopPage) -> None:
+def test_the_frames_cookie_is_partitioned(page: ShopPage) -> None:
     page.open().say("hello")
 
     [cookie] = page.tab.page.context.cookies()
@@ -131,7 +131,7 @@ def test_the_frames_cookie_is_the_sites_visitors_alone(page: ShopPage) -> None:
     assert cookie["partitionKey"] == "http://shop.localhost"
 
 
-def test_escape_closes_it_from_without_and_from_within(page: ShopPage) -> None:
+def test_escape_closes_it_inside_and_outside_of_the_frame(page: ShopPage) -> None:
     page.open()
     expect(page.composer).to_be_focused()
     page.tab.page.keyboard.press("Escape")
@@ -147,7 +147,7 @@ def test_escape_closes_it_from_without_and_from_within(page: ShopPage) -> None:
     expect(page.button).to_be_focused()
 
 
-def test_the_focus_goes_back_to_where_it_was(page: ShopPage) -> None:
+def test_the_focus_is_restored(page: ShopPage) -> None:
     ask = page.tab.page.get_by_role("button", name="Ask us")
     ask.focus()
     page.tab.page.keyboard.press("Enter")
@@ -159,7 +159,7 @@ def test_the_focus_goes_back_to_where_it_was(page: ShopPage) -> None:
     expect(ask).to_be_focused()
 
 
-def test_it_remembers_that_it_was_open_and_what_was_said(page: ShopPage) -> None:
+def test_it_remembers_its_state_and_its_thread(page: ShopPage) -> None:
     page.open().say("hello")
 
     page.tab.page.reload()
@@ -173,7 +173,7 @@ def test_it_remembers_that_it_was_open_and_what_was_said(page: ShopPage) -> None
     expect(page.panel).to_be_hidden()
 
 
-def test_on_a_small_screen_it_has_all_of_it(page: ShopPage) -> None:
+def test_on_a_small_screen_it_covers_the_page(page: ShopPage) -> None:
     page.tab.page.set_viewport_size({"width": 380, "height": 700})
     page.open()
 
@@ -193,7 +193,7 @@ def test_on_a_small_screen_it_has_all_of_it(page: ShopPage) -> None:
     expect(page.panel).to_be_hidden()
 
 
-def test_included_twice_it_is_there_once(visit: Visit, anonymous: Application) -> None:
+def test_including_it_twice_adds_it_once(visit: Visit, anonymous: Application) -> None:
     page = visit(anonymous, times="2")
     page.open()
 
@@ -201,7 +201,7 @@ def test_included_twice_it_is_there_once(visit: Visit, anonymous: Application) -
     expect(page.iframe).to_have_count(1)
 
 
-def test_no_style_gets_in_or_out(visit: Visit, anonymous: Application) -> None:
+def test_styles_are_isolated(visit: Visit, anonymous: Application) -> None:
     plain, page = visit(anonymous), visit(anonymous, styles=HOSTILE)
     looks = """button => {
         const { display, backgroundColor, letterSpacing, margin, width } = getComputedStyle(button);
@@ -235,21 +235,21 @@ def test_button_panel_and_chat_follow_the_systems_scheme(page: ShopPage) -> None
     assert page.panel.evaluate(ground) != light
 
 
-def test_the_site_can_say_that_it_is_dark(visit: Visit, anonymous: Application) -> None:
+def test_the_site_can_set_the_dark_scheme(visit: Visit, anonymous: Application) -> None:
     page = visit(anonymous, attributes='data-color-scheme="dark"').open()
 
     expect(page.inside.locator("openai-chatkit")).to_have_attribute("data-scheme", "dark")
     expect(page.panel).to_have_css("background-color", "rgb(22, 24, 29)")
 
 
-def test_it_moves_only_for_those_who_like_that(page: ShopPage) -> None:
+def test_it_respects_reduced_motion(page: ShopPage) -> None:
     page.open()
     expect(page.panel).to_have_css("animation-name", "none")
     page.tab.page.emulate_media(reduced_motion="no-preference")
     expect(page.panel).to_have_css("animation-name", "rise")
 
 
-def test_it_speaks_the_language_of_the_page(visit: Visit, anonymous: Application) -> None:
+def test_it_uses_the_language_of_the_page(visit: Visit, anonymous: Application) -> None:
     page = visit(anonymous, lang="de")
     page.button.click()
 
@@ -257,7 +257,7 @@ def test_it_speaks_the_language_of_the_page(visit: Visit, anonymous: Application
     expect(page.inside.get_by_role("heading", name="Hallo! Wie kann ich helfen?")).to_be_visible()
 
 
-def test_the_page_around_it_drives_it_and_hears_from_it(page: ShopPage) -> None:
+def test_the_page_around_it_controls_it_and_gets_events(page: ShopPage) -> None:
     tab = page.tab.page
     tab.evaluate("""() => {
         const { dataset } = document.body;
@@ -282,14 +282,16 @@ def test_the_page_around_it_drives_it_and_hears_from_it(page: ShopPage) -> None:
     expect(tab.locator("body")).to_have_attribute("data-heard", f"{heard}close ")
 
 
-def test_tools_that_look_at_the_page_look_at_the_one_around_it(page: ShopPage) -> None:
+def test_tools_read_the_page_around_it(page: ShopPage) -> None:
     page.open().say("what am I looking at?")
 
     expect(page.answers.last).to_contain_text("A shop")
     expect(page.answers.last).to_contain_text("shop.localhost")
 
 
-def test_what_the_site_brings_is_there_in_the_frame(visit: Visit, anonymous: Application) -> None:
+def test_functions_of_the_site_are_available_in_the_frame(
+    visit: Visit, anonymous: Application
+) -> None:
     page = visit(anonymous, script=BRINGS).open()
 
     page.inside.get_by_role("button", name="home").click()
@@ -304,9 +306,7 @@ def test_what_the_site_brings_is_there_in_the_frame(visit: Visit, anonymous: App
     assert page.tab.page.evaluate("window.done") == ["home", [{"n": 1}, "item"], "discount"]
 
 
-def test_on_a_site_that_is_not_named_it_stays_away(
-    visit: Visit, anonymous: Application, port: int
-) -> None:
+def test_it_does_not_appear_on_other_sites(visit: Visit, anonymous: Application, port: int) -> None:
     page = visit(anonymous, site="other", refused="yes")
     tab = page.tab.page
 
@@ -338,10 +338,10 @@ def test_on_a_site_that_is_not_named_it_stays_away(
     assert [frame.url for frame in tab.frames[1:] if frame.url.startswith(home)] == []
 
 
-def test_a_frame_that_somebody_made_by_hand_tells_nobody(
+def test_a_frame_on_another_site_sends_it_no_messages(
     visit: Visit, anonymous: Application, port: int
 ) -> None:
-    """The address names another site: the browser hands it nothing of what the frame says."""
+    """The address contains an allowed site, so the browser does not deliver messages to this one."""
     page = visit(anonymous)
     home = f"http://127.0.0.1:{page.port}"
     tab = page.tab.page
@@ -369,7 +369,7 @@ def test_a_frame_that_somebody_made_by_hand_tells_nobody(
     assert tab.evaluate("window.heard") == ["to anybody"]
 
 
-# --- For everybody ----------------------------------------------------------------------------
+# --- Accessibility ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1280, 380])
@@ -393,7 +393,7 @@ def test_the_page_in_it_is_accessible(page: ShopPage, axe: str) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds on the page; what is in the frame has a test of its own."""
+    """The violations that axe-core finds on the page, without the frame, which has its own test."""
     found = page.evaluate("axe.run({ iframes: false })")
     return [
         f"{violation['id']}: {node['html']}: {node['failureSummary']}"
@@ -405,7 +405,7 @@ def violations(page: Page) -> list[str]:
 # --- With each way to sign in -----------------------------------------------------------------
 
 
-def test_with_tokens_the_page_around_it_hands_them_over(projects: Projects, visit: Visit) -> None:
+def test_with_jwt_the_page_around_it_provides_tokens(projects: Projects, visit: Visit) -> None:
     server = projects.serve("jwt", JWT_SECRET=JWT_SECRET)
     token = token_for("ada")
     page = visit(server, script=TOKENS.replace("TOKEN", f"'{token}'"))
@@ -451,7 +451,7 @@ def test_with_a_password_people_sign_in_in_a_window(projects: Projects, visit: V
 
     page.inside.get_by_role("button", name="Sign out").click()
     expect(sign_in).to_be_visible()
-    # In the window they still are, and come back without another password.
+    # They are still signed in in the window, and need no password.
     with page.tab.page.expect_popup():
         sign_in.click()
     page.when_ready()
@@ -502,7 +502,7 @@ def test_with_a_provider_people_sign_in_there(
     expect(page.inside.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_with_a_proxy_the_page_in_it_says_that_nobody_is_signed_in(
+def test_with_a_proxy_the_frame_says_that_the_user_is_not_signed_in(
     projects: Projects, visit: Visit
 ) -> None:
     server = projects.serve("proxy", PROXY_TRUSTED_ADDRESSES="127.0.0.1")

@@ -1,4 +1,4 @@
-"""Models through LiteLLM, an extra: these tests' environment has it, a project's own has not."""
+"""Models through LiteLLM, an extra that only the environment of these tests has."""
 
 import subprocess
 import sys

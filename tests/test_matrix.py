@@ -1,4 +1,4 @@
-"""Every pair of answers stands in some row, and no row is needless for the template."""
+"""Every pair of answers occurs in a row, and rows cover all conditions of the template."""
 
 import itertools
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def test_every_question_with_a_choice_is_a_parameter() -> None:
     assert lists - {"setup"} | {*TOOLS} <= set(parameters())
 
 
-def test_every_pair_of_values_stands_in_a_row() -> None:
+def test_every_pair_of_values_occurs_in_a_row() -> None:
     missing = [
         f"{one}={value}, {other}={its}"
         for one, other in itertools.combinations(parameters(), 2)
@@ -37,7 +37,7 @@ def test_every_pair_of_values_stands_in_a_row() -> None:
     assert missing == []
 
 
-def test_every_value_stands_in_one_of_the_first_rows() -> None:
+def test_every_value_occurs_in_one_of_the_first_rows() -> None:
     missing = [
         f"{question}={value}"
         for question, values in parameters().items()
@@ -58,14 +58,14 @@ def test_no_row_is_refused() -> None:
     assert problems == {}
 
 
-def test_the_hook_sees_what_the_row_says() -> None:
+def test_the_context_has_the_rows_answers() -> None:
     for row, answers in zip(rows().values(), CONTEXTS, strict=True):
         chosen = [tool for tool in answers["__tools"].split(",") if tool]
 
         assert chosen == [tool for tool in TOOLS if row[tool] == "in"]
 
 
-def test_every_optional_file_is_kept_by_one_row_and_left_out_by_another() -> None:
+def test_every_optional_file_is_in_some_rows_only() -> None:
     post_gen = hook("post_gen_project")
     left_out = [post_gen.files_not_chosen(TEMPLATE, answers) for answers in CONTEXTS]
     optional = {
@@ -80,7 +80,7 @@ def test_every_optional_file_is_kept_by_one_row_and_left_out_by_another() -> Non
     assert {name for name in optional if not any(name in files for files in left_out)} == set()
 
 
-def test_every_condition_holds_in_one_row_and_not_in_another() -> None:
+def test_every_condition_is_true_in_some_rows_only() -> None:
     always, never = [], []
     for place, condition in conditions():
         held = [bool(condition.render(cookiecutter=answers)) for answers in CONTEXTS]
@@ -94,7 +94,7 @@ def test_every_condition_holds_in_one_row_and_not_in_another() -> None:
 
 
 def conditions() -> Iterator[tuple[str, Template]]:
-    """Each `if` of the template, by its place; it renders to something where it holds."""
+    """Each `if` of the template with its position; it renders to a text if the condition is true."""
     env = environment()
     for file, text in template_files():
         for found in env.parse(text).find_all((nodes.If, nodes.CondExpr)):
@@ -105,7 +105,7 @@ def conditions() -> Iterator[tuple[str, Template]]:
 
 
 def template_files() -> Iterator[tuple[str, str]]:
-    """What Cookiecutter renders, names included."""
+    """The files that Cookiecutter renders, with their names."""
     for file in sorted(TEMPLATE.rglob("*")):
         name = str(file.relative_to(TEMPLATE))
         if not file.is_file() or is_copied(file):

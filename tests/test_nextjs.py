@@ -1,5 +1,5 @@
-"""The Next.js page of a generated project: its types, its build, its image, and in a browser the
-same checks that the plain page stands.
+"""The Next.js page of a generated project: types, build, image, and the browser tests of the plain
+page.
 """
 
 import json
@@ -27,10 +27,10 @@ from serving import START, Application, free_port
 
 pytestmark = pytest.mark.slow
 
-# Visitors of the server of this module.
+# Fixtures of the plain page, with this module's server.
 chat, visitor = plain.chat, plain.visitor
 
-# Projects with other answers, whose applications get a Next.js server before them, see `address_of`.
+# Projects with other answers and a Next.js server in front, see `address_of`.
 make, mails, provider, store = options.make, options.mails, options.provider, options.store
 everything, somebody, member = options.everything, options.somebody, options.member
 at_provider, at_home, with_tokens = options.at_provider, options.at_home, options.with_tokens
@@ -39,7 +39,7 @@ SETTINGS = plain.SETTINGS | {
     "SECRET_KEY": "of these tests, and long enough to be believed",
     "DEMO_DELAY_SECONDS": "0.012",
 }
-# What the application answers with a second of words between the first and the last.
+# An answer that takes about a second.
 SLOW = message("hello [demo:slow]")
 
 
@@ -69,7 +69,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def installed(project: BakedProject) -> BakedProject:
-    """With the packages that package-lock.json names."""
+    """The project with the packages of package-lock.json."""
     npm(project, "ci", "--ignore-scripts", "--prefer-offline")
     return project
 
@@ -94,7 +94,7 @@ def migrate(project: BakedProject, environment: dict[str, str]) -> None:
 
 @pytest.fixture(scope="session")
 def image(installed: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the Dockerfile makes of it, made without Docker."""
+    """The content of the image, built without Docker."""
     build, final = read_stages(installed.text("nextjs/Dockerfile"))
     *settings, _npm, _run, script = arguments_of(build, "RUN")[-1].split()
     environment = dict(setting.split("=") for setting in settings)
@@ -109,15 +109,15 @@ def image(installed: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def frontend(installed: BakedProject, image: Path, backend: Application) -> Iterator[Site]:
-    """The application is not there yet."""
+    """The Next.js server, before the application is started."""
     with next_server(installed, image, backend.port) as url:
         yield Site(url, backend)
 
 
 @pytest.fixture(scope="module")
 def address_of(installed: BakedProject, image: Path) -> Iterator[options.AddressOf]:
-    """What people open to get to an application: a Next.js server before it. Its answers are none
-    that the build depends on.
+    """A function for the address of an application's page: a Next.js server in front of it. The build
+    does not depend on the project's answers.
     """
     with ExitStack() as servers:
         yield lambda application: servers.enter_context(
@@ -127,7 +127,7 @@ def address_of(installed: BakedProject, image: Path) -> Iterator[options.Address
 
 @contextmanager
 def next_server(project: BakedProject, image: Path, backend_port: int) -> Iterator[str]:
-    """The image's own command, beside an application on this machine."""
+    """Run the image's command with an application on this machine."""
     port = free_port()
     _, final = read_stages(project.text("nextjs/Dockerfile"))
     place = environment_of(final) | {
@@ -241,13 +241,13 @@ def test_a_build_changes_nothing_that_is_committed(
     assert {name: installed.text(name) for name in untouched} == untouched
 
 
-def test_an_idle_connection_outlives_a_load_balancers(frontend: Site) -> None:
-    """Google's closes it after 600 seconds."""
+def test_idle_connections_are_kept_longer_than_load_balancers_do(frontend: Site) -> None:
+    """Google's load balancer closes them after 600 seconds."""
     kept = httpx.get(frontend.url).headers["Keep-Alive"]
     assert int(kept.removeprefix("timeout=")) > 600
 
 
-def test_before_the_application_is_there_the_page_says_so(frontend: Site) -> None:
+def test_without_the_application_the_page_says_so(frontend: Site) -> None:
     response = httpx.get(frontend.url)
 
     assert response.status_code == 503
@@ -259,7 +259,7 @@ def test_before_the_application_is_there_the_page_says_so(frontend: Site) -> Non
 
 
 class Body(HTMLParser):
-    """What stands in a page's body, whoever wrote it: scripts and React's marks apart."""
+    """The content of a page's body, without scripts and React's comments."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ class Body(HTMLParser):
 
 
 def joined(found: list[object]) -> list[object]:
-    """Texts in one, where a comment stood between them."""
+    """Join texts that a comment separated."""
     result: list[object] = []
     for part in found:
         if isinstance(part, str) and result and isinstance(result[-1], str):
@@ -293,7 +293,7 @@ def joined(found: list[object]) -> list[object]:
     return result
 
 
-def test_it_is_the_plain_page(server: Site) -> None:
+def test_it_has_the_markup_of_the_plain_page(server: Site) -> None:
     theirs, ours = (
         joined(Body(httpx.get(url).text).found) for url in (server.backend.url, server.url)
     )
@@ -319,7 +319,7 @@ def test_the_security_headers_are_the_applications_and_a_nonce(server: Site) -> 
     assert httpx.get(server.url + file).headers["x-content-type-options"] == "nosniff"
 
 
-def test_words_pass_as_they_are_said(server: Site) -> None:
+def test_streams_are_not_buffered(server: Site) -> None:
     request = {"type": "threads.create", "params": {"input": SLOW}}
     arrivals = []
     with httpx.Client(base_url=server.url, headers={"Origin": server.url}) as visitor:
@@ -333,7 +333,7 @@ def test_words_pass_as_they_are_said(server: Site) -> None:
     assert arrivals[-1] - arrivals[0] > 1
 
 
-def test_a_page_of_another_site_is_refused_behind_it_too(server: Site) -> None:
+def test_requests_of_another_site_are_refused(server: Site) -> None:
     with httpx.Client(base_url=server.url) as visitor:
         visitor.get("/config.json")
         request = {"type": "threads.list", "params": {}}
@@ -344,17 +344,17 @@ def test_a_page_of_another_site_is_refused_behind_it_too(server: Site) -> None:
     assert other.status_code == 403
 
 
-def test_a_tools_own_modules_come_from_the_application(chat: ChatPage) -> None:
+def test_modules_of_tools_are_loaded_from_the_application(chat: ChatPage) -> None:
     chat.open().say("What am I looking at?")
 
     expect(chat.answers).to_contain_text("My Chat App")
 
 
-def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) -> None:
+def test_the_application_is_unavailable_and_available_again(server: Site, chat: ChatPage) -> None:
     chat.open()
     server.backend.stop()
 
-    with chat.heard_next("error"):  # after the element has asked six times
+    with chat.next_event("error"):  # after the element has asked six times
         chat.send("hello?")
     expect(chat.problem).to_contain_text("The server does not answer")
     chat.expect_complaint("502")
@@ -364,7 +364,7 @@ def test_the_application_goes_away_and_comes_back(server: Site, chat: ChatPage) 
     expect(chat.problem).to_be_empty()
 
 
-# --- While it is developed ----------------------------------------------------------------------
+# --- Development ----------------------------------------------------------------------
 
 BESIDE = """
 import sys
@@ -376,7 +376,7 @@ with beside("0.0.0.0", int(sys.argv[1])):
 
 @pytest.fixture
 def in_development(installed: BakedProject, server: Site, tmp_path: Path) -> Iterator[Site]:
-    """As `python -m app dev --host 0.0.0.0` starts it beside the application."""
+    """The Next.js server as started by `python -m app dev --host 0.0.0.0`."""
     log = tmp_path / "dev.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -399,12 +399,12 @@ def in_development(installed: BakedProject, server: Site, tmp_path: Path) -> Ite
     process.communicate()
 
 
-def test_an_edit_shows_at_once_and_the_chat_goes_on(
+def test_an_edit_is_shown_and_the_chat_continues(
     installed: BakedProject, in_development: Site, visit: plain.Visit
 ) -> None:
-    """Nothing that Next adds for that is against the policy, or the console would say so."""
+    """Next's scripts for hot reload must conform to the policy, or the console would have errors."""
     chat = visit(in_development).tab()
-    chat.page.set_default_navigation_timeout(60_000)  # it is compiled now
+    chat.page.set_default_navigation_timeout(60_000)  # the page is compiled at the first request
     chat.open().say("hello")
     source = installed.text("nextjs/app/chat.tsx")
     try:
@@ -423,11 +423,11 @@ def test_an_edit_shows_at_once_and_the_chat_goes_on(
 # --- With other answers -------------------------------------------------------------------------
 
 
-def test_the_proxy_says_who_it_is(make: options.Make, visit: plain.Visit) -> None:
+def test_the_proxy_header_signs_in(make: options.Make, visit: plain.Visit) -> None:
     application = make(
         {"auth_style": "proxy", "agent_tools": "notes"},
         PROXY_TRUSTED_ADDRESSES="127.0.0.1",
-        UVICORN_PROXY_HEADERS="false",  # as its Dockerfile says
+        UVICORN_PROXY_HEADERS="false",  # as in its Dockerfile
     )
     nobody = visit(application).tab()
     nobody.page.goto("/")
@@ -444,7 +444,7 @@ def test_the_proxy_says_who_it_is(make: options.Make, visit: plain.Visit) -> Non
 
 
 @pytest.mark.parametrize("asked_for", ["https://chat.example.com", "http://localhost:3000"])
-def test_people_come_back_from_the_provider_to_where_they_were(
+def test_users_return_from_the_provider_to_their_page(
     at_provider: Application, asked_for: str
 ) -> None:
     scheme, _, host = asked_for.partition("://")
@@ -457,7 +457,7 @@ def test_people_come_back_from_the_provider_to_where_they_were(
 
 
 @pytest.mark.parametrize(("scheme", "is_secure"), [("http", False), ("https", True)])
-def test_cookies_are_secure_where_tls_ends_in_front(
+def test_cookies_are_secure_behind_tls(
     everything: Application, scheme: str, is_secure: bool
 ) -> None:
     answer = httpx.get(f"{everything.url}/sign-in", headers={"X-Forwarded-Proto": scheme})
@@ -465,10 +465,10 @@ def test_cookies_are_secure_where_tls_ends_in_front(
     assert ("Secure" in answer.headers["set-cookie"]) is is_secure
 
 
-def test_a_limit_for_an_address_is_that_of_the_visitors(
+def test_address_limits_use_the_visitors_address(
     everything: Application, address_of: options.AddressOf, tmp_path: Path
 ) -> None:
-    """Whatever stands in front names it; the application believes the Next.js server."""
+    """The proxy in front sends the address, and the application trusts the Next.js server."""
     environment = everything.environment | {"SIGN_INS_PER_ADDRESS": "1"}
     strict = Application(everything.project, environment, tmp_path)
     strict.start()
@@ -492,12 +492,12 @@ def sign_in_wrongly(url: str, address: str) -> int:
         ).status_code
 
 
-test_a_dictation_is_recorded_and_its_refusal_told = (
-    options.test_a_dictation_is_recorded_and_its_refusal_told
+test_a_dictation_is_recorded_and_its_refusal_shown = (
+    options.test_a_dictation_is_recorded_and_its_refusal_shown
 )
-test_a_file_goes_straight_to_the_bucket = options.test_a_file_goes_straight_to_the_bucket
-test_a_file_that_is_not_what_it_says_is_refused_in_words = (
-    options.test_a_file_that_is_not_what_it_says_is_refused_in_words
+test_a_file_is_uploaded_to_the_bucket = options.test_a_file_is_uploaded_to_the_bucket
+test_a_file_of_another_type_is_refused_with_a_notice = (
+    options.test_a_file_of_another_type_is_refused_with_a_notice
 )
 test_a_picture_is_attached_shown_and_still_there_after_a_reload = (
     options.test_a_picture_is_attached_shown_and_still_there_after_a_reload
@@ -506,27 +506,25 @@ test_a_site_where_nobody_is_signed_in = options.test_a_site_where_nobody_is_sign
 test_a_token_that_has_expired_is_renewed_once = (
     options.test_a_token_that_has_expired_is_renewed_once
 )
-test_an_account_from_its_beginning_to_another_password = (
-    options.test_an_account_from_its_beginning_to_another_password
-)
-test_the_assistant_sees_the_page_and_turns_it_dark = (
-    options.test_the_assistant_sees_the_page_and_turns_it_dark
+test_sign_up_sign_in_and_change_of_password = options.test_sign_up_sign_in_and_change_of_password
+test_the_assistant_reads_the_page_and_makes_it_dark = (
+    options.test_the_assistant_reads_the_page_and_makes_it_dark
 )
 test_the_provider_signs_in_and_out = options.test_the_provider_signs_in_and_out
 test_the_sites_token_signs_in = options.test_the_sites_token_signs_in
 
 
-# --- What the plain page stands ---------------------------------------------------------------
+# --- Tests of the plain page ---------------------------------------------------------------
 
-test_a_session_is_a_tab_and_survives_reloads = plain.test_a_session_is_a_tab_and_survives_reloads
-test_a_stopped_answer_keeps_what_was_said = plain.test_a_stopped_answer_keeps_what_was_said
+test_a_tab_keeps_its_session_id = plain.test_a_tab_keeps_its_session_id
+test_a_stopped_answer_keeps_its_text = plain.test_a_stopped_answer_keeps_its_text
 test_an_answer_goes_on_while_the_page_is_reloaded = (
     plain.test_an_answer_goes_on_while_the_page_is_reloaded
 )
 test_an_answer_streams_with_its_workflow = plain.test_an_answer_streams_with_its_workflow
-test_only_a_named_site_can_frame_the_page = plain.test_only_a_named_site_can_frame_the_page
-test_page_chat_and_server_speak_the_browsers_language = (
-    plain.test_page_chat_and_server_speak_the_browsers_language
+test_only_an_allowed_site_can_frame_the_page = plain.test_only_an_allowed_site_can_frame_the_page
+test_page_chat_and_server_use_the_browsers_language = (
+    plain.test_page_chat_and_server_use_the_browsers_language
 )
 test_the_button_in_the_header_switches_both_and_is_remembered = (
     plain.test_the_button_in_the_header_switches_both_and_is_remembered
@@ -536,9 +534,9 @@ test_the_history_names_renames_opens_and_deletes = (
     plain.test_the_history_names_renames_opens_and_deletes
 )
 test_the_script_is_blocked = plain.test_the_script_is_blocked
-test_the_site_around_it_drives_the_chat = plain.test_the_site_around_it_drives_the_chat
+test_the_site_around_it_controls_the_chat = plain.test_the_site_around_it_controls_the_chat
 test_the_systems_scheme_switches_page_and_chat_together = (
     plain.test_the_systems_scheme_switches_page_and_chat_together
 )
 test_the_url_names_the_thread = plain.test_the_url_names_the_thread
-test_what_the_page_did_not_bring_does_not_run = plain.test_what_the_page_did_not_bring_does_not_run
+test_injected_scripts_do_not_run = plain.test_injected_scripts_do_not_run

@@ -1,7 +1,7 @@
-"""A generated project talks to a server that speaks OpenAI's API, over HTTP, on both APIs.
+"""A generated project with a server of OpenAI's API, over HTTP, with both APIs.
 
-The server is aimock with a recorder in front (`openai_api/`): what the model was really asked is
-read there, what the user gets is read from the application, and nothing in between is replaced.
+The server is aimock with a recording proxy in front (`openai_api/`). Tests check the recorded requests and
+the application's responses, and replace nothing in between.
 """
 
 import json
@@ -39,12 +39,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Model:
-    """The server that stands for OpenAI's."""
+    """The server that replaces OpenAI's."""
 
     url: str
 
     def asked(self) -> list[Json]:
-        """The requests of this test, each with its path, body, status and how it ended."""
+        """The requests of this test, each with its path, body, status and end."""
         requests: list[Json] = httpx.get(f"{self.url}/journal").json()
         return requests
 
@@ -77,7 +77,7 @@ class Turn:
 
     @property
     def story(self) -> list[str]:
-        """What happened, one line an event, consecutive repeats told once."""
+        """One line for each event, without consecutive repeats."""
         lines = [line_of(event) for event in self.events]
         return [line for line, before in zip(lines, [None, *lines], strict=False) if line != before]
 
@@ -90,7 +90,7 @@ class Visitor:
     client: httpx.Client
 
     def config(self) -> Json:
-        """Opens the page: the anonymous user's cookie comes with it."""
+        """Open the page, which sets the anonymous user's cookie."""
         config: Json = self.client.get(f"{self.application.url}/config.json").json()
         return config
 
@@ -100,7 +100,7 @@ class Visitor:
     def listen(
         self, text: str, thread_id: str | None = None, tool: str | None = None
     ) -> Generator[Json, None, None]:
-        """The events as they come; close it to leave in the middle."""
+        """The events as they arrive; close it to disconnect."""
         message = {
             "content": [{"type": "input_text", "text": text}],
             "attachments": [],
@@ -207,7 +207,7 @@ def visitor(application: Application) -> Iterator[Visitor]:
 def test_a_tool_call_streams_in_the_specified_order(visitor: Visitor, model: Model) -> None:
     turn = visitor.say("Remember that our launch is on Friday")
 
-    # Only the Responses API says when a part is done; no order depends on it.
+    # Only the Responses API reports the end of a part, so its position is not checked.
     story = [line for line in turn.story if line != "assistant_message.content_part.done"]
     assert story == [
         "thread.created",
@@ -229,8 +229,8 @@ def test_a_tool_call_streams_in_the_specified_order(visitor: Visitor, model: Mod
     assert visitor.items(turn.thread_id)[-1] == turn.items("done", "assistant_message")[0]
 
 
-def test_every_answer_has_an_id_of_its_own(visitor: Visitor, model: Model) -> None:
-    """Trap 2: on Chat Completions every message comes under one constant id."""
+def test_every_answer_has_a_unique_id(visitor: Visitor, model: Model) -> None:
+    """On Chat Completions the SDK gives every message the same id."""
     first = visitor.say("Say it before and after")
     second = visitor.say("Say it before and after", first.thread_id)
 
@@ -245,10 +245,8 @@ def test_every_answer_has_an_id_of_its_own(visitor: Visitor, model: Model) -> No
         assert_updates_follow_their_item(turn)
 
 
-def test_the_next_turn_remembers_what_was_said_and_done(
-    visitor: Visitor, model: Model, api: str
-) -> None:
-    """Trap 10: calls and results in pairs, and nothing that belongs to an earlier response."""
+def test_the_next_turn_has_the_messages_and_calls(visitor: Visitor, model: Model, api: str) -> None:
+    """Calls and results are sent in pairs, without items of an earlier response."""
     first = visitor.say("Think: the launch is on Friday")
     model.forget()
 
@@ -291,7 +289,7 @@ def test_the_next_turn_remembers_what_was_said_and_done(
 def test_web_search_exists_on_the_responses_api_only(
     visitor: Visitor, model: Model, api: str
 ) -> None:
-    """Trap 27."""
+    """It is not offered on Chat Completions."""
     expected = [tool for tool in QUESTIONS["_tools"] if tool not in hook("pre_gen_project").NEEDS]
     offered = [tool["id"] for tool in visitor.config()["tools"]]
     prompts = [prompt["label"] for prompt in visitor.config()["prompts"]]
@@ -324,7 +322,7 @@ def test_a_chosen_tool_is_forced_and_alone(visitor: Visitor, model: Model, api: 
     assert names == ["save_note", "list_notes", "search_notes", "delete_note"]
 
 
-def test_leaving_stops_the_model_and_keeps_what_was_said(visitor: Visitor, model: Model) -> None:
+def test_disconnecting_stops_the_model_and_keeps_the_text(visitor: Visitor, model: Model) -> None:
     heard = thread_id = ""
     with closing(visitor.listen("Count slowly to twenty")) as events:
         for event in events:
@@ -343,7 +341,7 @@ def test_leaving_stops_the_model_and_keeps_what_was_said(visitor: Visitor, model
     assert "nine" not in kept[0]
 
 
-def test_a_busy_model_is_asked_again(visitor: Visitor, model: Model) -> None:
+def test_a_request_to_a_busy_model_is_retried(visitor: Visitor, model: Model) -> None:
     turn = visitor.say("Be busy once, then answer")
 
     assert [request["status"] for request in model.asked()] == [429, 200]
@@ -358,7 +356,7 @@ def test_a_busy_model_is_asked_again(visitor: Visitor, model: Model) -> None:
         ("Break down", 500, "The model cannot be reached right now. Please try again in a moment."),
     ],
 )
-def test_a_model_that_fails_is_told_in_plain_words(
+def test_an_error_of_the_model_has_a_plain_message(
     visitor: Visitor, model: Model, message: str, status: int, told: str
 ) -> None:
     turn = visitor.say(message)
@@ -374,7 +372,7 @@ def test_a_model_that_fails_is_told_in_plain_words(
     assert [i["type"] for i in visitor.items(turn.thread_id)] == ["user_message", "workflow"]
 
 
-def test_a_stream_that_is_cut_keeps_its_text(visitor: Visitor, model: Model) -> None:
+def test_an_interrupted_stream_keeps_its_text(visitor: Visitor, model: Model) -> None:
     turn = visitor.say("Stop in the middle")
 
     assert model.asked()[-1]["ended"] == "cut"
@@ -389,7 +387,7 @@ def test_a_stream_that_is_cut_keeps_its_text(visitor: Visitor, model: Model) -> 
     assert text_of(stored[-1]) == answer
 
 
-def test_a_conversation_goes_on_after_a_restart(
+def test_a_conversation_continues_after_a_restart(
     visitor: Visitor, application: Application, model: Model
 ) -> None:
     first = visitor.say("Remember that our launch is on Friday")
@@ -430,7 +428,7 @@ def assert_updates_follow_their_item(turn: Turn) -> None:
 
 
 def eventually(ask: Callable[[], T], seconds: float = 60) -> T:
-    """The first answer that is not empty."""
+    """Call `ask` until its result is not empty."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, "it did not happen"

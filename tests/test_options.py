@@ -1,10 +1,11 @@
-"""An option is its files, one wiring line and at most one dependency: they agree, both ways."""
+"""The files, wiring line, dependency and tests of each option are consistent."""
 
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from pathlib import PurePath
 
 import pytest
 from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
@@ -12,7 +13,7 @@ from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
 FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
 OPTIONS = [(question, option) for question, options in FILES.items() for option in options]
 
-# What an option brings to the dependencies, beside what `WITHOUT` has.
+# Dependencies of an option, compared with those for `WITHOUT`.
 DEPENDENCIES = {
     "anonymous": {"itsdangerous"},
     "jwt": {"pyjwt[crypto]"},
@@ -28,7 +29,7 @@ DEPENDENCIES = {
     "yes": {"av"},
 }
 
-# Words that only a chosen option may leave in a project, wherever they stand.
+# Words that must not occur in a project without the option.
 TRACES = {
     "notes": r"\bnotes\b|\bNOTES\b|[a-z]_notes?\b|\bNote[A-Z]",
     "knowledge": r"[./ ]knowledge\b(?!\.$)|Knowledge[A-Z]|KNOWLEDGE|pypdf|python-docx|beautifulsoup",
@@ -86,16 +87,16 @@ BESIDE = {
     "oidc": {"launcher": "yes"},
     "password": {"launcher": "yes"},
 }
-# The answer that leaves nothing behind.
+# Answers for "no option".
 NOTHING = {"none", "no"}
-# Where a question's modules are, and what wires them.
+# The folder of a question's modules, and their wiring file.
 PLACES = {
     "agent_tools": ("app/agent/tools", "app/agent/tools/__init__.py"),
     "attachments": ("engine/attachments", "app/attachments.py"),
     "auth_style": ("engine/auth", "app/auth.py"),
-    "dictation": ("engine/dictation", "app/dictation.py"),
+    "dictation": ("engine/dictation", "app/main.py"),
 }
-# Questions whose options are no module of the application's.
+# Questions whose options are not modules of the application.
 WITHOUT_MODULE = {"deploy", "host_page", "launcher", "license"}
 
 PRINT_NAMES = """
@@ -113,10 +114,10 @@ print(json.dumps(sorted(names)))
 """
 
 
-def test_the_table_knows_every_option_of_the_questions() -> None:
+def test_the_table_has_every_option() -> None:
     assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
     assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
-    assert set(FILES["attachments"]) == set(QUESTIONS["attachments"])
+    assert set(FILES["attachments"]) == set(QUESTIONS["attachments"]) - {"none"}
     assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
     assert set(FILES["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
     assert set(FILES["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
@@ -149,15 +150,18 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
         "__init__.py",
         "base.py",
         "current.py",
+        "header.py",
         "same_origin.py",
         "test_current.py",
+        "test_results.py",
         "test_same_origin.py",
     }
     listed = {name for options in FILES.values() for names in options.values() for name in names}
 
     modules = {file for file in (TEMPLATE / folder).glob("*.py") if file.name not in common}
 
-    assert {str(file.relative_to(TEMPLATE)) for file in modules} <= listed
+    names = {str(file.relative_to(TEMPLATE)) for file in modules}
+    assert {name for name in names if not holds(listed, name)} == set()
 
 
 @pytest.mark.parametrize(
@@ -170,13 +174,30 @@ def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option:
     wiring = (TEMPLATE / wired).read_text(encoding="utf-8")
 
     names = set(FILES[question][option])
-    assert names & {f"{folder}/{module}.py", f"{folder}/{module}"}
+    assert holds(names, f"{folder}/{module}.py") or f"{folder}/{module}" in names
     assert names & proof_of(folder, module)
     assert len(re.findall(rf"from {folder.replace('/', '.')}.{module}[. ].*import", wiring)) == 1
 
 
+def holds(names: set[str], file: str) -> bool:
+    """True when the file is named, or a folder that it is in."""
+    return bool(names & {file, *map(str, PurePath(file).parents)})
+
+
+def test_every_check_of_an_option_is_one_of_doctors() -> None:
+    wired = re.findall(r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8"))
+    there = [
+        ".".join(file.relative_to(TEMPLATE).with_suffix("").parts)
+        for room in ("attachments", "auth", "dictation", "toolkits")
+        for file in (TEMPLATE / "engine" / room).rglob("doctor.py")
+    ]
+
+    assert sorted(name for name in wired if ".operate." not in name) == sorted(there)
+    assert there != []
+
+
 def proof_of(folder: str, module: str) -> set[str]:
-    """Where they may be: the owner's for a tool, the engine's for what is of the engine."""
+    """The possible paths of an option's tests."""
     if folder == "app/agent/tools":
         return {f"tests/tools/test_{module}.py"}
     tests = f"engine/tests/{folder.partition('/')[2]}"
@@ -191,7 +212,7 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) 
     traces = [
         f"{name}:{number}: {line.strip()}"
         for name, text in project.files().items()
-        # One file of tested versions serves every project; what is not asked for is not installed.
+        # constraints.txt is the same in every project.
         if name != "constraints.txt"
         for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(f"{name} {line}" if number == 1 else line)
@@ -201,7 +222,7 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) 
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_an_option_that_was_chosen_is_there(look: Bake, option: str) -> None:
+def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**answers_with(option))
 
@@ -209,7 +230,7 @@ def test_an_option_that_was_chosen_is_there(look: Bake, option: str) -> None:
 
 
 @pytest.mark.parametrize("option", WITHOUT)
-def test_a_dependency_comes_with_its_option_alone(look: Bake, option: str) -> None:
+def test_a_dependency_is_only_added_by_its_option(look: Bake, option: str) -> None:
     gained = dependencies(look, **answers_with(option)) - dependencies(
         look, **answers_without(option)
     )
@@ -227,7 +248,7 @@ def answer_of(option: str) -> str:
 
 
 def answers_with(option: str) -> dict[str, str]:
-    """The option chosen, and what it cannot do without."""
+    """Answers with the option, and with the options that it needs."""
     needed, without = hook("pre_gen_project").NEEDS.get(option, ("", ""))
     others = [value for value in QUESTIONS.get(needed, ()) if value != without]
     return {
@@ -256,7 +277,7 @@ def dependencies(look: Bake, **answers: str) -> set[str]:
     return set(metadata["project"]["dependencies"])
 
 
-def test_no_tools_at_all_leaves_no_empty_folder(look: Bake) -> None:
+def test_without_tools_there_is_no_empty_folder(look: Bake) -> None:
     project = look(agent_tools="none", license="none")
 
     inside = [path for path in project.path.rglob("*") if ".git" not in path.parts]
@@ -277,7 +298,7 @@ def test_the_license_is_the_chosen_one(look: Bake, license: str, words: str) -> 
     assert text[0] != "\n"
 
 
-def test_the_longest_name_in_the_database_is_the_one_the_hook_counts_with(look: Bake) -> None:
+def test_the_hook_knows_the_longest_name_in_the_database(look: Bake) -> None:
     project = look(agent_tools="all", table_prefix="p_")
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_NAMES],

@@ -1,4 +1,4 @@
-"""What comes out of a bake is finished: nothing is left to render, format, lint or type."""
+"""Generated projects are completely rendered, formatted and linted."""
 
 import re
 
@@ -30,16 +30,16 @@ def test_nothing_is_left_to_render(look: Bake, row: str) -> None:
 
 
 def is_page_template(file: str) -> bool:
-    """What the application itself renders, for each request."""
+    """True for templates that the application renders for each request."""
     return file.startswith("engine/auth/templates/")
 
 
 def is_other_syntax(file: str, line: str) -> bool:
-    """Workflow files have expressions in two braces, and Python's f-strings double theirs."""
+    """True for double braces of GitHub workflows and of Python's f-strings."""
     return "${{" in line if file.startswith(".github/") else bool(re.search(r"\bf\"", line))
 
 
-def test_every_line_ends_and_no_line_trails(look: Bake) -> None:
+def test_files_end_with_a_newline_and_lines_without_spaces(look: Bake) -> None:
     for file, text in look(agent_tools="all").files().items():
         assert text == "" or text.endswith("\n"), file
         assert not re.search(r"[ \t]+$", text, re.MULTILINE), file

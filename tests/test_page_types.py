@@ -1,4 +1,4 @@
-"""The page's modules agree with ChatKit's own types, `@openai/chatkit`, under a strict checker."""
+"""The page's modules conform to the types of `@openai/chatkit`, checked strictly."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def packages() -> Path:
 
 @pytest.fixture
 def page(tmp_path: Path, packages: Path) -> Path:
-    """The template's page as it stands, to be checked or spoilt."""
+    """A copy of the template's page, which tests may change."""
     (tmp_path / "node_modules").symlink_to(packages)
     return shutil.copytree(TEMPLATE / "engine" / "page", tmp_path / "web")
 
@@ -53,7 +53,7 @@ def test_a_projects_page_is_typed(bake: Bake, packages: Path, tools: str) -> Non
         ("theme", '"pill", "round"', '"pill", "circle"', '"circle"'),
     ],
 )
-def test_what_the_element_does_not_know_is_found(
+def test_unknown_names_are_type_errors(
     page: Path, packages: Path, module: str, right: str, wrong: str, complaint: str
 ) -> None:
     file = page / "static" / "js" / f"{module}.js"
@@ -80,7 +80,7 @@ def test_the_stand_in_of_the_browser_tests_has_the_elements_interface(
         ("{ threadId: thread.id });", "{ id: thread.id });", "'id' does not exist in type"),
     ],
 )
-def test_a_stand_in_that_is_unlike_the_element_is_found(
+def test_a_wrong_stand_in_is_a_type_error(
     page: Path, packages: Path, right: str, wrong: str, complaint: str
 ) -> None:
     source = STANDIN.read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ PLACES = {
         | Paths<Parameters<OpenAIChatKit["sendUserMessage"]>[0], "sendUserMessage.">
         | Paths<Parameters<OpenAIChatKit["setComposerValue"]>[0], "setComposerValue.">""",
 }
-# What an object holds, by the path that leads there. A mention in a prompt is a prompt all the same.
+# The paths of all members of an object. A prompt with mentions counts as a prompt.
 PATHS = """
 import type { ChatKitEvents, ChatKitOptions, OpenAIChatKit } from "@openai/chatkit";
 
@@ -139,7 +139,7 @@ type Branches<T, Before extends string = ""> = {
 
 
 def placed(text: str) -> dict[str, dict[str, str]]:
-    """What is used, offered or left out, by table."""
+    """The names in each table that are used, offered or left out."""
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     return {
         section.split("\n")[0].lower(): {name: kind for name, kind, _ in ROW.findall(section)}
@@ -148,7 +148,7 @@ def placed(text: str) -> dict[str, dict[str, str]]:
 
 
 def misplaced(text: str, page: Path, packages: Path) -> str:
-    """What the types know and the tables do not, or the other way round."""
+    """The differences between the types and the tables."""
     tables = [
         f"const {section}: Record<{PLACES[section]}, string> = {json.dumps(names)};\n"
         for section, names in placed(text).items()
@@ -164,7 +164,7 @@ def misplaced(text: str, page: Path, packages: Path) -> str:
     return complaints(page, packages, "placed.json")
 
 
-def test_every_option_event_and_method_has_its_place(page: Path, packages: Path) -> None:
+def test_every_option_event_and_method_is_in_a_table(page: Path, packages: Path) -> None:
     assert misplaced(ELEMENT, page, packages) == ""
     assert ELEMENT.count("\n| `") == len(ROW.findall(ELEMENT))
 
@@ -173,7 +173,7 @@ def test_every_option_event_and_method_has_its_place(page: Path, packages: Path)
     "name", ["thread.autoScroll", "composer.tools.pinned", "chatkit.log", "fetchUpdates"]
 )
 @pytest.mark.parametrize("change", ["forgotten", "invented"])
-def test_what_has_no_place_or_does_not_exist_is_found(
+def test_missing_and_unknown_names_are_found(
     page: Path, packages: Path, name: str, change: str
 ) -> None:
     row = re.search(rf"^\| `{re.escape(name)}` .*\n", ELEMENT, re.MULTILINE)
@@ -185,7 +185,7 @@ def test_what_has_no_place_or_does_not_exist_is_found(
     assert name in found
 
 
-def test_what_is_used_or_offered_is_where_the_table_says() -> None:
+def test_used_and_offered_names_are_where_the_table_says() -> None:
     files = TEMPLATE.joinpath("engine").rglob("*")
     texts = {".js", ".ts", ".py", ".css", ".toml"}
     app = "".join(file.read_text("utf-8") for file in files if file.suffix in texts)
@@ -205,7 +205,7 @@ def test_what_is_used_or_offered_is_where_the_table_says() -> None:
             ), word
 
 
-def test_what_is_left_out_is_in_the_readme_with_its_reason() -> None:
+def test_omitted_names_are_in_the_readme_with_a_reason() -> None:
     readme = (REPO / "README.md").read_text(encoding="utf-8")
     left_out = [(name, why) for name, kind, why in ROW.findall(ELEMENT) if kind == "left out"]
 

@@ -1,9 +1,10 @@
-"""Whole projects, set up for real: their own suites, their migrations, their smoke tests.
+"""Complete projects: setup, test suites, migrations and smoke tests.
 
-Each is made the hard way, so that what may go wrong on a user's machine has gone wrong here.
+Each is generated under difficult conditions that may occur on a user's machine.
 """
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,16 +23,22 @@ from every_project import (
     suite_of_row,
 )
 from image import command_of, copy_into_image, read_stages
+from owner import ENGINES_TESTS, changed
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
 from test_hooks import without_uv
 
+# `uv run pytest`, as an owner runs it, takes no longer than this on two cores.
+OWNERS_SECONDS = 30
 NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing"
 SQL = """
 import json, subprocess, sys
 from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
-command = [*Postgres(POSTGRES_DIR).psql_command(), "-X", "-A", "-t", "-c", sys.argv[1]]
+from dev.postgres_programs import find_programs
+from engine.settings.database_url import psql_arguments
+place, _ = psql_arguments(Postgres(POSTGRES_DIR).url)
+command = [find_programs() / "psql", place, "-X", "-A", "-t", "-c", sys.argv[1]]
 done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
 print(json.dumps(done.stdout.split()))
 """
@@ -41,7 +48,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
-    """Its first setup met a database that nobody answers, and the command it named went on."""
+    """Its first setup failed because of an unavailable database, and was continued."""
     project = generate(
         template, tmp_path_factory.mktemp("default"), CHATKIT_SETUP="run", DATABASE_URL=NOBODY
     )
@@ -80,7 +87,7 @@ def minimal(
 def everything(
     pytestconfig: pytest.Config, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BakedProject]:
-    """While another program has the port."""
+    """Set up while another program uses the port."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", 8000))
@@ -95,7 +102,7 @@ def everything(
         refused = project.run("python", "-m", "app", "dev", check=False)
         assert "Port 8000 is taken" in refused
 
-    # (Elsewhere a few hundred do.)
+    # Other projects get fewer requests.
     hostile = {"HOSTILE_REQUESTS": "10000" if is_matrix(pytestconfig) else "1000"}
     yield replace(project, environment=suite_of_everything(pytestconfig) | hostile)
 
@@ -103,7 +110,7 @@ def everything(
 
 
 class ProjectSetUpTwice(EveryProject):
-    def test_setup_again_finds_its_work_done(self, project: BakedProject) -> None:
+    def test_setup_can_be_repeated(self, project: BakedProject) -> None:
         secrets, lock = project.text(".env"), project.text("uv.lock")
 
         said = project.run("python", "-m", "app", "setup")
@@ -118,20 +125,37 @@ class TestDefault(ProjectSetUpTwice):
         return default
 
     def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
-        """With what it has installed itself."""
+        """With its own environment."""
         project.run("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "default"))
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         """It waits more than others', and takes the longest."""
-        assert " passed" in project.run("pytest", "--quiet", "-n", "2").splitlines()[-1]
+        suites = ("tests", "engine", "dev")
+        assert " passed" in project.run("pytest", "--quiet", "-n", "2", *suites).splitlines()[-1]
 
-    def test_it_has_the_tests_that_others_leave_to_it(self, default: BakedProject) -> None:
+    def test_its_owners_suite_is_quick(self, project: BakedProject) -> None:
+        """Seconds of this machine's time, which may have other things to do as well."""
+        before = processor_seconds()
+
+        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
+
+        assert processor_seconds() - before < OWNERS_SECONDS
+
+    def test_what_its_owner_changes_makes_no_test_of_the_engine_fail(
+        self, project: BakedProject, tmp_path: Path
+    ) -> None:
+        owned = changed(project, tmp_path / "owned")
+
+        owned.run("lint-imports", "--no-cache")
+        owned.run("pytest", "--quiet", "tests", *ENGINES_TESTS)
+
+    def test_it_has_the_tests_that_other_projects_skip(self, default: BakedProject) -> None:
         assert missing_tests(default, PROVED_IN_DEFAULT) == []
 
     def test_the_image_migrates_a_database_and_serves(
         self, default: BakedProject, tmp_path: Path
     ) -> None:
-        """The Dockerfile, followed by hand: nothing that runs needs what stays outside."""
+        """Follows the steps of the Dockerfile; the image needs no other files."""
         server = default.run("python", "-c", START).splitlines()[-1]
         sql(default, "CREATE DATABASE deployed")
         url = make_url(server).set(database="deployed").render_as_string(hide_password=False)
@@ -156,7 +180,7 @@ class TestDefault(ProjectSetUpTwice):
             assert answers(f"http://127.0.0.1:{port}/readyz")
             srv.run(*command_of(image, "HEALTHCHECK"), PORT=port)
 
-    def test_two_projects_and_a_stranger_share_a_database(
+    def test_two_projects_and_another_table_share_a_database(
         self, default: BakedProject, template: Path, tmp_path: Path
     ) -> None:
         url = default.run("python", "-c", START).splitlines()[-1]
@@ -195,12 +219,12 @@ class TestEverything(EveryProject):
     def project(self, everything: BakedProject) -> BakedProject:
         return everything
 
-    def test_it_has_the_tests_that_others_leave_to_it(self, everything: BakedProject) -> None:
+    def test_it_has_the_tests_that_other_projects_skip(self, everything: BakedProject) -> None:
         assert missing_tests(everything, PROVED_IN_EVERYTHING) == []
 
 
 def secrets(project: BakedProject) -> dict[str, str]:
-    """What compose hands in from `.env`."""
+    """The values that compose reads from `.env`."""
     lines = [line for line in project.text(".env").splitlines() if not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines if line)
 
@@ -212,3 +236,9 @@ def tables(project: BakedProject) -> list[str]:
 def sql(project: BakedProject, statement: str) -> list[str]:
     words: list[str] = json.loads(project.run("python", "-c", SQL, statement).splitlines()[-1])
     return words
+
+
+def processor_seconds() -> float:
+    """What this process's children have used that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

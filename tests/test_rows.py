@@ -1,6 +1,6 @@
-"""The rows of the matrix, each generated fresh, set up, and proved by all that it brings.
+"""The rows of the matrix: each project is generated, set up and tested.
 
-`make test` takes the first ones, in which every single answer stands; `make matrix` all of them.
+`make test` runs the first rows, in which every single answer occurs; `make matrix` runs all of them.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from matrix import as_answers, first_rows, rows
 
 pytestmark = pytest.mark.slow
 
-# Made the hard way in test_projects.py, and proved there.
+# Tested in test_projects.py.
 ELSEWHERE = {"default", "minimal", "everything"}
 
 

@@ -1,4 +1,4 @@
-"""The template's own files, as they stand: valid in their language before they are rendered."""
+"""The template's files are valid in their language before they are rendered."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import QUESTIONS, REPO, TEMPLATE, cache_of_types, check, is_copied
 
-# The wiring files: the only Python that may hold a condition.
+# The wiring files, which are the only Python files with conditions.
 WIRING = {
     "app/agent/tools/__init__.py",
     "app/attachments.py",
@@ -65,7 +65,7 @@ def test_javascript_parses(tmp_path: Path) -> None:
 
 
 def complaints(*files: str) -> str:
-    """What Node.js says to these modules; one process for all of them."""
+    """The syntax errors that Node.js finds in these modules, with one process for all."""
     node = ["node", "--experimental-vm-modules", "--no-warnings", "--eval", PARSE, *files]
     done = subprocess.run(node, capture_output=True, encoding="utf-8", check=False)
     assert bool(done.returncode) == bool(done.stderr)
@@ -76,7 +76,7 @@ def test_python_is_linted(unrendered: Path) -> None:
     check("ruff", "check", ".", cwd=unrendered)
 
 
-def test_conditions_stand_only_in_the_wiring() -> None:
+def test_conditions_are_only_in_wiring_files() -> None:
     holding = {
         str(file.relative_to(TEMPLATE))
         for file in TEMPLATE.rglob("*.py")
@@ -86,15 +86,15 @@ def test_conditions_stand_only_in_the_wiring() -> None:
     assert holding == WIRING
 
 
-def test_what_is_copied_holds_nothing_to_render() -> None:
-    """Two thirds of the files are, since Jinja would take longer for them than for all others."""
+def test_copied_files_contain_no_jinja() -> None:
+    """Two thirds of the files are copied without rendering, which is faster."""
     copied = [file for file in TEMPLATE.rglob("*") if file.is_file() and is_copied(file)]
 
     assert len(copied) > 200
     assert [file for file in copied if "cookiecutter" in file.read_text(encoding="utf-8")] == []
 
 
-def test_no_cache_or_environment_lies_in_the_template() -> None:
+def test_the_template_has_no_caches_or_environments() -> None:
     litter = ("__pycache__", ".venv", "node_modules", ".data", "uv.lock", ".env", ".git")
 
     found = [path for path in TEMPLATE.rglob("*") if path.name in litter or "_cache" in path.name]
@@ -102,7 +102,7 @@ def test_no_cache_or_environment_lies_in_the_template() -> None:
     assert found == []
 
 
-def test_this_repo_keeps_the_same_rules() -> None:
+def test_this_repository_has_the_same_rules() -> None:
     check("ruff", "check", ".", cwd=REPO)
     check("ruff", "format", "--check", ".", cwd=REPO)
     with cache_of_types() as cache:

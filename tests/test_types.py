@@ -1,4 +1,4 @@
-"""Types hold in the template as it stands; each whole project checks what came out of it."""
+"""The template is typed before rendering; each complete project is checked as well."""
 
 import shutil
 from pathlib import Path

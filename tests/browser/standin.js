@@ -1,18 +1,18 @@
 // A stand-in for OpenAI's <openai-chatkit>, served to the browser tests at the CDN's address.
 //
-// It is a custom element with the interface of `@openai/chatkit`, written from the types, the
-// protocol and public evidence. It refuses unknown and missing options, and options that are neither
-// plain data nor functions; sends every request, uploads too, through `options.api.fetch`; shows the
-// text of answers as plain text, fires the element's events and has its methods, which reject while a
-// thread loads or an answer streams.
+// It is a custom element with the interface of `@openai/chatkit`, based on the types, the protocol and
+// public evidence. It refuses unknown and missing options, and options that are neither plain data nor
+// functions. It sends every request, including uploads, through `options.api.fetch`, shows answers as
+// plain text, fires the element's events, and has its methods, which reject while a thread loads or an
+// answer streams.
 //
-// Its transport is what the real one most probably has, `@microsoft/fetch-event-source` as published
-// on npm: a 4xx is final; a 5xx, a 3xx and a 200 that is no event stream are repeated up to five
-// times; the tab that is hidden aborts a request and repeats it when it is shown. (The waits between
-// repeats are a tenth of the real one's.) Its frame gets the options in its address, talks by
-// `postMessage`, and `chatkit.ready` is no more than its `load`.
+// Its transport is probably the one of the real element, `@microsoft/fetch-event-source` as published
+// on npm: a 4xx is final; a 5xx, a 3xx and a 200 that is not an event stream are repeated up to five
+// times; a hidden tab aborts a request and repeats it when it is shown. (The waits between repeats are
+// a tenth of the real ones.) Its frame gets the options in its address and uses `postMessage`;
+// `chatkit.ready` is fired at the frame's `load`.
 //
-// Not known about the real one, and how the stand-in behaves:
+// Unknown behaviour of the real element, and that of the stand-in:
 // - Does it set `openWhenHidden`? Here: no, the library's default.
 // - Does switching threads abort an answer? Here: threads cannot be switched during an answer.
 // - What happens on an unknown type of event or item? Here: an error.
@@ -21,8 +21,8 @@
 // - When does `chatkit.response.start` fire? Here: at the first event.
 // - What does a stream without events show? Here: nothing.
 //
-// It proves nothing about OpenAI's element itself: neither its looks, nor its timing, nor that it does
-// what its types say. Its own looks are plain on purpose: nobody takes its pictures for the real one.
+// It cannot test OpenAI's element itself: neither its looks, nor its timing, nor that it conforms to its
+// types. It looks plain on purpose, so that its pictures are not confused with the real element.
 
 /** @import { ChatKitEvents, ChatKitOptions, OpenAIChatKit, UserMessageContent } from "@openai/chatkit" */
 
@@ -37,7 +37,7 @@
   const SHORTEST_WAIT = 100;
   const LONGEST_WAIT = 1000;
 
-  /** The errors that the real one reports as `chatkit.error`, by what was asked for; not the others. */
+  /** The errors that the real element reports as `chatkit.error`, by the type of request. */
   /** @type {Record<string, string>} */
   const REPORTED = {
     "threads.get_by_id": "HistoryViewError",
@@ -186,7 +186,7 @@
 
     /** @type {HTMLIFrameElement | null} */
     frame = null;
-    /** Everything is drawn by the frame in the real one, so nothing is drawn before it speaks. */
+    /** The real element's frame draws everything, so nothing is drawn before its first message. */
     hasSpoken = false;
 
     /** @param {ChatKitOptions} options */
@@ -269,7 +269,7 @@
       frame.title = this.options?.frameTitle ?? "Chat";
       frame.name = "chatkit";
       frame.className = "ck-iframe";
-      frame.hidden = true; // (the real one shows the chat in it)
+      frame.hidden = true; // the real element shows the chat in it
       frame.src = `${FRAME.href}#${encodeURIComponent(JSON.stringify({ options }))}`;
       frame.addEventListener("load", () => this.fire("chatkit.ready"), { once: true });
       const begin = async (/** @type {MessageEvent} */ { data, origin, source }) => {
@@ -397,7 +397,7 @@
       return attachment;
     }
 
-    /** Half a second of whatever the microphone hears goes into the composer as text. */
+    /** Records half a second with the microphone, and puts the transcription into the composer. */
     async dictate() {
       const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
       const recorder = new MediaRecorder(microphone, { mimeType: "audio/webm" });
@@ -562,7 +562,7 @@
      * @param {string} url
      * @param {RequestInit} init
      * @param {string} type
-     * @returns {Promise<Json>} nothing of what is no JSON: a store of files answers what it likes
+     * @returns {Promise<Json>} an empty object if the response is not JSON, such as that of a file store
      */
     async request(url, init, type) {
       try {
@@ -603,7 +603,7 @@
       this.fire("chatkit.tool.change", { toolId });
     }
 
-    // --- What can be seen ------------------------------------------------------------------------
+    // --- The view ------------------------------------------------------------------------
 
     composer() {
       return /** @type {HTMLTextAreaElement} */ (this.root.querySelector("textarea"));
@@ -620,7 +620,7 @@
         options.header?.enabled && this.header(options),
         this.history ? this.historyList(options) : this.threadView(options),
       );
-      // (The frame stays where it is: taken out and put back, it would load again.)
+      // The frame is not moved, because it would load again.
       this.root.querySelectorAll(".view, style").forEach((old) => old.remove());
       this.root.prepend(node("style", {}, styleOf(theme)), view);
       if (hadFocus) this.composer()?.focus();
@@ -862,8 +862,8 @@
   }
 
   /**
-   * The options as the frame gets them, which is as JSON: a function is a name, anything else has to
-   * be plain data.
+   * The options for the frame as JSON: functions are replaced with a name, everything else must be plain
+   * data.
    *
    * @param {any} value
    * @param {string} place
@@ -929,7 +929,7 @@
       try {
         await onClick();
       } catch {
-        // What a request could not do has been said by an event.
+        // An event has already reported the failed request.
       }
     });
     return made;

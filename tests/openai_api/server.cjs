@@ -1,12 +1,11 @@
-// A server that speaks OpenAI's API, and what it was really asked.
+// A server with OpenAI's API that records its requests.
 //
-// aimock's own journal tells every request as one of Chat Completions, which hides what these
-// tests look for: item ids, reasoning items, hosted tools, and who hung up. So a recorder stands
-// in front of it and passes bytes on as they are.
+// aimock's own journal converts every request to Chat Completions, without item ids, reasoning items,
+// hosted tools and the side that disconnected. So a recording proxy in front of it passes on the bytes.
 //
 //   GET /journal      [{ path, body, status, ended }] of the requests since the last DELETE;
 //                     `ended` is null, "complete", "cut" (by the server) or "left" (by the client)
-//   DELETE /journal   forget them, and count repeated requests anew
+//   DELETE /journal   clear the journal and the counts of repeated requests
 //
 // CommonJS, because aimock's ES modules need Node 20.15 and distributions still ship 18.
 
@@ -70,5 +69,5 @@ mock.start().then((url) => {
   });
 });
 
-// The end of stdin is the signal to stop, and comes too when the starter dies.
+// Stops at the end of stdin, which also occurs when the parent process ends.
 process.stdin.on("end", () => process.exit()).resume();

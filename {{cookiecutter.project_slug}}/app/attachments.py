@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from engine import Settings
+
 # {%- if cookiecutter.attachments == "local" +%}
 from engine.attachments.local.storage import LocalAttachments
 

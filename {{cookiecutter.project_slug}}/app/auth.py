@@ -1,6 +1,7 @@
 """How people sign in."""
 
 from engine import Authenticator, Settings
+
 # {%- if cookiecutter.auth_style == "anonymous" +%}
 from engine.auth.anonymous.sign_in import AnonymousAuth
 

@@ -1,16 +1,39 @@
-"""What `python -m app` has for the operator.
+"""The operator's commands of `python -m app`, as a list of modules.
 
-By the names of modules, each with `add_parser(commands)` and `run(options)`, which import only the
-standard library until they run.
+Each module has `add_parser(commands)` and `run(options)`, and imports only the standard library
+before `run`.
 """
 
 COMMANDS: tuple[str, ...] = (
     "engine.operate.commands.migrate",
+    "engine.operate.commands.doctor",
+    "engine.operate.commands.smoke",
     "engine.operate.commands.usage",
     # {% if ",knowledge," in cookiecutter.__tools %}
     "engine.operate.commands.knowledge",
     # {% endif %}
     # {% if cookiecutter.auth_style == "password" %}
     "engine.operate.commands.users",
+    # {% endif %}
+)
+
+# More of what `doctor` looks at. Each has `NAME` and `check()`, which returns a `Finding`.
+DOCTOR_CHECKS: tuple[str, ...] = (
+    # {% if cookiecutter.attachments != "none" %}
+    "engine.attachments.doctor",
+    # {% endif %}
+    # {% if cookiecutter.attachments == "s3" %}
+    "engine.attachments.s3.doctor",
+    # {% endif %}
+    # {% if cookiecutter.auth_style == "oidc" %}
+    "engine.auth.oidc.doctor",
+    # {% endif %}
+)
+
+# More of what `smoke` proves. Each has `NAME` and `check(url, database_url)`, which raises
+# `SmokeFailure`; `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
+SMOKE_CHECKS: tuple[str, ...] = (
+    # {% if cookiecutter.auth_style == "password" %}
+    "engine.operate.smoke_sign_in",
     # {% endif %}
 )

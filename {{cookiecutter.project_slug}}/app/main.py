@@ -6,12 +6,14 @@ from fastapi import FastAPI
 
 from app.agent.build import build_agent
 from app.agent.tools import TOOLS
+
 # {%- if cookiecutter.attachments != "none" +%}
 from app.attachments import attachments
 
 # {%- endif +%}
 from app.auth import sign_in
 from engine import Chat, ModelSource, Settings, exit_with_one_line
+
 # {%- if cookiecutter.dictation == "yes" +%}
 from engine.dictation.speech import Speech
 

@@ -17,18 +17,21 @@ if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatev
 
 from dev.environment import must_restart, own_environment
 from dev.paths import VENV, python_of
-from dev.steps import StepFailed
 from engine.operate import cli
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(arguments)
-    _print_anything()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets a stand-in instead of a traceback.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     if options.command == "setup":
-        return _setup(options)
+        from dev.setup import setup
+
+        return setup()
     if _belongs_in_venv():
-        return _inside_venv(arguments)
+        return _become([str(python_of(VENV)), "-m", "app", *arguments])
     if importlib.util.find_spec("pydantic_settings") is None:
         print("The dependencies are not installed. Run: python -m app setup")
         return 1
@@ -38,31 +41,11 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
 
     dev = commands.add_parser("dev", help="serve with reload; starts and migrates the database")
     dev.add_argument("--host", default="127.0.0.1")
     dev.add_argument("--port", type=int, default=8000)
-
-    commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
-
-    smoke = commands.add_parser("smoke", help="prove the application over HTTP")
-    smoke.add_argument("--url", help="an instance that runs already, instead of one of its own")
-    smoke.add_argument(
-        "--token",
-        action="append",
-        default=[],
-        help="bearer token for --url; twice, for two users (or SMOKE_TOKENS, comma-separated)",
-    )
-    smoke.add_argument(
-        "--cookie",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="cookies of somebody who is signed in at --url; twice, for two users",
-    )
-
-    doctor = commands.add_parser("doctor", help="what is wrong, and how to mend it")
-    doctor.add_argument("--port", type=int, default=8000)
 
     db = commands.add_parser("db", help="the development database; a Citus cluster")
     actions = db.add_subparsers(dest="action", required=True, metavar="action")
@@ -79,11 +62,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from dev.database import DatabaseUnavailable
     from dev.postgres import PostgresError
+    from engine.database.server_check import UnusableDatabase
 
-    command: Callable[[argparse.Namespace], int] = _COMMANDS.get(options.command, _operate)
-    return cli.run(lambda: command(options), DatabaseUnavailable, PostgresError, StepFailed)
+    command = _COMMANDS.get(options.command, _operate)
+    return cli.run(lambda: command(options), PostgresError, UnusableDatabase)
 
 
 def _operate(options: argparse.Namespace) -> int:
@@ -96,12 +79,6 @@ def _operate(options: argparse.Namespace) -> int:
         return int(options.run(options))
 
 
-def _setup(_options: argparse.Namespace) -> int:
-    from dev.setup import setup
-
-    return setup()
-
-
 def _dev(options: argparse.Namespace) -> int:
     from dev.serve import serve
 
@@ -110,10 +87,9 @@ def _dev(options: argparse.Namespace) -> int:
 
 def _smoke(options: argparse.Namespace) -> int:
     from dev.smoke import smoke
+    from engine.operate.commands.smoke import credentials
 
-    tokens = options.token or [t for t in os.environ.get("SMOKE_TOKENS", "").split(",") if t]
-    users = [{"Authorization": f"Bearer {token}"} for token in tokens]
-    return smoke(options.url, users or [{"Cookie": cookie} for cookie in options.cookie])
+    return int(options.run(options)) if options.url else smoke(credentials(options))
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -126,15 +102,14 @@ def _db(options: argparse.Namespace) -> int:
     from dev import database
 
     if options.action == "distribute":
-        from dev.distribute import distribute
-
-        return distribute(only_print=options.sql)
+        return database.distribute(only_print=options.sql)
     if options.action == "reset":
         return database.reset(confirmed=options.yes)
     actions = {"start": database.start, "stop": database.stop, "psql": database.psql}
     return actions[options.action]()
 
 
+# The operator's commands that development does in its own way are among them.
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dev": _dev,
     "smoke": _smoke,
@@ -148,23 +123,11 @@ def _belongs_in_venv() -> bool:
     return python_of(VENV).exists() and Path(sys.prefix).resolve() != VENV.resolve()
 
 
-def _inside_venv(arguments: list[str]) -> int:
-    return _become([str(python_of(VENV)), "-m", "app", *arguments])
-
-
 def _become(command: list[str]) -> int:
     if os.name != "nt":
         # Signals then reach the command itself.
         os.execve(command[0], command, own_environment())  # noqa: S606
     return subprocess.call(command, env=own_environment())
-
-
-def _print_anything() -> None:
-    """A terminal that cannot show a character gets a stand-in instead of a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The database that development uses: the one of DATABASE_URL, or the embedded one."""
+"""The database that development uses: the one of DATABASE_URL, or the embedded one; `db …`."""
 
 import asyncio
 import os
@@ -11,18 +11,11 @@ import asyncpg
 
 from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
-from engine.database.server_check import SERVER, server_problem
+from dev.postgres_programs import find_programs
+from engine.database.server_check import NO_ANSWER, check_database
+from engine.operate import distribute as citus
 from engine.settings.database_url import connect_options, parse_url, psql_arguments
 from engine.settings.settings import Settings
-
-NO_ANSWER = (
-    *(OSError, TimeoutError),
-    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
-)
-
-
-class DatabaseUnavailable(Exception):
-    """No database answers; the message names the one that was tried and what to do."""
 
 
 @contextmanager
@@ -46,32 +39,12 @@ def running_database(settings: Settings) -> Iterator[str]:
             postgres.stop()
 
 
-def check_database(url: str) -> str:
-    """Return the server's version.
-
-    Raises `DatabaseUnavailable` when there is no answer, or from a server that cannot be used.
-    """
-    try:
-        server = asyncio.run(_server(url))
-    except NO_ANSWER as error:
-        reason = str(error) or type(error).__name__
-        raise DatabaseUnavailable(
-            f"No database answers at {parse_url(url)}: {reason}\n"
-            "Check DATABASE_URL, or remove it to use the embedded PostgreSQL."
-        ) from error
-    if problem := server_problem(server):
-        raise DatabaseUnavailable(f"{parse_url(url)} cannot be used. {problem}")
-    return f"PostgreSQL {server['version'].split()[0]}"
-
-
 def start() -> int:
-    settings = Settings()
-    if settings.database_url is not None:
-        version = check_database(settings.database_url)
-        print(f"{version} at {parse_url(settings.database_url)}")
+    url = Settings().database_url
+    if url is not None:
+        print(f"{check_database(url)} at {parse_url(url)}")
     else:
-        url = Postgres(POSTGRES_DIR).start()
-        print(f"embedded {check_database(url)}")
+        print(f"embedded {check_database(Postgres(POSTGRES_DIR).start())}")
     return 0
 
 
@@ -88,9 +61,8 @@ def stop() -> int:
 def psql() -> int:
     settings = Settings()
     with running_database(settings) as url:
-        if settings.database_url is None:
-            return subprocess.call(Postgres(POSTGRES_DIR).psql_command())
-        program = shutil.which("psql")
+        own = settings.database_url is not None
+        program = shutil.which("psql") if own else find_programs() / "psql"
         if program is None:
             print("psql is not installed here; it comes with PostgreSQL's client package.")
             return 1
@@ -110,13 +82,12 @@ def reset(*, confirmed: bool) -> int:
     return 0
 
 
-async def _server(url: str) -> asyncpg.Record:
-    # (No cache: what PgBouncer leads to remembers no statement.)
-    connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
-    try:
-        return await connection.fetchrow(SERVER)
-    finally:
-        await connection.close()
+def distribute(*, only_print: bool) -> int:
+    if only_print:
+        citus.print_statements()
+        return 0
+    with running_database(Settings()) as url:
+        return citus.distribute(url)
 
 
 async def _is_idle(url: str) -> bool:

@@ -11,7 +11,7 @@ from engine.settings.env_text import read_env_text
 _MADE = re.compile(
     r"^# Setup makes one(?:, unless (?P<rival>[A-Z0-9_]+) is set)?\.\n(?P<name>[A-Z0-9_]+)=$", re.M
 )
-_SETTING = re.compile(r"^(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
+_SETTING = re.compile(r"^(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.M)
 
 
 def write_env_file(env: Path, example: Path) -> list[str]:
@@ -22,49 +22,35 @@ def write_env_file(env: Path, example: Path) -> list[str]:
     example completes an older file. Readable by its owner only. Raises `UnreadableEnvFile`.
     """
     template = example.read_text(encoding="utf-8")
-    if not env.exists():
-        text, gained = _with_secrets(template, template)
-        _write_private(env, text)
-        return gained
-    current = read_env_text(env)
-    missing = [line for line in template.splitlines() if _is_missing(line, current)]
-    complete = "".join(f"{line}\n" for line in [*current.splitlines(), *missing])
-    text, gained = _with_secrets(complete, template)
+    is_new = not env.exists()
+    lines = template.splitlines() if is_new else read_env_text(env).splitlines()
+    names = _values(lines)
+    missing = [one[0] for one in _SETTING.finditer(template) if one["name"] not in names]
+    lines += missing
+    gained = _fill_secrets(lines, template)
     gained += [name for line in missing if (name := line.partition("=")[0]) not in gained]
-    if gained:
-        _write_private(env, text)
+    if is_new or gained:
+        _write_private(env, "".join(f"{line}\n" for line in lines))
     return gained
 
 
-def _with_secrets(text: str, template: str) -> tuple[str, list[str]]:
-    wanted = {
-        made["name"]
-        for made in _MADE.finditer(template)
-        if made["rival"] is None or not _has_value(text, made["rival"])
-    }
-    gained: list[str] = []
-    lines: list[str] = []
-    for line in text.splitlines():
+def _fill_secrets(lines: list[str], template: str) -> list[str]:
+    """Give those that are empty a value, in `lines` itself; their names."""
+    values = _values(lines)
+    made = _MADE.finditer(template)
+    wanted = {one["name"] for one in made if not values.get(one["rival"] or "")}
+    gained = []
+    for number, line in enumerate(lines):
         setting = _SETTING.match(line)
         if setting and setting["name"] in wanted and not setting["value"].strip():
             gained.append(setting["name"])
-            line = f"{setting['name']}={secrets.token_urlsafe(32)}"
-        lines.append(line)
-    return "".join(f"{line}\n" for line in lines), gained
+            lines[number] = f"{setting['name']}={secrets.token_urlsafe(32)}"
+    return gained
 
 
-def _names(text: str) -> list[str]:
-    return [match["name"] for match in map(_SETTING.match, text.splitlines()) if match]
-
-
-def _has_value(text: str, name: str) -> bool:
-    settings = filter(None, map(_SETTING.match, text.splitlines()))
-    return any(s["name"] == name and s["value"].strip() for s in settings)
-
-
-def _is_missing(line: str, current: str) -> bool:
-    setting = _SETTING.match(line)
-    return setting is not None and setting["name"] not in _names(current)
+def _values(lines: list[str]) -> dict[str, str]:
+    settings = filter(None, map(_SETTING.match, lines))
+    return {one["name"]: one["value"].strip() for one in settings}
 
 
 def _write_private(path: Path, text: str) -> None:

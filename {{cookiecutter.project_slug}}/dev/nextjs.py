@@ -1,5 +1,6 @@
 """The Next.js page beside `python -m app dev`. Without Node.js there is the plain page alone."""
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 
 from dev.paths import PROJECT_ROOT
 from dev.serve import address, free_port
+from engine.settings.finding import Finding
 
+NAME = "Next.js page"
 FOLDER = PROJECT_ROOT / "nextjs"
 NODE = (20, 9)
 FIRST_PORT = 3000
@@ -71,3 +74,16 @@ def install() -> None:
     done = subprocess.run([npm, "ci"], cwd=FOLDER, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         raise NotReady("its packages could not be fetched. To try again: cd nextjs && npm ci")
+
+
+def check() -> Finding:
+    """For the doctor."""
+    try:
+        node = node_program()
+    except NotReady as problem:
+        return Finding("warn", f"{problem}. The plain page works without")
+    package = FOLDER / "node_modules" / "next" / "package.json"
+    if not package.exists():
+        return Finding("warn", "its packages are missing. Run: cd nextjs && npm ci")
+    version = json.loads(package.read_text(encoding="utf-8"))["version"]
+    return Finding("ok", f"Next.js {version}, with {node}")

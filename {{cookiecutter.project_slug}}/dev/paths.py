@@ -10,18 +10,14 @@ POSTGRES_DIR = DATA_DIR / "postgres"
 VENV = PROJECT_ROOT / ".venv"
 
 
+def program_of(venv: Path, name: str) -> Path:
+    return venv / "Scripts" / f"{name}.exe" if os.name == "nt" else venv / "bin" / name
+
+
 def python_of(venv: Path) -> Path:
     return program_of(venv, "python")
-
-
-def uv_of(venv: Path) -> Path:
-    return program_of(venv, "uv")
 
 
 def base_python() -> str:
     """The interpreter behind the virtual environment that runs this, or the running one."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
-
-
-def program_of(venv: Path, name: str) -> Path:
-    return venv / "Scripts" / f"{name}.exe" if os.name == "nt" else venv / "bin" / name

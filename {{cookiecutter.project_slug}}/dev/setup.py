@@ -36,7 +36,7 @@ def setup() -> int:
     try:
         run_steps(steps, of=len(steps) + len(prove.STEPS))
         code = _prove(len(steps))
-    except StepFailed as failure:
+    except (StepFailed, UnreadableEnvFile) as failure:
         print(f"\n{failure}")
         code = 1
     except KeyboardInterrupt:
@@ -66,6 +66,11 @@ class _Preparation:
         return str(self.uv)
 
 
+def _settings(_progress: Progress) -> str:
+    gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
+    return f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
+
+
 def _prove(after: int) -> int:
     """The steps that need the dependencies, inside `.venv`; they speak for themselves."""
     command = [str(python_of(VENV)), "-m", "dev.prove", str(after)]
@@ -73,19 +78,12 @@ def _prove(after: int) -> int:
     return subprocess.call(command, cwd=PROJECT_ROOT, env=environment)
 
 
-def _settings(_progress: Progress) -> str:
-    try:
-        gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
-    except UnreadableEnvFile as error:
-        raise StepFailed(str(error)) from error
-    return f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
-
-
 def _again() -> str:
     """The command that goes on, with the Python that was good enough to begin."""
-    base = base_python()
-    python = next((name for name in ("python3", "python") if _is(shutil.which(name), base)), base)
-    return f"{_where('cd {} && ')}{_safe_path()}{python} -m app setup"
+    base = Path(base_python()).resolve()
+    found = {name: shutil.which(name) for name in ("python3", "python")}
+    names = [name for name, path in found.items() if path and Path(path).resolve() == base]
+    return f"{_where('cd {} && ')}{_safe_path()}{[*names, base_python()][0]} -m app setup"
 
 
 def _safe_path() -> str:
@@ -97,7 +95,3 @@ def _where(cd: str) -> str:
     """How to get here, for somebody whose shell is elsewhere: the hook starts this in here."""
     shell = Path(os.environ.get("PWD") or Path.cwd())
     return "" if shell == PROJECT_ROOT else cd.format(f'"{PROJECT_ROOT}"')
-
-
-def _is(found: str | None, python: str) -> bool:
-    return found is not None and Path(found).resolve() == Path(python).resolve()

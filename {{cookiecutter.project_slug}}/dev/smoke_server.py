@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from pathlib import Path
+from typing import TextIO
 
 import uvicorn
 
@@ -19,7 +19,8 @@ from app.agent.tools import TOOLS
 from app.auth import sign_in
 from app.main import create_app
 from dev.credentials import sample_credentials
-from dev.http_server import HTTP
+from dev.serve import HTTP
+from engine.operate.smoke import MESSAGE
 from engine.settings.settings import Settings
 from engine.tools.toolset import Toolset
 
@@ -29,34 +30,42 @@ GRACEFUL_SECONDS = 5
 DEMO = {"openai_api_key": None, "models": ("demo",), "demo_delay_seconds": 0.0}
 
 
-def main(ready_file: Path) -> None:
-    """Serve on a free port; tell it, and how the given users sign in, in `ready_file`."""
+class AnnouncedServer(uvicorn.Server):
+    """Writes a line to `out` when it answers: its address, how users sign in, what to say."""
+
+    def __init__(self, config: uvicorn.Config, ready: dict[str, object], out: TextIO) -> None:
+        super().__init__(config)
+        self._ready, self._out = ready, out
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            ready = {"url": f"http://127.0.0.1:{port}", **self._ready}
+            print(json.dumps(ready), file=self._out, flush=True)
+
+
+def main(out: TextIO) -> None:
+    """Serve on a free port, which a line on `out` tells."""
     if not (line := sys.stdin.readline()):
         return
     order = json.loads(line)
     settings = Settings(database_url=order["database_url"]).model_copy(update=DEMO)
-    config = uvicorn.Config(
-        create_app(settings), **HTTP, ws="none", timeout_graceful_shutdown=GRACEFUL_SECONDS
-    )
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        _announce(ready_file, listener.getsockname()[1], settings, order["user_ids"])
-        threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
-        server.run(sockets=[listener])
-
-
-def _announce(ready_file: Path, port: int, settings: Settings, user_ids: list[str]) -> None:
     tool, message = _tool_to_show(settings)
-    ready = {
-        "url": f"http://127.0.0.1:{port}",
-        "users": asyncio.run(sample_credentials(settings, user_ids, sign_in)),
-        "tool": tool,
-        "message": message,
-    }
-    draft = ready_file.with_suffix(".new")
-    draft.write_text(json.dumps(ready), encoding="utf-8")
-    draft.replace(ready_file)
+    users = asyncio.run(sample_credentials(settings, order["user_ids"], sign_in))
+    server = AnnouncedServer(
+        uvicorn.Config(
+            create_app(settings),
+            port=0,
+            **HTTP,
+            ws="none",
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        ),
+        {"users": users, "tool": tool, "message": message},
+        out,
+    )
+    threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
+    server.run()
 
 
 def _tool_to_show(settings: Settings) -> tuple[str | None, str]:
@@ -64,7 +73,7 @@ def _tool_to_show(settings: Settings) -> tuple[str | None, str]:
     for tool in Toolset(TOOLS, settings).usable():
         if tool.demo_default is not None or tool.demo(tool.prompt) is not None:
             return tool.id, tool.prompt
-    return None, "Hello. This is the smoke test, with a message of more than fifty characters."
+    return None, MESSAGE
 
 
 def _stop_with_stdin(server: uvicorn.Server) -> None:
@@ -73,7 +82,9 @@ def _stop_with_stdin(server: uvicorn.Server) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    # Whatever else is printed belongs into the log.
+    announcements, sys.stdout = sys.stdout, sys.stderr
+    main(announcements)
     # Everything is closed. Taking the interpreter apart, with the SDKs in it, would take a second.
     sys.stderr.flush()
     os._exit(0)

@@ -4,12 +4,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 LAST_LINES = 20
 
@@ -22,12 +20,15 @@ class Progress:
     """One step's line: rewritten while it runs on a terminal, written once everywhere else."""
 
     def __init__(self, label: str, out: TextIO) -> None:
-        self._label = label
-        self._out = out
-        self._live = out.isatty()
-        self._detail = ""
-        self._done = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._label, self._out, self._detail = label, out, ""
+        self._started, self._done = time.monotonic(), threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True) if out.isatty() else None
+
+    def begin(self) -> None:
+        if self._ticker:
+            self._ticker.start()
+        else:
+            self._write(f"{self._label} … ")
 
     def say(self, detail: str) -> None:
         """Show what the step is at just now; only a terminal sees it."""
@@ -35,35 +36,19 @@ class Progress:
 
     def finish(self, outcome: str) -> None:
         self._done.set()
-        if self._live:
+        if self._ticker:
             self._ticker.join()
-            self._out.write(f"\r\x1b[K{self._label} … ")
-        self._out.write(f"{outcome} {self._seconds():.1f} s\n")
-        self._out.flush()
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        if self._live:
-            self._ticker.start()
-        else:
-            self._out.write(f"{self._label} … ")
-            self._out.flush()
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.finish("failed after" if isinstance(error, Exception) else "stopped after")
+            self._write(f"\r\x1b[K{self._label} … ")
+        self._write(f"{outcome} {self._seconds():.1f} s\n")
 
     def _tick(self) -> None:
         while not self._done.wait(0.1):
             line = f"{self._label} … {self._seconds():.0f} s  {self._detail}"
-            self._out.write(f"\r\x1b[K{line[:100]}")
-            self._out.flush()
+            self._write(f"\r\x1b[K{line[:100]}")
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -80,19 +65,26 @@ class Step:
 def run_steps(
     steps: Sequence[Step], *, after: int = 0, of: int | None = None, out: TextIO | None = None
 ) -> None:
-    """Run them in order. The first failure ends it: `StepFailed`, its line already closed.
+    """Run them in order. The first failure ends it: its error, when its line is closed.
 
     They are numbered from `after` + 1, and said to be part of `of` steps in all.
     """
     for number, step in enumerate(steps, after + 1):
-        label = f"[{number}/{of or len(steps)}] {step.name}"
-        with Progress(label, out or sys.stdout) as progress:
+        progress = Progress(f"[{number}/{of or len(steps)}] {step.name}", out or sys.stdout)
+        outcome = "stopped after"  # by Ctrl-C
+        try:
+            progress.begin()
             note = step.run(progress)
-            progress.finish(f"ok ({note})" if note else "ok")
+            outcome = f"ok ({note})" if note else "ok"
+        except Exception:
+            outcome = "failed after"
+            raise
+        finally:
+            progress.finish(outcome)
 
 
 def run_command(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     *,
     cwd: Path,
     env: Mapping[str, str] | None = None,
@@ -118,5 +110,5 @@ def run_command(
             said.append(line.rstrip())
             progress.say(line.strip())
     if process.returncode != 0:
-        raise StepFailed("\n".join(deque((line for line in said if line), LAST_LINES)))
+        raise StepFailed("\n".join([line for line in said if line][-LAST_LINES:]))
     return said

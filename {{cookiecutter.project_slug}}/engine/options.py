@@ -1,6 +1,6 @@
-"""Parts that an application may be without, as the rest of the engine sees them.
+"""Interfaces of optional parts, which `engine.attachments` and `engine.dictation` implement.
 
-`engine.attachments` and `engine.dictation` have them; an application without one has no such folder.
+An application without such a part does not have its folder.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -24,14 +24,14 @@ NO_DICTATION = "This application takes no dictation."
 
 # Options for ChatKit's element, by section.
 PageOptions = dict[str, dict[str, Any]]
-# Gives what the model gets of an attachment.
+# Returns the model's input for an attachment.
 Reader = Callable[[Attachment], Awaitable[ResponseInputContentParam]]
 
 
 class Attachments(Protocol):
-    """Files that people attach to their messages."""
+    """Files that users attach to their messages."""
 
-    # Those of the way to sign in. `Chat` sets them.
+    # The limits of the auth style; `Chat` sets them.
     shared_limits: SharedLimits | None
 
     @property
@@ -43,11 +43,11 @@ class Attachments(Protocol):
         ...
 
     def routes(self, authenticator: Authenticator) -> Sequence[APIRouter]:
-        """What browsers ask for beside the protocol."""
+        """HTTP routes besides the ChatKit protocol."""
         ...
 
     def start(self) -> None:
-        """Begin what goes on beside the requests."""
+        """Start background tasks."""
         ...
 
     async def close(self) -> None: ...
@@ -55,69 +55,69 @@ class Attachments(Protocol):
     def page_options(self) -> PageOptions: ...
 
     def upload_origins(self) -> tuple[str, ...]:
-        """Where else the page sends files, as a Content-Security-Policy names it."""
+        """Other origins to which the page uploads files, for the Content-Security-Policy."""
         ...
 
     async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
-        """Raise an `AppError` unless a new message of the user may carry these."""
+        """Raise an `AppError` unless a new message of the user may contain these attachments."""
         ...
 
     def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
-        """The attachment as its owner may see it just now."""
+        """The attachment with a link that is valid now."""
         ...
 
     def shown_item(self, item: ThreadItem, context: RequestContext) -> ThreadItem:
-        """The item, with its files as their owner may see them just now."""
+        """The item with links to its files that are valid now."""
         ...
 
     def each_inlined(
         self, chunks: AsyncGenerator[bytes, None], context: RequestContext
     ) -> AsyncGenerator[bytes, None]:
-        """Pieces of JSON for the widget, with pictures inside where it could not load them."""
+        """Pieces of JSON for ChatKit, with pictures inlined if its frame cannot load the links."""
         ...
 
     async def inlined(self, json: bytes, context: RequestContext) -> bytes:
-        """The same for one."""
+        """The same for a single piece of JSON."""
         ...
 
     async def of_user(self, user_id: str) -> list[str]:
-        """The ids of all that a user has, in whichever conversation."""
+        """The ids of all attachments of a user."""
         ...
 
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
-        """Delete the files; their rows are gone already. False when some are left to the sweeper."""
+        """Delete files without rows. Returns False if some are left to the sweeper."""
         ...
 
     def reader(
         self, newest_first: Sequence[ThreadItem], room: int, context: RequestContext
     ) -> Reader:
-        """How the model is shown the files of these items, in at most about `room` tokens."""
+        """A function that returns the model's input for files of these items, in about `room` tokens."""
         ...
 
 
 class Dictation(Protocol):
-    """Speech that becomes the text of a message."""
+    """Transcribes speech to the text of a message."""
 
     @property
     def translations(self) -> Translations: ...
 
     @property
     def max_body_bytes(self) -> int:
-        """The longest request that carries a dictation."""
+        """The limit for a request with a dictation."""
         ...
 
     def page_options(self) -> PageOptions: ...
 
     def check(self, audio_base64: str) -> None:
-        """Raise an `AppError` for what cannot even be decoded."""
+        """Raise an `AppError` if the audio cannot be decoded."""
         ...
 
     async def transcribe(self, audio: AudioInput) -> TranscriptionResult:
-        """The text that was spoken, or an `AppError`."""
+        """The spoken text. Raises an `AppError`."""
         ...
 
 
-# The MIME types are those that tools can read.
+# The last argument is the MIME types that tools can read.
 BuildAttachments = Callable[[Settings, Database, Sequence[str]], Attachments]
 BuildDictation = Callable[[ModelSource], Dictation]
 

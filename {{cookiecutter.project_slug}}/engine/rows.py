@@ -1,4 +1,4 @@
-"""For tables of the application's own: their base class, their prefix, their owner."""
+"""The base class, prefix and owner for tables of the application itself."""
 
 from engine.database.database import TABLE_PREFIX, Base, Database
 from engine.database.rows import UserRow

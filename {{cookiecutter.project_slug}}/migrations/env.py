@@ -1,4 +1,4 @@
-"""Alembic's entry: our tables and no others, whoever else lives in the database."""
+"""The entry point of Alembic. It handles the tables of this project only."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from engine.database import row_security
 from engine.database.database import (
     EVERYBODY,
     TABLE_PREFIX,
     VERSION_TABLE,
-    DatabaseAway,
-    away_is_raised,
-    in_the_name_of,
+    DatabaseUnreachable,
     new_engine,
+    raising_unreachable,
+    set_owner,
 )
-from engine.database.migrations import refusal
-from engine.database.row_security import build_wall, tear_down_wall
-from engine.database.server_check import SERVER, server_problem
+from engine.database.migrations import migration_error
+from engine.database.server_check import SERVER_QUERY, server_problem
 from engine.database.tables import import_rows, metadata
 from engine.operate.start import problems
 from engine.settings.settings import Settings
@@ -36,20 +36,20 @@ def main() -> None:
     elif (connection := context.config.attributes.get("connection")) is not None:
         _run(connection)
     else:
-        with _one_line_each(), _database_url() as url:
+        with _errors_in_one_line(), _database_url() as url:
             asyncio.run(_connect_and_run(url))
 
 
 @contextmanager
-def _one_line_each() -> Iterator[None]:
-    """`alembic` prints a CommandError as one line, and a traceback of all else."""
+def _errors_in_one_line() -> Iterator[None]:
+    """Raise CommandError, which `alembic` prints as one line; other errors have a traceback."""
     try:
         yield
     except ValidationError as error:
         raise CommandError(" ".join(problems(error))) from error
-    except DatabaseAway as error:
+    except DatabaseUnreachable as error:
         raise CommandError(
-            f"No database answers: {error.__cause__}. Check DATABASE_URL."
+            f"The database does not answer: {error.__cause__}. Check DATABASE_URL."
         ) from error
 
 
@@ -57,10 +57,10 @@ def _one_line_each() -> Iterator[None]:
 def _database_url() -> Iterator[str]:
     settings = Settings()
     if settings.database_url is not None:
-        # A pooler of transactions may give the next statement to another server.
+        # Migrations need one server connection, which a transaction pooler does not guarantee.
         yield settings.database_direct_url or settings.database_url
         return
-    # Only here: what serves development is not installed where the application is deployed.
+    # Imported here because `dev` is not installed where the application is deployed.
     from dev.database import running_database
 
     with running_database(settings) as url:
@@ -70,7 +70,7 @@ def _database_url() -> Iterator[str]:
 async def _connect_and_run(url: str) -> None:
     engine = new_engine(url)
     try:
-        with away_is_raised():
+        with raising_unreachable():
             async with engine.begin() as connection:
                 await connection.run_sync(_run)
     finally:
@@ -78,31 +78,32 @@ async def _connect_and_run(url: str) -> None:
 
 
 def _run(connection: Connection) -> None:
-    """Raises `CommandError` when the server or a migration cannot be used; nothing is applied."""
-    if problem := server_problem(connection.execute(text(SERVER)).mappings().one()):
+    """Raises `CommandError` if the server or a migration is not usable; then nothing is applied."""
+    if problem := server_problem(connection.execute(text(SERVER_QUERY)).mappings().one()):
         raise CommandError(problem)
     try:
-        # (So that PostgreSQL still answers after it has refused a migration.)
+        # With a savepoint, the connection can still be queried after a migration has failed.
         with connection.begin_nested():
             _migrate(connection)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        raise CommandError(str(refusal(error, connection))) from error
+        raise CommandError(str(migration_error(error, connection))) from error
 
 
 def _migrate(connection: Connection) -> None:
     _configure(connection=connection, include_name=_ours(_longer_prefixes(connection)))
-    # Migrations move the rows of all owners.
-    connection.execute(in_the_name_of(EVERYBODY))
+    # Migrations may change the rows of all owners.
+    connection.execute(set_owner(EVERYBODY))
     with context.begin_transaction():
         context.run_migrations()
-        if _moves():
-            (build_wall if Settings().row_level_security else tear_down_wall)(connection)
+        if _changes_schema():
+            apply = row_security.enable if Settings().row_level_security else row_security.disable
+            apply(connection)
 
 
-def _moves() -> bool:
-    """True for upgrade and downgrade; false for commands that only look."""
+def _changes_schema() -> bool:
+    """True for upgrade and downgrade; false for commands that only read."""
     try:
         context.get_revision_argument()
     except KeyError:
@@ -133,7 +134,7 @@ def _ours(longer_prefixes: tuple[str, ...]) -> Callable[[str | None, str, object
 
 
 def _longer_prefixes(connection: Connection) -> tuple[str, ...]:
-    """Prefixes of other projects that begin with ours, known by their version tables."""
+    """Prefixes of other projects that begin with this project's, found by their version tables."""
     ending = VERSION_TABLE.removeprefix(TABLE_PREFIX)
     return tuple(
         name.removesuffix(ending)

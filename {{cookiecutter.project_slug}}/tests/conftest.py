@@ -7,7 +7,8 @@ import pytest_asyncio
 
 from app import auth, main
 from engine import Settings
-from engine.tests.fixtures import CreateApp, SignIn, serving
+from engine.auth.base import SignIn
+from engine.tests.fixtures import CreateApp, serving
 
 
 @pytest.fixture(scope="session")

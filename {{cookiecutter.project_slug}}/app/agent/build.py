@@ -10,7 +10,7 @@ INSTRUCTIONS = Path(__file__).with_name("instructions.md").read_text(encoding="u
 
 
 def build_agent(turn: TurnContext) -> Agent[TurnContext]:
-    """Called for each turn. Give `turn.model()` to every agent that you hand off to as well."""
+    """Build the agent for one turn. Agents that you hand off to need `turn.model()` as well."""
     return Agent[TurnContext](
         name="Assistant",
         instructions=INSTRUCTIONS,

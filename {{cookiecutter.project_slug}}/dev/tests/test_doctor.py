@@ -1,216 +1,41 @@
-import re
+"""What the doctor says of this machine, before what the engine looks at."""
+
 import socket
-from collections.abc import Callable
-from pathlib import Path
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from app.auth import sign_in
 from dev import doctor
-from dev.doctor import Finding
-from engine.database.database import Database
-from engine.settings.settings import Settings
+from engine.operate.doctor import PROBLEMS
 
 
-def settings(**values: object) -> Settings:
-    return Settings.model_construct(**{**Settings.model_construct().__dict__, **values})
-
-
-@pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make every request of the doctor get this answer, or this error."""
-
-    def use(
-        status: int = 200,
-        body: object = None,
-        error: Exception | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        def get(url: str, **_: object) -> httpx.Response:
-            if error is not None:
-                raise error
-            request = httpx.Request("GET", url)
-            return httpx.Response(status, json=body, request=request, headers=headers)
-
-        monkeypatch.setattr(httpx, "get", get)
-
-    return use
-
-
-WITH_KEY = settings(openai_api_key=SecretStr("sk-secret"), model="large", models=())
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "state", "said"),
-    [
-        (200, {"data": [{"id": "large"}]}, "ok", "large"),
-        (200, {"data": [{"id": "small"}]}, "warn", "large is not listed"),
-        (200, ["?"], "warn", "cannot be read"),
-        (401, None, "fail", "refuses the key"),
-        (404, None, "warn", "404"),
-    ],
-)
-def test_model(
-    answer: Callable[..., None], status: int, body: object, state: str, said: str
-) -> None:
-    answer(status, body)
-    finding = doctor._model(WITH_KEY)
-    assert finding.state == state
-    assert said in finding.text
-    assert "sk-secret" not in finding.text
-
-
-def test_model_that_does_not_answer(answer: Callable[..., None]) -> None:
-    answer(error=httpx.ConnectError("no route"))
-    assert doctor._model(WITH_KEY).state == "fail"
-
-
-def test_azure_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def get(url: str, *, headers: object, params: object, timeout: float) -> httpx.Response:
-        assert url == "https://name.openai.azure.com/openai/models"
-        assert headers == {"api-key": "sk-secret"}
-        assert params == {"api-version": "2025-04-01-preview"}
-        return httpx.Response(200, json={"data": []}, request=httpx.Request("GET", url))
-
-    monkeypatch.setattr(httpx, "get", get)
-    azure = {
-        "openai_base_url": "https://name.openai.azure.com/",
-        "openai_api_version": "2025-04-01-preview",
-    }
-    finding = doctor._model(WITH_KEY.model_copy(update=azure))
-    assert finding == Finding("ok", "name.openai.azure.com takes the key; it lists no deployments")
-
-
-def test_a_model_beside_litellms_needs_a_key() -> None:
-    mixed = settings(models=("litellm/anthropic/claude-test", "large"), openai_api_key=None)
-    assert doctor._model_key(mixed) == Finding("fail", "no OPENAI_API_KEY, which large needs")
-
-
-def test_demo_model_asks_nobody(answer: Callable[..., None]) -> None:
-    answer(error=AssertionError("nobody is to be asked"))
-    assert doctor._model(settings()).state == "ok"
-
-
-def test_blocked_script(answer: Callable[..., None]) -> None:
-    answer(error=httpx.ConnectTimeout("blocked"))
-    finding = doctor._script(settings(chatkit_script_url="https://cdn.test/chatkit.js"))
-    assert finding.state == "warn"
-    assert "Allow cdn.test in content blockers" in finding.text
-
-
-@pytest.mark.parametrize(
-    ("kind", "state"),
-    [("text/javascript", "ok"), ("application/javascript", "ok"), ("text/html", "warn")],
-)
-def test_a_script_that_is_none(answer: Callable[..., None], kind: str, state: str) -> None:
-    answer(headers={"Content-Type": kind})
-    finding = doctor._script(settings())
-    assert finding.state == state
-    assert (doctor.OTHER_FILE in finding.text) is (state == "warn")
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "state", "said"),
-    [
-        (200, {"status": "ok"}, "ok", "at http://127.0.0.1:8000"),
-        (503, {"error": {"code": "database_unavailable"}}, "fail", "see DATABASE_URL"),
-        (
-            503,
-            {"error": {"code": "unavailable", "message": "Not migrated."}},
-            "fail",
-            "Not migrated.",
-        ),
-        (404, ["?"], "warn", "no chat application"),
-    ],
-)
-def test_server(
-    answer: Callable[..., None], status: int, body: object, state: str, said: str
-) -> None:
-    answer(status, body)
-    finding = doctor._server(8000)
-    assert finding.state == state
-    assert said in finding.text
-
-
-def test_no_server(answer: Callable[..., None]) -> None:
-    answer(error=httpx.ConnectError("refused"))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-        assert "is taken" in doctor._server(port).text
-    finding = doctor._server(port)
+def test_a_port_without_a_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    finding = doctor.own_server(port)
     assert finding.state == "ok"
     assert "python -m app dev" in finding.text
 
 
-def test_sign_in() -> None:
-    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
-
-    assert doctor._sign_in(Settings()) == Finding("ok", name)
-
-
-PAGE = Path(doctor.__file__).parents[1] / "engine" / "page"
-
-
-def test_it_says_what_the_page_says() -> None:
-    """Whoever reads one of them finds the other's words."""
-    page = (PAGE / "static" / "js" / "diagnostics.js").read_text("utf-8")
-    shared = (
-        doctor.ALLOW_CDN,
-        doctor.OTHER_FILE,
-        doctor.ADD_HOST,
-        doctor.SET_KEY,
-        doctor.IS_SERVER_UP,
-        doctor.NO_DATABASE,
-        doctor.ALLOW_LIST,
-    )
-    assert [text for text in shared if text not in page] == []
+def test_a_port_that_another_program_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.operate.doctor.TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finding = doctor.own_server(taken.getsockname()[1])
+    assert finding.state == "warn"
+    assert "is taken by another program" in finding.text
+    assert "python -m app dev --port" in finding.text
 
 
-def test_it_looks_for_whatever_keeps_the_page_from_working(
+def test_an_embedded_database_that_does_not_run() -> None:
+    finding = doctor.embedded_database(None)
+    assert finding.state == "warn"
+    assert "python -m app db start" in finding.text
+
+
+def test_this_machine_comes_first_and_the_engines_checks_follow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ids = re.search(r"type ProblemId =([^;]*);", (PAGE / "types.d.ts").read_text("utf-8"))
-    assert ids
-    assert set(doctor.PROBLEMS) == set(re.findall(r'"(\w+)"', ids[1]))
-    checks: list[str] = []
-
-    def note(name: str, _check: object) -> Finding:
-        checks.append(name)
-        return Finding("ok", "")
-
-    monkeypatch.setattr(doctor, "_report", note)
+    names: list[str] = []
+    monkeypatch.setattr(doctor, "examine", names.extend)
     doctor.doctor(8000)
-    assert set(doctor.PROBLEMS.values()) <= set(checks)
-
-
-@pytest.mark.parametrize(("secret", "state"), [("", "warn"), ("x" * 31, "fail"), ("x" * 32, "ok")])
-def test_secret_key(secret: str, state: str) -> None:
-    assert doctor._secret_key(settings(secret_key=SecretStr(secret))).state == state
-
-
-@pytest.mark.parametrize(("key", "state"), [("local-dev", "warn"), ("domain_pk_1", "ok")])
-def test_domain_key(key: str, state: str) -> None:
-    assert doctor._domain_key(settings(chatkit_domain_key=key)).state == state
-
-
-def test_default_domain_key_is_the_settings_own() -> None:
-    assert Settings.model_fields["chatkit_domain_key"].default == doctor.DEFAULT_DOMAIN_KEY
-
-
-def test_database_that_nobody_answers() -> None:
-    url = "postgresql+asyncpg://user:geheim@127.0.0.1:9/name"
-    for check in (doctor._database, doctor._migrations):
-        finding = check(settings(database_url=url))
-        assert finding.state == "fail"
-        assert "geheim" not in finding.text
-
-
-@pytest.mark.parametrize(("states", "code"), [(["ok", "warn"], 0), (["ok", "fail"], 1)])
-def test_only_a_failure_fails(
-    monkeypatch: pytest.MonkeyPatch, states: list[str], code: int
-) -> None:
-    outcomes = iter(states)
-    monkeypatch.setattr(doctor, "_report", lambda *_: Finding(next(outcomes, "ok"), ""))  # type: ignore[arg-type]
-    assert doctor.doctor(8000) == code
+    assert names[:2] == ["Python", "environment"]
+    assert set(PROBLEMS.values()) <= set(names)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import doctor_nextjs, nextjs
+from dev import nextjs
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins for programs are scripts")
 
@@ -24,7 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "nextjs"
     folder.mkdir()
     monkeypatch.setattr(nextjs, "FOLDER", folder)
-    monkeypatch.setattr(doctor_nextjs, "FOLDER", folder)
     (tmp_path / "bin").mkdir()
     for name in ("sh", "mkdir", "sleep"):
         (tmp_path / "bin" / name).symlink_to(f"/bin/{name}")
@@ -94,7 +93,7 @@ def test_without_node_the_application_is_served_alone(
         pass
 
     assert "there is no node on the PATH" in capsys.readouterr().out
-    assert doctor_nextjs.check().state == "warn"
+    assert nextjs.check().state == "warn"
 
 
 @pytest.mark.parametrize("version", ["v18.20.4", "v20.8.1", ""])
@@ -108,10 +107,10 @@ def test_a_node_that_is_too_old(
 
 
 def test_the_doctor_knows_its_version(programs: Path) -> None:
-    assert "npm ci" in doctor_nextjs.check().text
+    assert "npm ci" in nextjs.check().text
     package = programs / "node_modules" / "next" / "package.json"
     package.parent.mkdir(parents=True)
     package.write_text(json.dumps({"version": "1.2.3"}), encoding="utf-8")
 
-    assert doctor_nextjs.check().state == "ok"
-    assert "1.2.3" in doctor_nextjs.check().text
+    assert nextjs.check().state == "ok"
+    assert "1.2.3" in nextjs.check().text

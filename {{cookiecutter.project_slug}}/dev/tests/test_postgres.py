@@ -24,8 +24,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dev import postgres, postgres_programs
-from dev.postgres import Postgres, PostgresError
-from dev.postgres_programs import command_line, some_account
+from dev.postgres import Postgres, PostgresError, is_alive
+from dev.postgres_programs import find_programs, some_account
+from engine.settings.database_url import psql_arguments
 
 if sys.platform == "win32":
     pytest.skip("sockets and signals as POSIX has them", allow_module_level=True)
@@ -87,7 +88,7 @@ def test_first_start_restart_and_stop(folder: Path) -> None:
     database.stop()
 
     assert not database.is_running()
-    assert command_line(pid) is None
+    assert not is_alive(pid)
     assert not children_of(pid)
     assert not socket_dir(url).exists()
     with pytest.raises(PostgresError, match="not running"):
@@ -103,7 +104,7 @@ def test_destroy_leaves_no_data_and_no_server(folder: Path, database: Postgres) 
     database.destroy()
     database.destroy()
 
-    assert command_line(pid) is None
+    assert not is_alive(pid)
     assert [path.name for path in folder.iterdir()] == ["postgres.lock"]
 
 
@@ -133,7 +134,7 @@ def test_the_program_is_killed(database: Postgres) -> None:
     assert server_pid(database) == pid
     assert query(url, "SELECT 1") == 1
     database.stop()
-    assert command_line(pid) is None
+    assert not is_alive(pid)
     assert killed.returncode == -signal.SIGKILL
 
 
@@ -159,11 +160,11 @@ def test_program_and_server_are_killed(database: Postgres) -> None:
 def test_the_server_is_killed_under_an_open_connection(database: Postgres) -> None:
     database.start()
     with subprocess.Popen(
-        [*database.psql_command(), "--quiet"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as psql:
+        [*psql(database), "--quiet"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as console:
         kill_server(database)
         assert query(database.start(), "SELECT 1") == 1
-        psql.terminate()
+        console.terminate()
 
 
 @pytest.mark.parametrize("action", ["start", "stop"])
@@ -228,7 +229,7 @@ def test_any_path(folder: Path, name: str) -> None:
     name = name[: 165 - len(str(folder)) - len("//postgres")] if set(name) == {"x"} else name
     database = Postgres(folder / name / "postgres")
     assert query(database.start(), "SELECT 1") == 1
-    done = subprocess.run([*database.psql_command(), "-Atc", "SELECT 1"], capture_output=True)
+    done = subprocess.run([*psql(database), "-Atc", "SELECT 1"], capture_output=True)
     assert done.stdout == b"1\n"
     database.stop()
     assert query(database.start(), "SELECT 1") == 1
@@ -393,6 +394,10 @@ def killed_program(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
     return started, url
 
 
+def psql(database: Postgres) -> list[str]:
+    return [str(find_programs() / "psql"), psql_arguments(database.url)[0]]
+
+
 def server_pid(database: Postgres) -> int:
     return int((database.data_dir / "postmaster.pid").read_text().split()[0])
 
@@ -400,7 +405,7 @@ def server_pid(database: Postgres) -> int:
 def kill_server(database: Postgres) -> int:
     pid = server_pid(database)
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: command_line(pid) is None)
+    wait_for(lambda: not is_alive(pid))
     return pid
 
 

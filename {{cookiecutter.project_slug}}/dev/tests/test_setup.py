@@ -108,36 +108,36 @@ def test_failed_setup_names_step_reason_and_the_way_on(
 
 
 def test_constraints_pin_every_package_exactly() -> None:
-    pins = uv.read_pins(PROJECT_ROOT / "constraints.txt")
-    assert all(name and version for name, version in pins.items())
-    assert "uv" in pins
-    assert "://" not in "".join(pins.values())
+    lines = (PROJECT_ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert any(pin.startswith("uv==") for pin in pins)
 
 
-def test_constraints_reach_uv() -> None:
-    project = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    constrained = tomllib.loads(uv.with_constraints(project, {"alembic": "1.2.3"}))
-    assert constrained["tool"]["uv"]["constraint-dependencies"] == ["alembic==1.2.3"]
-    assert constrained["tool"]["uv"].items() >= tomllib.loads(project)["tool"]["uv"].items()
+def test_the_first_lock_has_the_tested_versions_and_asks_for_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And leaves pyproject.toml as it is, so that `uv lock --upgrade` is free to update."""
+    project = tmp_path / "project"
+    project.mkdir()
+    declared = '[project]\nname = "mine"\nversion = "0"\ndependencies = ["alembic"]\n'
+    (project / "pyproject.toml").write_text(declared)
+    monkeypatch.setattr(uv, "PROJECT_ROOT", project)
+    monkeypatch.setattr(uv, "LOCK", project / "uv.lock")
 
+    said = uv.make_lock(uv.find_uv(QUIET), QUIET)
 
-def test_constraints_reach_uv_without_its_table() -> None:
-    constrained = tomllib.loads(uv.with_constraints("[project]\n", {"alembic": "1.2.3"}))
-    assert constrained["tool"]["uv"]["constraint-dependencies"] == ["alembic==1.2.3"]
-
-
-def test_lock_with_another_version_is_refused(tmp_path: Path) -> None:
-    lock = tmp_path / "uv.lock"
-    lock.write_text(
-        '[[package]]\nname = "alembic"\nversion = "1.2.4"\nsource = { registry = "here" }\n'
-        '[[package]]\nname = "mine"\nversion = "0"\nsource = { virtual = "." }\n'
-    )
-    uv.check_lock(lock, {"alembic": "1.2.4"})
-    with pytest.raises(StepFailed, match=r"alembic 1\.2\.4 instead of 1\.2\.3"):
-        uv.check_lock(lock, {"alembic": "1.2.3"})
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    pins = uv.CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    locked = [f"{one['name']}=={one['version']}" for one in lock["package"][:]]
+    assert set(locked) - {"mine==0"} <= set(pins)
+    assert said == f"{len(locked) - 1} packages"
+    assert "manifest" not in lock
+    assert (project / "pyproject.toml").read_text() == declared
 
 
 def test_lock_that_is_there_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(uv, "refuse_workspace", lambda *_: None)
     lock = tmp_path / "uv.lock"
     lock.write_text("the user's")
     monkeypatch.setattr(uv, "LOCK", lock)
@@ -151,6 +151,7 @@ def test_failed_lock_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     program.write_text("#!/bin/sh\necho 'error: dns error: failed to lookup' >&2\nexit 2\n")
     program.chmod(0o755)
     monkeypatch.setattr(uv, "LOCK", tmp_path / "uv.lock")
+    monkeypatch.setattr(uv, "refuse_workspace", lambda *_: None)
     with pytest.raises(StepFailed, match="Is this machine online"):
         uv.make_lock(program, QUIET)
     assert not (tmp_path / "uv.lock").exists()

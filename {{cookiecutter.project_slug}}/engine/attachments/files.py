@@ -1,4 +1,4 @@
-"""Where the bytes are kept, as the rest sees it. One module for each place implements it."""
+"""The interface to the store of files, which one module for each kind of store implements."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,16 +8,16 @@ from typing import BinaryIO, Protocol
 
 from engine.http.errors import AppError, Unavailable
 
-# Uploads that nobody has looked at yet lie below this, and nothing else does.
+# The folder for uploads that have not been checked yet.
 INCOMING = "incoming"
 
 
 class FileGone(Exception):
-    """There is no such file (any more)."""
+    """The file does not exist, or does not exist any more."""
 
 
 class FilesUnavailable(Unavailable):
-    """The place is full, read-only, misconfigured or cannot be reached."""
+    """The store is full, read-only, misconfigured or cannot be reached."""
 
     code = "files_unavailable"
 
@@ -26,7 +26,7 @@ class FilesUnavailable(Unavailable):
 
 
 class FilesLeft(FilesUnavailable):
-    """The place is there, and refuses to delete these: keys, and the reason of each."""
+    """The store did not delete some files. `left` maps their keys to the reasons."""
 
     def __init__(self, left: Mapping[str, str]) -> None:
         super().__init__()
@@ -43,28 +43,28 @@ class FileTooLarge(AppError):
 
 
 class FileStore(Protocol):
-    """Files under keys of ours, `owner/id`. All of it raises `FilesUnavailable`."""
+    """Stores files under keys of the form `owner/id`. Every method may raise `FilesUnavailable`."""
 
     async def put(self, key: str, content: BinaryIO, mime_type: str) -> None:
-        """Store all of it or nothing."""
+        """Store the whole file, or raise and store nothing."""
 
     async def read(self, key: str) -> bytes:
-        """Raises `FileGone`."""
+        """The content. Raises `FileGone`."""
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete all that can be. What is not there is no error; raises `FilesLeft` for others."""
+        """Delete these files; missing ones are ignored. Raises `FilesLeft` for the rest."""
 
     async def locate(self, key: str, mime_type: str, disposition: str, seconds: int) -> Path | str:
-        """The file, or a URL that leads a browser to it for so long. Raises `FileGone`."""
+        """The file's path, or a URL for browsers that is valid for `seconds`. Raises `FileGone`."""
 
     def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
-        """The keys of all files last written before, in pages."""
+        """The keys of all files that were last written before `moment`, in pages."""
 
     async def close(self) -> None: ...
 
 
 def key_of(user_id: str, attachment_id: str) -> str:
-    """A user id may hold anything, and is nobody's business who sees the key."""
+    """The key contains a hash of the user id, which may be personal or hold any character."""
     return f"{owner_part(user_id)}/{attachment_id}"
 
 

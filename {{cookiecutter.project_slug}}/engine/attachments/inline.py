@@ -1,7 +1,7 @@
-"""Pictures inside the answers to the widget, where its frame could not load them.
+"""Replaces links to pictures with `data:` URLs, if ChatKit's frame cannot load the links.
 
-The frame is a page of a public site, and browsers let such pages load nothing from a loopback or
-private address (Private Network Access). There a picture travels as a `data:` URL.
+The frame is a page of a public site, and browsers do not let such pages load anything from a
+loopback or private address (Private Network Access).
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from engine.attachments.links import Link, Links
 from engine.attachments.types import IMAGES
 from engine.http.errors import NotFound
 
-# The most that one answer carries of pictures: what a page of history holds may be many.
+# The limit for all pictures in one response, because a page of history can contain many.
 MAX_TOTAL_BYTES = 16_000_000
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
-# Shown instead of a picture that is too large to travel or cannot be read: a frame with a hill.
+# The placeholder for a picture that is too large or cannot be read.
 NO_PREVIEW = b"data:image/svg+xml;base64," + base64.b64encode(
     b'<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="0 0 24 24" '
     b'fill="none" stroke="#888" stroke-width="1.5"><rect x="3" y="4" width="18" height="16" rx="2"/>'
@@ -32,7 +32,7 @@ Read = Callable[[Link], Awaitable[bytes]]
 
 
 def is_private(url: str) -> bool:
-    """Whether the host is of this machine or of a private network, as far as its name tells."""
+    """True if the host's name or address belongs to this machine or to a private network."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
@@ -45,7 +45,7 @@ def is_private(url: str) -> bool:
 
 @dataclass
 class InlinePictures:
-    """Replaces our own links in JSON by what they lead to. `limit` bytes a picture has at most."""
+    """Replaces our own links in JSON with the pictures, of at most `limit` bytes each."""
 
     base: str
     links: Links
@@ -55,26 +55,26 @@ class InlinePictures:
     async def each(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
             try:
-                seen = await self.within(chunk)
-            except asyncio.CancelledError as stop:
-                await chunks.athrow(stop)  # it stores what was said so far
+                inlined = await self.within(chunk)
+            except asyncio.CancelledError as cancelled:
+                await chunks.athrow(cancelled)  # the turn then stores its text so far
                 raise
-            yield seen
+            yield inlined
 
     async def within(self, json: bytes) -> bytes:
-        """The same, with pictures instead of links to them."""
+        """The JSON with `data:` URLs in place of links to pictures."""
         start = re.escape(f"{self.base}/attachments/".encode())
-        place = re.compile(rb'("(?:preview_)?url":")' + start + rb"([\w.~-]+)")
+        pattern = re.compile(rb'("(?:preview_)?url":")' + start + rb"([\w.~-]+)")
         parts: list[bytes] = []
         end, room = 0, MAX_TOTAL_BYTES
-        for found in place.finditer(json):
+        for found in pattern.finditer(json):
             picture = await self._picture(found[2].decode(), room)
             parts += [json[end : found.start()], found[1], picture]
             end, room = found.end(), room - len(picture)
         return b"".join([*parts, json[end:]])
 
     async def _picture(self, token: str, room: int) -> bytes:
-        """A `data:` URL of at most about so many bytes."""
+        """A `data:` URL of at most about `room` bytes."""
         try:
             link = self.links.open(token)
             content = await self.read(link) if link.mime_type in IMAGES else b""

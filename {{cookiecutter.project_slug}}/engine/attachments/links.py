@@ -1,7 +1,7 @@
-"""Addresses under which a file is shown for a while.
+"""Signed links to files, which expire.
 
-The widget is a frame from another site: its images come with neither cookie nor header, so the
-address itself has to prove that we gave it out.
+ChatKit's frame comes from another site, so its requests for images have neither cookie nor header.
+The link itself must prove that the application issued it.
 """
 
 import hashlib
@@ -17,8 +17,9 @@ from engine.settings.settings import Settings
 
 @dataclass(frozen=True)
 class Link:
-    """What an address leads to, until `expires` (Unix time), and while the user's session lasts
-    in which it was given out, where there are sessions.
+    """The file that a link opens until `expires` (Unix time).
+
+    Where sign-in has sessions, the link is also valid only during the session that issued it.
     """
 
     key: str
@@ -39,9 +40,9 @@ class Links:
         )
 
     def token(self, key: str, name: str, mime_type: str, context: RequestContext) -> str:
-        """Good for one to two times the seconds, and the same for that long.
+        """Valid for one to two times `link_seconds`.
 
-        An address that changed with each look would have the browser load its image again.
+        The expiry is rounded, so that a link stays the same and browsers can cache its image.
         """
         expires = (int(time.time()) // self._seconds + 2) * self._seconds
         link = Link(key, name, mime_type, expires)
@@ -50,12 +51,12 @@ class Links:
         return str(self._serializer.dumps(asdict(link)))
 
     def renewed(self, token: str, context: RequestContext) -> str:
-        """Another for what this one led to, be it expired. Raises `NotFound`."""
+        """A new token for the file of this token, which may have expired. Raises `NotFound`."""
         link = self._read(token)
         return self.token(link.key, link.name, link.mime_type, context)
 
     def open(self, token: str) -> Link:
-        """Raises `NotFound` for what was not given out, or too long ago."""
+        """The link of a valid token. Raises `NotFound` if it is forged or has expired."""
         link = self._read(token)
         if link.expires < time.time():
             raise NotFound("This link has expired.")

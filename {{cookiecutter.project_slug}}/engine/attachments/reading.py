@@ -1,4 +1,4 @@
-"""What the model sees of the files in a conversation: as much as its share of the tokens holds."""
+"""Selects the attachments that are sent to the model, within a limit of tokens."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -16,24 +16,24 @@ from engine.attachments.types import IMAGES, PDF, TEXTS
 from engine.options import Reader, mention
 from engine.text.tokens import BYTES_PER_TOKEN
 
-# Nobody knows before the model has looked. OpenAI's models take about so many for a picture, and
-# see each page of a PDF as its text and as a picture.
+# Estimates, because only the model counts exactly. OpenAI's models use about this many tokens for a
+# picture, and read each page of a PDF as text and as a picture.
 IMAGE_TOKENS = 1_500
 PDF_TOKENS = 1_500
 PDF_BYTES_PER_TOKEN = 100
 
-# A request's files together: OpenAI takes 50 MB, a third of which is base64's.
+# The limit for all files of a request: OpenAI accepts 50 MB, of which base64 takes a third.
 MAX_BYTES = 32_000_000
 
 
 def read_within(
     files: FileStore, newest_first: Sequence[ThreadItem], room: int, user_id: str
 ) -> Reader:
-    """The newest files come first. Of a text that is too long, the beginning is read."""
-    granted = _grant(newest_first, room)
+    """The reader for the model: prefers the newest files, and cuts texts that are too long."""
+    budget = _budget(newest_first, room)
 
     async def read(attachment: Attachment) -> ResponseInputContentParam:
-        tokens = granted.get(attachment.id, 0)
+        tokens = budget.get(attachment.id, 0)
         if not tokens:
             return await mention(attachment)
         try:
@@ -41,7 +41,7 @@ def read_within(
         except FileGone:
             return _text(f"[attached: {attachment.name}, which is no longer there]")
         except FilesUnavailable:
-            # The store's outage costs the files, and not the conversation.
+            # If the store fails, the turn goes on without the file.
             return _text(f"[attached: {attachment.name}, which cannot be read at the moment]")
         return content_of(attachment, content, tokens)
 
@@ -49,7 +49,7 @@ def read_within(
 
 
 def content_of(attachment: Attachment, content: bytes, tokens: int) -> ResponseInputContentParam:
-    """A part of the model's input, of about so many tokens at most."""
+    """A part of the model's input, of at most about `tokens` tokens."""
     if attachment.mime_type in TEXTS:
         return _text_file(attachment.name, content, tokens)
     url = f"data:{attachment.mime_type};base64,{base64.b64encode(content).decode()}"
@@ -58,8 +58,8 @@ def content_of(attachment: Attachment, content: bytes, tokens: int) -> ResponseI
     return ResponseInputFileParam(type="input_file", filename=attachment.name, file_data=url)
 
 
-def _grant(newest_first: Sequence[ThreadItem], room: int) -> dict[str, int]:
-    granted: dict[str, int] = {}
+def _budget(newest_first: Sequence[ThreadItem], room: int) -> dict[str, int]:
+    budget: dict[str, int] = {}
     bytes_left = MAX_BYTES
     for attachment in _attachments(newest_first):
         size = int((attachment.metadata or {}).get("bytes", 0))
@@ -67,10 +67,10 @@ def _grant(newest_first: Sequence[ThreadItem], room: int) -> dict[str, int]:
         if attachment.mime_type in TEXTS:
             cost = min(cost, room)
         if 0 < cost <= room and size <= bytes_left:
-            granted[attachment.id] = cost
+            budget[attachment.id] = cost
             room -= cost
             bytes_left -= size
-    return granted
+    return budget
 
 
 def _attachments(items: Sequence[ThreadItem]) -> Iterator[Attachment]:
@@ -80,7 +80,7 @@ def _attachments(items: Sequence[ThreadItem]) -> Iterator[Attachment]:
 
 
 def _cost(mime_type: str, size: int) -> int:
-    """About how many tokens; none for what no model reads."""
+    """The estimated number of tokens; 0 for types that no model reads."""
     if mime_type in IMAGES:
         return IMAGE_TOKENS
     if mime_type == PDF:

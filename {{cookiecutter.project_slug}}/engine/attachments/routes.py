@@ -1,4 +1,4 @@
-"""`GET /attachments/…`: a file, for whoever holds a link to it that has not expired."""
+"""`GET /attachments/{token}`: returns a file to any client that has a valid link."""
 
 import time
 from pathlib import Path
@@ -14,12 +14,12 @@ from engine.attachments.types import IMAGES
 from engine.auth.base import Authenticator
 from engine.http.errors import NotFound
 
-# How long a store serves an address that it was not asked to take back.
+# The validity of a store's own URL, which cannot be revoked.
 STORE_SECONDS = 60
 
-# Whatever a file claims to be, it is no page of this site: it runs nothing. (That browsers do not
-# guess at its type, every response of the application says.)
-SAFE = {
+# A file must not run scripts as a page of this site. Every response of the application already has
+# `X-Content-Type-Options: nosniff`.
+SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",  # the widget's frame is another site
 }
@@ -33,7 +33,7 @@ def link_routes(attachments: FileAttachments, authenticator: Authenticator) -> A
         link = attachments.links.open(token)
         await _check_sign_in(link, authenticator)
         seconds = max(0, int(link.expires - time.time()))
-        headers = {**SAFE, "Cache-Control": f"private, max-age={seconds}"}
+        headers = {**SAFE_HEADERS, "Cache-Control": f"private, max-age={seconds}"}
         disposition = disposition_of(link.name, link.mime_type)
         try:
             place = await attachments.files.locate(
@@ -51,7 +51,7 @@ def link_routes(attachments: FileAttachments, authenticator: Authenticator) -> A
 
 
 async def _check_sign_in(link: Link, authenticator: Authenticator) -> None:
-    """Who has signed out, or whose account is disabled, leaves no links behind."""
+    """Raise `NotFound` if the user has signed out or the account is disabled."""
     if link.user_id is None or link.sign_in is None:
         return
     if not await authenticator.is_signed_in(link.user_id, link.sign_in):
@@ -59,6 +59,6 @@ async def _check_sign_in(link: Link, authenticator: Authenticator) -> None:
 
 
 def disposition_of(name: str, mime_type: str) -> str:
-    """Images are shown; anything else is only ever saved."""
+    """Content-Disposition: browsers show images and save all other files."""
     kind = "inline" if mime_type in IMAGES else "attachment"
     return f"{kind}; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""The rows of attachments beyond what the ChatKit SDK asks for."""
+"""Queries on the table of attachments that ChatKit's store interface does not have."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ SWEEP_LOCK = f"{TABLE_PREFIX}attachment_sweep"
 
 @dataclass(frozen=True)
 class Use:
-    """What one user takes up."""
+    """The stored bytes of one user, and the number of files that are not sent yet."""
 
     bytes: int
     unsent: int
@@ -34,7 +34,7 @@ class AttachmentRows:
         self._database = database
 
     async def find(self, user_id: str, ids: Sequence[str]) -> list[Attachment]:
-        """Those of the user's that there are, in the order of the ids."""
+        """The user's attachments with these ids, in this order; missing ones are omitted."""
         if not ids:
             return []
         statement = select(AttachmentRow.id, AttachmentRow.payload).where(
@@ -44,7 +44,7 @@ class AttachmentRows:
         return [_ATTACHMENT.validate_python(rows[id_]) for id_ in dict.fromkeys(ids) if id_ in rows]
 
     async def is_in_message(self, user_id: str, attachment: Attachment) -> bool:
-        """True when a message that was stored carries it."""
+        """True if a stored message contains the attachment."""
         carries = ItemRow.payload.contains({"attachments": [{"id": attachment.id}]})
         statement = select(ItemRow.id).where(
             ItemRow.user_id == user_id, ItemRow.thread_id == attachment.thread_id, carries
@@ -72,15 +72,15 @@ class AttachmentRows:
             index_elements=[AttachmentRow.user_id, AttachmentRow.id],
             set_={"payload": row.excluded.payload},
         )
-        # It may be the first thing that somebody does.
+        # An upload may be a new user's first request.
         await self._database.write(user_id, upsert.add_cte(ensure_user(user_id).cte("owner")))
 
     async def reserve(
         self, user_id: str, attachment: Attachment, check: Callable[[Use], None]
     ) -> None:
-        """Add the row of a file that is not there yet; `check` raises when it would be too much.
+        """Add the row of a file before it is stored; `check` raises if the user has too many.
 
-        Of several at once, each sees those before it: the user's row is locked meanwhile.
+        The user's row is locked meanwhile, so that parallel uploads cannot exceed the limit.
         """
         lock = select(UserRow.id).where(UserRow.id == user_id).with_for_update(key_share=True)
         row = insert(AttachmentRow).values(
@@ -112,13 +112,13 @@ class AttachmentRows:
 
     @asynccontextmanager
     async def sweeping(self) -> AsyncIterator[bool]:
-        """True for one process at a time, for as long as this is open."""
+        """True for one process at a time, until this context ends."""
         lock = func.pg_try_advisory_xact_lock(func.hashtextextended(SWEEP_LOCK, 0))
         async with self._database.transaction(EVERYBODY) as connection:
             yield bool((await connection.execute(select(lock))).scalar_one())
 
     async def unsent(self, before: datetime) -> list[tuple[str, str]]:
-        """Owner and id of each that was made before then and never sent."""
+        """Owner and id of each attachment that was created before then and never sent."""
         statement = select(AttachmentRow.user_id, AttachmentRow.id).where(_is_unsent(before))
         rows = await self._database.fetch(EVERYBODY, statement)
         return [(row.user_id, row.id) for row in rows]
@@ -127,14 +127,14 @@ class AttachmentRows:
     async def deleting_unsent(
         self, user_id: str, id_: str, before: datetime
     ) -> AsyncIterator[bool]:
-        """Delete the row when this is left, unless by an error; False if it has been sent."""
+        """Delete the row when this context ends without an error; False if it has been sent."""
         row = (AttachmentRow.user_id == user_id, AttachmentRow.id == id_)
         statement = delete(AttachmentRow).where(*row, _is_unsent(before))
         async with self._database.transaction(user_id) as connection:
             yield (await connection.execute(statement)).rowcount > 0
 
     async def known(self, by_owner: Mapping[str, set[str]]) -> set[str]:
-        """The keys, `owner/id`, that have a row; `by_owner` has ids by hashed user id."""
+        """The keys, `owner/id`, that have a row; `by_owner` maps hashed user ids to ids."""
         if not by_owner:
             return set()
         hashed = func.encode(func.sha256(func.convert_to(UserRow.id, "UTF8")), "hex")

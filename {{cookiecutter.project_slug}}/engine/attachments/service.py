@@ -1,4 +1,4 @@
-"""Attachments, whatever their bytes are kept in: limits, owners, links, and what the model sees."""
+"""The parts of attachments that all stores share: limits, ownership, links, and model input."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -42,7 +42,7 @@ from engine.text.unicode import storable
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
-# Uploaded and not sent, of one user: who writes a message has a handful.
+# The limit for one user's uploaded files that are not sent yet.
 MAX_UNSENT = 100
 UNSENT_SECONDS = 3_600
 
@@ -57,7 +57,7 @@ class TooManyFiles(LimitReached):
 
 
 class FileAttachments(AttachmentStore[RequestContext]):
-    """Each kind gives its `FileStore`, and the way in which files get there."""
+    """Each kind of store derives from this, with its `FileStore` and its `upload_strategy`."""
 
     name: str
     translations: Translations = TRANSLATIONS
@@ -77,17 +77,6 @@ class FileAttachments(AttachmentStore[RequestContext]):
         self.links = Links(settings, self.limits.link_seconds)
         self._rows = AttachmentRows(database)
         self.sweeper = Sweeper(self._rows, files, self.limits.orphan_hours)
-
-    @classmethod
-    def note(cls) -> str:
-        limits = AttachmentSettings()
-        if limits.public_url is not None and not is_private(limits.public_url):
-            return f"shown from {limits.public_url}"
-        return (
-            "at a public address, links. At a loopback or private one browsers let OpenAI's frame "
-            f"load nothing, so those of at most {limits.inline_bytes} bytes travel in the answers "
-            "(ATTACHMENT_INLINE_BYTES) and larger ones have no preview"
-        )
 
     @property
     def store(self) -> AttachmentStore[RequestContext]:
@@ -125,11 +114,11 @@ class FileAttachments(AttachmentStore[RequestContext]):
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Only for kinds whose uploads the protocol announces."""
+        """Only for two-phase uploads."""
         raise InvalidRequest(NO_ATTACHMENTS)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Take back one that has not been sent."""
+        """Delete an attachment that has not been sent."""
         [attachment] = await self._find([attachment_id], context)
         await self._check_unsent(attachment, context)
         await self.discard([attachment_id], context)
@@ -144,7 +133,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
             await self.check_upload(attachment, context)
 
     async def check_upload(self, attachment: Attachment, context: RequestContext) -> None:
-        """See that a file has arrived and is what it was said to be, if it came past us."""
+        """Check a file that browsers uploaded directly to the store."""
 
     def shown(self, attachment: Attachment, context: RequestContext) -> Attachment:
         changes: dict[str, Any] = {"upload_descriptor": None}
@@ -156,7 +145,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
         if isinstance(item, UserMessageItem) and item.attachments:
             item.attachments = [self.shown(attachment, context) for attachment in item.attachments]
         if isinstance(item, GeneratedImageItem) and item.image is not None:
-            # (Without the tool that keeps them, the picture itself is in its address.)
+            # Without a store, the URL is a `data:` URL that contains the picture.
             with suppress(NotFound):
                 token = self.links.renewed(item.image.url.rpartition("/")[2], context)
                 item.image.url = self._address(token, context)
@@ -173,7 +162,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
         return json if pictures is None else await pictures.within(json)
 
     def _pictures(self, context: RequestContext) -> InlinePictures | None:
-        """None where links do."""
+        """None if ChatKit's frame can load the links."""
         base, limit = self._base(context), self.limits.inline_bytes
         if not limit or not is_private(base):
             return None
@@ -192,10 +181,10 @@ class FileAttachments(AttachmentStore[RequestContext]):
         try:
             await self.files.delete([*keys, *(f"{INCOMING}/{key}" for key in keys)])
         except FilesLeft as error:
-            logger.warning("%d files are left to be swept: %s", len(error.left), error.reasons)
+            logger.warning("%d files are left to the sweeper: %s", len(error.left), error.reasons)
             return False
         except AppError:
-            logger.warning("%d files are left to be swept", len(keys))
+            logger.warning("%d files are left to the sweeper", len(keys))
             return False
         return True
 
@@ -218,18 +207,18 @@ class FileAttachments(AttachmentStore[RequestContext]):
         return (self.limits.public_url or context.base_url).rstrip("/")
 
     async def in_thread(self, thread_id: str, context: RequestContext) -> list[Attachment]:
-        """The files that the user attached in one of their conversations, oldest first."""
+        """The files that the user attached in this thread, oldest first."""
         files = await self._rows.in_thread(context.user_id, thread_id)
-        return [file for file in files if not is_made(file)]
+        return [file for file in files if not is_generated(file)]
 
     async def read(self, attachment: Attachment, context: RequestContext) -> bytes:
         """Raises `FileGone`."""
         return await self.files.read(key_of(context.user_id, attachment.id))
 
-    async def keep(
+    async def store_file(
         self, content: BinaryIO, name: str, declared: str, context: RequestContext
     ) -> Attachment:
-        """Check a file on its bytes, store its row and then the file."""
+        """Check a file by its content, store its row and then the file."""
         size = content.seek(0, 2)
         self._check_size(size)
         mime_type = await self.check_type(content, declared)
@@ -240,31 +229,31 @@ class FileAttachments(AttachmentStore[RequestContext]):
             await self.files.put(key_of(context.user_id, attachment.id), content, mime_type)
         return attachment
 
-    async def keep_made(
+    async def store_generated(
         self, content: BinaryIO, name: str, thread_id: str, context: RequestContext
     ) -> ImageAttachment:
-        """Store a picture that was made for the user in this conversation."""
+        """Store a picture that the assistant generated in this thread."""
         size = content.seek(0, 2)
         self._check_size(size)
         mime_type = await to_thread.run_sync(type_of, content, "")
-        made = self.describe(name, mime_type or "", size, context, checked=True)
-        if not isinstance(made, ImageAttachment):
+        picture = self.describe(name, mime_type or "", size, context, checked=True)
+        if not isinstance(picture, ImageAttachment):
             raise UnsupportedFile("This is no picture.")
-        made = made.model_copy(
-            update={"thread_id": thread_id, "metadata": {**(made.metadata or {}), "made": True}}
+        picture = picture.model_copy(
+            update={"thread_id": thread_id, "metadata": {**(picture.metadata or {}), "made": True}}
         )
-        async with self.reserved(made, context):
+        async with self.reserved(picture, context):
             content.seek(0)
-            await self.files.put(key_of(context.user_id, made.id), content, made.mime_type)
-        return made
+            await self.files.put(key_of(context.user_id, picture.id), content, picture.mime_type)
+        return picture
 
     @asynccontextmanager
     async def reserved(
         self, attachment: Attachment, context: RequestContext
     ) -> AsyncIterator[None]:
-        """Its row counts from the beginning, and goes when this fails.
+        """Add the row before the file is stored, and remove it if storing fails.
 
-        Whoever uploads many files at once gets no more room than one after the other.
+        So parallel uploads cannot exceed the user's limit.
         """
         size = int((attachment.metadata or {}).get("bytes", 0))
         await self._rows.reserve(
@@ -278,7 +267,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
             raise
 
     async def check_room(self, size: int, context: RequestContext) -> None:
-        """Raise when a file of so many bytes would be too much, as things stand: see `reserved`."""
+        """Raise if a file of this size would exceed a limit now; `reserved` checks it again."""
         self._check_size(size)
         self._check_use(await self._rows.use(context.user_id), size)
 
@@ -295,12 +284,12 @@ class FileAttachments(AttachmentStore[RequestContext]):
             raise TooManyFiles("Too many files wait to be sent.", UNSENT_SECONDS)
 
     async def count(self, size: int, context: RequestContext) -> None:
-        """Count a new file for those who share limits with the user, or raise `LimitReached`."""
+        """Count a new file for all users of this address. Raises `LimitReached`."""
         if self.shared_limits is not None and context.address is not None:
             await self.shared_limits.take_file(context.address, size)
 
     async def check_type(self, content: BinaryIO, declared: str) -> str:
-        """The type of these bytes, or raise if it is not among those that are taken."""
+        """The MIME type of this content. Raises `UnsupportedFile` if it is not accepted."""
         mime_type = await to_thread.run_sync(type_of, content, plain_type(declared))
         if mime_type is None or mime_type not in self.types:
             raise self.unsupported()
@@ -313,7 +302,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
     def describe(
         self, name: str, mime_type: str, size: int, context: RequestContext, *, checked: bool
     ) -> Attachment:
-        """A new attachment of the user's."""
+        """A new attachment of the user; nothing is stored yet."""
         common: dict[str, Any] = {
             "id": self.generate_attachment_id(mime_type, context),
             "name": _clean(name),
@@ -326,10 +315,10 @@ class FileAttachments(AttachmentStore[RequestContext]):
         return image.model_copy(update={"preview_url": self.link(image, context)})
 
     async def _check_unsent(self, attachment: Attachment, context: RequestContext) -> None:
-        """(It has a thread before its message is stored, and that may come to nothing.)"""
+        """An attachment gets its thread before its message is stored, which may fail."""
         if attachment.thread_id is None:
             return
-        if is_made(attachment) or await self._rows.is_in_message(context.user_id, attachment):
+        if is_generated(attachment) or await self._rows.is_in_message(context.user_id, attachment):
             raise InvalidRequest("This file belongs to a message that was sent.")
 
     async def _find(self, ids: Sequence[str], context: RequestContext) -> list[Attachment]:
@@ -343,8 +332,8 @@ def is_checked(attachment: Attachment) -> bool:
     return bool((attachment.metadata or {}).get("checked"))
 
 
-def is_made(attachment: Attachment) -> bool:
-    """True for a picture that the assistant made."""
+def is_generated(attachment: Attachment) -> bool:
+    """True for a picture that the assistant generated."""
     return bool((attachment.metadata or {}).get("made"))
 
 
@@ -354,12 +343,12 @@ def plain_type(declared: str) -> str:
 
 
 def same_kind(one: str, other: str) -> bool:
-    """Texts are not told apart by their bytes."""
+    """True for equal types, and for two text types, which look the same in their bytes."""
     return one == other or {one, other} <= {*TEXTS, PLAIN_TEXT}
 
 
 def _clean(name: str) -> str:
-    """The last part of a path, on one line, and short."""
+    """The file's name without its path, in one line of at most `MAX_NAME_LENGTH`."""
     last = storable(name).replace("\\", "/").rsplit("/", 1)[-1]
     text = " ".join("".join(c if c.isprintable() else " " for c in last).split())
     if len(text) <= MAX_NAME_LENGTH:

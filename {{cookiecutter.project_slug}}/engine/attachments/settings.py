@@ -1,4 +1,4 @@
-"""Limits of attachments, whatever they are kept in."""
+"""Limits of attachments, the same for every kind of store."""
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -23,5 +23,5 @@ class AttachmentSettings(EnvSettings):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(value) - set(EXTENSIONS)):
-            raise ValueError(f"{', '.join(unknown)}: not among {', '.join(EXTENSIONS)}")
+            raise ValueError(f"expected some of {', '.join(EXTENSIONS)}, found {', '.join(unknown)}")
         return value

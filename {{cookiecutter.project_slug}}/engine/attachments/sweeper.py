@@ -1,4 +1,4 @@
-"""Clears away what nobody refers to: files that were never sent, and files without a row."""
+"""Deletes orphaned files: attachments that were never sent, and files without a row."""
 
 import asyncio
 import logging
@@ -10,22 +10,22 @@ from datetime import UTC, datetime, timedelta
 
 from engine.attachments.files import INCOMING, FilesLeft, FileStore, key_of
 from engine.attachments.rows import AttachmentRows
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-ROUND_SECONDS = 3_600.0
+SWEEP_SECONDS = 3_600.0
 
 
 @dataclass
-class Round:
+class SweepResult:
     swept: int = 0
     left: dict[str, str] = field(default_factory=dict)
 
 
 class Sweeper:
-    """Looks once in a while, in one process at a time."""
+    """Runs about once an hour, in one process at a time."""
 
     def __init__(self, rows: AttachmentRows, files: FileStore, orphan_hours: float) -> None:
         self._rows = rows
@@ -43,55 +43,59 @@ class Sweeper:
 
     async def _keep_sweeping(self) -> None:
         while True:
-            # Not all workers at once, and not while they start.
-            await asyncio.sleep(ROUND_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            # A random delay, so that workers do not sweep at the same time or while they start.
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await self.sweep()
-            except (DatabaseAway, Unavailable):
-                logger.warning("files could not be swept: something is away")
+            except (DatabaseUnreachable, Unavailable):
+                logger.warning(
+                    "orphaned files were not deleted: the database or the file store is unavailable"
+                )
             except Exception:
-                logger.exception("files could not be swept")
+                logger.exception("orphaned files were not deleted")
 
     async def sweep(self) -> int | None:
-        """How many files were deleted; None when another process is at it."""
+        """The number of deleted files; None if another process is sweeping."""
         moment = datetime.now(UTC) - self._grace
-        async with self._rows.sweeping() as is_ours:
-            if not is_ours:
+        async with self._rows.sweeping() as has_lock:
+            if not has_lock:
                 return None
-            done = Round()
+            result = SweepResult()
             for user_id, id_ in await self._rows.unsent(moment):
-                await self._delete_unsent(user_id, id_, moment, done)
+                await self._delete_unsent(user_id, id_, moment, result)
             async for keys in self._files.older_than(moment):
-                await self._delete_strays(await self._strays(keys), done)
-        if done.swept:
-            logger.info("%d files were swept", done.swept)
-        if done.left:
-            reasons = FilesLeft(done.left).reasons
-            logger.error("%d files are left to the next round: %s", len(done.left), reasons)
-        return done.swept
+                await self._delete_orphans(await self._orphans(keys), result)
+        if result.swept:
+            logger.info("%d orphaned files were deleted", result.swept)
+        if result.left:
+            reasons = FilesLeft(result.left).reasons
+            logger.error(
+                "%d orphaned files are left to the next sweep: %s", len(result.left), reasons
+            )
+        return result.swept
 
-    async def _delete_unsent(self, user_id: str, id_: str, before: datetime, done: Round) -> None:
-        """Delete the file, and then its row: a row whose file is left stays for the next round."""
+    async def _delete_unsent(self, user_id: str, id_: str, before: datetime, result: SweepResult) -> None:
+        """Delete the file, then its row: if the file is left, the row stays for the next sweep."""
         key = key_of(user_id, id_)
         try:
             async with self._rows.deleting_unsent(user_id, id_, before) as is_unsent:
                 if is_unsent:
                     await self._files.delete([key, f"{INCOMING}/{key}"])
-            done.swept += is_unsent
+            result.swept += is_unsent
         except FilesLeft as error:
-            done.left |= error.left
+            result.left |= error.left
 
-    async def _delete_strays(self, keys: Sequence[str], done: Round) -> None:
+    async def _delete_orphans(self, keys: Sequence[str], result: SweepResult) -> None:
         left: Mapping[str, str] = {}
         try:
             await self._files.delete(keys)
         except FilesLeft as error:
             left = error.left
-        done.swept += len(keys) - len(left)
-        done.left |= left
+        result.swept += len(keys) - len(left)
+        result.left |= left
 
-    async def _strays(self, keys: list[str]) -> list[str]:
-        """Those that no row refers to. What has lain among the uploads for so long is one."""
+    async def _orphans(self, keys: list[str]) -> list[str]:
+        """The keys without a row, which includes old uploads that were never checked."""
         by_owner: dict[str, set[str]] = defaultdict(set)
         for owner, id_ in _owned(keys):
             by_owner[owner].add(id_)

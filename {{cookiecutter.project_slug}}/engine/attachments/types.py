@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes. Its name and what the browser says of it prove nothing."""
+"""Finds a file's MIME type from its bytes, because its name and declared type can be wrong."""
 
 import codecs
 import struct
@@ -10,12 +10,13 @@ import puremagic
 HEAD_BYTES = 8_192
 CHUNK_BYTES = 65_536
 
-# The end of a ZIP archive's directory and the beginning of an entry in it (APPNOTE 4.3.16, 4.3.12).
+# The end of a ZIP archive's central directory, and the header of an entry in it
+# (APPNOTE 4.3.16, 4.3.12).
 END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 ENTRY = struct.Struct("<4s6H3L3H")
 ENTRY_BYTES = 46
 MAX_COMMENT_BYTES = 65_535
-# A Word file has some dozen entries.
+# A DOCX has a few dozen entries.
 MAX_DIRECTORY_BYTES = 500_000
 DOCX_BODY = b"word/document.xml"
 
@@ -23,12 +24,12 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PDF = "application/pdf"
 PLAIN_TEXT = "text/plain"
 
-# What browsers show and models see. (SVG is not among them: it is a document with scripts.)
+# Image types that browsers and models can show. SVG is excluded, because it can contain scripts.
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 TEXTS = (PLAIN_TEXT, "text/markdown", "text/csv", "text/html", "application/json")
 READ_BY_MODELS = (*IMAGES, PDF, *TEXTS)
 
-# Every type that can be taken, with the endings that a file dialog shows for it.
+# Every type that can be accepted, with its file name extensions.
 EXTENSIONS: dict[str, tuple[str, ...]] = {
     "image/png": (".png",),
     "image/jpeg": (".jpg", ".jpeg"),
@@ -45,10 +46,10 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
 
 
 def type_of(file: BinaryIO, declared: str) -> str | None:
-    """One of `EXTENSIONS`, or None for anything else.
+    """One of `EXTENSIONS`, or None for any other type.
 
-    Texts are not told apart by their bytes: one of them is what it was declared to be, if that
-    is a kind of text, and plain otherwise.
+    Text types look the same in their bytes: a text gets its declared type if that is a text type,
+    otherwise `text/plain`.
     """
     file.seek(0)
     head = file.read(HEAD_BYTES)
@@ -71,9 +72,10 @@ def _binary_types(head: bytes) -> set[str]:
 
 
 def _is_docx(file: BinaryIO) -> bool:
-    """Every ZIP archive begins alike, so look at the names in its directory, at the end.
+    """Look at the names in the archive's directory, because all ZIP archives begin alike.
 
-    `zipfile` would make an object for each of half a million entries, which fit into 20 MB.
+    Python's `zipfile` is not used: it creates an object for each entry, and 20 MB can hold half a
+    million entries.
     """
     size = file.seek(0, 2)
     tail_size = min(size, END_OF_DIRECTORY.size + MAX_COMMENT_BYTES)
@@ -91,16 +93,16 @@ def _is_docx(file: BinaryIO) -> bool:
 
 
 def _names(directory: bytes) -> Iterator[bytes]:
-    place = 0
-    while directory.startswith(b"PK\x01\x02", place) and len(directory) - place > ENTRY.size:
-        *_, name_size, extra_size, comment_size = ENTRY.unpack_from(directory, place)
-        place += ENTRY_BYTES
-        yield directory[place : place + name_size]
-        place += name_size + extra_size + comment_size
+    offset = 0
+    while directory.startswith(b"PK\x01\x02", offset) and len(directory) - offset > ENTRY.size:
+        *_, name_size, extra_size, comment_size = ENTRY.unpack_from(directory, offset)
+        offset += ENTRY_BYTES
+        yield directory[offset : offset + name_size]
+        offset += name_size + extra_size + comment_size
 
 
 def _is_text(file: BinaryIO) -> bool:
-    """UTF-8 without NUL, all of it, and not empty."""
+    """True if the whole file is UTF-8 without NUL and not empty."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     file.seek(0)
     size = 0

@@ -1,4 +1,4 @@
-"""What every auth style is: a request in, a user or a refusal out."""
+"""The interface of auth styles: an `Authenticator` returns the user of a request, or refuses it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ MAX_USER_ID_LENGTH = 255
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who proved who they are. `id` owns their rows: 1 to 255 characters, no NUL.
+    """An authenticated user. `id` is the owner of the user's rows: 1 to 255 characters, no NUL.
 
-    `name` is what the page calls them, where the style knows. `address` is a keyed hash of where
-    they are, where limits hold for an address too. `sign_in` is the id of their session, where
-    there are sessions: what it gave out ends with it, see `is_signed_in`.
+    `name` is for display on the page, if the style knows it. `address` is a keyed hash of the
+    network address, if the style has limits per address. `sign_in` is the id of the session, if
+    the style has sessions; links that were created in a session end with it, see `is_signed_in`.
     """
 
     id: str
@@ -29,26 +29,26 @@ class User:
 
 
 class SignInPages(Protocol):
-    """The pages of a style that signs users in here, as paths on this server."""
+    """The pages of a style that signs users in on this server. Values are paths."""
 
     router: APIRouter
     sign_in: str
     sign_out: str  # takes a POST with the field `form_token`
-    windows: tuple[str, ...]  # where the paths begin that a window opens to sign in
-    account: str | None  # where users look after their account
+    windows: tuple[str, ...]  # prefixes of the paths that are opened in a sign-in window
+    account: str | None  # where users manage their account
 
     def form_token(self, request: Request) -> str:
-        """What a form of this browser has to carry, so that no other site's is taken for it."""
+        """The CSRF token that a form of this browser must contain."""
         ...
 
 
 class Authenticator:
-    """One way to sign in, built once per process. Your own has to say `authenticate`.
+    """One way to sign in, built once per process. A style of your own implements `authenticate`.
 
-    `__init__` raises ValueError when its settings are unusable. `checks_origin` is True where a
-    browser adds by itself what signs the user in, such as a cookie: requests from pages of other
-    sites are refused then. `pages` are where users sign in, if they do it here; `shared_limits`
-    hold where anybody can be a new user at any time.
+    `__init__` raises ValueError if its settings are not usable. `checks_origin` is True if browsers
+    send the credentials by themselves, such as cookies: requests from pages of other sites are then
+    refused. `pages` are set if users sign in on this server, `shared_limits` if anybody can become
+    a new user at any time.
     """
 
     name: str
@@ -57,30 +57,30 @@ class Authenticator:
     shared_limits: SharedLimits | None = None
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        """Styles read settings of their own."""
+        """A style may also read settings of its own."""
 
     async def authenticate(self, request: Request) -> User:
-        """Return the request's user, or raise `Unauthenticated` saying what is missing."""
+        """The user of the request. Raises `Unauthenticated`, with a message that says what is missing."""
         raise NotImplementedError
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        """True while what a user was given in that session still counts."""
+        """True while the session lasts, and with it the links that were created in it."""
         return True
 
     def visit(self, request: Request, response: Response) -> None:
-        """Called when the page is opened: a style that needs no sign-in may set its cookie."""
+        """Called when the page is opened; a style without sign-in sets its cookie here."""
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        """Request headers that sign `user_id` in, made with this process's own secrets.
+        """Request headers that sign `user_id` in, made with the secrets of this process.
 
-        For the smoke test and the test suite; no route leads here. Raises ValueError when the
-        credentials come from somebody else (an identity provider).
+        For the smoke test and the test suite; no route calls it. Raises ValueError if only another
+        service, such as an identity provider, can issue credentials.
         """
-        raise ValueError(f"{self.name}: nobody can be signed in without asking somebody else.")
+        raise ValueError(f"{self.name}: only another service can issue credentials.")
 
     async def close(self) -> None:
-        """Release what the style holds open."""
+        """Close the connections of the style."""
 
 
-# What the application hands in: such a class, or a function that builds one.
+# The `sign_in` of `Chat`: a class of this kind, or a function that creates one.
 SignIn = Callable[[Settings, Database], Authenticator]

@@ -1,10 +1,10 @@
-"""What the styles that know a browser by its cookie share."""
+"""Cookies that sign a browser in."""
 
 from fastapi import Request, Response
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
-# A browser takes a cookie of such a name over HTTPS alone, and from no neighbour under the same
+# Browsers accept a cookie with this prefix over HTTPS only, and not from other hosts of the same
 # domain (RFC 6265bis, section 4.1.3.2).
 PREFIX = "__Host-"
 
@@ -12,13 +12,15 @@ PREFIX = "__Host-"
 def set_cookie(
     request: Request, response: Response, name: str, value: str, max_age: int | None = None
 ) -> None:
-    """A cookie that neither scripts nor other sites' requests get; without `max_age` it goes when
-    the browser is closed. Over HTTPS its name begins with `__Host-`.
+    """Set a cookie that is hidden from scripts and not sent with requests of other sites.
+
+    `max_age` is in seconds; without it, the cookie ends with the browser session. Over HTTPS its
+    name begins with `__Host-`.
     """
     full_name = _full_name(request, name)
     if full_name != name and name in request.cookies:
-        _give(request, response, name, "", 0)
-    _give(request, response, full_name, value, max_age)
+        _set_one(request, response, name, "", 0)
+    _set_one(request, response, full_name, value, max_age)
 
 
 def drop_cookie(request: Request, response: Response, name: str) -> None:
@@ -26,17 +28,17 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
 
 
 def read_cookie(request: Request, name: str) -> str | None:
-    """The value of a cookie that `set_cookie` has set."""
+    """The value of a cookie that was set with `set_cookie`."""
     return request.cookies.get(_full_name(request, name))
 
 
-def read_lasting_cookie(request: Request, name: str) -> str | None:
-    """The same, or that of a browser which got it before its name began with `__Host-`."""
+def read_current_or_old_cookie(request: Request, name: str) -> str | None:
+    """Like `read_cookie`, but also reads a cookie from before names began with `__Host-`."""
     return read_cookie(request, name) or request.cookies.get(name)
 
 
 def rename_cookie(request: Request, response: Response, name: str, max_age: int) -> None:
-    """Give such a browser the same value under the name that it has today."""
+    """Set a cookie from before names began with `__Host-` again under its current name."""
     full_name = _full_name(request, name)
     if full_name not in request.cookies and (value := request.cookies.get(name)):
         set_cookie(request, response, name, value, max_age)
@@ -46,7 +48,9 @@ def _full_name(request: Request, name: str) -> str:
     return f"{PREFIX}{name}" if _needs_https(request) else name
 
 
-def _give(request: Request, response: Response, name: str, value: str, max_age: int | None) -> None:
+def _set_one(
+    request: Request, response: Response, name: str, value: str, max_age: int | None
+) -> None:
     response.set_cookie(
         name,
         value,
@@ -59,8 +63,8 @@ def _give(request: Request, response: Response, name: str, value: str, max_age: 
 
 
 def _needs_https(request: Request) -> bool:
-    """Browsers drop `Secure` cookies on plain HTTP; only development on this machine may do without.
+    """False only for plain HTTP on this machine, where browsers would drop `Secure` cookies.
 
-    Behind a proxy that ends TLS the scheme may read `http`, hence the look at the host.
+    Behind a proxy that terminates TLS the scheme may be `http`, so the host decides.
     """
     return request.url.scheme == "https" or request.url.hostname not in LOOPBACK_HOSTS

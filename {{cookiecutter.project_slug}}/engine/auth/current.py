@@ -1,26 +1,28 @@
-"""Who is asking, as a dependency of routes: `user: Annotated[User, Depends(signed_in)]`."""
+"""The current user as a dependency of routes: `user: Annotated[User, Depends(signed_in)]`."""
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
 from engine.auth.base import Authenticator, User
-from engine.database.database import PROJECT
+from engine.database.database import PROJECT_OWNER
 from engine.http.errors import Unauthenticated
 
 SignedIn = Callable[[Request], Awaitable[User]]
 
 
 def signed_in_by(authenticator: Authenticator) -> SignedIn:
-    """The dependency raises `Unauthenticated`. It returns and does not yield: FastAPI would keep a
-    dependency that yields open until the last byte of a stream has left.
+    """A dependency that returns the current user or raises `Unauthenticated`.
+
+    It returns and does not yield: FastAPI keeps a dependency that yields open until the end of a
+    streamed response.
     """
 
     async def signed_in(request: Request) -> User:
         user = await authenticator.authenticate(request)
         request.state.user_id = user.id
-        if user.id == PROJECT:
-            raise Unauthenticated("Nobody can sign in as this.")
+        if user.id == PROJECT_OWNER:
+            raise Unauthenticated("This user id is reserved.")
         return user
 
     return signed_in

@@ -1,4 +1,4 @@
-"""Sign-in elsewhere: each request carries a token (JWT) of an identity provider or of your site."""
+"""Authentication with a bearer token (JWT) that an identity provider or your own site issues."""
 
 import time
 from typing import Any
@@ -13,8 +13,8 @@ from engine.auth.tokens import (
     JwksKeys,
     TokenSettings,
     TokenVerifier,
-    check_names_who,
-    published_keys,
+    require_issuer_and_audience,
+    jwks_keys,
 )
 from engine.database.database import Database
 from engine.http.audit import record
@@ -26,7 +26,7 @@ SAMPLE_LIFETIME_SECONDS = 3600
 
 
 class JwtSettings(EnvSettings, TokenSettings):
-    """Exactly one of `secret` and `jwks_url` says whose signatures count."""
+    """Exactly one of `secret` and `jwks_url` must be set; it verifies the signatures."""
 
     model_config = SettingsConfigDict(env_prefix="JWT_")
 
@@ -75,14 +75,14 @@ class JwtAuth(Authenticator):
 
 
 class SharedSecret:
-    """One secret, known to whoever issues the tokens and to this application."""
+    """A secret that the issuer of the tokens and this application share (HS256)."""
 
     algorithms = ("HS256",)
 
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < MIN_SECRET_BYTES:
             raise ValueError(
-                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes. To make one: "
+                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes. To generate one: "
                 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         self._secret = secret
@@ -101,8 +101,8 @@ def _keys(settings: JwtSettings) -> SharedSecret | JwksKeys:
     if settings.secret is not None and settings.jwks_url is None:
         return SharedSecret(settings.secret.get_secret_value())
     if settings.jwks_url is not None and settings.secret is None:
-        check_names_who(settings, "JWT")
-        return published_keys(settings.jwks_url, settings)
+        require_issuer_and_audience(settings, "JWT")
+        return jwks_keys(settings.jwks_url, settings)
     raise ValueError(
         "Set exactly one of JWT_SECRET and JWT_JWKS_URL. "
         "`python -m app setup` writes a JWT_SECRET into .env for development."

@@ -1,14 +1,14 @@
-"""Requests that a page of another site makes a browser send: refused before they change anything.
+"""Protection against cross-site request forgery (CSRF): checks the origin of every unsafe request.
 
-A browser adds the cookies of this site to them, its user knows nothing of it, and SameSite does
-not keep a neighbour under the same domain from it. One check for every route, also for those that
-sign in and out.
+A page of another site can make a browser send requests with the cookies of this site, and SameSite
+does not stop other hosts of the same domain. The check covers every route, also sign-in and
+sign-out.
 """
 
 from fastapi import Request
 
 from engine.http.errors import Forbidden
-from engine.settings.origins import plain_origin
+from engine.settings.origins import without_default_port
 from engine.settings.settings import Settings
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -19,7 +19,7 @@ class ForeignOrigin(Forbidden):
 
 
 class SameOrigin:
-    """A dependency of the whole application. Raises `ForeignOrigin`."""
+    """A dependency for all routes of the application. Raises `ForeignOrigin`."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = set(settings.allowed_origins)
@@ -36,9 +36,9 @@ class SameOrigin:
         origin = request.headers.get("Origin", "null").lower()
         if origin != "null":
             known = self._allowed | _own_origins(request)
-            return plain_origin(origin) in known or _has_lost_its_port(request, origin)
-        # A browser says either. What says neither is no browser, and nobody's cookies are in it
-        # without their knowledge.
+            return without_default_port(origin) in known or _matches_without_port(request, origin)
+        # A browser sends one of the two headers. A request without either is not from a browser,
+        # so it has no cookies without the user's knowledge.
         site = request.headers.get("Sec-Fetch-Site")
         if site is None:
             return "Origin" not in request.headers
@@ -46,35 +46,34 @@ class SameOrigin:
 
 
 def _own_origins(request: Request) -> set[str]:
-    """What this server is called from outside: the host as it was asked for, behind a proxy too."""
+    """The origins under which the browser may know this server, also behind a proxy."""
     return {
-        plain_origin(f"{scheme}://{host}")
+        without_default_port(f"{scheme}://{host}")
         for host in _hosts(request)
         for scheme in _schemes(request)
     }
 
 
 def _hosts(request: Request) -> set[str]:
-    """No page of another site can add X-Forwarded-Host to a request."""
+    """X-Forwarded-Host can be trusted here: a page of another site cannot add it to a request."""
     headers = request.headers
     hosts = f"{headers.get('Host', '')},{headers.get('X-Forwarded-Host', '')}".lower().split(",")
     return {host.strip() for host in hosts} - {""}
 
 
 def _schemes(request: Request) -> set[str]:
-    """Where TLS ends at a proxy, the scheme seen here is http and the page's is https."""
+    """Both, because behind a proxy that terminates TLS the scheme is http and the page's https."""
     return {request.url.scheme, "https"}
 
 
-def _has_lost_its_port(request: Request, origin: str) -> bool:
-    """True for our page at a port that a proxy has left out of the Host header (nginx's `$host`).
+def _matches_without_port(request: Request, origin: str) -> bool:
+    """True if a proxy dropped the port of this server from the Host header (nginx's `$host`).
 
-    A page at another port of this host says the same in Origin. Of those two the browser tells
-    which it is; only over plain http, where it says nothing, are they not told apart. They share
-    their cookies anyway.
+    A page on another port of this host has such an Origin too. Sec-Fetch-Site tells them apart;
+    browsers omit it over plain http, but there, pages on all ports share their cookies anyway.
     """
-    scheme, _, place = origin.partition("://")
-    host, colon, port = place.rpartition(":")
+    scheme, _, address = origin.partition("://")
+    host, colon, port = address.rpartition(":")
     if scheme not in _schemes(request) or host not in _hosts(request) or not port.isdecimal():
         return False
     site = request.headers.get("Sec-Fetch-Site")

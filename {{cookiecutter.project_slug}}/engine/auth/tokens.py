@@ -1,4 +1,4 @@
-"""Signed tokens (JWT) that others make: whose they are, and whether they hold."""
+"""Verifies signed tokens (JWT) of other issuers."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class TokenSettings(BaseModel):
-    """What the settings of a style say about tokens: to be inherited beside `EnvSettings`."""
+    """The settings for tokens, inherited by styles together with `EnvSettings`."""
 
     jwks_url: HttpUrl | None = None
     issuer: str | None = None
@@ -34,13 +34,15 @@ class TokenSettings(BaseModel):
 
 
 class Keys(Protocol):
-    """Whose signatures count, and made how."""
+    """The keys and algorithms whose signatures are accepted."""
 
     @property
     def algorithms(self) -> Sequence[str]: ...
 
     async def find(self, key_id: str | None) -> PyJWK | str:
-        """The key with that id. Raises InvalidKeyError for an unknown one, `Unavailable` for none."""
+        """The key with that id. Raises InvalidKeyError if it is unknown, and `Unavailable` if no
+        keys could be fetched.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -52,18 +54,18 @@ class TokenVerifier:
         self._settings = settings
 
     async def user(self, token: str) -> User:
-        """Whose token it is. Raises `Unauthenticated` unless it holds."""
+        """The user that the token names. Raises `Unauthenticated` if the token is not valid."""
         claims = await self._claims(token)
-        return user_named(claims[self._settings.user_claim], by="The access token")
+        return user_with_id(claims[self._settings.user_claim], source="The access token")
 
     async def close(self) -> None:
         await self._keys.close()
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        """The token's claims, once its signature, times, issuer and audience hold.
+        """The claims of the token, after checking its signature, times, issuer and audience.
 
-        A token that names an audience while none is set was made for somebody else and is
-        refused (RFC 7519, section 4.1.3).
+        If no audience is set, a token that names one is for another application and is refused
+        (RFC 7519, section 4.1.3).
         """
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
@@ -79,20 +81,20 @@ class TokenVerifier:
         except ExpiredSignatureError as error:
             raise Unauthenticated("The access token has expired.") from error
         except PyJWTError as error:
-            # The details are for the operator. `%r`, since they may quote an unverified token.
+            # `%r`, because the details may quote the unverified token.
             logger.info("access token refused: %r", error)
             raise Unauthenticated("The access token is not valid.") from error
 
 
 class JwksKeys:
-    """An identity provider's public keys: fetched when needed, kept while it cannot be reached.
+    """The public keys (JWKS) of an identity provider, kept while it is not reachable.
 
-    They are fetched again when they are older than the cache time, or when a token names a key
-    that is not among them (the provider rotated). One fetch runs at a time and then none for the
-    cool-down, so that made-up key ids and outages cause no storm.
+    They are fetched again when the cache time has passed, or when a token names an unknown key
+    because the provider rotated its keys. One fetch runs at a time, and the next one after the
+    cool-down at the earliest, so that forged key ids and outages do not flood the provider.
     """
 
-    # Never an HMAC here: a public key would then serve as the secret, and it is public.
+    # No HMAC: an attacker could sign with the public key as the shared secret.
     algorithms = ("RS256", "ES256", "PS256", "EdDSA")
 
     def __init__(self, url: str, *, cache_seconds: float, cooldown_seconds: float) -> None:
@@ -106,9 +108,9 @@ class JwksKeys:
         self._fetching = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> PyJWK:
-        if self._should_fetch(key_id) and not self._can_do_without_waiting(key_id):
+        if self._should_fetch(key_id) and not self._can_use_cached(key_id):
             async with self._fetching:
-                if self._should_fetch(key_id):  # nobody did while we waited
+                if self._should_fetch(key_id):  # no other request did meanwhile
                     await self._fetch()
         if not self._keys:
             raise Unavailable("Sign-in is not available at the moment.")
@@ -125,8 +127,8 @@ class JwksKeys:
         is_cooling_down = now - self._tried_at < self._cooldown_seconds
         return (is_stale or key_id not in self._keys) and not is_cooling_down
 
-    def _can_do_without_waiting(self, key_id: str | None) -> bool:
-        """Somebody else is at it, and what we have will do: a slow provider delays one request."""
+    def _can_use_cached(self, key_id: str | None) -> bool:
+        """True if another request is fetching and the key is cached, so that one request waits."""
         return self._fetching.locked() and key_id in self._keys
 
     async def _fetch(self) -> None:
@@ -136,12 +138,12 @@ class JwksKeys:
             self._keys = _signing_keys(response.json())
             self._fetched_at = time.monotonic()
         except Exception:
-            # Whatever another server does wrong: the last good keys stay.
+            # The provider may answer anything; the keys fetched before are kept.
             logger.warning("could not fetch the keys at %s", self._url, exc_info=True)
         self._tried_at = time.monotonic()
 
 
-def published_keys(url: HttpUrl, settings: TokenSettings) -> JwksKeys:
+def jwks_keys(url: HttpUrl, settings: TokenSettings) -> JwksKeys:
     return JwksKeys(
         str(url),
         cache_seconds=settings.jwks_cache_seconds,
@@ -149,10 +151,10 @@ def published_keys(url: HttpUrl, settings: TokenSettings) -> JwksKeys:
     )
 
 
-def check_names_who(settings: TokenSettings, prefix: str) -> None:
-    """Raises ValueError unless the settings say who signs the tokens, and for whom.
+def require_issuer_and_audience(settings: TokenSettings, prefix: str) -> None:
+    """Raises ValueError unless the issuer and the audience of tokens are set.
 
-    One provider's keys sign for many applications, and often for many customers.
+    The keys of a provider sign tokens for many applications, and often for many customers.
     """
     names = {"ISSUER": settings.issuer, "AUDIENCE": settings.audience}
     if missing := [f"{prefix}_{name}" for name, value in names.items() if not value]:
@@ -167,12 +169,12 @@ def _signing_keys(jwks: dict[str, Any]) -> dict[str | None, PyJWK]:
         key.key_id: key for key in PyJWKSet.from_dict(jwks) if key.public_key_use in (None, "sig")
     }
     if not keys:
-        raise ValueError("there is no signing key among them")
+        raise ValueError("the key set contains no signing key")
     return keys
 
 
-def user_named(name: object, *, by: str) -> User:
-    """The user with that id. What is not printable (NUL, lone surrogates) no text column takes."""
-    if isinstance(name, str) and 1 <= len(name) <= MAX_USER_ID_LENGTH and name.isprintable():
-        return User(id=name)
-    raise Unauthenticated(f"{by} names no usable user.")
+def user_with_id(id_: object, *, source: str) -> User:
+    """The user with that id. Raises `Unauthenticated` if it cannot be stored (NUL, surrogates)."""
+    if isinstance(id_, str) and 1 <= len(id_) <= MAX_USER_ID_LENGTH and id_.isprintable():
+        return User(id=id_)
+    raise Unauthenticated(f"{source} names no usable user.")

@@ -28,7 +28,7 @@ def new_run_id() -> str:
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562, version 7): 48 bits of milliseconds, 74 random bits.
 
-    `uuid.uuid7` arrives with Python 3.14.
+    `uuid.uuid7` exists from Python 3.14 on.
     """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10), "big")

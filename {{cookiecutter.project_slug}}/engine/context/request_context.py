@@ -1,4 +1,4 @@
-"""Who is asking: what every store method and every turn is given."""
+"""The context of a request, which every store method and every turn receives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from engine.context.run import Retry, Run
 
 @dataclass(frozen=True)
 class RequestContext:
-    """One request, as the router authenticated and admitted it. It travels; nothing changes it.
+    """One authenticated and admitted request.
 
-    `page` is what the site around the chat says of its page.
-    Requests whose answer streams have a `run`. `thread` is what admission read of the thread,
-    so that the turn need not read it again. `base_url` is where the browser reached us.
-    With `visible_only`, pages of items hold what the user may see: the SDK removes the others from
-    a page that it has read, and the page would be too short.
-    `address` is that of `SharedLimits`, where there are such. `sign_in` is the user's session, where
-    there are sessions.
+    `page` is what the site around the chat reports about its page. `run` is set for requests with
+    a streamed answer. `thread` is the thread that admission has loaded, so that the turn need not
+    load it again. `base_url` is the address at which the browser reached this server.
+    `visible_only` limits pages of items to those that the user may see: the SDK removes the others
+    after loading, which would make the page too short.
+    `address` is the key of `SharedLimits`, if there are any. `sign_in` is the id of the user's
+    session, if there are sessions.
     """
 
     user_id: str

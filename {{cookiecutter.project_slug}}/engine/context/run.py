@@ -1,4 +1,4 @@
-"""A run: one streamed answer, while it lives in this process."""
+"""A run: one streamed answer in this process."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from chatkit.types import (
 
 from engine.text.tokens import BYTES_PER_TOKEN
 
-# The requests that bring a message of the user along.
+# The requests that contain a message of the user.
 WITH_MESSAGE = ("threads.create", "threads.add_user_message")
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]
@@ -25,9 +25,9 @@ Status = Literal["running", "done", "stopped", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Retry:
-    """An answer that is being replaced: the items in `(after_seq, last_seq]` are the old one.
+    """A retry. The old answer is the items with `after_seq < seq <= last_seq`.
 
-    None of it is older than `asked_at`, when its message was stored.
+    None of them is older than `asked_at`, when the user's message was stored.
     """
 
     after_seq: int
@@ -92,7 +92,7 @@ class Run:
         return not self.is_running or (self.disconnected and not self.left)
 
     def begin(self) -> None:
-        """The message is stored. Raises `CancelledError` if the run has been cut before that."""
+        """Called when the message is stored. Raises `CancelledError` if the run was cut before."""
         self.has_begun = True
         if not self.is_running:
             raise asyncio.CancelledError
@@ -136,17 +136,17 @@ class Run:
             self._changed.add(item_id)
 
     def touch_all(self) -> None:
-        """What was taken last has not been written."""
+        """Mark all drafts as changed, because writing those taken last has failed."""
         self._changed.update(self.drafts)
 
     def take_changed(self) -> list[ThreadItem]:
-        """The drafts that changed since the last take, oldest first."""
+        """The drafts that changed since the last call, oldest first."""
         changed = [item for item in self.drafts.values() if item.id in self._changed]
         self._changed.clear()
         return changed
 
     async def finish_draft(self, item_id: str) -> None:
-        """It is about to be saved whole, or taken back."""
+        """Remove a draft that is about to be saved completely, or withdrawn."""
         async with self.writing:
             self.drafts.pop(item_id, None)
 
@@ -157,21 +157,21 @@ class Run:
 
     @property
     def cut_tokens(self) -> int:
-        """About how long the answers are that have not come to their end."""
+        """The estimated number of tokens of the unfinished answers."""
         bytes_said = sum(_text_bytes(item) for item in self.said())
         return self._cut_tokens + bytes_said // BYTES_PER_TOKEN
 
     def unfinished(self) -> list[ThreadItem]:
-        """What has been said and shown, and has no end yet."""
+        """The items that the user has seen and that are not finished."""
         return [i for i in self.drafts.values() if has_text(i) or isinstance(i, WidgetItem)]
 
     def said(self) -> Iterator[ThreadItem]:
-        """The answers that have text and no end yet."""
+        """The unfinished answers that have text."""
         return (item for item in self.drafts.values() if has_text(item))
 
 
 def is_answer(item: ThreadItem) -> bool:
-    """False for what is stored on the way to an answer, and is not one by itself."""
+    """False for items that precede an answer: workflows and hidden context."""
     return not isinstance(item, WorkflowItem | HiddenContextItem | SDKHiddenContextItem)
 
 

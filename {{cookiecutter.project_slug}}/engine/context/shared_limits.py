@@ -1,4 +1,4 @@
-"""Limits that users share, where a new one costs nothing: see `SharedLimits`."""
+"""Limits that several users share, for styles where anybody can become a new user at any time."""
 
 from typing import Any, Protocol
 
@@ -6,37 +6,37 @@ from sqlalchemy import ColumnElement, FromClause, Row, Update
 
 
 class SharedLimits(Protocol):
-    """How much may come from one network address, and from all visitors, on all workers together.
+    """Limits per network address and for all visitors together, counted across all workers.
 
-    `address` is how an auth style calls the address that a request came from (`User.address`).
+    `address` is the network address of a request as the auth style names it (`User.address`).
     """
 
     def take(
         self, seen: FromClause, conditions: list[ColumnElement[bool]]
     ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-        """For the statement that begins a run: whether it may, and whether a place among those of
-        the address was taken, which is tried when the conditions hold. Its parameter is `address`.
+        """Two conditions for the statement that begins a run: the run is allowed, and the address
+        was charged for it, which is tried when `conditions` hold. The parameter is `address`.
         """
         ...
 
     def columns(self) -> list[ColumnElement[Any]]:
-        """What `refuse` reads from that statement's row."""
+        """The columns of that statement that `refuse` reads."""
         ...
 
     def refuse(self, row: Row[Any]) -> None:
-        """Raise the `LimitReached` that the row gives a reason for, if it does."""
+        """Raise `LimitReached` if the row shows that a limit is reached."""
         ...
 
-    def give_back(self, end: Update, address: str, run: ColumnElement[bool], tokens: int) -> Update:
-        """The statement that ends a run gives its place back, and counts its tokens, if the run
-        is there.
+    def release(self, end: Update, address: str, run: ColumnElement[bool], tokens: int) -> Update:
+        """The statement `end`, which ends a run, extended: if `run` holds, it also frees the
+        run's place and counts its tokens.
         """
         ...
 
-    async def give_back_unused(self, address: str) -> None:
-        """The place was taken, and the run did not begin."""
+    async def release_unused(self, address: str) -> None:
+        """Free the place of a run that was charged and did not begin."""
         ...
 
     async def take_file(self, address: str, size: int) -> None:
-        """Count a file of so many bytes, or raise `LimitReached`."""
+        """Count a file of `size` bytes. Raises `LimitReached`."""
         ...

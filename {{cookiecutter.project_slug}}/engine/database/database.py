@@ -1,4 +1,4 @@
-"""The database: naming, engine, and one short transaction at a time."""
+"""The database: names of tables and constraints, the engine, and short transactions."""
 
 import asyncio
 import logging
@@ -22,55 +22,55 @@ logger = logging.getLogger(__name__)
 TABLE_PREFIX = "{{ cookiecutter.table_prefix }}"
 VERSION_TABLE = f"{TABLE_PREFIX}alembic_version"
 
-# In place of an owner, for what looks after the rows of all of them.
+# Passed as the owner by maintenance code, which sees the rows of all owners.
 EVERYBODY = None
 
-# Who owns the rows that belong to the project itself, and are read in answer to anybody. Nobody can
-# sign in as this.
-PROJECT = "project:"
+# Owns the rows that belong to the project itself and are read for every user. No user can sign in
+# with this id.
+PROJECT_OWNER = "project:"
 
-# What row-level security looks at: in whose name a transaction runs.
+# The settings of a transaction that the policies of row-level security read.
 OWNER_SETTING = f"{TABLE_PREFIX}app.owner"
 EVERYBODY_SETTING = f"{TABLE_PREFIX}app.everybody"
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
 POOL_SECONDS = 30
-LONGEST_PAUSE = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
-# Of the pool, one connection in five takes reads alone. Writes hang for as long as a synchronous
-# standby is away; without this share, reads would wait behind them.
+# One connection in five is reserved for reads. Writes wait while a synchronous standby is down;
+# without this share, reads would wait behind them.
 READ_SHARE = 5
 
-# A statement without a name is parsed again by asyncpg along with its parameters, so it needs
-# nothing of what the server remembers, and leaves nothing behind there.
-UNPREPARED = {
+# For poolers that give each transaction another server connection. asyncpg sends an unnamed
+# statement together with its parameters, so that it depends on no state of the server connection.
+NO_PREPARED_STATEMENTS = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": lambda: "",
 }
 
-# SQLSTATE classes and codes of a server that is away or swamped, and may be back soon:
-# connection lost, no resources left, shutting down or starting up, read-only after a failover.
-READ_ONLY = "25006"
-AWAY = ("08", "53", "57P", READ_ONLY)
+# SQLSTATE classes and codes of a server that is unreachable or overloaded for a while: connection
+# lost, out of resources, shutting down or starting up, read-only after a failover.
+READ_ONLY_STATE = "25006"
+UNREACHABLE = ("08", "53", "57P", READ_ONLY_STATE)
 
-# Beside a statement's columns: its commit does not wait for the disk, which is most of a write's
-# time. Should PostgreSQL itself crash within the next second, the write may be lost; the next
-# write that waits, whoever's it is, makes it safe.
+# A column to add to a statement: its commit does not wait for the disk, which takes most of the
+# time of a write. If PostgreSQL crashes within the next second, the write may be lost. The next
+# commit that does wait, of any transaction, makes it durable too.
 #
-# It stands in the list of the outermost SELECT, over CTEs that write: Citus allows no such function
-# in RETURNING. (`engine/tests/citus_rules.py`)
+# It belongs in the outermost SELECT, over CTEs that write: Citus refuses volatile functions in
+# RETURNING (`engine/tests/citus_rules.py`).
 ASYNC_COMMIT = func.set_config("synchronous_commit", "off", True).label("async_commit")
 
-NOTHING: Mapping[str, Any] = {}
+NO_ARGUMENTS: Mapping[str, Any] = {}
 
 T = TypeVar("T")
 
 
 class Base(DeclarativeBase):
-    # PostgreSQL's own names for constraints. They begin with the table's name, hence with the
-    # prefix, so that two projects can share a database.
+    # PostgreSQL's default names for constraints. They begin with the table's name and therefore
+    # with the prefix, so that two projects can share a database.
     metadata = MetaData(
         naming_convention={
             "pk": "%(table_name)s_pkey",
@@ -82,17 +82,17 @@ class Base(DeclarativeBase):
     )
 
 
-class DatabaseAway(Exception):
-    """PostgreSQL is down, restarting, out of resources, or cannot be reached from here."""
+class DatabaseUnreachable(Exception):
+    """PostgreSQL is down, restarting, out of resources, or not reachable over the network."""
 
 
 class Database:
-    """One engine per process. Nothing holds a connection for longer than one transaction.
+    """One engine per process. A connection is held for one transaction at most.
 
-    Everything is done in the name of an owner: a user's id, or `EVERYBODY` for maintenance.
-    All of it raises `DatabaseAway` when the server cannot be reached. With `row_level_security`
-    the server is told that name, in one statement more for each transaction. With
-    `transaction_pooler`, two transactions of a connection may meet different servers.
+    Every method takes the owner of the rows, a user's id, or `EVERYBODY` for maintenance, and
+    raises `DatabaseUnreachable`. With `row_level_security` each transaction begins with a statement
+    that tells the server the owner. `transaction_pooler` is for a pooler between, with which two
+    transactions of a connection may run on different server connections.
     """
 
     def __init__(
@@ -110,20 +110,20 @@ class Database:
             url,
             {
                 "command_timeout": STATEMENT_SECONDS,
-                **(UNPREPARED if transaction_pooler else {}),
+                **(NO_PREPARED_STATEMENTS if transaction_pooler else {}),
             },
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
         )
-        event.listen(self.engine.sync_engine, "handle_error", _leave_read_only_server)
-        self._writers = asyncio.Semaphore(pool_size - connections_for_reads(pool_size))
-        # A single statement needs neither BEGIN nor COMMIT, which would be two more round trips.
+        event.listen(self.engine.sync_engine, "handle_error", _disconnect_read_only_server)
+        self._writers = asyncio.Semaphore(pool_size - reserved_for_reads(pool_size))
+        # A single statement runs without BEGIN and COMMIT, which saves two round trips.
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def from_settings(cls, settings: Settings, url: str) -> "Database":
-        """The one at `url`, which the settings may leave to the embedded server."""
+        """The database at `url`; in development, the settings may not have one."""
         return cls(
             url,
             pool_size=settings.database_pool_size,
@@ -147,7 +147,7 @@ class Database:
         """
 
         async def execute() -> Sequence[Row[Any]]:
-            async with self._place_for_a_write():
+            async with self._write_slot():
                 return await self._execute(owner, statement, parameters)
 
         return await self._retry(execute, retry)
@@ -155,16 +155,16 @@ class Database:
     async def read(
         self, owner: str | None, statement: Executable, *, retry: bool = False
     ) -> Sequence[Row[Any]]:
-        """The rows of a statement that writes nothing; it does not wait behind those that do."""
+        """The rows of a statement that only reads; it does not wait behind writes."""
         return await self._retry(lambda: self._execute(owner, statement), retry)
 
     async def write(
         self, owner: str | None, *statements: Executable, retry: bool = False
     ) -> None:
-        """All of the statements or none, tried again like `fetch`."""
+        """Execute all statements in one transaction, retried like `fetch`."""
 
         async def execute() -> None:
-            async with self._place_for_a_write(), self._begin(owner) as connection:
+            async with self._write_slot(), self._begin(owner) as connection:
                 for statement in statements:
                     await connection.execute(statement)
 
@@ -175,20 +175,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
-        """Several statements that depend on each other; tried once."""
-        with away_is_raised():
-            async with self._place_for_a_write(), self._begin(owner) as connection:
+        """A transaction of several statements; it is not retried."""
+        with raising_unreachable():
+            async with self._write_slot(), self._begin(owner) as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
-        """A transaction that writes nothing; it does not wait behind those that do."""
-        with away_is_raised():
+        """A transaction that only reads; it does not wait behind writes."""
+        with raising_unreachable():
             async with self._begin(owner) as connection:
                 yield connection
 
-    async def renew(self) -> None:
-        """Connect anew from now on: the server at the other end is not the one to talk to."""
+    async def reconnect(self) -> None:
+        """Close all connections; the next statement opens a new one, perhaps to another server."""
         await self.engine.dispose()
 
     async def dispose(self) -> None:
@@ -202,8 +202,8 @@ class Database:
             return result.all() if result.returns_rows else ()
 
     @asynccontextmanager
-    async def _place_for_a_write(self) -> AsyncIterator[None]:
-        """Raises TimeoutError when all of them are taken for too long."""
+    async def _write_slot(self) -> AsyncIterator[None]:
+        """Wait for a connection that is not reserved for reads. Raises TimeoutError."""
         async with asyncio.timeout(POOL_SECONDS):
             await self._writers.acquire()
         try:
@@ -218,7 +218,7 @@ class Database:
     async def _begin(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
         async with self.engine.begin() as connection:
             if self._row_level_security:
-                await connection.execute(in_the_name_of(owner))
+                await connection.execute(set_owner(owner))
             yield connection
 
     async def _retry(self, attempt: Callable[[], Awaitable[T]], retry: bool) -> T:
@@ -228,78 +228,78 @@ class Database:
             try:
                 return await attempt()
             except Exception as error:
-                # The first pause is none: one dead connection empties the pool of its like.
-                if not is_away(error) or (pause and time.monotonic() + pause > deadline):
-                    _raise_if_away(error)
+                # The first retry comes at once: one dead connection invalidates the whole pool.
+                if not is_unreachable(error) or (pause and time.monotonic() + pause > deadline):
+                    _raise_if_unreachable(error)
                     raise
             await asyncio.sleep(pause)
-            pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
+            pause = min(max(2 * pause, 0.1), MAX_PAUSE_SECONDS)
 
 
-def new_engine(url: str, connect_args: Mapping[str, Any] = NOTHING, **options: Any) -> AsyncEngine:
-    """The engine of every part that has one. Raises `InvalidUrl`."""
+def new_engine(url: str, connect_args: Mapping[str, Any] = NO_ARGUMENTS, **options: Any) -> AsyncEngine:
+    """An SQLAlchemy engine for the database at `url`. Raises `InvalidUrl`."""
     return create_async_engine(
-        "postgresql+asyncpg://",  # the rest is said in the arguments
+        "postgresql+asyncpg://",  # `connect_args` has the host, the user and so on
         connect_args={**connect_options(url, seconds=CONNECT_SECONDS), **connect_args},
-        # Errors are logged, and parameters are what people said.
+        # Errors are logged, and the parameters contain messages of users.
         hide_parameters=True,
         **options,
     )
 
 
-def connections_for_reads(pool_size: int) -> int:
-    """How many connections of a pool are never taken by writes; none of a pool of one."""
+def reserved_for_reads(pool_size: int) -> int:
+    """The number of connections in a pool that writes never use; 0 for a pool of one."""
     return max(1, pool_size // READ_SHARE) if pool_size > 1 else 0
 
 
-def in_the_name_of(owner: str | None) -> Select[Any]:
-    """The statement that says so to row-level security, until the transaction ends."""
+def set_owner(owner: str | None) -> Select[Any]:
+    """The statement that sets the owner for row-level security until the transaction ends."""
     if owner is EVERYBODY:
         return select(func.set_config(EVERYBODY_SETTING, "on", True))
     return select(func.set_config(OWNER_SETTING, owner, True))
 
 
-def is_away(error: BaseException) -> bool:
-    """True when the server did not answer; false when it refused the statement."""
+def is_unreachable(error: BaseException) -> bool:
+    """True if the server did not answer; false if it refused the statement."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
         error = error.orig or error
-    # (OSError: refused, no such host or socket, timed out. InternalClientError: of several hosts,
-    # none is what `target_session_attrs` asks for.)
+    # OSError: connection refused, no such host or socket, timeout. InternalClientError: none of
+    # several hosts matches `target_session_attrs`.
     if isinstance(
         error, OSError | PoolTimeout | asyncpg.InterfaceError | asyncpg.InternalClientError
     ):
         return True
-    return _sqlstate(error).startswith(AWAY)
+    return _sqlstate(error).startswith(UNREACHABLE)
 
 
 def _sqlstate(error: BaseException | None) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def _leave_read_only_server(context: ExceptionContext) -> None:
-    """After a failover, a connection to what is a standby now would refuse each write for good.
+def _disconnect_read_only_server(context: ExceptionContext) -> None:
+    """Reconnect after a failover: a connection to the new standby would refuse every write.
 
-    All connections of the pool are made anew, as if the server had closed this one.
+    The whole pool is replaced, as if the server had closed this connection.
     """
-    if _sqlstate(context.original_exception) == READ_ONLY:
+    if _sqlstate(context.original_exception) == READ_ONLY_STATE:
         context.is_disconnect = True
 
 
 @contextmanager
-def away_is_raised() -> Iterator[None]:
-    """`DatabaseAway`, in place of what drivers and sockets raise."""
+def raising_unreachable() -> Iterator[None]:
+    """Raise `DatabaseUnreachable` for errors of the driver and of sockets."""
     try:
         yield
     except Exception as error:
-        _raise_if_away(error)
+        _raise_if_unreachable(error)
         raise
 
 
-def _raise_if_away(error: Exception) -> None:
-    if not is_away(error):
+def _raise_if_unreachable(error: Exception) -> None:
+    if not is_unreachable(error):
         return
     cause = error.orig if isinstance(error, DBAPIError) else error
-    logger.error("the database is away: %s: %s", type(cause).__name__, str(cause))
-    raise DatabaseAway("The database is not reachable right now.") from error
+    logger.error("the database is not reachable: %s: %s", type(cause).__name__, str(cause))
+    raise DatabaseUnreachable("The database is not reachable right now.") from error

@@ -1,7 +1,7 @@
-"""Row-level security: PostgreSQL's own wall behind the conditions that every statement has.
+"""Row-level security: policies in PostgreSQL, besides the owner condition of every statement.
 
-A policy on every table shows a transaction the rows of the owner in whose name it runs
-(`engine.database.database.in_the_name_of`), or everybody's for maintenance.
+The policy of each table limits a transaction to the rows of one owner, set by
+`engine.database.database.set_owner`, or to all rows for maintenance.
 """
 
 from collections.abc import Iterator
@@ -14,26 +14,26 @@ from engine.database.tables import owned_tables, owner_column
 POLICY = f"{TABLE_PREFIX}owner"
 
 
-def build_wall(connection: Connection) -> None:
-    """Put the policy on every table that is there and has none."""
-    guarded = _guarded(connection)
+def enable(connection: Connection) -> None:
+    """Create the policy on every existing table that has none."""
+    protected = _tables_with_policy(connection)
     for table in _existing(connection):
-        if table.name not in guarded:
-            for statement in wall(table):
+        if table.name not in protected:
+            for statement in policy_statements(table):
                 connection.execute(text(statement))
 
 
-def tear_down_wall(connection: Connection) -> None:
-    for name in sorted(_guarded(connection)):
+def disable(connection: Connection) -> None:
+    for name in sorted(_tables_with_policy(connection)):
         connection.execute(text(f"DROP POLICY {POLICY} ON {name}"))
-        # Without a policy, nobody would see anything.
+        # Enabled security without a policy would hide all rows.
         connection.execute(
             text(f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")
         )
 
 
-def wall(table: Table) -> Iterator[str]:
-    """FORCE, because the application owns its tables, and owners are exempt otherwise."""
+def policy_statements(table: Table) -> Iterator[str]:
+    """FORCE, because the application owns its tables, and table owners are exempt otherwise."""
     owner = owner_column(table).name
     yield (
         f"CREATE POLICY {POLICY} ON {table.name}"
@@ -43,16 +43,16 @@ def wall(table: Table) -> Iterator[str]:
     yield f"ALTER TABLE {table.name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
 
 
-def is_walled_in(connection: Connection) -> bool:
-    """True when every table shows the role of this connection one owner's rows.
+def is_enabled(connection: Connection) -> bool:
+    """True if the policy of every table applies to the role of this connection.
 
-    It never is for superusers and other roles that pass all policies.
+    False for superusers and other roles that bypass row-level security.
     """
     active = (func.row_security_active(table.name) for table in owned_tables())
     return all(connection.execute(select(*active)).one())
 
 
-def _guarded(connection: Connection) -> set[str]:
+def _tables_with_policy(connection: Connection) -> set[str]:
     statement = text(
         "SELECT tablename FROM pg_policies"
         " WHERE policyname = :policy AND schemaname = current_schema()"

@@ -1,7 +1,7 @@
-"""The tables of conversations. Every key begins with the owner.
+"""The tables of conversations. Every primary key begins with the owner.
 
-`payload` holds the object as the ChatKit SDK serialised it, its own (naive) datetimes included;
-the columns beside it are what we query. An item of one user cannot exist in another's thread.
+`payload` is the object as the ChatKit SDK serialised it, with its naive datetimes; the other
+columns are for queries. The foreign keys keep a user's items out of other users' threads.
 """
 
 from datetime import datetime
@@ -49,7 +49,7 @@ class ThreadRow(Base):
 
 
 class ItemRow(Base):
-    """`seq` is the item's place in its thread: the database assigns it, an upsert keeps it."""
+    """`seq` is the item's position in its thread. The database assigns it, an upsert keeps it."""
 
     __tablename__ = f"{TABLE_PREFIX}thread_items"
     __table_args__ = (
@@ -89,7 +89,7 @@ class AttachmentRow(Base):
 
 
 class FeedbackRow(Base):
-    """One opinion for an item and its user; a second one replaces the first."""
+    """One feedback per item and user; a second one replaces the first."""
 
     __tablename__ = f"{TABLE_PREFIX}feedback"
     __table_args__ = (
@@ -144,5 +144,5 @@ class RunRow(Base):
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-# Spelled out: an index of running rows alone is no use to a plan made for whatever status.
+# A literal and no parameter, so that a generic plan can use the partial indexes of running rows.
 IS_RUNNING = RunRow.status == literal_column("'running'")

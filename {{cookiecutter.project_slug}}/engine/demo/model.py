@@ -1,11 +1,11 @@
-"""The model that needs no key: a first look, the tests and the smoke test run on it.
+"""A demo model that needs no API key, for a first try, the tests and the smoke test.
 
-It streams, calls the project's tools and gives the same answer to the same words. It can be told
-to misbehave, each by a word in the message:
+It streams, calls the project's tools and gives the same answer to the same message. Words in the
+message cause failures:
 
 - `[demo:slow]` takes ten times as long between words,
-- `[demo:fail]` fails before it says anything,
-- `[demo:break]` fails in the middle of its answer.
+- `[demo:fail]` fails before the first event,
+- `[demo:break]` fails in the middle of the answer.
 """
 
 import asyncio
@@ -48,11 +48,11 @@ SLOWNESS = 10
 
 
 class DemoFailure(Exception):
-    """What `[demo:fail]` and `[demo:break]` ask for."""
+    """The failure that `[demo:fail]` or `[demo:break]` in the message requested."""
 
 
 class DemoModel(Model):
-    """`tools` are those of the application, which it shows off."""
+    """`tools` are those of the application, which the demo model calls."""
 
     def __init__(self, delay_seconds: float, tools: Iterable[AgentTool] = ()) -> None:
         self._delay = delay_seconds
@@ -74,7 +74,7 @@ class DemoModel(Model):
     ) -> AsyncIterator[TResponseStreamEvent]:
         text = _last_user_text(input)
         if "[demo:fail]" in text:
-            raise DemoFailure("asked for in the message")
+            raise DemoFailure("requested in the message")
         delay = self._delay * (SLOWNESS if "[demo:slow]" in text else 1)
         await asyncio.sleep(delay)
 
@@ -96,7 +96,7 @@ class DemoModel(Model):
                 reply = _reply(text, results, offered, model_settings)
             for index, word in enumerate(_words(reply)):
                 if index == 3 and "[demo:break]" in text:
-                    raise DemoFailure("asked for in the message")
+                    raise DemoFailure("requested in the message")
                 yield _delta(message, word)
                 await asyncio.sleep(delay)
             output = _message(reply, message.id)
@@ -121,12 +121,12 @@ def _last_user_text(input: str | list[TResponseInputItem]) -> str:
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    # What people wrote comes first; what they attached follows.
+    # The user's text comes first, attachments follow.
     return str(content[0].get("text", "")) if content else ""
 
 
 def _tool_results(input: str | list[TResponseInputItem]) -> list[str]:
-    """What the tools answered since the user last spoke."""
+    """The outputs of tools since the last message of the user."""
     results: list[str] = []
     for item in reversed(input) if isinstance(input, list) else ():
         if item.get("role") == "user":
@@ -146,7 +146,7 @@ def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoC
 
 
 def _in_english(text: str, tool: AgentTool) -> str:
-    """The tool's prompt of the start screen is understood in every language."""
+    """The English prompt of the tool if the text is a translation of it, else the text."""
     prompts = {words.get(tool.prompt) for words in tool.translations.values()}
     return tool.prompt if text.strip() in prompts else text
 

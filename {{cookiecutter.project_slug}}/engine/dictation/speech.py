@@ -1,4 +1,4 @@
-"""Speech becomes text at OpenAI, or at any server that speaks its API."""
+"""Transcribes speech with OpenAI's API, or with a compatible server."""
 
 import base64
 import io
@@ -20,10 +20,10 @@ from engine.settings.settings import EnvSettings
 
 logger = logging.getLogger(__name__)
 
-# What ChatKit records, and the ending by which the API knows such a file.
-ENDINGS = {"audio/webm": "webm", "audio/ogg": "ogg", "audio/mp4": "mp4"}
+# The types that ChatKit records, with the file name extension that the API expects.
+EXTENSIONS = {"audio/webm": "webm", "audio/ogg": "ogg", "audio/mp4": "mp4"}
 
-# What a request has around its audio.
+# The size of a request without its audio.
 REQUEST_BYTES = 10_000
 
 
@@ -46,7 +46,7 @@ class Speech:
     def __init__(self, models: ModelSource) -> None:
         self._models = models
         self._limits = DictationSettings()
-        # Audio comes as base64, which has four letters for three bytes.
+        # base64 has four characters for three bytes.
         self.max_body_bytes = self._limits.max_bytes * 4 // 3 + REQUEST_BYTES
 
     def page_options(self) -> dict[str, dict[str, Any]]:
@@ -54,39 +54,41 @@ class Speech:
 
     def check(self, audio_base64: str) -> None:
         try:
-            # As the SDK is going to do it.
+            # The ChatKit SDK decodes it in the same way.
             base64.b64decode(audio_base64)
         except ValueError:
-            raise InvalidRequest("audio_base64: this is no base64.") from None
+            raise InvalidRequest("audio_base64: expected base64.") from None
 
     async def transcribe(self, audio: AudioInput) -> TranscriptionResult:
         client = self._models.client
         if client is None:
             raise InvalidRequest("The demo model does not listen: dictation needs OPENAI_API_KEY.")
-        ending = ENDINGS.get(audio.media_type)
-        if ending is None:
-            raise InvalidRequest(f"mime_type: one of {', '.join(ENDINGS)} is possible.")
+        extension = EXTENSIONS.get(audio.media_type)
+        if extension is None:
+            raise InvalidRequest(f"mime_type: expected one of {', '.join(EXTENSIONS)}.")
         if len(audio.data) > self._limits.max_bytes:
             raise DictationTooLong(f"A dictation has at most {self._limits.max_bytes} bytes.")
-        seconds = await to_thread.run_sync(seconds_of, audio.data)
+        seconds = await to_thread.run_sync(duration_seconds, audio.data)
         if seconds > self._limits.max_seconds:
             raise DictationTooLong(
                 f"A dictation takes at most {self._limits.max_seconds:g} seconds."
             )
         try:
-            heard = await client.audio.transcriptions.create(
+            transcription = await client.audio.transcriptions.create(
                 model=self._limits.model,
-                file=(f"speech.{ending}", audio.data, audio.media_type),
+                file=(f"speech.{extension}", audio.data, audio.media_type),
             )
         except (openai.OpenAIError, ModelTimeoutError) as error:
             logger.warning("a dictation failed: %s", type(error).__name__)
             raise Unavailable("Nobody could listen right now. Please try again.") from error
-        return TranscriptionResult(text=heard.text)
+        return TranscriptionResult(text=transcription.text)
 
 
-def seconds_of(data: bytes) -> float:
-    """How long it is, told by its packets: a browser's recording says nothing of it in its
-    header, and a header proves nothing. Raises `InvalidRequest` for what is no audio.
+def duration_seconds(data: bytes) -> float:
+    """The duration, calculated from the packets.
+
+    A browser's recording has no duration in its header, and a header could be wrong. Raises
+    `InvalidRequest` if it is not audio.
     """
     end = 0.0
     try:

@@ -1,4 +1,4 @@
-"""What is said about dictations, in the other languages; see `engine/text/locales.py`."""
+"""Translations of the messages about dictation; see `engine/text/locales.py`."""
 
 from engine.text.locales import Translations
 

@@ -1,13 +1,13 @@
-"""Addresses of requests in logs: without what only their sender may know."""
+"""Removes secrets from the URLs that are logged."""
 
 import logging
 
-# Of a part of a path. Ids are shorter; a longer one is a signed link, good for whoever has it.
-LONGEST_PART = 64
+# The longest path segment that is logged. Ids are shorter; a longer one is a signed link.
+MAX_PART_CHARS = 64
 
 
-class WithoutSecrets(logging.Filter):
-    """For uvicorn's access log, which has queries too: codes, states, ids of conversations."""
+class SecretsFilter(logging.Filter):
+    """Removes query strings and signed links from uvicorn's access log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         match record.args:
@@ -18,4 +18,4 @@ class WithoutSecrets(logging.Filter):
 
 def loggable_path(path: str) -> str:
     parts = path.partition("?")[0].split("/")
-    return "/".join(part if len(part) <= LONGEST_PART else "…" for part in parts)
+    return "/".join(part if len(part) <= MAX_PART_CHARS else "…" for part in parts)

@@ -1,5 +1,5 @@
-"""Network addresses that requests come from. They are personal data: what is kept and written down
-is a keyed hash, which tells whether two are the same and no more.
+"""Network addresses of clients. They are personal data: only a keyed hash of them is stored and
+logged, which shows whether two are equal.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from fastapi import Request
 
 from engine.settings.settings import Settings
 
-MOST_WARNINGS = 5
+MAX_WARNINGS = 5
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ class Addresses:
         self._key = settings.secret_key.get_secret_value().encode()
 
     def of(self, request: Request) -> str:
-        """The hash of the client's address; a proxy's where FORWARDED_ALLOW_IPS does not name it."""
-        _tell_of_unnamed_proxy(request)
+        """The hash of the client's address; of the proxy's if FORWARDED_ALLOW_IPS lacks it."""
+        _warn_of_untrusted_proxy(request)
         return self.hashed(request.client.host if request.client else "")
 
     def hashed(self, address: str) -> str:
@@ -31,27 +31,26 @@ class Addresses:
         return f"address:{hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:32]}"
 
 
-def _tell_of_unnamed_proxy(request: Request) -> None:
-    """What a header says has no port: an address that has one is that of who is connected."""
+def _warn_of_untrusted_proxy(request: Request) -> None:
+    # Port 0 means that the server took the address from a header, so it trusts the proxy.
     if request.client is None or request.client.port == 0:
         return
     if "X-Forwarded-For" in request.headers:
-        _warn_of_proxy(request.client.host)
+        _warn_once(request.client.host)
 
 
 @cache
-def _warn_of_proxy(host: str) -> None:
-    """(Once for each.)"""
-    if _warn_of_proxy.cache_info().currsize < MOST_WARNINGS:
+def _warn_once(host: str) -> None:
+    if _warn_once.cache_info().currsize < MAX_WARNINGS:
         logger.warning(
-            "X-Forwarded-For came from %s, and is not believed: FORWARDED_ALLOW_IPS does not name it. "
-            "If that is a proxy of yours, all visitors behind it count as one address",
+            "X-Forwarded-For from %s is ignored, because FORWARDED_ALLOW_IPS does not contain that "
+            "address. If it is your proxy, add it: until then, all clients behind it count as one",
             host,
         )
 
 
 def network_of(address: str) -> str:
-    """The address; of IPv6 its /64, all of which a site is given."""
+    """The address; for IPv6 its /64 network, because one site usually has a whole /64."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
-"""What happens around signing in, in the log: the logger `engine.audit`, one line each.
+"""The audit log: one line for each event of authentication, from the logger `engine.audit`.
 
-A line has the event, ids and codes, and nothing that anybody wrote: no name, no password. An
-address is a keyed hash there too, the same for as long as SECRET_KEY is.
+A line has the event, ids and codes, and no text that a user wrote: no name, no password. Network
+addresses are keyed hashes, which change with SECRET_KEY.
 """
 
 import logging
@@ -21,11 +21,11 @@ def record(
     user_id: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Write the event down; what went wrong has a reason, and is a warning."""
+    """Log an event. A `reason` is the error code of a failure, which is logged as a warning."""
     settings: Settings | None = getattr(request.app.state, "settings", None) if request else None
     address = Addresses(settings).of(request) if request and settings else "-"
     level = logging.INFO if reason is None else logging.WARNING
-    # `%r` where a user's id comes from elsewhere, and may hold anything.
+    # `%r`, because an id from an identity provider may contain line breaks.
     logger.log(
         level,
         "%s user=%r address=%s reason=%s",

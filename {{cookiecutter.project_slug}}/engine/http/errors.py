@@ -1,7 +1,8 @@
-"""Domain errors and their one mapping to HTTP.
+"""Domain errors and their mapping to HTTP.
 
-Every error body has one shape: `{"error": {"code", "message", …}, "message", "request_id"}`; some
-codes add a detail or two beside the first message. The second is the same: the element looks there.
+Every error body has one shape: `{"error": {"code", "message", …}, "message", "request_id"}`. Some
+codes add details beside the first message. The second message is the same text, because the
+ChatKit element reads it there.
 """
 
 import logging
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.access_log import loggable_path
 from engine.http.audit import record
 from engine.http.request_id import HEADER
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class AppError(Exception):
-    """Root of everything this application refuses. `message` is shown to the client."""
+    """Base of all errors that are sent to the client, with `message` as their text."""
 
     status = 500
     code = "internal_error"
@@ -60,14 +61,14 @@ class ThreadNotWritable(Forbidden):
 
 
 class NotFound(AppError, ChatKitNotFoundError):
-    """Also what another user's row looks like: its existence is not revealed."""
+    """Also raised for rows of other users, so that their existence is not revealed."""
 
     status = 404
     code = "not_found"
 
 
 class RequestTimedOut(AppError):
-    """The rest of a request has not come."""
+    """The rest of the request's body did not arrive."""
 
     status = 408
     code = "request_timed_out"
@@ -80,7 +81,7 @@ class RunInProgress(AppError):
 
 
 class RepeatedRequest(AppError):
-    """The client sent a request again whose answer is under way or has been given."""
+    """The client repeated a request that is being answered or was answered."""
 
     status = 409
     code = "repeated_request"
@@ -106,7 +107,7 @@ class InvalidRequest(AppError):
 
 
 class LimitReached(AppError):
-    """What may be asked for again after `retry_after` seconds."""
+    """The client can repeat the request after `retry_after` seconds."""
 
     status = 429
 
@@ -146,7 +147,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class ErrorDetail(BaseModel):
-    """`code` is for programs and stays, `message` is for people."""
+    """`code` is for programs and never changes; `message` is for people."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -155,15 +156,15 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """`message` is that of `error`, where OpenAI's element reads it."""
+    """`message` repeats that of `error`, because OpenAI's element reads it here."""
 
     error: ErrorDetail
     message: str
     request_id: str
 
 
-def refusals(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a route that may raise these: its `responses`."""
+def error_responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can raise these errors, for OpenAPI."""
     codes: dict[int, list[str]] = {}
     for error in errors:
         codes.setdefault(error.status, []).append(f"`{error.code}`")
@@ -174,13 +175,13 @@ def refusals(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def install_error_handlers(app: FastAPI, translations: Translations) -> None:
-    """`translations` are of the messages that options raise."""
+    """`translations` are those of the messages of the chosen options."""
     handlers = ErrorHandlers(translations)
     app.add_exception_handler(AppError, handlers.app_error)
     app.add_exception_handler(HTTPException, handlers.http_exception)
     app.add_exception_handler(RequestValidationError, handlers.validation_error)
-    app.add_exception_handler(DatabaseAway, handlers.database_away)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(DatabaseUnreachable, handlers.database_unreachable)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
     app.add_exception_handler(Exception, handlers.unexpected)
 
 
@@ -208,7 +209,7 @@ class ErrorHandlers:
         places = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors()[:5])
         return self._response(request, 422, "invalid_request", f"Not valid: {places}")
 
-    async def database_away(self, request: Request, error: Exception) -> JSONResponse:
+    async def database_unreachable(self, request: Request, error: Exception) -> JSONResponse:
         return await self.app_error(request, DatabaseUnavailable(str(error)))
 
     async def unexpected(self, request: Request, error: Exception) -> JSONResponse:
@@ -232,11 +233,11 @@ class ErrorHandlers:
         return JSONResponse(
             {"error": error, "message": message, "request_id": request_id},
             status_code=status,
-            # Here too: what answers the unexpected stands outside the middleware that sets it.
+            # Unexpected errors are answered outside the middleware that sets this header.
             headers={HEADER: request_id, **(headers or {})},
         )
 
 
-async def _gone(_request: Request, _error: Exception) -> Response:
+async def _client_disconnected(_request: Request, _error: Exception) -> Response:
     """The client disconnected; nobody reads this response."""
     return Response(status_code=400)

@@ -1,4 +1,4 @@
-"""Server-sent events, and a connection that stays open."""
+"""Server-sent events (SSE) with keep-alive comments."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -11,13 +11,13 @@ SSE_HEADERS = {
     "Connection": "keep-alive",
     "X-Accel-Buffering": "no",
 }
-# A comment line, without the blank line that ends an event: fetch-event-source, with which the
-# element most probably reads, makes an event without data of each blank line, which is no JSON.
+# A comment line without the blank line that ends an event: the client library fetch-event-source
+# turns each blank line into an event without data, which the element cannot parse as JSON.
 KEEP_ALIVE = b": keep-alive\n"
 
 
 def sse(data: bytes) -> bytes:
-    """An event as it goes over the wire. `data` is JSON without line breaks."""
+    """One encoded event. `data` is JSON without line breaks."""
     return b"data: " + data + b"\n\n"
 
 
@@ -28,14 +28,14 @@ class Source(Protocol):
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events, with a comment line whenever nothing was said for a while."""
+    """Server-sent events, with a comment line after `keep_alive_seconds` without an event."""
 
     def __init__(
         self, source: Source, keep_alive_seconds: float, headers: Mapping[str, str]
     ) -> None:
         self._source = source
         super().__init__(
-            _kept_alive(source, keep_alive_seconds),
+            _with_keep_alive(source, keep_alive_seconds),
             media_type="text/event-stream",
             headers={**SSE_HEADERS, **headers},
         )
@@ -47,7 +47,7 @@ class EventStream(StreamingResponse):
             self._source.close()
 
 
-async def _kept_alive(source: Source, seconds: float) -> AsyncIterator[bytes]:
+async def _with_keep_alive(source: Source, seconds: float) -> AsyncIterator[bytes]:
     while True:
         try:
             chunk = await source.next(seconds)

@@ -1,4 +1,4 @@
-"""Routes of one ASGI application inside another one's."""
+"""Includes an ASGI application in another one as a router."""
 
 import re
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# What the outer application has put into a request's scope about its own routing.
+# The entries of a request's scope that the outer application added for its own routing.
 ROUTING = {"app", "endpoint", "path_params", "route", "router"}
 
 
 def router_of(app: ASGIApp, paths: Iterable[str]) -> APIRouter:
-    """A router that passes requests for these paths on to `app`.
+    """A router that passes requests for these paths to `app`.
 
-    The application stays whole: its middleware and its error handlers hold wherever the router is
-    included, and do not touch the routes beside it.
+    The middleware and error handlers of `app` apply to its own routes only, wherever the router is
+    included.
     """
     router = APIRouter()
     for path in sorted(set(paths)):
@@ -25,7 +25,7 @@ def router_of(app: ASGIApp, paths: Iterable[str]) -> APIRouter:
 
 
 class _Included:
-    """Tells the application the prefix under which its router was included, as `root_path`."""
+    """Passes the prefix under which the router was included to the application as `root_path`."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self._app = app

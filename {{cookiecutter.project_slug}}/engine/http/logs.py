@@ -1,22 +1,22 @@
-"""Logs: one line a record, with the request it belongs to. Never message text or credentials."""
+"""Logging: one line per record, with the request id, and without message text or credentials."""
 
 import logging
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from engine.http.access_log import WithoutSecrets
+from engine.http.access_log import SecretsFilter
 from engine.http.request_id import current_request_id
 
-# These can be told to log whole requests, and with them what people said, at INFO and below.
-QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "openai.agents")
+# Libraries that may log whole requests, and so the text of messages, at INFO and below.
+QUIET_LOGGERS = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "openai.agents")
 
 
-class DiscreetRecord(logging.LogRecord):
-    """Says of an exception what it is and where it was raised, and not what it says.
+class RedactedRecord(logging.LogRecord):
+    """Logs the class and the traceback of an exception, and leaves its message out.
 
-    Its message may quote what people said: a model's server repeats the request that it refuses,
-    a database the row. This holds for every logger of the process, those of libraries included.
+    The message may quote what users wrote: a model's server repeats the request that it refuses, a
+    database the row. This applies to every logger of the process, also those of libraries.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -26,7 +26,7 @@ class DiscreetRecord(logging.LogRecord):
         if isinstance(self.args, tuple):
             self.args = tuple(_name(a) if isinstance(a, BaseException) else a for a in self.args)
         if self.exc_info and self.exc_info[1] is not None:
-            self.exc_text = "".join(_story(self.exc_info[1])).rstrip()
+            self.exc_text = "".join(_formatted(self.exc_info[1])).rstrip()
 
 
 class RequestIdFilter(logging.Filter):
@@ -36,7 +36,7 @@ class RequestIdFilter(logging.Filter):
 
 
 def configure_logging(level: str) -> None:
-    logging.setLogRecordFactory(DiscreetRecord)
+    logging.setLogRecordFactory(RedactedRecord)
     handler = logging.StreamHandler()
     handler.addFilter(RequestIdFilter())
     handler.setFormatter(
@@ -47,34 +47,33 @@ def configure_logging(level: str) -> None:
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
-    # (One filter, however many applications a process builds.)
-    logging.getLogger("uvicorn.access").filters = [WithoutSecrets()]
-    # They are for those who look after the application, who may want no others.
+    # Replaced and not added: a process may build several applications.
+    logging.getLogger("uvicorn.access").filters = [SecretsFilter()]
+    # Audit events are logged at every LOG_LEVEL.
     logging.getLogger("engine.audit").setLevel(logging.INFO)
-    for name in QUIET:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _story(error: BaseException, told: frozenset[int] = frozenset()) -> Iterator[str]:
-    """The tracebacks of an exception and of those that led to it, the first one first.
+def _formatted(error: BaseException, visited: frozenset[int] = frozenset()) -> Iterator[str]:
+    """The tracebacks of an exception and of its causes, the first cause first.
 
-    Libraries that keep an exception and raise it again make it the cause of itself: `told` ends
-    that.
+    `visited` ends cycles: an exception that a library keeps and raises again is its own cause.
     """
-    told |= {id(error)}
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None and id(before) not in told:
-        yield from _story(before, told)
+    visited |= {id(error)}
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and id(cause) not in visited:
+        yield from _formatted(cause, visited)
         yield "which led to\n"
     yield from traceback.format_tb(error.__traceback__)
     yield f"{_name(error)}\n"
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
-            yield from _story(part, told)
+            yield from _formatted(part, visited)
 
 
 def _name(error: BaseException) -> str:
-    """Its class, and the code that an API or a database gave it."""
+    """The class of an exception, and its HTTP status or SQLSTATE if it has one."""
     code = getattr(error, "status_code", None) or getattr(error, "sqlstate", None)
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     return f"{name} ({code})" if isinstance(code, int | str) else name

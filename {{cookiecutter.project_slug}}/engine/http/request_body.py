@@ -1,4 +1,4 @@
-"""A request's body, read no further than it may go, and not waited for without end."""
+"""Reads the body of a request with limits of size and time."""
 
 import asyncio
 import time
@@ -8,14 +8,14 @@ from fastapi import Request
 
 from engine.http.errors import RequestTimedOut, RequestTooLarge
 
-# Between two pieces of a body, and for all of it. An upload may take longer.
+# The time between two chunks of a body, and for the whole body. An upload may take longer.
 IDLE_SECONDS = 20.0
 BODY_SECONDS = 60.0
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises `RequestTooLarge` as soon as it is known to be, and
-    `RequestTimedOut` when it does not come.
+    """The whole body. Raises `RequestTooLarge` for more than `limit` bytes, and
+    `RequestTimedOut` when it does not arrive in time.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -29,7 +29,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def timed_chunks(request: Request, seconds: float) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. Raises `RequestTimedOut` when it stalls or takes longer than that."""
+    """The chunks of the body. Raises `RequestTimedOut` if they stall or take over `seconds`."""
     deadline = time.monotonic() + seconds
     chunks = aiter(request.stream())
     while True:

@@ -15,9 +15,9 @@ _ACCEPTABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class RequestIdMiddleware:
-    """Takes a proxy's id when it is a plain one, else makes one.
+    """Takes the id from the request's header if it is valid, or creates one.
 
-    An application inside another one keeps the id that the request has already.
+    An included application keeps the id that the outer one has set.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,18 +28,18 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        request_id = state.setdefault("request_id", _given(scope) or uuid4().hex)
+        request_id = state.setdefault("request_id", _from_header(scope) or uuid4().hex)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        # Never reset: a request is a task of its own, and what answers the unexpected logs later.
+        # Not reset: every request has its own task, and unexpected errors are logged afterwards.
         current_request_id.set(request_id)
         await self._app(scope, receive, send_with_id)
 
 
-def _given(scope: Scope) -> str | None:
-    given = Headers(scope=scope).get(HEADER, "")
-    return given if _ACCEPTABLE.fullmatch(given) else None
+def _from_header(scope: Scope) -> str | None:
+    request_id = Headers(scope=scope).get(HEADER, "")
+    return request_id if _ACCEPTABLE.fullmatch(request_id) else None

@@ -1,7 +1,7 @@
-"""What browsers are told to refuse: the headers of every response.
+"""The security headers of every response.
 
-The page loads files of its own and the element from the CDN, which opens a frame there. Nothing
-else runs, and nothing that is written into a page does.
+The page loads its own files and the element's script from the CDN, which opens a frame from there.
+The policy forbids all other scripts, also inline ones.
 """
 
 import re
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.settings.settings import Settings
 
-# Cross-Origin-Embedder-Policy is not among them: it would keep the element's frame blank.
+# Cross-Origin-Embedder-Policy is not set: it would keep the element's frame blank.
 
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
@@ -32,21 +32,21 @@ def security_headers(
 ) -> dict[str, str]:
     """The headers, by name.
 
-    `connect` are other origins that the page itself sends requests to. `microphone` lets the
-    element listen. Raises ValueError when `CSP_EXTRA` is no policy or would undo this one.
+    `connect` are further origins that the page sends requests to. `microphone` allows the element
+    to record. Raises ValueError if `CSP_EXTRA` is not valid or would make the policy unsafe.
     """
     cdn = _origin(settings.chatkit_script_url)
-    listeners = f'(self "{cdn}")' if microphone else "()"
+    recorders = f'(self "{cdn}")' if microphone else "()"
     return {
         "Content-Security-Policy": _policy(settings, cdn, connect),
         "X-Content-Type-Options": "nosniff",
-        # Unless a response says otherwise, nobody else's page may show it, and nothing keeps it.
+        # The defaults for responses that do not set these: not cached, not loaded by other sites.
         "Cache-Control": "no-store",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-        # The frame learns which host it is on, and nobody which conversation is open.
+        # The frame needs the host; other sites must not see the path with the thread's id.
         "Referrer-Policy": "strict-origin-when-cross-origin",
-        "Permissions-Policy": f"camera=(), geolocation=(), microphone={listeners}, payment=(), usb=()",
+        "Permissions-Policy": f"camera=(), geolocation=(), microphone={recorders}, payment=(), usb=()",
     }
 
 
@@ -56,7 +56,7 @@ def _policy(settings: Settings, cdn: str, connect: Iterable[str]) -> str:
         "script-src": ["'self'", cdn],
         "frame-src": [cdn],
         "connect-src": ["'self'", *map(_source, connect)],
-        # The element brings styles of its own, and takes no nonce for them.
+        # The element adds inline styles without a nonce.
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'"],
@@ -67,7 +67,7 @@ def _policy(settings: Settings, cdn: str, connect: Iterable[str]) -> str:
     }
     for directive, sources in _extra(settings.csp_extra).items():
         if directive not in policy:
-            raise ValueError(f"CSP_EXTRA: {directive} is none of {', '.join(policy)}")
+            raise ValueError(f"CSP_EXTRA: {directive} must be one of {', '.join(policy)}")
         known = policy[directive]
         policy[directive] = [source for source in known if source != "'none'"] + sources
     return "; ".join(f"{directive} {' '.join(sources)}" for directive, sources in policy.items())
@@ -77,7 +77,10 @@ def _extra(text: str) -> Mapping[str, list[str]]:
     extra = {}
     for part in filter(None, map(str.strip, text.split(";"))):
         if not _EXTRA.fullmatch(part):
-            raise ValueError(f"CSP_EXTRA: {part!r} is not a directive and its sources")
+            raise ValueError(
+                f"CSP_EXTRA: {part!r} must be a directive and its sources, such as "
+                "img-src https://example.com"
+            )
         directive, *sources = part.split(" ")
         if directive in {"script-src", "default-src"} and (unsafe := _UNSAFE.intersection(sources)):
             raise ValueError(f"CSP_EXTRA: {directive} must not allow {', '.join(sorted(unsafe))}")
@@ -86,7 +89,7 @@ def _extra(text: str) -> Mapping[str, list[str]]:
 
 
 def _source(url: str) -> str:
-    """An address whose path cannot end the list or the policy that it stands in."""
+    """The URL with the characters escaped that would end the list or the policy."""
     return url.replace(";", "%3B").replace(",", "%2C").replace(" ", "%20")
 
 
@@ -96,7 +99,7 @@ def _origin(url: str) -> str:
 
 
 class SecurityHeadersMiddleware:
-    """Adds them to what has none of its own by that name: a download may allow itself less."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str], settings: Settings) -> None:
         self._app = app
@@ -121,8 +124,8 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
     def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        # (Only HTTPS may say it: RFC 6797, section 7.2. Behind a proxy that ends TLS, that is known
-        # where FORWARDED_ALLOW_IPS names the proxy.)
+        # Only over HTTPS (RFC 6797, section 7.2). Behind a proxy that terminates TLS, the scheme
+        # is known if FORWARDED_ALLOW_IPS contains the proxy.
         is_secure = self._has_hsts and scope["scheme"] == "https"
         return [*self._headers, *self._hsts] if is_secure else self._headers
 

@@ -1,4 +1,4 @@
-"""The chat on pages of other sites: the launcher that they include, and the page in its frame."""
+"""The chat on pages of other sites: the launcher's script and the page in its frame."""
 
 import hashlib
 import re
@@ -20,17 +20,17 @@ STYLES = '<link rel="stylesheet" href="static/launcher/embedded.css">'
 
 
 class Words(Frozen):
-    """What the launcher's buttons are called."""
+    """The labels of the launcher's buttons."""
 
     chat: str
     close: str
 
 
 class LauncherConfig(Frozen):
-    """What `/embed.js` carries; `LauncherConfig` in its `types.d.ts` is the mirror.
+    """The configuration inside `/embed.js`, the same as `LauncherConfig` in its `types.d.ts`.
 
-    It goes inside, so that the site's Content-Security-Policy needs no `connect-src` for it.
-    `origins` may show the chat; `client_tools` names modules that look at the page around it.
+    It is part of the script, so that the site's Content-Security-Policy needs no `connect-src`.
+    `origins` may show the chat; `client_tools` names the modules of client tools.
     """
 
     origins: tuple[str, ...]
@@ -66,7 +66,7 @@ def launcher(chat: Chat, app: FastAPI) -> APIRouter:
 
     @router.get("/embed")
     def embedded_page() -> HTMLResponse:
-        """The page as it is, without its header, started by a module that talks to the launcher."""
+        """The page without its header; its module communicates with the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
         html = page_html(settings, chat.page)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
@@ -96,6 +96,6 @@ def words(language: str) -> Words:
 
 
 def color_scheme(html: str) -> str:
-    """What the page says of itself."""
+    """The page's own `data-color-scheme`."""
     found = re.search(r'data-color-scheme="(auto|light|dark)"', html)
     return found[1] if found else "auto"

@@ -25,8 +25,8 @@ from agents import (
 from agents.items import TResponseStreamEvent
 
 from engine.models.patience import Heard, Patience
-from engine.settings.env_values import add_to_environment, clean_keys
-from engine.settings.settings import LITELLM, EnvSettings, Settings, UnusableSettings
+from engine.settings.env_values import add_to_environment, strip_api_keys
+from engine.settings.settings import LITELLM_PREFIX, EnvSettings, Settings, UnusableSettings
 
 # What LiteLLM does on import unless it is told not to: fetch a list of prices from GitHub, and
 # look for an `.env` wherever it may be.
@@ -59,7 +59,7 @@ class LitellmModels:
         if env_file := EnvSettings.model_config.get("env_file"):
             add_to_environment(Path(str(env_file)))
         try:
-            clean_keys(os.environ)
+            strip_api_keys(os.environ)
         except ValueError as error:
             raise UnusableSettings(str(error)) from None
         for name, value in QUIET.items():
@@ -73,12 +73,12 @@ class LitellmModels:
 
     def get(self, name: str) -> Model:
         model = import_module("engine.models.litellm_stream").ObservedModel
-        connect = partial(model, name.removeprefix(LITELLM))
+        connect = partial(model, name.removeprefix(LITELLM_PREFIX))
         return PatientModel(connect, self._patience, self._retries)
 
     def missing_keys(self, name: str) -> list[str]:
         """The variables that this model's provider wants and the environment has not."""
-        found = self._litellm.validate_environment(name.removeprefix(LITELLM))
+        found = self._litellm.validate_environment(name.removeprefix(LITELLM_PREFIX))
         return [str(key) for key in found["missing_keys"]]
 
     async def close(self) -> None:
@@ -87,7 +87,7 @@ class LitellmModels:
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _check(self, name: str, setting: str) -> None:
-        asked = name.removeprefix(LITELLM)
+        asked = name.removeprefix(LITELLM_PREFIX)
         provider, _, model = asked.partition("/")
         providers = [str(getattr(known, "value", known)) for known in self._litellm.provider_list]
         if not provider or (provider in providers and not model.strip()):

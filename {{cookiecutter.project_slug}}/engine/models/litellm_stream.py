@@ -4,7 +4,7 @@ LiteLLM drops pings, gives every error inside an Anthropic stream the status 500
 of a Gemini stream for a good one. So the events are read where its own parsers read them.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self
 
 import httpx
@@ -14,9 +14,10 @@ from litellm.exceptions import MidStreamFallbackError
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from openai.types.shared import Reasoning
 
-from engine.models.boundary.endings import noting_the_end
+from engine.models.boundary.endings import track_finish_reason
 from engine.models.boundary.learned import replays_reasoning
 from engine.models.patience import Heard
+from engine.sdk_internals import CompletionsHooks
 
 # https://platform.claude.com/docs/en/api/errors
 ANTHROPIC_STATUS = {
@@ -42,7 +43,7 @@ GEMINI_FAILED = {
 }
 
 
-class ObservedModel(LitellmModel):
+class ObservedModel(CompletionsHooks, LitellmModel):  # type: ignore[misc] # opens two methods
     """Calls `heard` while its answer arrives, and passes on why the answer ended.
 
     For one request at a time.
@@ -53,21 +54,20 @@ class ObservedModel(LitellmModel):
         self._heard = heard
         self._effort: Any | None = None
 
-    async def _fetch_response(  # type: ignore[override] # which has a signature for each `stream`
-        self, instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **more: Any
+    async def fetch(
+        self, settings: ModelSettings, send: Callable[[ModelSettings], Awaitable[Any]]
     ) -> Any:
         # The SDK sends a model's thinking back with the results of its tools, as Anthropic asks,
         # only if an effort is set; but there are models that think by default.
-        self._effort = super()._get_reasoning_effort(model_settings)
+        self._effort = super().reasoning_effort(settings)
         thinking = ModelSettings(reasoning=Reasoning(effort=self._effort or "low"))
-        settings = model_settings.resolve(thinking)
-        fetched = await super()._fetch_response(instructions, input, settings, *args, **more)
+        fetched = await send(settings.resolve(thinking))
         if not isinstance(fetched, tuple):
             return fetched
         response, stream = fetched
-        return response, noting_the_end(_Observed(stream, self._heard))
+        return response, track_finish_reason(_Observed(stream, self._heard))
 
-    def _get_reasoning_effort(self, model_settings: ModelSettings) -> Any | None:
+    def reasoning_effort(self, settings: ModelSettings) -> Any | None:
         return self._effort
 
 

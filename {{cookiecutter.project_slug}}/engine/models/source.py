@@ -12,8 +12,8 @@ from agents import (
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
-from engine.models.boundary.endings import noting_the_end
-from engine.models.boundary.learned import Learned, replays_reasoning
+from engine.models.boundary.endings import track_finish_reason
+from engine.models.boundary.learned import LearnedWorkarounds, replays_reasoning
 from engine.models.boundary.model import Dialect
 from engine.models.litellm_models import LitellmModels
 from engine.settings.settings import Settings, UnusableSettings, is_litellm
@@ -35,7 +35,7 @@ class ModelSource:
         self._has_responses = settings.openai_api == "responses"
         self._encrypted_reasoning = settings.reasoning_encrypted_content
         self._stream_options = settings.stream_options
-        self._learned: dict[str, Learned] = {}
+        self._learned: dict[str, LearnedWorkarounds] = {}
         if self._client is None and not settings.is_demo and settings.openai_models:
             raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
 
@@ -53,7 +53,7 @@ class ModelSource:
         """How the model of that name is spoken to. What is learned of it is kept."""
         is_responses = self._has_responses and not is_litellm(name)
         encrypted = self._encrypted_reasoning and self._client is not None
-        learned = self._learned.setdefault(name, Learned())
+        learned = self._learned.setdefault(name, LearnedWorkarounds())
         return Dialect(is_responses, encrypted, self._stream_options, learned)
 
     @property
@@ -107,7 +107,7 @@ class PatientOpenAI(AsyncOpenAI):
         except TimeoutError:
             raise ModelTimeoutError(self._patience) from None
         is_of_chat = kwargs.get("stream_cls") == AsyncStream[ChatCompletionChunk]
-        return noting_the_end(answer) if is_of_chat else answer
+        return track_finish_reason(answer) if is_of_chat else answer
 
 
 class PatientAzureOpenAI(PatientOpenAI, AsyncAzureOpenAI):

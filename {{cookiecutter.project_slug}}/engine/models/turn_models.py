@@ -4,14 +4,14 @@ from agents import Model
 
 from engine.models.boundary.model import BoundaryModel, Remarks
 from engine.models.boundary.outputs import ItemIds, Visible
-from engine.models.consumption import Consumption, DelayedErrorModel
+from engine.models.events_before_error import EventsBeforeErrorModel
 from engine.models.source import ModelSource
 
 
 class TurnModels:
     """Gives each model of a turn wrapped, whichever agent asks it.
 
-    `remarks` and `consumption` are of all of them together.
+    `remarks` are about all of their answers.
     """
 
     def __init__(self, source: ModelSource, item_ids: ItemIds, visible: Visible) -> None:
@@ -20,7 +20,6 @@ class TurnModels:
         self._visible = visible
         self._models: dict[str, Model] = {}
         self.remarks = Remarks()
-        self.consumption = Consumption()
 
     def get(self, name: str) -> Model:
         if name not in self._models:
@@ -31,5 +30,5 @@ class TurnModels:
                 self._visible,
                 self.remarks,
             )
-            self._models[name] = DelayedErrorModel(boundary, self.consumption)
+            self._models[name] = EventsBeforeErrorModel(boundary)
         return self._models[name]

@@ -1,4 +1,4 @@
-"""The operator's commands: what `python -m app` has where there is no `dev`."""
+"""The commands of `python -m app` for operators, which are available without the package `dev`."""
 
 import argparse
 import importlib
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def main(application: str) -> int:
-    """Run the command that the process was started with. `application` is the owner's package."""
+    """Run the command in `sys.argv`. `application` is the name of the application's package."""
     parser = argparse.ArgumentParser(prog=f"python -m {application}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     add_commands(commands, application)
@@ -17,14 +17,14 @@ def main(application: str) -> int:
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", application: str
 ) -> None:
-    """Those that the application's module `commands` names."""
+    """Add the commands that the application's module `commands` lists."""
     for name in importlib.import_module(f"{application}.commands").COMMANDS:
         command = importlib.import_module(name)
         command.add_parser(commands).set_defaults(run=command.run, application=application)
 
 
-def run(command: Callable[[], int], *refusals: type[Exception]) -> int:
-    """The command's exit code. What is refused, or one of `refusals`, is a line and 1."""
+def run(command: Callable[[], int], *errors: type[Exception]) -> int:
+    """The exit code of the command; 1 after printing the message of a known error or of `errors`."""
     from pydantic import ValidationError
 
     from engine.database.migrations import MigrationRefused
@@ -32,13 +32,13 @@ def run(command: Callable[[], int], *refusals: type[Exception]) -> int:
     from engine.settings.env_text import UnreadableEnvFile
     from engine.settings.settings import UnusableSettings
 
-    refused: tuple[type[Exception], ...] = (
+    known: tuple[type[Exception], ...] = (
         *(MigrationRefused, UnreadableEnvFile, UnusableSettings),
-        *refusals,
+        *errors,
     )
     try:
         return command()
-    except refused as error:
+    except known as error:
         print(error)
     except ValidationError as error:
         print(*problems(error), sep="\n")

@@ -1,4 +1,4 @@
-"""Probes: whether the process lives, and whether it should be sent traffic."""
+"""Health checks: `/healthz` (liveness) and `/readyz` (readiness)."""
 
 import logging
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.database import row_security
 from engine.database.database import EVERYBODY, Database
 from engine.database.migrations import migration_problem
-from engine.database.row_security import is_walled_in
-from engine.database.sequence import BEHIND, SequenceWatch
-from engine.database.server_check import READ_ONLY, SERVER, server_problem
-from engine.http.errors import DatabaseUnavailable, Unavailable, refusals
+from engine.database.sequence import SEQUENCE_BEHIND, SequenceCheck
+from engine.database.server_check import READ_ONLY, SERVER_QUERY, server_problem
+from engine.http.errors import DatabaseUnavailable, Unavailable, error_responses
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
 
@@ -22,23 +22,28 @@ logger = logging.getLogger(__name__)
 NOT_STARTED = (
     "The chat is not started: the application's lifespan lacks `async with chat.running():`."
 )
-REFUSED = "The database refuses what this server asks of it: `python -m app doctor` says why."
-OTHER_SECURITY = "ROW_LEVEL_SECURITY is not what the database does: see docs/scaling.md."
+REFUSED = (
+    "The database refuses the queries of this server: `python -m app doctor` shows the reason."
+)
+OTHER_SECURITY = (
+    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python -m app migrate` to "
+    "apply it; see docs/scaling.md."
+)
 
 
 def routes(
     settings: Settings, database: Database, runs: Runs, is_started: Callable[[], bool]
 ) -> APIRouter:
-    router, sequence = APIRouter(), SequenceWatch()
+    router, sequence = APIRouter(), SequenceCheck()
 
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """The process lives."""
+        """The process is running."""
         return {"status": "ok"}
 
-    @router.get("/readyz", responses=refusals(Unavailable, DatabaseUnavailable))
+    @router.get("/readyz", responses=error_responses(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:
-        """It may be sent traffic: the database answers, is migrated, and nobody stops the process."""
+        """Ready for traffic: the database answers and is migrated, and the process is not stopping."""
         if not is_started():
             raise Unavailable(NOT_STARTED)
         if runs.is_draining:
@@ -50,8 +55,8 @@ def routes(
             logger.error("not ready: %s", error.orig)
             raise Unavailable(REFUSED) from error
         if problem == READ_ONLY:
-            # The next look is at whichever server is to be talked to by then.
-            await database.renew()
+            # The next check connects again, perhaps to the new primary.
+            await database.reconnect()
         if problem is not None:
             raise Unavailable(problem)
         return {"status": "ready"}
@@ -60,13 +65,13 @@ def routes(
 
 
 async def _problem(
-    connection: AsyncConnection, settings: Settings, sequence: SequenceWatch
+    connection: AsyncConnection, settings: Settings, sequence: SequenceCheck
 ) -> str | None:
-    """What keeps the database from serving, and the mend."""
-    server = (await connection.execute(text(SERVER))).mappings().one()
+    """The reason why the database is not usable, with the fix; None if it is."""
+    server = (await connection.execute(text(SERVER_QUERY))).mappings().one()
     problem = server_problem(server) or await connection.run_sync(migration_problem)
     if problem is not None:
         return problem
-    if await connection.run_sync(is_walled_in) != settings.row_level_security:
+    if await connection.run_sync(row_security.is_enabled) != settings.row_level_security:
         return OTHER_SECURITY
-    return BEHIND if await sequence.is_behind(connection) else None
+    return SEQUENCE_BEHIND if await sequence.is_behind(connection) else None

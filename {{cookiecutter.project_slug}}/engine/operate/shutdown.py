@@ -1,4 +1,4 @@
-"""The signal to stop, heard before the server acts on it."""
+"""Handles the signals to stop before the server does."""
 
 import asyncio
 import signal
@@ -11,21 +11,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Shutdown:
-    """Calls `begin` in the event loop at the first signal, then whoever listened before.
+    """Calls `begin` in the event loop on SIGINT and SIGTERM, then the previous signal handler.
 
-    uvicorn goes on to wait for the open responses; without this they would not know that they
-    have to end. In a thread that is not the main one, where no signals arrive, it does nothing.
+    uvicorn waits for open responses before the lifespan ends; `begin` tells them to end. It does
+    nothing outside of the main thread, where no signals arrive.
     """
 
     def __init__(self, begin: Callable[[], None]) -> None:
         self._begin = begin
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._hear)
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -34,11 +34,11 @@ class Shutdown:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._begin)
-        before = self._before[number]
-        if callable(before):
-            before(number, frame)
+        previous = self._previous[number]
+        if callable(previous):
+            previous(number, frame)

@@ -1,4 +1,4 @@
-"""A start that fails for its settings: one line says which, and how to mend it."""
+"""Prints one line for settings that are not usable, which says how to fix them."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from engine.settings.settings import EnvSettings
 
 @contextmanager
 def exit_with_one_line() -> Iterator[None]:
-    """End the process with one line in the place of a traceback."""
+    """End the process with one line instead of a traceback if the settings are not usable."""
     try:
         yield
     except ValidationError as error:
@@ -21,7 +21,7 @@ def exit_with_one_line() -> Iterator[None]:
 
 
 def problems(error: ValidationError) -> list[str]:
-    """A sentence for each setting that is not usable, by its name in the environment."""
+    """One sentence for each setting that is not usable, with its name in the environment."""
     prefix = _prefixes().get(error.title, "")
     return [
         f"{prefix}{'_'.join(str(part) for part in problem['loc'])}".upper()
@@ -31,9 +31,9 @@ def problems(error: ValidationError) -> list[str]:
 
 
 def _prefixes() -> dict[str, str]:
-    found, left = {}, [EnvSettings]
-    while left:
-        settings = left.pop()
-        found[settings.__name__] = settings.model_config.get("env_prefix", "")
-        left += settings.__subclasses__()
-    return found
+    prefixes, classes = {}, [EnvSettings]
+    while classes:
+        settings = classes.pop()
+        prefixes[settings.__name__] = settings.model_config.get("env_prefix", "")
+        classes += settings.__subclasses__()
+    return prefixes

@@ -1,4 +1,4 @@
-"""The files of the page: the owner's folder, and behind it the engine's own modules and styles."""
+"""Serves the page's files from the owner's folder, and otherwise from the engine's folder."""
 
 import os
 import re
@@ -13,16 +13,16 @@ ENGINE_FILES = Path(__file__).resolve().parent / "static"
 INDEX = "index.html"
 FONTS = (".woff2", ".woff", ".ttf", ".otf")
 
-# Pages have addresses of their own, and texts are read here.
+# Pages have their own addresses, and the others are read only by the server.
 NOT_STATIC = {".html", ".po", ".py", ".toml"}
 
 _INCLUDE = re.compile(r"[ \t]*<!-- include (_[\w-]+\.html) -->\n?")
 
 
 def read_page(folder: Path, name: str = INDEX) -> str:
-    """A page's HTML, with the pieces that it includes: `<!-- include _header.html -->`.
+    """A page's HTML with its included parts: `<!-- include _header.html -->`.
 
-    Raises ValueError when the page, or a piece, is not there.
+    Raises ValueError if the page or a part does not exist.
     """
 
     def piece(found: re.Match[str]) -> str:
@@ -32,7 +32,7 @@ def read_page(folder: Path, name: str = INDEX) -> str:
 
 
 def other_pages(folder: Path) -> Iterator[str]:
-    """The pages beside the chat's, by their names: `about.html` is served at `/about`."""
+    """The names of pages besides the chat's: `about.html` is served at `/about`."""
     names = sorted(file.name for file in folder.glob("*.html"))
     return (name for name in names if name != INDEX and not name.startswith("_"))
 
@@ -45,11 +45,12 @@ def _read(file: Path, why: str) -> str:
 
 
 class PageFiles(StaticFiles):
-    """The files of two folders under one address: the first folder that has a file serves it.
+    """Static files of two folders; a file in the first folder replaces one in the second.
 
-    File names carry no version, so browsers ask each time and mostly hear 304. Otherwise a deploy
-    would leave them with modules of two versions. Pages of other origins may load fonts: the
-    element's frame asks for those of `--chat-font-sources` from OpenAI's origin.
+    Browsers revalidate each file, which is mostly answered with 304: file names contain no version,
+    so that browsers would otherwise mix modules of two versions after a deployment. All origins
+    may load fonts, because the element's frame, on OpenAI's origin, loads those of
+    `--chat-font-sources`.
     """
 
     def __init__(self, owner: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page, its settings, and the files it loads."""
+"""Serves the page, its configuration, and its static files."""
 
 import hashlib
 import tomllib
@@ -16,13 +16,13 @@ from pydantic.alias_generators import to_camel
 from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
 from engine.page.files import INDEX, PageFiles, other_pages, read_page
-from engine.settings.settings import LITELLM, Settings
+from engine.settings.settings import LITELLM_PREFIX, Settings
 from engine.text.locales import language_of, translate
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
 
 CHATKIT_PATH = "/chatkit"
-# Options of the element, by section.
+# Options of the ChatKit element, by section.
 Extras = dict[str, dict[str, Any]]
 STATIC_PATH = "/static"
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
@@ -41,7 +41,7 @@ class Prompt(Frozen):
 
 
 class Texts(Frozen):
-    """What is said in one language."""
+    """The page's texts in one language."""
 
     greeting: str
     placeholder: str
@@ -50,7 +50,7 @@ class Texts(Frozen):
 
 
 class Element(Frozen):
-    """What the element shows."""
+    """The parts of the ChatKit element that are shown."""
 
     header: bool
     title: bool
@@ -96,7 +96,7 @@ class Api(Frozen):
 
 
 class Account(Frozen):
-    """Whoever is signed in, where the style has pages for it; see `SignInPages`."""
+    """The signed-in user, if the auth style has sign-in pages; see `SignInPages`."""
 
     name: str
     manage: str | None
@@ -105,13 +105,12 @@ class Account(Frozen):
 
 
 class PageConfig(Texts):
-    """What `/config.json` tells the page; `PageConfig` in `types.d.ts` is its mirror.
+    """The response of `/config.json`, the same as `PageConfig` in `types.d.ts`.
 
-    `models` is empty when there is nothing to pick. `user` is an opaque hash of the signed-in
-    user's id: a key for what the browser remembers, null while nobody is known. `sign_in` is where
-    they are sent then, if there is such a page. `client_tools` and `effects` name the modules that
-    the page loads from the folders `client-tools` and `effects`; `extras` go into the options of
-    the element as they are, by section.
+    `models` is empty if there is only one. `user` is a hash of the user's id, used as a key of the
+    browser's storage; it is null without a user. In that case `sign_in` is the address of the
+    sign-in page, if there is one. `client_tools` and `effects` name modules that the page loads from
+    folders of these names. `extras` are added to the options of the element, by section.
     """
 
     title: str
@@ -202,7 +201,7 @@ def page_html(settings: Settings, folder: Path, name: str = INDEX) -> str:
 
 
 def relative(path: str) -> str:
-    """The address as the page has it, under whatever prefix the chat is."""
+    """The path relative to the page, which works under any prefix."""
     return path.removeprefix("/")
 
 
@@ -241,12 +240,13 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     if len(offered) == 1:
         return ()
     return tuple(
-        ModelChoice(id=m, label=m.removeprefix(LITELLM), default=m == offered[0]) for m in offered
+        ModelChoice(id=m, label=m.removeprefix(LITELLM_PREFIX), default=m == offered[0])
+        for m in offered
     )
 
 
 def merged(*options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """One of several options of the page, section by section."""
+    """The options merged, section by section."""
     sections = {name for option in options for name in option}
     return {
         name: {key: value for option in options for key, value in option.get(name, {}).items()}

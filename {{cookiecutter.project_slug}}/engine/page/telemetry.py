@@ -1,4 +1,4 @@
-"""`POST /telemetry`: what went wrong in pages, for the log. Names and ids, never words."""
+"""`POST /telemetry`: logs errors that happened in pages, as names and ids without any text."""
 
 import logging
 import time
@@ -18,15 +18,15 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 8_000
 MINUTE = 60.0
 
-# Where a browser may be a new user each time, an address may report as much as these many users.
+# With anonymous users, one address may send as many reports as this number of users.
 USERS_OF_ADDRESS = 5
 
-# No spaces: what anybody said does not fit.
+# No spaces, so that a report cannot contain a user's text.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$")]
 
 
 class Report(BaseModel):
-    """Something that happened in a page, such as `error NetworkError` or `problem notReady`."""
+    """An event in a page, such as `error NetworkError` or `problem notReady`."""
 
     kind: Literal["error", "log", "problem"]
     name: Name
@@ -39,7 +39,7 @@ class Reports(BaseModel):
 
 
 class Allowance:
-    """How many reports a user may send to this process in a minute."""
+    """Limits the reports that a user may send to this process in a minute."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
@@ -47,15 +47,15 @@ class Allowance:
         self._minute = 0
         self._used: dict[str, int] = {}
 
-    def take(self, who: str, count: int, users: int = 1) -> None:
-        """Raises `TooManyReports` beyond what so many users may send."""
+    def take(self, key: str, count: int, users: int = 1) -> None:
+        """Count reports of a user or address. Raises `TooManyReports` above `users` times the limit."""
         minute, seconds = divmod(self._clock(), MINUTE)
         if minute != self._minute:
             self._minute, self._used = int(minute), {}
-        used = self._used.get(who, 0) + count
+        used = self._used.get(key, 0) + count
         if used > self._per_minute * users:
             raise TooManyReports("This page reports too much.", MINUTE - seconds)
-        self._used[who] = used
+        self._used[key] = used
 
 
 def routes(allowance: Allowance, signed_in: SignedIn) -> APIRouter:
@@ -67,8 +67,8 @@ def routes(allowance: Allowance, signed_in: SignedIn) -> APIRouter:
         try:
             batch = Reports.model_validate_json(body)
         except ValidationError:
-            # Not quoted: what does not fit may be what somebody said.
-            raise InvalidRequest("reports: this is no list of them.") from None
+            # The invalid value is not quoted, because it may contain a user's text.
+            raise InvalidRequest("reports: expected a list of reports.") from None
         allowance.take(user.id, len(batch.reports))
         if user.address is not None:
             allowance.take(user.address, len(batch.reports), users=USERS_OF_ADDRESS)

@@ -1,4 +1,4 @@
-// Shapes that the page's modules share. Editors and `tsc -p engine/page` read this; browsers never do.
+// Types that the page's modules share, for editors and `tsc -p engine/page`. Browsers do not load it.
 
 import type {
   ChatKitEvents,
@@ -12,7 +12,7 @@ import type {
   ToolOption,
 } from "@openai/chatkit";
 
-/** The body of `/config.json`: `PageConfig` in routes.py is its mirror. */
+/** The response of `/config.json`, the same as `PageConfig` in routes.py. */
 export interface PageConfig {
   title: string;
   element: Element;
@@ -25,7 +25,7 @@ export interface PageConfig {
   effects: string[];
   models: ModelOption[];
   api: Api;
-  /** Goes into the options of the element as it is, by section. */
+  /** Added to the options of the element, by section. */
   extras: { api?: Partial<CustomApiConfig>; composer?: Partial<ComposerOption> };
   scriptUrl: string;
   auth: string;
@@ -35,7 +35,7 @@ export interface PageConfig {
   demo: boolean;
 }
 
-/** What the element shows: the section of that name in page.toml. */
+/** The parts of the ChatKit element that are shown: the section `[element]` of page.toml. */
 export interface Element {
   header: boolean;
   title: boolean;
@@ -48,7 +48,7 @@ export interface Element {
   disclaimerInHighContrast: boolean;
 }
 
-/** Whoever is signed in, and where the site lets them look after that. */
+/** The signed-in user, and the addresses for managing the account and signing out. */
 export interface Account {
   name: string;
   manage: string | null;
@@ -61,57 +61,57 @@ export interface Api {
   domainKey: string;
 }
 
-/** A text in the visitor's language, with each `{}` in it filled in. */
+/** Translates a text into the visitor's language, and replaces each `{}` with a value. */
 export type Say = (text: string, ...values: string[]) => string;
 
-/** The type of `fetch`, for parameters that are themselves called `fetch`. */
+/** The type of `fetch`, for parameters that are named `fetch`. */
 export type Fetch = typeof globalThis.fetch;
 
-/** Posts nothing but the URL itself, and outlives the page. */
+/** Sends a POST request without a body, also while the page is closed. */
 export type Beacon = (url: string) => void;
 
-/** Imports a module of the page's that has one function, by its path. */
+/** Imports a module of the page by its path; its default export is a function. */
 export type LoadModule = (file: string) => Promise<{ default: PageFunctions[string] }>;
 
-/** Lives as long as the page does. */
+/** A part of the page that is started and stopped with it. */
 export interface PagePart {
   start?(): void;
   stop(): void;
 }
 
-/** What of the global object tells the time. */
+/** The members of the global object that measure time. */
 export interface Clock {
   Date: Pick<DateConstructor, "now">;
   setInterval(tick: () => void, milliseconds: number): number;
   clearInterval(timer: number | undefined): void;
 }
 
-/** Why the server did not do what it was asked to. */
+/** The reason why the server refused a request. */
 export interface Refusal {
   code: string;
-  /** What everybody reads. */
+  /** The text for users. */
   message: string;
-  /** When it can be tried again, where the server says so. */
+  /** The wait before another attempt, if the server says so. */
   seconds: number | null;
-  /** The thread that it is about, where that need not be the open one. */
+  /** The thread of the request, if it may be another than the open one. */
   threadId: string | null;
 }
 
-/** What of a `Storage` the page uses. */
+/** The members of `Storage` that the page uses. */
 export type KeyValueStore = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** What of a `CSSStyleDeclaration` the page uses. */
+/** The members of `CSSStyleDeclaration` that the page uses. */
 export type ComputedValues = Pick<CSSStyleDeclaration, "getPropertyValue">;
 
 export type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 export type Complete<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
-/** One handler for each event of the element: a missing one does not type-check. */
+/** One handler for each event of the element; a missing one is a type error. */
 export type EventHandlers = {
   [K in keyof ChatKitEvents]: (detail: ChatKitEvents[K]["detail"]) => void;
 };
 
-/** What effects, deeplinks and log entries carry. */
+/** The data of effects, deep links and log entries. */
 export type NamedDetail = ChatKitEvents["chatkit.log"]["detail"];
 
 export type ProblemId =
@@ -123,17 +123,17 @@ export type ProblemId =
   | "unauthenticated";
 
 export interface Problem {
-  /** What everybody reads. */
+  /** The texts for users. */
   title: string;
   advice: string;
-  /** What whoever runs the site can do about it. */
+  /** Steps for the site's operator. */
   mend: string[];
   link?: string;
 }
 
-/** Set by a host page that signs its users in elsewhere. */
+/** Set by a host page whose users sign in there, with tokens. */
 export interface ChatAuth {
-  /** Returns a token, a new one when `refresh` is true, or null when nobody is signed in. */
+  /** Returns a token, a new one if `refresh` is true, or null if no user is signed in. */
   getToken(options: TokenOptions): Promise<string | null> | string | null;
 }
 
@@ -141,27 +141,27 @@ export interface TokenOptions {
   refresh: boolean;
 }
 
-/** Functions that the backend calls by name, with an object of JSON that it made. */
+/** Functions that the backend calls by name, with a JSON object. */
 export type PageFunctions = Record<string, (data: Record<string, unknown>) => any>;
 
-/** Set by a host page that has functions of its own for the backend to call. */
+/** Set by a host page to provide functions that the backend can call. */
 export interface ChatPageFunctions {
-  /** Each returns an object of JSON, or a promise of one: the model reads it. */
+  /** Each returns a JSON object for the model, or a promise of one. */
   clientTools?: PageFunctions;
   effects?: PageFunctions;
-  /** For links in answers to `chatkit-link://name?…`, with what follows the question mark. */
+  /** For links `chatkit-link://name?…` in answers; called with the query's parameters. */
   deeplinks?: PageFunctions;
-  /** For widgets' buttons with `handler: "client"`, by the action's type. */
+  /** For actions of widgets with `handler: "client"`, by their type. */
   actions?: Record<string, (payload: Record<string, unknown>, itemId: string) => any>;
-  /** Buttons of your own in the element's header. */
+  /** Your own buttons in the element's header. */
   headerActions?: Pick<HeaderOption, "leftAction" | "rightAction">;
-  /** What can be mentioned with @: the model gets its title, id and data. */
+  /** Entities that users can mention with @: the model gets title, id and data. */
   entities?: EntitiesOption;
-  /** What the composer offers after a slash. */
+  /** Commands that the composer offers after a slash. */
   commands?: Omit<CommandsOption, "enabled">;
 }
 
-/** What the site around the chat says of its page; it goes along with each message. */
+/** The host page's facts for the model, which are sent with each message. */
 export interface PageContext {
   page: Record<string, string> | null;
 }
@@ -170,11 +170,11 @@ export interface SendOptions {
   tool?: string;
   model?: string;
   newThread?: boolean;
-  /** The words that the message quotes. */
+  /** The text that the message quotes. */
   reply?: string;
 }
 
-/** What is put into the composer; what is left out stays. */
+/** The new content of the composer; omitted fields stay unchanged. */
 export interface Draft {
   text?: string;
   reply?: string;
@@ -183,26 +183,26 @@ export interface Draft {
   model?: string;
 }
 
-/** What the page offers to the site around it. The promises wait until the chat is ready and idle. */
+/** The interface for the site around the page. Promises wait until the chat is ready and idle. */
 export interface ChatPage {
-  /** Shows the chat and puts the cursor into it. */
+  /** Shows the chat and focuses the composer. */
   open(): Promise<void>;
-  /** Hides the chat; what streams goes on. The focus returns to where it was before `open`. */
+  /** Hides the chat; answers continue to stream. The focus returns to where it was before `open`. */
   close(): void;
   newThread(): Promise<void>;
-  /** Sends a message of the user's. */
+  /** Sends a message as the user. */
   send(text: string, options?: SendOptions): Promise<void>;
-  /** Puts a message into the composer for the user to look at, with the cursor in it. */
+  /** Puts a message into the composer, without sending it, and focuses the composer. */
   compose(draft: Draft): Promise<void>;
-  /** Sets an action of the backend's off, as a widget's button does. */
+  /** Triggers an action of the backend, as a widget's button does. */
   act(action: { type: string; payload?: Record<string, unknown> }, itemId?: string): Promise<void>;
   showHistory(): Promise<void>;
   hideHistory(): Promise<void>;
-  /** What the model is to know of the page, with each message from now on; null is nothing. */
+  /** Facts about the page that are sent to the model with each message; null removes them. */
   setContext(facts: Record<string, string> | null): void;
   /** Sends the next messages to this tool, until called with another id or null. */
   selectTool(id: string | null): void;
-  /** True while a thread loads or an answer streams: the element's methods reject then. */
+  /** True while a thread loads or an answer streams. The element's methods reject during that time. */
   readonly isBusy: boolean;
 }
 

@@ -31,7 +31,7 @@ from engine.http.errors import (
     TooManyTurns,
     Unauthenticated,
     Unavailable,
-    refusals,
+    error_responses,
 )
 from engine.http.event_stream import EventStream
 from engine.http.home import home_url
@@ -80,7 +80,7 @@ class ThreadRun(BaseModel):
 def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> APIRouter:
     parts, runs, run_store = server.parts, admission.runs, admission.run_store
     router = APIRouter(
-        responses=refusals(
+        responses=error_responses(
             Unauthenticated, Forbidden, NotFound, InvalidRequest, Unavailable, DatabaseUnavailable
         )
     )
@@ -89,7 +89,7 @@ def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> API
         "/chatkit",
         openapi_extra=PROTOCOL,
         responses=ANSWERS
-        | refusals(
+        | error_responses(
             MalformedRequest,
             *(Forbidden, ThreadNotWritable),
             *(RunInProgress, RepeatedRequest),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from engine.database.database import CONNECT_SECONDS, is_away
+from engine.database.database import CONNECT_SECONDS, is_unreachable
 from engine.settings.database_url import connect_options
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class CommandListener:
             try:
                 await self._listen()
             except Exception as error:
-                if not is_away(error):
+                if not is_unreachable(error):
                     logger.exception("LISTEN failed")
             await asyncio.sleep(RECONNECT_SECONDS)
 

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.context.clock import now
 from engine.context.ids import new_id
 from engine.context.run import WITH_MESSAGE, is_answer
-from engine.database.database import Database, DatabaseAway
+from engine.database.database import Database, DatabaseUnreachable
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from engine.runs.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from engine.runs.spent import Spent
@@ -65,7 +65,7 @@ class Recovery:
         while True:
             try:
                 await self.close_abandoned()
-            except DatabaseAway:
+            except DatabaseUnreachable:
                 # Nobody could write: wait for those who live before calling anybody dead.
                 await asyncio.sleep(STALE_SECONDS)
             except Exception:
@@ -74,17 +74,17 @@ class Recovery:
             await asyncio.sleep(ROUND_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
 
     async def close_abandoned(self) -> None:
-        """Raises `DatabaseAway`, also when it has only just come back."""
+        """Raises `DatabaseUnreachable`, also when it has only just come back."""
         began = time.monotonic()
         abandoned = await self._run_store.abandoned()
         if time.monotonic() - began > SLOW_SECONDS:
-            raise DatabaseAway("The database did not answer for a while.")
+            raise DatabaseUnreachable("The database did not answer for a while.")
         for run in abandoned:
             if self._is_live(run.user_id, run.id):
                 continue  # this process is slow, and not dead
             try:
                 await self._close(run)
-            except DatabaseAway:
+            except DatabaseUnreachable:
                 raise
             except Exception:
                 # It must not keep the others from being closed.

@@ -96,7 +96,7 @@ class RunStore:
         for _ in range(self._settings.running_answers_per_user + 1):
             [row] = await self._database.fetch(run.user_id, statement, parameters)
             if self._shared and row.taken and not row.claimed:
-                await self._shared.give_back_unused(run.address or "")
+                await self._shared.release_unused(run.address or "")
             # (`busy` is this very run when the claim was repeated on a fresh connection.)
             if row.claimed or row.busy == run.id:
                 return None if new_thread else ThreadMetadata.model_validate(row.payload)
@@ -137,7 +137,7 @@ class RunStore:
         if self._shared and run.address:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
             tokens = run.tokens_in + run.tokens_out
-            statement = self._shared.give_back(statement, run.address, is_running, tokens)
+            statement = self._shared.release(statement, run.address, is_running, tokens)
         await self._database.fetch(run.user_id, statement, retry=True)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:

@@ -13,7 +13,7 @@ from chatkit.types import ErrorEvent
 from sqlalchemy.exc import IntegrityError
 
 from engine.context.run import Run
-from engine.database.database import Database, DatabaseAway
+from engine.database.database import Database, DatabaseUnreachable
 from engine.database.run_commands import RunCommand
 from engine.http.errors import ServerBusy, Unavailable
 from engine.http.event_stream import sse
@@ -160,7 +160,7 @@ class Runs:
             return  # it is closed like that of a worker that died, and gets its notice
         try:
             await self._run_store.end(run)
-        except DatabaseAway:
+        except DatabaseUnreachable:
             # Its heartbeat has stopped: a worker closes it when the database is back.
             logger.error("the end of run %s could not be written", run.id)
 
@@ -186,7 +186,7 @@ class Runs:
             try:
                 await self._checkpoint(run)
                 written = time.monotonic()
-            except DatabaseAway:
+            except DatabaseUnreachable:
                 run.touch_all()
 
     def _round_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""The text of an `.env` file, however an editor or a shell encoded it. Standard library only."""
+"""Reads `.env` files in UTF-8 or UTF-16. Uses the standard library only."""
 
 import codecs
 from pathlib import Path
@@ -11,18 +11,18 @@ _ENCODINGS = {
 
 
 class UnreadableEnvFile(ValueError):
-    """The file is not text in one encoding; the message says how to mend it, in one line."""
+    """The file is in neither encoding. The message says how to fix it, in one line."""
 
 
 def read_env_text(path: Path) -> str:
-    """UTF-8, or UTF-16 that says so in its first bytes. Raises `UnreadableEnvFile`."""
+    """Read UTF-8, or UTF-16 with a byte order mark. Raises `UnreadableEnvFile`."""
     content = path.read_bytes()
     encoding = next((name for bom, name in _ENCODINGS.items() if content.startswith(bom)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:  # UTF-16 that does not say so
+    if "\0" in text:  # UTF-16 without a byte order mark
         raise UnreadableEnvFile(
             f"{path} is not in UTF-8. PowerShell's > and >> write UTF-16: save the file as UTF-8 "
             "in an editor, or append with: Add-Content -Encoding utf8"

@@ -1,4 +1,4 @@
-"""What the environment says, read once when the application is built."""
+"""Settings, read from the environment and `.env` once when the application is built."""
 
 import re
 from pathlib import Path
@@ -19,39 +19,39 @@ from pydantic_settings import (
 )
 
 from engine.settings.database_url import checked_url
-from engine.settings.env_values import EnvFileSource, HeaderSecret, cleaned
-from engine.settings.origins import checked_origin
+from engine.settings.env_values import EnvFileSource, HeaderSecret, clean_values
+from engine.settings.origins import parse_origin
 
 T = TypeVar("T")
 
-# What is signed with a shorter one can be guessed without asking the server.
+# A shorter key can be found by trying, from one signature and without asking the server.
 MIN_KEY_LENGTH = 32
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# What orchestrators and links between containers put into the environment for another container.
+# Clusters and links between containers set such variables for the address of another container.
 SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
-# Before the name of a model that is had through LiteLLM.
-LITELLM = "litellm/"
+# The prefix of models that are reached through LiteLLM.
+LITELLM_PREFIX = "litellm/"
 
 
 class UnusableSettings(ValueError):
-    """What the settings ask for cannot be had here; the message says how to mend it, in one line."""
+    """A setting needs something that is missing. The message says how to fix it, in one line."""
 
 
-def _parts(value: object) -> object:
+def _split_at_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
-# A setting that holds several values, with commas between them.
-CommaSeparated = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_parts)]
+# A setting with several values, separated by commas.
+CommaSeparated = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
 class EnvSettings(BaseSettings):
-    """Reads the process environment, then `.env`. Each option derives its own settings from it."""
+    """Base of all settings: reads the process environment, then `.env`."""
 
     model_config = SettingsConfigDict(
         env_file=PROJECT_ROOT / ".env",
@@ -62,7 +62,7 @@ class EnvSettings(BaseSettings):
     )
 
     def __init__(self, **values: Any) -> None:
-        # The library's own source would read the file as UTF-8, before ours takes its place.
+        # Otherwise the library reads the file as UTF-8 before `EnvFileSource` does.
         super().__init__(_env_file=None, **values)
 
     @classmethod
@@ -79,11 +79,11 @@ class EnvSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return cleaned(cls.model_fields, without_service_links(values))
+        return clean_values(cls.model_fields, without_service_links(values))
 
 
 def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
-    """A cluster sets NAME_PORT to a Service's address (tcp://10.0.0.1:80). That is no setting."""
+    """The values without service links: a cluster sets NAME_PORT=tcp://10.0.0.1:80 by itself."""
     return {
         name: value
         for name, value in values.items()
@@ -92,7 +92,7 @@ def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Settings(EnvSettings):
-    """Settings that every project has; `.env.example` explains each of them."""
+    """The settings that every project has. `.env.example` explains each of them."""
 
     database_url: str | None = None
     database_direct_url: str | None = None
@@ -149,7 +149,7 @@ class Settings(EnvSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(checked_origin(origin) for origin in origins)
+        return tuple(parse_origin(origin) for origin in origins)
 
     @field_validator("database_url", "database_direct_url")
     @classmethod
@@ -158,7 +158,7 @@ class Settings(EnvSettings):
 
     @property
     def signing_keys(self) -> list[str]:
-        """The keys that count, the one to sign with last. Raises ValueError when there is none."""
+        """The accepted keys, with the one that signs last. Raises ValueError when none is set."""
         self.check_keys()
         key = self.secret_key.get_secret_value()
         previous = self.secret_key_previous.get_secret_value()
@@ -170,7 +170,7 @@ class Settings(EnvSettings):
         return [previous, key] if previous else [key]
 
     def check_keys(self) -> None:
-        """Raises ValueError for a key that is too short; a missing one fails where it is needed."""
+        """Raises ValueError for a key that is too short. A missing key fails where it is used."""
         if 0 < (length := len(self.secret_key.get_secret_value())) < MIN_KEY_LENGTH:
             raise ValueError(
                 f"SECRET_KEY has {length} characters, and needs at least {MIN_KEY_LENGTH}. To make "
@@ -179,17 +179,17 @@ class Settings(EnvSettings):
         if 0 < (length := len(self.secret_key_previous.get_secret_value())) < MIN_KEY_LENGTH:
             raise ValueError(
                 f"SECRET_KEY_PREVIOUS has {length} characters, and needs at least "
-                f"{MIN_KEY_LENGTH}. Remove it: what it signed can be forged."
+                f"{MIN_KEY_LENGTH}. Remove it: signatures of so short a key can be forged."
             )
 
     @property
     def offered_models(self) -> tuple[str, ...]:
-        """The models a user may pick; the first is the default."""
+        """The models that a user can choose from; the first is the default."""
         return self.models or (self.model,)
 
     @property
     def named_models(self) -> tuple[str, ...]:
-        """All that may be asked anything."""
+        """All models that are called, including the one for titles."""
         return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
 
     @property
@@ -198,14 +198,14 @@ class Settings(EnvSettings):
 
     @property
     def openai_models(self) -> tuple[str, ...]:
-        """Those that OpenAI has, or whichever server is in its place."""
+        """The models of OpenAI, or of the server at OPENAI_BASE_URL."""
         return tuple(name for name in self.named_models if not is_litellm(name))
 
     @property
     def is_demo(self) -> bool:
-        """True when the built-in demo model answers: no key is set, and no model has its own."""
+        """True when the built-in demo model answers: no OpenAI key is set and no LiteLLM model."""
         return self.openai_api_key is None and not any(map(is_litellm, self.offered_models))
 
 
 def is_litellm(model: str) -> bool:
-    return model.startswith(LITELLM)
+    return model.startswith(LITELLM_PREFIX)

@@ -1,8 +1,8 @@
-"""Where a list goes on although the row that its cursor names was deleted.
+"""Cursors of lists, which work even if the row that they name was deleted.
 
-Ids are in order of time (`engine.context.ids`), so the neighbours of a deleted row are found by its id.
-(What users see of a thread is stored in that order, too. A call is stored before its workflow,
-whose id is older, but no page of theirs ends with a call.)
+Ids are ordered by time (`engine.context.ids`), so the neighbours of a deleted row are found by its
+id. Items that users see are stored in that order too. A tool call is an exception, stored before
+its workflow, whose id is older; but no page that a user sees ends with a tool call.
 """
 
 import re
@@ -22,14 +22,15 @@ Conditions = Sequence[ColumnElement[bool]]
 
 @dataclass(frozen=True)
 class Cursor:
-    """The row after which a list goes on. `after` finds nothing when the row does not exist;
-    `after_place` is true for what comes after the place that it had.
+    """A position in a list. `after` matches the rows after `row`, and nothing if that is deleted.
+
+    `after_place` matches the rows after the position that the row has or had.
     """
 
     row: Select[*tuple[Any, ...]]
     after: ColumnElement[bool]
     after_place: ColumnElement[bool]
-    is_ours: bool  # an id as `engine.context.ids` makes them, which holds its time
+    is_ours: bool  # the id is from `engine.context.ids` and so contains its time
 
 
 def thread_cursor(user_id: str, id_: str, order: str) -> Cursor:
@@ -56,7 +57,7 @@ def thread_cursor(user_id: str, id_: str, order: str) -> Cursor:
 
 
 def item_cursor(thread: Conditions, id_: str, order: str) -> Cursor:
-    """`thread` are the conditions for the items of the thread."""
+    """The cursor of an item. `thread` are the conditions that select the items of the thread."""
     descending = order == "desc"
     row = select(ItemRow.seq).where(*thread, ItemRow.id == id_)
     seq = row.scalar_subquery()
@@ -75,7 +76,7 @@ def item_cursor(thread: Conditions, id_: str, order: str) -> Cursor:
 
 
 def _near(thread: Conditions, prefix: str, id_: str, descending: bool) -> Select[tuple[int]]:
-    """The item with this prefix whose id is next to the cursor's."""
+    """The item with this prefix whose id is nearest to the cursor's."""
     place = f"{prefix}_{id_.rpartition('_')[2]}"
     if descending:
         within = (ItemRow.id <= place, ItemRow.id >= f"{prefix}_0")

@@ -1,9 +1,9 @@
-"""Threads, items and attachments in PostgreSQL, as the ChatKit SDK asks for them.
+"""The ChatKit SDK's store: threads, items and attachments in PostgreSQL.
 
-Every statement names the owner; another user's row is `NotFound`, like one that does not exist.
-Every method is one short transaction, and every write is an upsert: the SDK saves some objects
-more than once, and a write is repeated when the database went away in the middle of it. While an
-answer runs it is repeated for longer, for that answer cannot be had again.
+Every statement has the owner in its conditions. A row of another user raises `NotFound`, like one
+that does not exist. Every method is one short transaction, and every write is an upsert: the SDK
+saves some objects more than once, and a write is retried if the connection is lost. During a run
+it is retried for longer, because the model's answer cannot be requested again.
 """
 
 import logging
@@ -45,9 +45,9 @@ from sqlalchemy.exc import IntegrityError
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Retry, Run, has_text, is_answer
-from engine.database.database import ASYNC_COMMIT, Database, DatabaseAway
+from engine.database.database import ASYNC_COMMIT, Database, DatabaseUnreachable
 from engine.database.rows import IS_RUNNING, AttachmentRow, FeedbackRow, ItemRow, RunRow, ThreadRow
-from engine.database.sequence import BEHIND, last_number
+from engine.database.sequence import SEQUENCE_BEHIND, last_number
 from engine.database.users import ensure_user
 from engine.http.errors import InvalidRequest, NotFound, Unavailable
 from engine.options import Attachments
@@ -57,10 +57,10 @@ from engine.text.unicode import storable
 logger = logging.getLogger(__name__)
 
 MAX_PAGE = 100
-# Where a thread's metadata names the agent that answered last.
+# The key in a thread's metadata for the name of the agent that answered last.
 AGENT = "agent"
 
-# For the model and the SDK; no page of the user's has them.
+# Items for the model and the SDK only, which users do not see.
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
@@ -100,7 +100,7 @@ class SqlStore(Store[RequestContext]):
         self._database = database
         self._attachments = attachments
 
-    # The SDK's own ids have 32 random bits: an even chance of a clash at 77,000 items.
+    # The SDK's default ids have 32 random bits: at 77,000 items, a collision has a chance of 50 %.
     def generate_thread_id(self, context: RequestContext) -> str:
         return context.run.thread_id if context.run else new_id("thread")
 
@@ -126,13 +126,13 @@ class SqlStore(Store[RequestContext]):
             await self.create_thread(thread, context)
             run.brings_thread = False
             return
-        # In a run, the items that come after it are waited for, and with them what came before.
+        # In a run, a later write waits for the disk and makes this one durable too.
         statement = _SAVE_THREAD_AND_WAIT if run is None else _SAVE_THREAD_IN_RUN
         if not await self._write(context, statement, _saved(thread, context)):
             raise NotFound(f"There is no thread {thread.id}.")
 
     async def create_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """It is safe with the first item in it."""
+        """Create the thread without waiting for the disk; its first item waits for both."""
         await self._write(context, _CREATE_THREAD, _saved(thread, context))
 
     async def retitle(
@@ -152,8 +152,8 @@ class SqlStore(Store[RequestContext]):
         rows = await self._database.fetch(context.user_id, statement)
         return [ThreadMetadata.model_validate(row.payload) for row in rows]
 
-    async def keep_agent(self, thread_id: str, name: str, context: RequestContext) -> None:
-        """The conversation goes on with the agent of this name."""
+    async def save_agent(self, thread_id: str, name: str, context: RequestContext) -> None:
+        """Remember the agent that answers the thread's next message."""
         payload = ThreadRow.payload
         statement = (
             update(ThreadRow)
@@ -165,7 +165,7 @@ class SqlStore(Store[RequestContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        """Raises `InvalidRequest` when `after` is no id."""
+        """Raises `InvalidRequest` if `after` is not the id of a thread."""
         columns = (ThreadRow.created_at, ThreadRow.id)
         statement = (
             select(ThreadRow.id, ThreadRow.payload)
@@ -178,7 +178,7 @@ class SqlStore(Store[RequestContext]):
         return Page[ThreadMetadata](data=threads, **page)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
-        """Its rows go, and then the files that were attached in it."""
+        """Delete the thread with its rows, and then its attached files."""
         attached = select(AttachmentRow.id).where(
             AttachmentRow.user_id == context.user_id, AttachmentRow.thread_id == thread_id
         )
@@ -190,12 +190,12 @@ class SqlStore(Store[RequestContext]):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """Raises `NotFound` when there is no such thread, which the SDK does not look for, and
-        `InvalidRequest` when `after` is no id.
+        """Raises `NotFound` if the thread does not exist, which the SDK does not check, and
+        `InvalidRequest` if `after` is not the id of an item.
 
-        On a retry the old answer is not among the items. The SDK deletes all that it sees of it
-        before it asks for the new one, and a failure between the two would lose it. The first item
-        of the new answer takes its place.
+        On a retry the items of the old answer are left out: the SDK would delete those that it sees
+        before it requests the new answer, and a failure between would lose the old one. The first
+        item of the new answer replaces the old answer.
         """
         statement = (
             select(ItemRow.id, ItemRow.payload)
@@ -241,12 +241,12 @@ class SqlStore(Store[RequestContext]):
             raise NotFound("Another worker has closed this answer, because its heartbeat stopped.")
 
     def draft_writes(self, run: Run, alive: CTE) -> list[CTE]:
-        """What stores the run's unfinished items that changed since the last time.
+        """The statements that store the run's unfinished items that changed since the last call.
 
-        It does so if `alive` has a row.
+        They write only if `alive` has a row.
         """
         if run.retry is not None and not run.answered and not any(run.said()):
-            return []  # the new answer has not begun: the old one stays
+            return []  # the new answer has not begun: keep the old one
         drafts = [i for i in run.take_changed() if isinstance(i, WorkflowItem) or has_text(i)]
         writes: list[CTE] = []
         if drafts:
@@ -283,7 +283,7 @@ class SqlStore(Store[RequestContext]):
             index_elements=[AttachmentRow.user_id, AttachmentRow.id],
             set_={"payload": row.excluded.payload, "thread_id": row.excluded.thread_id},
         )
-        # It may be the first thing that somebody does.
+        # An attachment may be the first row of a new user.
         await self._write(context, upsert.add_cte(ensure_user(context.user_id).cte("owner")))
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
@@ -301,7 +301,7 @@ class SqlStore(Store[RequestContext]):
     async def save_feedback(
         self, thread_id: str, item_ids: list[str], kind: FeedbackKind, context: RequestContext
     ) -> None:
-        """Remember the user's opinion of these items. Raises `NotFound` if one is not theirs."""
+        """Store the user's feedback on these items. Raises `NotFound` if one is not theirs."""
         wanted = set(item_ids)
         owned = select(ItemRow.user_id, ItemRow.thread_id, ItemRow.id).where(
             *_in_thread(context, thread_id), ItemRow.id.in_(wanted)
@@ -328,9 +328,9 @@ class SqlStore(Store[RequestContext]):
             )
 
     async def retry_range(self, thread_id: str, item_id: str, context: RequestContext) -> Retry:
-        """What lies between the item and the end of the thread: its answer, to be replaced.
+        """The range of items after the user's message: the answer that a retry replaces.
 
-        Raises `Unavailable` while the new answer would be numbered as if it were part of the old.
+        Raises `Unavailable` if the sequence is behind: the new answer would fall into the range.
         """
         last = select(func.max(ItemRow.seq)).where(*_in_thread(context, thread_id))
         statement = select(
@@ -342,7 +342,7 @@ class SqlStore(Store[RequestContext]):
         if row is None:
             raise NotFound(f"There is no item {item_id} in this thread.")
         if given is not None and given < row.last:
-            logger.error(BEHIND)
+            logger.error(SEQUENCE_BEHIND)
             raise Unavailable("This answer cannot be tried again right now.")
         return Retry(row.seq, row.last, row.created_at)
 
@@ -355,7 +355,7 @@ class SqlStore(Store[RequestContext]):
     async def _page(
         self, context: RequestContext, statement: Select[Any], limit: int, cursor: Cursor | None
     ) -> tuple[Sequence[Row[Any]], dict[str, Any]]:
-        """Rows with `id` and `payload`, and the page fields that tell whether more follow."""
+        """Rows with `id` and `payload`, and the fields `has_more` and `after` of the page."""
         limit = max(1, min(limit, MAX_PAGE))
         statement = statement.limit(limit + 1)
         if cursor is None:
@@ -369,14 +369,14 @@ class SqlStore(Store[RequestContext]):
     async def _fetch_after(
         self, context: RequestContext, statement: Select[Any], cursor: Cursor
     ) -> Sequence[Row[Any]]:
-        """A list goes on where it was, although the row of its cursor may be deleted by now."""
+        """The rows after the cursor, whose own row may be deleted by now."""
         rows = await self._fetch(context, statement.where(cursor.after))
         if rows:
             return rows
         if cursor.is_ours:
             return await self._fetch(context, statement.where(cursor.after_place))
         if not await self._fetch(context, cursor.row):
-            raise InvalidRequest("after: this is no id in this list.")
+            raise InvalidRequest("after: this is not an id in this list.")
         return rows
 
     async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
@@ -392,14 +392,14 @@ class SqlStore(Store[RequestContext]):
         retry = context.run is not None
         try:
             return await self._database.fetch(context.user_id, statement, parameters, retry=retry)
-        except DatabaseAway:
+        except DatabaseUnreachable:
             if context.run is not None:
                 context.run.has_unsaved_items = True
             raise
 
 
 def _saved(thread: ThreadMetadata, context: RequestContext) -> dict[str, Any]:
-    # On a new thread the SDK hands over a Thread, whose items have no business in here.
+    # For a new thread the SDK passes a Thread with items, which are stored in their own rows.
     payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
     return {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
 
@@ -420,7 +420,7 @@ def _owns_attachment(context: RequestContext, attachment_id: str) -> Conditions:
 
 
 def _is_current(context: RequestContext) -> ColumnElement[bool]:
-    """True for what is not part of the answer that this request replaces."""
+    """True for items that are not part of the answer that this request replaces."""
     if context.retry is None:
         return true()
     return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)
@@ -432,7 +432,7 @@ def upsert_items(
     """With `alive`, only if that has a row: a run that another worker closed writes nothing."""
     columns = (ItemRow.user_id, ItemRow.thread_id, ItemRow.id, ItemRow.type, ItemRow.payload)
     condition = true() if alive is None else select(alive.c.id).exists()
-    # (A statement of VALUES in several rows would be compiled each time anew.)
+    # SQLAlchemy would compile a statement with several rows of VALUES anew each time.
     rows = [
         select(
             literal(user_id),
@@ -449,7 +449,7 @@ def upsert_items(
         .from_select(columns, source)
         .on_conflict_do_update(
             index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-            # (`row.excluded` copies the table, and this statement is made once a second for each run.)
+            # Faster than `row.excluded`, which copies the table: once a second for each run.
             set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
         )
     )
@@ -469,7 +469,7 @@ def _delete_replaced(run: Run, retry: Retry, alive: CTE) -> CTE:
         ItemRow.thread_id == run.thread_id,
         ItemRow.seq > retry.after_seq,
         ItemRow.seq <= retry.last_seq,
-        # (Where `seq` has once been given twice, the range holds what is older than the question.)
+        # If the sequence was once behind, the range contains items older than the question.
         ItemRow.created_at >= retry.asked_at,
         select(alive.c.id).exists(),
     )

@@ -32,6 +32,7 @@ from engine.auth.anonymous.sign_in import AnonymousAuth
 
 # {%- endif +%}
 from engine.auth.base import Authenticator
+
 # {%- if cookiecutter.auth_style == "jwt" +%}
 from engine.auth.jwt import JwtAuth
 
@@ -50,6 +51,7 @@ from engine.auth.proxy.sign_in import ProxyAuth
 # {%- endif +%}
 from engine.chat import Chat
 from engine.database.database import Database
+
 # {%- if cookiecutter.dictation == "yes" +%}
 from engine.dictation.speech import Speech
 
@@ -110,7 +112,13 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
     }
     chosen |= options
     return Chat(
-        settings, agent=build_agent, tools=TOOLS, page=PAGE_FOLDER, sign_in=sign_in, models=models, **chosen
+        settings,
+        agent=build_agent,
+        tools=TOOLS,
+        page=PAGE_FOLDER,
+        sign_in=sign_in,
+        models=models,
+        **chosen,
     )
 
 

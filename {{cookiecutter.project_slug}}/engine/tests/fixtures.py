@@ -24,9 +24,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from dev.credentials import sample_credentials
 from dev.env_file import write_env_file
-from dev.http_server import HTTP
 from dev.paths import PROJECT_ROOT
 from dev.postgres import Postgres
+from dev.serve import HTTP
 from engine.auth.base import SignIn
 from engine.database.database import Database
 from engine.demo.model import DemoModel

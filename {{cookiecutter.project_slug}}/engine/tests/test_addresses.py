@@ -20,7 +20,7 @@ def request(port: int, **headers: str) -> Request:
 def test_a_proxy_that_nobody_named_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(addresses.logger, "warning", lambda *args: told.append(args[1]))
-    addresses._warn_of_proxy.cache_clear()
+    addresses._warn_once.cache_clear()
     known = Addresses(Settings(secret_key="x" * 32))
 
     known.of(request(0, **{"x-forwarded-for": HERE}))  # uvicorn believed it

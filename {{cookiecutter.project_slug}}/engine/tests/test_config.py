@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.settings.env_text import UnreadableEnvFile
-from engine.settings.env_values import add_to_environment, clean_keys
+from engine.settings.env_values import add_to_environment, strip_api_keys
 from engine.settings.settings import Settings, without_service_links
 from engine.tests.application import create_app
 
@@ -41,7 +41,7 @@ def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_what_is_no_origin_is_not_taken_for_one(origins: str) -> None:
-    with pytest.raises(ValidationError, match="is no origin"):
+    with pytest.raises(ValidationError, match="is not an origin"):
         Settings(allowed_origins=origins)
 
 
@@ -115,12 +115,12 @@ def test_a_key_that_no_header_carries_is_refused_and_not_shown(
     assert "secret" not in str(refused.value)
     environment = {"SOME_API_KEY": key}
     with pytest.raises(ValueError, match="SOME_API_KEY must be one line"):
-        clean_keys(environment)
+        strip_api_keys(environment)
 
 
 def test_the_keys_of_other_libraries_are_stripped() -> None:
     environment = {"SOME_API_KEY": " k\n", "OTHER": " o"}
-    clean_keys(environment)
+    strip_api_keys(environment)
     assert environment == {"SOME_API_KEY": "k", "OTHER": " o"}
 
 

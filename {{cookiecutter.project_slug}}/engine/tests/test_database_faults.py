@@ -20,7 +20,7 @@ from sqlalchemy import select
 from dev.credentials import sample_credentials
 from dev.postgres import Postgres, PostgresError
 from engine.database import database as db
-from engine.database.database import Database, DatabaseAway
+from engine.database.database import Database, DatabaseUnreachable
 from engine.database.rows import ItemRow
 from engine.operate.commands.migrate import upgrade
 from engine.runs import recovery, run_store
@@ -264,7 +264,7 @@ async def test_after_a_pause_nobody_is_dead_who_could_not_write(
         with paused(postgres):
             look = asyncio.create_task(other.state.chat.recovery.close_abandoned())
             await asyncio.sleep(run_store.STALE_SECONDS + 0.5)
-        with pytest.raises(DatabaseAway):
+        with pytest.raises(DatabaseUnreachable):
             await look
 
         assert await status(database, visitor, stream.run_id) == "running"

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from dev import doctor
-from dev.database import check_database
 from dev.smoke import _delete_users
 from engine.database.database import EVERYBODY, Database, new_engine
+from engine.database.server_check import check_database
+from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.runs.command_listener import CommandListener
 from engine.settings.database_url import (
@@ -95,13 +95,16 @@ def test_what_the_url_leaves_out_is_left_to_the_environment() -> None:
         ("postgresql://u@h,i/d?port=1,2,3", "port must be one number"),
         (
             "postgresql://u@h/d?pgbouncer=true",
-            "pgbouncer is not understood: set TRANSACTION_POOLER",
+            "pgbouncer is not supported: set TRANSACTION_POOLER",
         ),
-        ("postgresql://u@h/d?schema=a", "schema is not understood: write options=-csearch_path"),
-        ("postgresql://u@h/d?statement_timeout=1", "statement_timeout is not understood"),
-        (f"postgresql://u@h/d?{SECRET}", "not understood"),
+        ("postgresql://u@h/d?schema=a", "schema is not supported: write options=-csearch_path"),
+        ("postgresql://u@h/d?statement_timeout=1", "statement_timeout is not supported"),
+        (f"postgresql://u@h/d?{SECRET}", "not supported"),
         ("postgresql://u@h/d?sslmode=on", "sslmode must be one of disable"),
-        ("postgresql://u@h/d?sslrootcert=system", "sslrootcert must be a file"),
+        (
+            "postgresql://u@h/d?sslrootcert=system",
+            "sslrootcert must be the path of an existing file",
+        ),
         ("postgresql://u@h/d?target_session_attrs=master", "target_session_attrs must be one of"),
         ("postgresql://u@h/d?connect_timeout=soon", "connect_timeout must be a number"),
         ("postgresql://u@h/d?gssencmode=require", "gssencmode must be one of"),

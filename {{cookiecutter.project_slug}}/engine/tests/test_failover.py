@@ -15,7 +15,7 @@ import pytest
 from agents import Model
 
 from dev.postgres import Postgres
-from engine.database.database import EVERYBODY, Database, connections_for_reads
+from engine.database.database import EVERYBODY, Database, reserved_for_reads
 from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options, parse_url
 from engine.settings.settings import Settings
@@ -143,7 +143,7 @@ async def test_connections_to_what_became_a_standby_are_left(
     async with chatting(settings, pair.address) as (visitor, database, _):
         thread_id = (await visitor.say("hello")).thread_id
         pair.point_at(pair.standby)
-        await database.renew()
+        await database.reconnect()
         # Reading works there, and fills the pool.
         listed = await asyncio.gather(*(visitor.send("threads.list") for _ in range(3 * POOL)))
         assert {response.status_code for response in listed} == {200}
@@ -164,7 +164,7 @@ async def test_not_ready_while_writes_are_refused_and_ready_again(
     async with chatting(settings, pair.address) as (visitor, database, _):
         assert await readiness(visitor) == (200, "")
         pair.point_at(pair.standby)
-        await database.renew()
+        await database.reconnect()
         status, message = await readiness(visitor)
         assert status == 503
         assert "target_session_attrs=read-write" in message
@@ -250,7 +250,7 @@ async def waiting_commits(url: str) -> int:
 
 @pytest.mark.parametrize(("pool", "reads"), [(1, 0), (2, 1), (4, 1), (10, 2), (20, 4)])
 def test_one_connection_in_five_is_for_reads(pool: int, reads: int) -> None:
-    assert connections_for_reads(pool) == reads
+    assert reserved_for_reads(pool) == reads
 
 
 async def test_a_write_that_waits_for_a_place_is_told_in_time(
@@ -261,7 +261,7 @@ async def test_a_write_that_waits_for_a_place_is_told_in_time(
     monkeypatch.setattr(db, "POOL_SECONDS", 0.2)
     database = Database(database_url, pool_size=2)
     async with database.transaction(EVERYBODY):
-        with pytest.raises(db.DatabaseAway):
+        with pytest.raises(db.DatabaseUnreachable):
             async with database.transaction(EVERYBODY):
                 raise AssertionError("there is one place for writes")
         async with database.reading(EVERYBODY):

@@ -13,7 +13,7 @@ from sqlalchemy import Date, cast, literal, select
 from sqlalchemy.exc import DBAPIError
 
 from engine.database.database import EVERYBODY, Database
-from engine.http.logs import DiscreetRecord
+from engine.http.logs import RedactedRecord
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
 from engine.tests import application
@@ -208,7 +208,7 @@ def test_a_traceback_tells_where_and_what_and_not_which_words() -> None:
         except KeyError as error:
             raise ExceptionGroup(CANARY, [ValueError(CANARY)]) from error
     except ExceptionGroup as error:
-        record = DiscreetRecord(
+        record = RedactedRecord(
             "x", 40, __file__, 1, "%s: %s", ("kept", error), (type(error), error, None)
         )
     text = logging.Formatter().format(record)
@@ -229,5 +229,5 @@ async def _records_as_before() -> AsyncIterator[None]:
 def test_an_error_that_led_to_itself_is_told_once() -> None:
     kept, raised = ValueError("kept"), KeyError("raised")
     kept.__cause__, raised.__cause__ = raised, kept
-    record = DiscreetRecord("n", logging.ERROR, "p", 1, "failed", (), (KeyError, raised, None))
+    record = RedactedRecord("n", logging.ERROR, "p", 1, "failed", (), (KeyError, raised, None))
     assert record.exc_text == "builtins.ValueError\nwhich led to\nbuiltins.KeyError"

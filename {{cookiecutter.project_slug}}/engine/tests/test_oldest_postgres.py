@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from dev import postgres
-from dev.database import check_database
 from dev.postgres_programs import SYSTEM_PROGRAMS
-from engine.database.server_check import OLDEST_POSTGRES
+from engine.database.server_check import OLDEST_POSTGRES, check_database
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests.application import create_app

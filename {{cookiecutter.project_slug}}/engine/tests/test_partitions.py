@@ -15,7 +15,7 @@ from alembic import command
 from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from engine.database.database import PROJECT, Base
+from engine.database.database import PROJECT_OWNER, Base
 from engine.database.migrations import alembic_config
 from engine.database.rows import FeedbackRow, ItemRow, RunRow, ThreadRow, UserRow
 from engine.database.tables import metadata, owned_tables, owner_column
@@ -111,7 +111,7 @@ async def test_every_statement_touches_one_partition(
         for statement, parameters in recorder.seen.items():
             if any(sign in statement for sign in OF_EVERYBODY):
                 continue
-            assert visitor.user_id in parameters or PROJECT in parameters, statement
+            assert visitor.user_id in parameters or PROJECT_OWNER in parameters, statement
             plan = await explain(connection, statement, parameters)
             read, inserted = tables_in(plan)
             assert {name for name, _ in read} | inserted == named_in(statement), statement

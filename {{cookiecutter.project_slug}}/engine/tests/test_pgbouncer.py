@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from dev.postgres_programs import Runner, command_line, some_account
+from dev.postgres import is_alive
+from dev.postgres_programs import Runner, some_account
 from engine.database.database import EVERYBODY, Database
 from engine.operate.commands.migrate import upgrade
 from engine.runs import command_listener
@@ -62,7 +63,7 @@ def pgbouncer(server: URL, servers: int = SERVERS) -> Iterator[str]:
         folder, runner = Path(name), _runner(server)
         config = folder / "pgbouncer.ini"
         config.write_text(_config(server, folder, servers))
-        runner.take_over(folder)
+        runner.own(folder)
         with (folder / "log").open("wb") as log:
             pid = runner.detach([PROGRAM, str(config)], log.fileno())
         try:
@@ -73,7 +74,7 @@ def pgbouncer(server: URL, servers: int = SERVERS) -> Iterator[str]:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            while command_line(pid) is not None:
+            while is_alive(pid):
                 time.sleep(0.02)
 
 
@@ -117,7 +118,7 @@ def _runner(server: URL) -> Runner:
 def _wait_for(socket: Path, pid: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not socket.exists():
-        assert command_line(pid) is not None, log.read_text()
+        assert is_alive(pid), log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
 

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from dev import doctor
-from dev.database import DatabaseUnavailable, check_database
 from engine.database import migrations, server_check
 from engine.database.database import TABLE_PREFIX, VERSION_TABLE, new_engine
 from engine.database.migrations import MigrationRefused
+from engine.database.server_check import UnusableDatabase, check_database
+from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import PROJECT_ROOT, Settings
 from engine.tests.application import create_app
@@ -54,10 +54,9 @@ def refused_by_migrate(url: str) -> str:
 
 
 def refused_by_doctor(settings: Settings, url: str) -> str:
-    changed = settings.model_copy(update={"database_url": url})
-    finding = doctor._database(changed)
+    finding = doctor.database(url)
     if finding.state == "ok":
-        finding = doctor._migrations(changed)
+        finding = doctor.migrations(url)
     assert finding.state == "fail"
     return one_line(finding.text)
 
@@ -163,7 +162,7 @@ def test_an_encoding_that_lacks_most_scripts(settings: Settings, postgres_url: s
         assert "encoding is LATIN1" in refused_by_migrate(url)
         assert "encoding is LATIN1" in refused_by_doctor(settings, url)
         assert "encoding is LATIN1" in refused_by_probe(settings, url)
-        with pytest.raises(DatabaseUnavailable, match="encoding is LATIN1"):  # setup
+        with pytest.raises(UnusableDatabase, match="encoding is LATIN1"):  # setup
             check_database(url)
     finally:
         execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")

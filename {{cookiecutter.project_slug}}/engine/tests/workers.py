@@ -37,7 +37,7 @@ def create_app() -> FastAPI:
     return application.create_app()
 
 
-# README.md and the image, where there is one, start it so.
+# The options in README.md, and in the image if there is one.
 SERVER = shlex.split(
     "--ws none --http h11 --h11-max-incomplete-event-size 65536 "
     "--timeout-keep-alive 620 --timeout-graceful-shutdown 30"
@@ -46,7 +46,7 @@ SERVER = shlex.split(
 
 def server_command(application: str, port: int) -> list[str]:
     """The arguments of uvicorn, for this application and this machine alone."""
-    # Who signs users in is told apart by who connects: by what a proxy says of that, nobody is.
+    # A proxy that signs users in is known by its address, which X-Forwarded-For must not replace.
     proxy = "--no-proxy-headers" if PROXY_FOLDER.exists() else "--proxy-headers"
     return [application, "--factory", "--host", "127.0.0.1", "--port", str(port), *SERVER, proxy]
 

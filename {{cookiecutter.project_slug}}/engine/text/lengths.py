@@ -1,4 +1,4 @@
-"""The length of what users and pages send, in characters as the model gets it."""
+"""Lengths and limits of messages, in characters as the model receives them."""
 
 import json
 
@@ -13,17 +13,17 @@ from chatkit.types import (
 
 
 def as_json(value: object) -> str:
-    """JSON for the model: every character counts once, and not as an escape of six."""
+    """JSON for the model, without ASCII escapes, which make six characters of one."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def mention_text(tag: UserMessageTagContent) -> str:
-    """What the model is told of a mention, besides its name in the message."""
+    """A mention as the model receives it: its text, id and data."""
     return f"{tag.text}: {as_json({'id': tag.id, **tag.data})}"
 
 
 def message_chars(message: UserMessageInput | UserMessageItem) -> int:
-    """The length of the text, of what it quotes, and of what its mentions carry."""
+    """The length of the text, the quoted text and the data of mentions."""
     tags = [part for part in message.content if isinstance(part, UserMessageTagContent)]
     return (
         sum(len(part.text) for part in message.content)
@@ -37,25 +37,29 @@ def answer_chars(submission: StructuredInputSubmission) -> int:
     return sum(len(value) for a in submission.answers.values() for value in a.values)
 
 
-def cut(text: str, most: int) -> str:
-    """The beginning of a text that is longer, and a notice that it is one."""
-    if len(text) <= most:
+def truncated(text: str, limit: int) -> str:
+    """At most `limit` characters of the text; a longer one gets a notice that it was cut."""
+    if len(text) <= limit:
         return text
-    return f"{text[:most]}\n[cut: this is the beginning of {len(text)} characters]"
+    return f"{text[:limit]}\n[cut: this is the beginning of {len(text)} characters]"
 
 
-def shortened_message(message: UserMessageItem, most: int) -> UserMessageItem:
-    """The message with at most about `most` characters. One that is longer was stored before the
-    limit was what it is now: its text comes first, then what it quotes; mentions keep their names.
+def shortened_message(message: UserMessageItem, limit: int) -> UserMessageItem:
+    """The message with about `limit` characters at most.
+
+    A longer message was stored when the limit was higher. Its text is kept first, then its quoted
+    text; mentions are reduced to their names.
     """
-    if message_chars(message) <= most:
+    if message_chars(message) <= limit:
         return message
-    text = "".join(_shown(part) for part in message.content)
-    room = max(0, most - len(text))
-    quoted = cut(message.quoted_text, room) if message.quoted_text and room else None
-    content = UserMessageTextContent(text=cut(text, most))
+    text = "".join(_part_text(part) for part in message.content)
+    remaining = max(0, limit - len(text))
+    quoted = None
+    if message.quoted_text and remaining:
+        quoted = truncated(message.quoted_text, remaining)
+    content = UserMessageTextContent(text=truncated(text, limit))
     return message.model_copy(update={"content": [content], "quoted_text": quoted})
 
 
-def _shown(part: UserMessageContent) -> str:
+def _part_text(part: UserMessageContent) -> str:
     return part.text if isinstance(part, UserMessageTextContent) else f"@{part.text}"

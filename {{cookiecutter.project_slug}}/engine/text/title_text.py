@@ -1,12 +1,11 @@
-"""The text of a title: one line, without direction marks, and cut between characters as people
-see them (grapheme clusters)."""
+"""The text of a title: one line, without direction marks, cut between grapheme clusters."""
 
 import regex
 
-LONGEST_TITLE = 50
+MAX_TITLE_CHARS = 50
 
-# Invisible marks, those that turn the direction of a text among them: after one of these, a title
-# in a list may change how its neighbours are read. What joins letters and emoji stays.
+# Invisible characters, direction marks among them: in a list of titles, a direction mark would
+# change how the titles beside it are displayed. Joiners of letters and emoji are kept.
 _INVISIBLE = regex.compile(
     r"[[\p{Cf}&&\p{Default_Ignorable_Code_Point}]--[\u200c\u200d\U000E0020-\U000E007F]]",
     regex.VERSION1,
@@ -17,26 +16,26 @@ _CLUSTER = regex.compile(r"\X")
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without invisible marks; empty if nothing in it is visible."""
+    """The text on one line, without invisible characters; empty if nothing in it is visible."""
     line = _BREAKS.sub(" ", _INVISIBLE.sub("", text)).strip()
     return line if _VISIBLE.search(line) else ""
 
 
 def shortened(text: str) -> str:
-    """On one line; cut to 47 characters and an ellipsis when it is longer than 50.
+    """The text on one line; if longer than 50 characters, cut to 47 and an ellipsis.
 
-    They are counted as Python does. The cut is between grapheme clusters, so it may be earlier.
+    Characters are Unicode code points. The cut is between grapheme clusters, so it may be earlier.
     """
     line = one_line(text)
-    if len(line) <= LONGEST_TITLE:
+    if len(line) <= MAX_TITLE_CHARS:
         return line
-    return f"{_beginning(line, LONGEST_TITLE - 3)}..."
+    return f"{_whole_clusters(line, MAX_TITLE_CHARS - 3)}..."
 
 
-def _beginning(text: str, most: int) -> str:
+def _whole_clusters(text: str, limit: int) -> str:
     end = 0
     for cluster in _CLUSTER.finditer(text):
-        if cluster.end() > most:
+        if cluster.end() > limit:
             break
         end = cluster.end()
-    return text[: end or most]  # one letter may carry more marks than a title has room for
+    return text[: end or limit]  # a single cluster may be longer than the limit

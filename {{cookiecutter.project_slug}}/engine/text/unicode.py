@@ -1,13 +1,13 @@
-"""Text that PostgreSQL, JSON and every model can hold."""
+"""Makes text valid Unicode, so that PostgreSQL, JSON and every model accept it."""
 
 from typing import Any
 
 REPLACEMENT = "\ufffd"
 
 
-def joined(text: str) -> str:
-    """The text as valid Unicode: halves of a UTF-16 pair that follow each other become the
-    character that they spell, and a half that stands alone becomes U+FFFD.
+def valid_unicode(text: str) -> str:
+    """The text as valid Unicode: two surrogates that form a pair become one character, and a
+    lone surrogate becomes U+FFFD.
     """
     if text.isascii():
         return text
@@ -19,7 +19,7 @@ def joined(text: str) -> str:
 
 
 class TextJoiner:
-    """Joins a text that arrives in deltas; a UTF-16 pair may be split between two of them."""
+    """Makes streamed text valid Unicode; a surrogate pair may be split between two deltas."""
 
     def __init__(self) -> None:
         self._half = ""
@@ -30,21 +30,18 @@ class TextJoiner:
         text, self._half = self._half + delta, ""
         if "\ud800" <= text[-1:] <= "\udbff":
             text, self._half = text[:-1], text[-1]
-        return joined(text)
+        return valid_unicode(text)
 
     def finish(self) -> str:
-        """U+FFFD for half of a pair whose other half never came; else nothing."""
+        """U+FFFD if the text ended in the middle of a surrogate pair, else an empty string."""
         half, self._half = self._half, ""
         return REPLACEMENT if half else ""
 
 
 def storable(value: Any) -> Any:
-    """The same JSON value without what neither JSONB nor text columns take.
-
-    NUL is dropped, and text is made valid Unicode.
-    """
+    """A JSON value that JSONB and text columns accept: without NUL, and in valid Unicode."""
     if isinstance(value, str):
-        return joined(value.replace("\x00", ""))
+        return valid_unicode(value.replace("\x00", ""))
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The text of a document: PDF, DOCX, HTML, Markdown, and whatever else is text already."""
+"""Extracts the text of documents: PDF, DOCX, HTML, and any text file such as Markdown."""
 
 import asyncio
 import io
@@ -18,31 +18,31 @@ PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 HTML = "text/html"
 
-# Together they are less than a tool may take.
-SECONDS = 18.0
+# Their sum is below the timeout of a tool.
+READ_SECONDS = 18.0
 WAIT_SECONDS = 8.0
-# The readers of one process of the application, and the memory of each.
-READERS = 2
+# The number of readers in each worker process, and the memory of each reader.
+MAX_READERS = 2
 MEMORY_BYTES = 300_000_000
 MAX_TEXT_CHARS = 3_000_000
-# What a DOCX, which is an archive, may unpack to.
+# The limit for the unpacked size of a DOCX, which is a ZIP archive.
 MAX_UNPACKED_BYTES = 100_000_000
 
 
 class Unreadable(Exception):
-    """Its message says why, in words for whoever reads the text or the model that wanted to."""
+    """A document cannot be read; the message says why, for users and for the model."""
 
 
 class Readers:
-    """A user waits for the end of a reading of their own, and everybody for a free reader."""
+    """Limits parallel reading: one document for each user, and `number` in all."""
 
     def __init__(self, number: int) -> None:
         self._free = asyncio.Semaphore(number)
         self._of_user: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def one(self, user_id: str) -> AsyncIterator[None]:
-        """Raises `Unreadable` when none is free soon."""
+    async def acquire(self, user_id: str) -> AsyncIterator[None]:
+        """Wait for a free reader. Raises `Unreadable` if there is none after `WAIT_SECONDS`."""
         own = self._of_user.setdefault(user_id, asyncio.Lock())
         async with AsyncExitStack() as stack:
             try:
@@ -54,17 +54,18 @@ class Readers:
             yield
 
 
-_FREE_READERS = Readers(READERS)
+_FREE_READERS = Readers(MAX_READERS)
 
 
 async def read_document(content: bytes, mime_type: str, user_id: str) -> str:
-    """The text of the document, in a process of its own: one that is built to take for ever, or
-    to take all memory, costs that process. Raises `Unreadable`.
+    """The text of the document, read in a separate process with limited time and memory.
+
+    A malicious document can only end that process. Raises `Unreadable`.
     """
-    async with _FREE_READERS.one(user_id):
+    async with _FREE_READERS.acquire(user_id):
         try:
             text, problem = await run_limited(
-                _text_or_problem, content, mime_type, seconds=SECONDS, memory_bytes=MEMORY_BYTES
+                _text_or_problem, content, mime_type, seconds=READ_SECONDS, memory_bytes=MEMORY_BYTES
             )
         except LimitExceeded as error:
             raise Unreadable(str(error)) from None
@@ -74,7 +75,7 @@ async def read_document(content: bytes, mime_type: str, user_id: str) -> str:
 
 
 def text_of(content: bytes, mime_type: str) -> str:
-    """The text of the document. Raises `Unreadable`, or takes as long as its author wanted."""
+    """The text of the document, read without limits of time and memory. Raises `Unreadable`."""
     text, problem = _text_or_problem(content, mime_type)
     if problem:
         raise Unreadable(problem)
@@ -82,20 +83,20 @@ def text_of(content: bytes, mime_type: str) -> str:
 
 
 def _text_or_problem(content: bytes, mime_type: str) -> tuple[str, str]:
-    """One of the two is empty. (An exception of a library's may not survive between processes.)"""
+    """The text and the error, one of which is empty. A library's exception may not be picklable."""
     try:
         text = _READERS.get(mime_type, _plain)(content)
     except Unreadable as error:
         return "", str(error)
     except MemoryError:
-        raise  # the limit of this process: see `run_limited`
-    except Exception as error:  # whatever a library says to a file that is broken
+        raise  # `run_limited` handles it
+    except Exception as error:  # libraries raise many kinds of errors for a damaged file
         return "", f"it is damaged ({type(error).__name__})"
     return (_cut(text), "") if text.strip() else ("", "there is no text in it")
 
 
 def _cut(text: str) -> str:
-    """It goes to the process of the application, which has no room for any length."""
+    """Limits the text that is sent to the worker process, to protect its memory."""
     if len(text) <= MAX_TEXT_CHARS:
         return text
     return f"{text[:MAX_TEXT_CHARS]}\n[cut: this is the beginning of {len(text)} characters]"

@@ -1,10 +1,10 @@
-"""Runs a function in a process of its own, whose time and memory are limited.
+"""Runs a function in a separate process with limited time and memory.
 
-A file may be built to take all memory of whoever reads it. On Linux its reader fails at the limit;
-Windows and macOS have no such limit for a process, and only the time is limited there.
+A malicious file can make its reader use all memory. On Linux the process fails at the memory limit;
+Windows and macOS have no such limit for a process, so only the time is limited there.
 
-The process gets no secrets of the environment, and gives back nothing but JSON: nothing that a
-library was tricked into comes along.
+The process gets no secrets from the environment, and its result is read as JSON and not unpickled,
+so that a compromised process cannot run code in the application.
 """
 
 import asyncio
@@ -19,33 +19,33 @@ from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 OUT_OF_MEMORY = 70
-# What Python needs to start, on any system.
+# The variables that Python needs to start on any system.
 ENVIRONMENT = ("PATH", "SYSTEMROOT", "TEMP", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "PYTHONUTF8")
 
 
 class LimitExceeded(Exception):
-    """The message says which limit, in a few words."""
+    """A limit was exceeded; the message says which, in a few words."""
 
 
 async def run_limited(
     function: Callable[..., Any], *arguments: Any, seconds: float, memory_bytes: int
 ) -> Any:
-    """What the function returns, which has to be JSON. It is one of a module.
+    """Run a function of a module, and return its result, which must be JSON.
 
-    Raises `LimitExceeded`, also when the function raises anything.
+    Raises `LimitExceeded`, also if the function raises any error.
     """
-    order = pickle.dumps((memory_bytes, function, arguments))
+    request = pickle.dumps((memory_bytes, function, arguments))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine.toolkits.limited"),
         cwd=PROJECT_ROOT,
         env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,  # (a library may quote what people wrote)
+        stderr=asyncio.subprocess.DEVNULL,  # libraries may print content of the document
     )
     try:
         async with asyncio.timeout(seconds):
-            answer, _ = await process.communicate(order)
+            answer, _ = await process.communicate(request)
     except TimeoutError:
         raise LimitExceeded("it takes too long to read") from None
     finally:
@@ -64,8 +64,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _run(order: bytes) -> bytes:
-    memory_bytes, function, arguments = pickle.loads(order)  # noqa: S301 — (of `run_limited`)
+def _run(request: bytes) -> bytes:
+    memory_bytes, function, arguments = pickle.loads(request)  # noqa: S301 — written by `run_limited`
     _limit_memory(memory_bytes)
     try:
         return json.dumps(function(*arguments)).encode()
@@ -74,7 +74,7 @@ def _run(order: bytes) -> bytes:
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """(RLIMIT_DATA is what is written to, and leaves out the code of libraries.)"""
+    """RLIMIT_DATA limits writable memory, which excludes the code of libraries."""
     if sys.platform != "linux":
         return
     import resource
@@ -83,7 +83,7 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    # Whatever prints something meanwhile does not mix with the answer.
+    # Output of print() goes to stderr, so that it does not mix with the result.
     output = os.dup(1)
     os.dup2(2, 1)
     answer = _run(sys.stdin.buffer.read())

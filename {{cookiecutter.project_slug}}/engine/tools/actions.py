@@ -1,4 +1,4 @@
-"""What a user sets off in a widget that a tool showed."""
+"""Actions of widgets: a user presses a button of a widget that a tool showed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from engine.database.database import Database
 
 @dataclass(frozen=True)
 class WidgetAction:
-    """A button that was pressed. The payload comes from the browser; the widget is the user's."""
+    """A pressed button. `payload` comes from the browser; `widget` was read from the user's rows."""
 
     payload: Any
     widget: WidgetItem
@@ -23,11 +23,11 @@ class WidgetAction:
 
 @dataclass(frozen=True)
 class Shown:
-    """A widget, and what it shows in a few words."""
+    """A widget, and a short text that describes it."""
 
     widget: WidgetRoot
     text: str
 
 
-# It returns what the widget shows from now on, and raises `ToolRefusal` for what it will not do.
+# Returns the new content of the widget. Raises `ToolRefusal` if the action is not possible.
 ActionHandler = Callable[[WidgetAction], Awaitable[Shown]]

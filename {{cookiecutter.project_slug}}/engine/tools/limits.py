@@ -1,10 +1,11 @@
-"""What one turn may cost in tool calls."""
+"""Limits the number of tool calls in one turn."""
 
 from typing import Any
 
 from agents import Agent, ModelResponse, RunContextWrapper, RunHooks
 from openai.types.responses import ResponseFunctionToolCall
 
+from engine.sdk_internals import keep_events_before
 from engine.tools.turn_context import TurnContext
 
 
@@ -13,9 +14,9 @@ class TooManyToolCalls(Exception):
 
 
 class ToolCallLimit(RunHooks[TurnContext]):
-    """Ends one run when its model asks for too many calls, before any of them is made.
+    """Ends a run when its model requests too many calls, before any of them is executed.
 
-    Counted as asked for, so parallel calls and calls of tools that do not exist count too.
+    Requested calls count, which includes parallel calls and calls of tools that do not exist.
     """
 
     def __init__(self, limit: int) -> None:
@@ -29,4 +30,6 @@ class ToolCallLimit(RunHooks[TurnContext]):
     ) -> None:
         self._left -= sum(isinstance(item, ResponseFunctionToolCall) for item in response.output)
         if self._left < 0:
-            raise TooManyToolCalls
+            error = TooManyToolCalls()
+            keep_events_before(error)
+            raise error

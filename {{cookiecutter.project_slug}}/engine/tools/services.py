@@ -1,4 +1,4 @@
-"""What tools keep open while the application runs, and how they say no."""
+"""Services that tools keep open while the application runs, and the error of a tool."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -6,20 +6,20 @@ from typing import Protocol, TypeVar
 
 
 class ToolRefusal(Exception):
-    """What the model asks for cannot be done; the message says why, in one line that it reads."""
+    """A tool cannot do what was requested; the message says why, in one line for the model."""
 
 
 class ToolService(Protocol):
-    """What a tool keeps open for the life of the process, such as a pool of connections."""
+    """A resource that a tool keeps open while the process runs, such as a connection pool."""
 
     async def start(self) -> None:
-        """Called when the application starts, which does not wait for anything far away."""
+        """Called when the application starts; must not wait for a remote server."""
         ...
 
     async def close(self) -> None: ...
 
     async def check(self) -> str:
-        """For `doctor`: say that it works. Raises `ToolRefusal` with what is missing."""
+        """For `doctor`: returns a line that says it works. Raises `ToolRefusal` if it does not."""
         ...
 
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=ToolService)
 
 
 class ToolServices:
-    """One service of each kind, built with the application and closed with it."""
+    """One service of each class, started and closed with the application."""
 
     def __init__(self, builders: Iterable[Callable[[], ToolService]]) -> None:
         services = [build() for build in builders]

@@ -1,4 +1,4 @@
-"""What an agent tool is."""
+"""`AgentTool`, a tool of the agent, and the functions that it is made of."""
 
 import json
 import logging
@@ -35,13 +35,13 @@ MAX_OUTPUT_CHARS = 20_000
 
 @dataclass(frozen=True)
 class DemoCall:
-    """The function call with which the demo model shows a tool off."""
+    """The function call that the demo model makes to demonstrate a tool."""
 
     function: str
     arguments: Mapping[str, object]
 
 
-def nothing_more(_services: ToolServices) -> Sequence[Tool]:
+def no_tools(_services: ToolServices) -> Sequence[Tool]:
     return ()
 
 
@@ -51,24 +51,24 @@ def no_demo(_text: str) -> DemoCall | None:
 
 @dataclass(frozen=True)
 class AgentTool:
-    """One entry of the composer's tool menu and the functions that the model gets for it.
+    """One entry of the composer's tool menu, and the functions that the model can call.
 
-    `titles` maps a function's name to what its workflow task says while it runs. `demo` turns
-    the user's words into the call that the demo model makes, or None when they ask for nothing;
-    `demo_default` is the call when the user picked the tool all the same, and `demo_reply` what
-    the demo model says when the tool cannot work without a key.
-    In the composer, `short_label` is on the button once it is chosen, one that is `pinned` stands
-    beside the menu, and a `persistent` one stays chosen after its message.
-    `translations` are of all its texts, by language and English text.
-    `response_include` asks the Responses API for more of what a hosted tool did, and `converter`
-    makes (of the `TurnContext`) what turns that into items of the conversation. `service` makes what the tool keeps open;
-    its functions find it with `turn.context.services.get(kind)`.
-    `actions` maps the type of a widget's action to what carries it out.
-    `discover` gives functions that are known only while the application runs; their names begin
-    with `prefix`.
-    `reads` are types of files that its functions read, though no model does.
-    `client_tools` and `effects` name what the page has to have for it: the functions that it
-    answers itself (`TurnContext.ask_page`), and what it can be told to do (`ClientEffectEvent`).
+    - `titles` maps a function's name to the text of its workflow task while it runs.
+    - `demo` returns the demo model's call for a user's text, or None if the text does not ask for
+      this tool; `demo_default` is the call if the user chose the tool nevertheless; `demo_reply` is
+      the demo model's answer if the tool cannot work without a key.
+    - In the composer, `short_label` is the button's text while the tool is chosen, a `pinned` tool
+      has a button beside the menu, and a `persistent` tool stays chosen after a message.
+    - `translations` of all texts above: language → English text → translation.
+    - `response_include` requests more details of a hosted tool from the Responses API;
+      `converter(turn_context)` builds the converter of those details into thread items.
+    - `service()` builds the resource that the tool keeps open; functions get it with
+      `turn.context.services.get(kind)`.
+    - `actions` maps the type of a widget's action to its handler.
+    - `discover` returns functions that are known only at run time; their names begin with `prefix`.
+    - `reads` lists MIME types that the functions can read although the model cannot.
+    - `client_tools` and `effects` name the modules that the page needs: functions that the page
+      answers (`TurnContext.ask_page`), and effects that it applies (`ClientEffectEvent`).
     """
 
     id: str
@@ -92,28 +92,28 @@ class AgentTool:
     actions: Mapping[str, ActionHandler] = field(default_factory=dict)
     converter: Callable[[Any], ResponseStreamConverter] | None = None
     service: Callable[[], ToolService] | None = None
-    discover: Callable[[ToolServices], Sequence[Tool]] = nothing_more
+    discover: Callable[[ToolServices], Sequence[Tool]] = no_tools
     prefix: str | None = None
     reads: Sequence[str] = ()
 
     def owns(self, function: str) -> bool:
-        """True for the name of one of its functions."""
+        """True if this is the name of one of the tool's functions."""
         if self.prefix is not None and function.startswith(self.prefix):
             return True
         return any(offered.name == function for offered in self.functions)
 
 
 def agent_function(function: Callable[..., Awaitable[str]]) -> FunctionTool:
-    """Make a function of a tool; its docstring is what the model reads.
+    """Decorator: make a function a tool's function. Its docstring is the model's prompt.
 
-    One that fails or takes too long costs its result and not the turn; one that says too much is
-    cut to `MAX_OUTPUT_CHARS`. `ToolRefusal` is for what it will not do. Raises `UnusableSettings`
-    where there is no docstring.
+    If it raises or takes too long, the model gets an error as its result and the turn goes on.
+    Results are cut to `MAX_OUTPUT_CHARS`. It raises `ToolRefusal` to tell the model a reason.
+    Raises `UnusableSettings` if there is no docstring.
     """
     if not function.__doc__:
         raise UnusableSettings(
-            f"{function.__name__} has no docstring for the model to read. PYTHONOPTIMIZE=2 (-OO) "
-            "removes them all: unset it."
+            f"{function.__name__} has no docstring, which the model needs. Write one; if there is "
+            "one, unset PYTHONOPTIMIZE=2 (or omit -OO), which removes docstrings."
         )
 
     @wraps(function)
@@ -134,7 +134,7 @@ def remote_function(
     schema: dict[str, Any],
     call: Callable[[dict[str, Any]], Awaitable[str]],
 ) -> FunctionTool:
-    """A function that is known only while the application runs, bounded like the others."""
+    """A function that is known only at run time, with the same limits as `agent_function`."""
 
     async def invoke(context: RunContextWrapper[Any], arguments: str) -> str:
         try:
@@ -157,14 +157,14 @@ def _object(arguments: str) -> dict[str, Any]:
     try:
         parsed = json.loads(arguments or "{}")
     except ValueError as error:
-        raise ModelBehaviorError("no JSON") from error
+        raise ModelBehaviorError("the arguments are not JSON") from error
     if not isinstance(parsed, dict):
-        raise ModelBehaviorError("no object")
+        raise ModelBehaviorError("the arguments are not a JSON object")
     return parsed
 
 
 def _text(output: object) -> str:
-    """A tool written in a hurry may return anything, whatever its annotation says."""
+    """The result as text: a function may return another type than its annotation says."""
     if isinstance(output, str):
         return output
     return json.dumps(output, ensure_ascii=False, default=str)
@@ -178,7 +178,7 @@ def _cut(text: str) -> str:
 
 
 def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
-    """One line for the model; the rest is for the log."""
+    """The error in one line for the model; the traceback goes to the log."""
     if isinstance(error, ToolRefusal):
         return f"{TOOL_FAILED}{error}"
     logger.warning("a tool failed", exc_info=error)
@@ -192,8 +192,8 @@ def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
     return f"{TOOL_FAILED}{reason}. Go on without its result and say so."
 
 
-def tell_missing_tool(error: ToolErrorFormatterArgs[Any]) -> str | None:
-    """The line for a model that calls a tool which it was not given."""
+def missing_tool_message(error: ToolErrorFormatterArgs[Any]) -> str | None:
+    """The error for a model that calls a tool which it was not given."""
     if error.kind != "tool_not_found":
         return None
     return f"{TOOL_FAILED}there is no such tool. Go on without it."

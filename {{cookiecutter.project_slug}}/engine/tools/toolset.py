@@ -1,4 +1,4 @@
-"""The application's tools, and which of them work with which model."""
+"""Selects the tools that work with a model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from engine.tools.tool import AgentTool
 
 @dataclass(frozen=True)
 class Choice:
-    """What the user picked in the composer. None leaves the tool to the model."""
+    """The model and the tool chosen in the composer. None lets the model choose the tool."""
 
     model: str
     tool: AgentTool | None = None
@@ -25,22 +25,22 @@ class Toolset:
         return iter(self._tools)
 
     def usable(self, *models: str) -> tuple[AgentTool, ...]:
-        """Those that work with one of these models, or of those on offer: the page has them all."""
+        """The tools that work with one of these models; by default, with any model on offer."""
         models = models or self._settings.offered_models
         if self._settings.is_demo or any(map(self._has_responses, models)):
             return self._tools
         return tuple(tool for tool in self._tools if not tool.responses_api_only)
 
     def usable_in(self, choice: Choice) -> tuple[AgentTool, ...]:
-        """Those that the model is given in a turn with this choice."""
+        """The tools that the model gets in a turn with this choice."""
         return (choice.tool,) if choice.tool else self.usable(choice.model)
 
     def owner_of(self, function: str) -> AgentTool | None:
-        """The tool that has a function of this name."""
+        """The tool with a function of this name."""
         return next((tool for tool in self._tools if tool.owns(function)), None)
 
     def with_action(self, action_type: str) -> AgentTool:
-        """Raises `InvalidRequest` when no tool has such an action."""
+        """The tool with this action. Raises `InvalidRequest` if there is none."""
         for tool in self._tools:
             if action_type in tool.actions:
                 return tool

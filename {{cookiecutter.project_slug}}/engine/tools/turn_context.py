@@ -1,4 +1,4 @@
-"""What a tool can reach while a turn runs."""
+"""`TurnContext`: the objects and methods that a tool can use during a turn."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,6 @@ from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.types import (
     FileSource,
-    ProgressUpdateEvent,
     ThreadStreamEvent,
     WidgetItem,
     Workflow,
@@ -20,19 +19,19 @@ from pydantic import PrivateAttr, SkipValidation
 from engine.context.clock import now
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
-from engine.models.consumption import Consumption
 from engine.models.turn_models import TurnModels
 from engine.options import Attachments
+from engine.sdk_internals import end_merged_stream
 from engine.tools.services import ToolRefusal, ToolServices
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Choice, Toolset
 
 
 class TurnContext(AgentContext[RequestContext]):
-    """The SDK's agent context (widgets, client tools, workflow) and the user's own rows.
+    """The SDK's agent context (widgets, client tools, workflow), and access to the user's rows.
 
-    Tools build their repositories from `database` and `user_id`, so none can reach another user.
-    `services` holds what they keep open.
+    Tools build their stores from `database` and `user_id`, so they reach only this user's rows.
+    `services` holds the resources that tools keep open.
     """
 
     database: Database
@@ -41,13 +40,13 @@ class TurnContext(AgentContext[RequestContext]):
     toolset: Toolset
     models: TurnModels
 
-    # (Private, or Pydantic would want to validate it.)
+    # Private attributes, which Pydantic does not validate.
     _choice: Choice | None = PrivateAttr(default=None)
     _delivery: "Delivery" = PrivateAttr(default_factory=lambda: Delivery())
-    _found: list[FileSource] = PrivateAttr(default_factory=list)
+    _sources: list[FileSource] = PrivateAttr(default_factory=list)
     _cited: dict[str, FileSource] = PrivateAttr(default_factory=dict)
     _shown: list[WidgetItem] = PrivateAttr(default_factory=list)
-    _asked: str | None = PrivateAttr(default=None)
+    _asked_call_id: str | None = PrivateAttr(default=None)
 
     @property
     def user_id(self) -> str:
@@ -55,19 +54,19 @@ class TurnContext(AgentContext[RequestContext]):
 
     @property
     def choice(self) -> Choice:
-        """The model and the tool that the user picked."""
-        assert self._choice is not None, "a turn begins with a choice"
+        """The model and the tool that the user chose."""
+        assert self._choice is not None, "`choose` must be called when a turn begins"
         return self._choice
 
     def choose(self, choice: Choice) -> None:
         self._choice = choice
 
     def model(self, name: str | None = None) -> Model:
-        """The model of this name; without one, the model that the user picked."""
+        """The model of this name; without a name, the model that the user chose."""
         return self.models.get(name or self.choice.model)
 
     def functions(self) -> list[Tool]:
-        """What the agent can call: the functions of the chosen tool, or of all that are usable."""
+        """The functions of the chosen tool, or of all usable tools."""
         return [
             function
             for tool in self.usable_tools
@@ -75,23 +74,19 @@ class TurnContext(AgentContext[RequestContext]):
         ]
 
     def model_settings(self) -> ModelSettings:
-        """Settings for the agent that has `functions`."""
+        """Settings for an agent that gets `functions()` as its tools."""
         include = [field for tool in self.usable_tools for field in tool.response_include]
         return ModelSettings(
-            # The chosen tool's functions are the only ones on offer, so any of them will do.
+            # The agent has only the chosen tool's functions, so any call uses the chosen tool.
             tool_choice="required" if self.choice.tool and self.functions() else None,
             response_include=list(include) or None,
-            # Servers of chat completions count tokens when they are asked to.
+            # Chat Completions servers report token usage only on request.
             include_usage=True,
         )
 
     @property
     def usable_tools(self) -> tuple[AgentTool, ...]:
         return self.toolset.usable_in(self.choice)
-
-    @property
-    def consumption(self) -> Consumption:
-        return self.models.consumption
 
     @property
     def current_workflow_id(self) -> str | None:
@@ -103,24 +98,24 @@ class TurnContext(AgentContext[RequestContext]):
 
     @property
     def cited(self) -> Mapping[str, FileSource]:
-        """The sources that tools found in this turn, by the marks with which answers cite them."""
+        """The sources that tools found in this turn, by their citation marks."""
         return self._cited
 
     def cite(self, mark: str, source: FileSource) -> None:
-        """A tool found this: its task shows the source, and where the answer has the mark, so does
-        the answer."""
-        self._found.append(source)
+        """Add a source that a tool found. The tool's task shows it, and the answer shows it
+        wherever it contains the mark."""
+        self._sources.append(source)
         self._cited[mark] = source
 
-    def take_found(self) -> list[FileSource]:
-        """The different sources that tools found since the last take."""
-        found, self._found = self._found, []
-        return list({(source.filename): source for source in found}.values())
+    def take_sources(self) -> list[FileSource]:
+        """The sources, without duplicates, that tools found since the last call of this method."""
+        sources, self._sources = self._sources, []
+        return list({(source.filename): source for source in sources}.values())
 
     def show(self, widget: WidgetRoot, text: str, item_id: str | None = None) -> WidgetItem:
-        """Show a widget below the tasks, as soon as the calls that are being made have answered.
+        """Show a widget below the tasks, after the running calls have returned.
 
-        `text` says in short what it shows: to the model in later turns, and to who copies it.
+        `text` describes the widget in short, for the model in later turns and for the clipboard.
         """
         item = WidgetItem(
             id=item_id or self.generate_id("message"),
@@ -133,31 +128,31 @@ class TurnContext(AgentContext[RequestContext]):
         return item
 
     def take_shown(self) -> list[WidgetItem]:
-        """The widgets that tools showed since the last take."""
+        """The widgets that tools showed since the last call of this method."""
         shown, self._shown = self._shown, []
         return shown
 
     def ask_page(self, call: ToolContext[Any], **params: Any) -> str:
-        """Let the page's client tool of the same name answer this call of the model.
+        """Let the page's client tool of the same name answer this function call.
 
-        The turn ends here, and goes on with what the page says.
+        The run ends here; the page's answer starts the next one.
         """
         if self.client_tool_call is not None:
-            raise ToolRefusal("the page does one thing at a time. Call it again later.")
+            raise ToolRefusal("the page can answer only one call at a time. Call it again later.")
         self.client_tool_call = ClientToolCall(name=call.tool_name, arguments=params)
-        self._asked = call.tool_call_id
+        self._asked_call_id = call.tool_call_id
         return "The page is asked."
 
     @property
     def asked_call_id(self) -> str | None:
-        """The call that the page was asked to answer."""
-        return self._asked
+        """The id of the function call that the page was asked to answer."""
+        return self._asked_call_id
 
     async def start_workflow(self, workflow: Workflow) -> None:
-        """Begin another workflow. The one that is open ends, or it would stay open for ever."""
+        """Start another workflow, after ending the open one: otherwise it would never end."""
         if self.workflow_item is not None:
             await self.end_workflow()
-            # The SDK's reader would take the next workflow for the one that has ended.
+            # Otherwise the SDK would confuse the next workflow with the one that has ended.
             await self.flush()
         await super().start_workflow(workflow)
 
@@ -166,22 +161,21 @@ class TurnContext(AgentContext[RequestContext]):
         await super().stream(event)
 
     async def flush(self) -> None:
-        """Wait until the event streamed last has come out."""
+        """Wait until the last streamed event has been delivered."""
         await self._delivery.flush()
 
     def release(self) -> None:
-        """End every wait: the turn is over."""
+        """End every wait, because the turn is over."""
         self._delivery.release()
-        # The SDK's merge leaves a task behind that waits for one more event.
-        self._events.put_nowait(ProgressUpdateEvent(text=""))
+        end_merged_stream(self)
 
 
 class Delivery:
-    """Which event of ours has come out of the SDK's merged stream.
+    """Waits until an event of ours has been delivered by the SDK's merged stream.
 
-    The SDK merges events sent from here with those of the model in no set order; who needs
-    them in order waits before letting the model's next event through. Asked for every word, and
-    therefore no model: reading a private attribute of one costs more than the question.
+    The SDK merges our events with those of the model in no defined order. To keep their order, the
+    reader waits before it passes on the model's next event. This is a plain class for speed: it is
+    called for every delta, and reading a private attribute of a Pydantic model takes longer.
     """
 
     def __init__(self) -> None:
@@ -193,7 +187,7 @@ class Delivery:
         self._arrived.clear()
 
     def arrived(self, event: ThreadStreamEvent) -> None:
-        """The reader of the merged stream says which event has come out of it."""
+        """Called by the reader of the merged stream for each event."""
         if event is self._awaited:
             self._awaited = None
             self._arrived.set()

@@ -40,7 +40,7 @@ _OF_MODEL: Mapping[Reason, tuple[str, bool]] = {
     Reason.QUOTA: ("This server has used up its account. Please tell its operator.", False),
     Reason.BUSY: ("The model is busy right now. Please try again in a moment.", True),
     Reason.SLOW: ("The model took too long to answer. Please try again.", True),
-    Reason.AWAY: (AWAY, True),
+    Reason.UNAVAILABLE: (AWAY, True),
     Reason.TOO_LONG: (
         "This conversation is too long for the model. "
         "Please start a new one, or send less at once.",
@@ -54,7 +54,7 @@ _OF_MODEL: Mapping[Reason, tuple[str, bool]] = {
         "The model is not available. Please tell the operator of this server.",
         False,
     ),
-    Reason.SILENT: ("The model gave no answer. Please try again.", True),
-    Reason.BROKE_OFF: ("The model broke off its answer. Please try again.", True),
+    Reason.EMPTY: ("The model gave no answer. Please try again.", True),
+    Reason.INTERRUPTED: ("The model broke off its answer. Please try again.", True),
     Reason.UNKNOWN: ("The model could not take this request.", False),
 }

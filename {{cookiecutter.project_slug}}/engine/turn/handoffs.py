@@ -5,6 +5,8 @@ from typing import Any
 
 from agents import Agent
 
+from engine.sdk_internals import target_of
+
 
 def agent_to_begin_with(entry: Agent[Any], name: object) -> Agent[Any]:
     """The agent of that name that `entry` can lead to; `entry` itself if there is none any more."""
@@ -24,9 +26,4 @@ def _reachable(entry: Agent[Any]) -> Iterator[Agent[Any]]:
 
 
 def _target(handoff: Any) -> Agent[Any] | None:
-    if isinstance(handoff, Agent):
-        return handoff
-    # What `handoff(agent)` makes knows its agent by a weak reference alone.
-    reference = getattr(handoff, "_agent_ref", None)
-    target = reference() if reference is not None else None
-    return target if isinstance(target, Agent) else None
+    return handoff if isinstance(handoff, Agent) else target_of(handoff)

@@ -30,7 +30,7 @@ from engine.context.request_context import RequestContext
 from engine.models.boundary.inputs import fit_input
 from engine.options import Attachments, Reader, mention
 from engine.store.store import MAX_PAGE, SqlStore
-from engine.text.lengths import as_json, cut, mention_text, shortened_message
+from engine.text.lengths import as_json, mention_text, shortened_message, truncated
 from engine.text.tokens import tokens_of
 from engine.turn.page_context import page_text
 
@@ -187,7 +187,7 @@ class HistoryConverter(ThreadItemConverter):
             "arguments": as_json(item.arguments),
         }
         # (A result in JSON that is cut is none any more; the model reads it all the same.)
-        output = cut(as_json(item.output), self._message_chars)
+        output = truncated(as_json(item.output), self._message_chars)
         result = {"type": "function_call_output", "call_id": item.call_id, "output": output}
         return [_shortened_call(call), cast("TResponseInputItem", result)]
 
@@ -208,7 +208,7 @@ class HistoryConverter(ThreadItemConverter):
         """What it shows, in short; its components are for the element that draws them."""
         if item.copy_text is None:
             return _shortened_parts(await super().widget_to_input(item))
-        shown = cut(item.copy_text, ITEM_CHARS)
+        shown = truncated(item.copy_text, ITEM_CHARS)
         text = f"This was shown to the user:\n<Widget>\n{shown}\n</Widget>"
         return EasyInputMessageParam(type="message", role="user", content=text)
 
@@ -232,14 +232,14 @@ def _shortened_call(part: dict[str, Any]) -> TResponseInputItem:
     if len(part.get("arguments") or "") > ITEM_CHARS:
         changes["arguments"] = "{}"
     if isinstance(part.get("output"), str):
-        changes["output"] = cut(part["output"], ITEM_CHARS)
+        changes["output"] = truncated(part["output"], ITEM_CHARS)
     return cast("TResponseInputItem", {**part, **changes})
 
 
 def _shortened_parts(message: object) -> TResponseInputItem:
     """A message as the SDK makes it, each of its texts cut."""
     made = cast("dict[str, Any]", message)
-    content = [{**part, "text": cut(part["text"], ITEM_CHARS)} for part in made["content"]]
+    content = [{**part, "text": truncated(part["text"], ITEM_CHARS)} for part in made["content"]]
     return cast("TResponseInputItem", {**made, "content": content})
 
 

@@ -12,7 +12,6 @@ from typing import Any, cast
 from agents import (
     HandoffCallItem,
     HandoffOutputItem,
-    RawResponsesStreamEvent,
     ReasoningItem,
     RunItemStreamEvent,
     RunResultStreaming,
@@ -70,15 +69,13 @@ class Progress:
         self._stopped = False
 
     async def stream_events(self) -> AsyncIterator[StreamEvent]:
-        delivery, consumption = self._turn.delivery, self._turn.consumption
+        delivery = self._turn.delivery
         async for event in self._result.stream_events():
             is_thought = await self._follow(event)
             # The task's event has to be out before the event that comes after it.
             await delivery.flush()
             if not is_thought and not self._words.take(event):
                 yield event
-            if isinstance(event, RawResponsesStreamEvent):
-                consumption.read()
         if self._stopped:
             # The SDK's merge left a task behind that waits for the next event. Cancelled, it ends
             # quietly; at the end of the iteration, the log would call it an error.
@@ -192,7 +189,7 @@ class Progress:
             content="This did not work." if failed else None,
             status_indicator="complete",
         )
-        if found := self._turn.take_found():
+        if found := self._turn.take_sources():
             task = FileTask(title=title, sources=found, status_indicator="complete")
         await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, text[:MAX_STORED_RESULT]))

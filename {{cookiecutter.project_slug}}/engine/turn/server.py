@@ -9,7 +9,7 @@ from typing import Any, cast
 from agents import Agent, RunConfig, Runner, RunResultStreaming
 from chatkit.actions import Action
 from chatkit.agents import ResponseStreamConverter, stream_agent_response
-from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
+from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.types import (
     AssistantMessageContentPartAdded,
     AssistantMessageItem,
@@ -39,7 +39,7 @@ from engine.context.clock import seconds_since
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
 from engine.context.run import Run, has_text, is_answer
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.errors import NotFound
 from engine.http.event_stream import sse
 from engine.models.boundary.failures import EmptyAnswer
@@ -49,16 +49,18 @@ from engine.models.titles import TitleWriter
 from engine.models.turn_models import TurnModels
 from engine.runs.recovery import interruption
 from engine.runs.workflow import close_workflow, finished
+from engine.sdk_internals import OpenChatKitServer
 from engine.store.store import AGENT
 from engine.text.locales import translate
 from engine.text.title_text import one_line, shortened
 from engine.text.tokens import tokens_of
 from engine.tools.limits import ToolCallLimit
-from engine.tools.tool import tell_missing_tool
+from engine.tools.tool import missing_tool_message
 from engine.tools.toolset import Choice
 from engine.tools.turn_context import TurnContext
 from engine.turn.actions import Actions
 from engine.turn.failures import friendly
+from engine.turn.guardrails import with_prompt_guardrails
 from engine.turn.handoffs import agent_to_begin_with
 from engine.turn.history import History, Remembered, answered
 from engine.turn.page_context import with_page_context
@@ -76,7 +78,7 @@ FOR_TITLES = Visible(refusals=False, thoughts=True)
 WITHHELD = "The model's content filter withheld this answer. Please put it differently."
 
 
-class ChatServer(ChatKitServer[RequestContext]):
+class ChatServer(OpenChatKitServer[RequestContext]):
     def __init__(self, parts: Parts, actions: Actions) -> None:
         super().__init__(parts.store, parts.attachments.store if parts.attachments else None)
         self.parts = parts
@@ -97,12 +99,12 @@ class ChatServer(ChatKitServer[RequestContext]):
     ) -> StreamingResult | NonStreamingResult:
         """`process`, for a request that is parsed already; the SDK's own parses it again."""
         if is_streaming_req(request):
-            events = self._process_streaming(request, context)
+            events = self.stream(request, context)
             if self._attachments is not None:
                 events = self._attachments.each_inlined(events, context)
             return StreamingResult(events)
         seen = replace(context, visible_only=True)
-        json = await self._process_non_streaming(request, seen)
+        json = await self.reply(request, seen)
         if self._attachments is not None:
             json = await self._attachments.inlined(json, context)
         return NonStreamingResult(json)
@@ -252,9 +254,9 @@ class ChatServer(ChatKitServer[RequestContext]):
         """(`thread` stays as it is: the SDK would save all of it, over what the user changed.)"""
         try:
             changed = await self._sql_store.retitle(thread, title, context)
-        except DatabaseAway:
+        except DatabaseUnreachable:
             return []
-        return [ThreadUpdatedEvent(thread=self._to_thread_response(t)) for t in changed]
+        return [ThreadUpdatedEvent(thread=self.response_of(t)) for t in changed]
 
     async def _answer(
         self, turn: TurnContext, run: Run, message: UserMessageItem | None
@@ -269,7 +271,7 @@ class ChatServer(ChatKitServer[RequestContext]):
         agent = self.parts.build_agent(turn)
         asked = with_page_context(history.input, turn.request_context.page)
         result = Runner.run_streamed(
-            agent_to_begin_with(agent, turn.thread.metadata.get(AGENT)),
+            with_prompt_guardrails(agent_to_begin_with(agent, turn.thread.metadata.get(AGENT))),
             asked,
             context=turn,
             max_turns=self._settings.max_turns,
@@ -278,10 +280,10 @@ class ChatServer(ChatKitServer[RequestContext]):
                 tracing_disabled=not self._settings.tracing,
                 trace_include_sensitive_data=False,
                 tool_not_found_behavior="return_error_to_model",
-                tool_error_formatter=tell_missing_tool,
+                tool_error_formatter=missing_tool_message,
             ),
         )
-        words = Words(run, lambda event: run.send(sse(self._serialize(event))))
+        words = Words(run, lambda event: run.send(sse(self.serialize(event))))
         progress = Progress(turn, result, words)
         converter = _converter(turn)
         opened = turn.workflow_item
@@ -297,10 +299,10 @@ class ChatServer(ChatKitServer[RequestContext]):
                 yield event
                 if progress.agent_name not in (None, agent_name):
                     agent_name = progress.agent_name
-                    await self._sql_store.keep_agent(
+                    await self._sql_store.save_agent(
                         turn.thread.id, agent_name, turn.request_context
                     )
-            if turn.models.remarks.is_silent and not run.answered:
+            if turn.models.remarks.is_empty and not run.answered:
                 raise EmptyAnswer
             for item in remark_items(
                 turn.models.remarks, turn.thread.id, turn.request_context.locale
@@ -381,10 +383,10 @@ class ChatServer(ChatKitServer[RequestContext]):
                 run.drafts[item.id] = item.model_copy(deep=True)
             case ThreadItemUpdatedEvent(item_id=item_id, update=AssistantMessageContentPartAdded()):
                 # The SDK keeps this very object and appends to it; so must not we.
-                self._update_pending_items(run.drafts, event.model_copy(deep=True))
+                self.update_pending(run.drafts, event.model_copy(deep=True))
                 run.touch(item_id)
             case ThreadItemUpdatedEvent(item_id=item_id):
-                self._update_pending_items(run.drafts, event)
+                self.update_pending(run.drafts, event)
                 run.touch(item_id)
             case ThreadItemDoneEvent(item=item):
                 await run.finish_draft(item.id)

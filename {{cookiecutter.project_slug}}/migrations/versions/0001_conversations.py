@@ -56,9 +56,8 @@ def upgrade() -> None:
     op.create_index(
         f"{ITEMS}_user_id_thread_id_seq_idx", ITEMS, ["user_id", "thread_id", "seq"], unique=True
     )
-    # A thread has one owner. Without knowing that, the planner takes every thread for one of a
-    # single row, sees no difference between the two indexes, and may look for an item in the
-    # second one: that is, in all items of the thread.
+    # Tells the planner that a thread has one owner. Otherwise it expects one row per thread, and
+    # may look for an item in the second index, which means reading all items of the thread.
     op.execute(
         f"CREATE STATISTICS {ITEMS}_user_id_thread_id_stat (dependencies)"
         f" ON user_id, thread_id FROM {ITEMS}"

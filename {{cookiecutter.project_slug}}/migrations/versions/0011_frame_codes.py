@@ -1,4 +1,4 @@
-"""Codes for frames, which are good once."""
+"""Codes that a frame exchanges for a session."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What visitors use together: those of one network address, and all of them."""
+"""The usage of visitors, per network address and in total."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A mail server on a port of this machine, which can be told to misbehave."""
+"""A local mail server for tests, which can return errors."""
 
 import asyncio
 import ssl
@@ -18,9 +18,8 @@ PASSWORD = "a password of the tests"  # noqa: S105
 
 @dataclass
 class MailServer:
-    """`delivered` is what arrived. `rcpt` answers the next recipients, `data` the next messages.
-
-    Each recipient takes `rcpt_seconds`.
+    """`delivered` holds the received messages. `rcpt` and `data` hold the responses to the next
+    recipients and messages. Each recipient takes `rcpt_seconds`.
     """
 
     port: int = 0
@@ -99,7 +98,7 @@ async def mail_server(
 
 
 def trust(authority: trustme.CA, folder: Path) -> str:
-    """A file that names the authority, for SSL_CERT_FILE."""
+    """A file with the authority's certificate, for SSL_CERT_FILE."""
     file = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(file))
     return str(file)

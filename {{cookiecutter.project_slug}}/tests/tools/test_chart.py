@@ -1,4 +1,4 @@
-"""Charts: what is drawn, what is refused, and what stays of them."""
+"""Charts: drawing, refusals, and the stored widget."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ DRAWN: dict[str, Any] = {
         {"name": "Paris", "values": [-4, 5, 6]},
     ],
 }
-IN_WORDS = """Orders in thousands (area chart, May to July, 3 points)
+SUMMARY = """Orders in thousands (area chart, May to July, 3 points)
 Berlin: 1 to 3
 Paris: -4 to 6"""
 
@@ -29,7 +29,7 @@ def called(**changes: Any) -> tuple[str, str]:
     return "draw_chart", json.dumps(DRAWN | changes)
 
 
-async def test_a_chart_stands_between_its_task_and_the_answer(visitor: Visitor) -> None:
+async def test_a_chart_is_shown_between_its_task_and_the_answer(visitor: Visitor) -> None:
     turn = await visitor.say("Draw a line chart of Mon 3, Tue 5, Wed -4.5")
 
     assert turn.story[5:10] == [
@@ -51,7 +51,7 @@ async def test_a_chart_stands_between_its_task_and_the_answer(visitor: Visitor) 
     assert turn.answer.startswith("The user sees it now.")
 
 
-async def test_it_is_there_after_a_reload_and_chatkit_knows_each_of_its_fields(
+async def test_it_is_stored_and_valid_for_chatkit(
     with_server: WithServer,
 ) -> None:
     visitor, model = await with_server()
@@ -67,16 +67,16 @@ async def test_it_is_there_after_a_reload_and_chatkit_knows_each_of_its_fields(
     assert {row["type"] for row in stored["widget"]["children"][1]["series"]} == {"area"}
 
 
-async def test_the_model_remembers_it_in_a_few_words(with_server: WithServer) -> None:
+async def test_the_model_gets_a_summary_in_later_turns(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(call(called()), answer("There."))
     turn = await visitor.say("go")
     await visitor.say("and?", turn.thread_id)
 
     told = [str(item["content"]) for item in model.exchanges[-1].body["input"] if "role" in item]
-    assert f"This was shown to the user:\n<Widget>\n{IN_WORDS}\n</Widget>" in told
+    assert f"This was shown to the user:\n<Widget>\n{SUMMARY}\n</Widget>" in told
     assert "series_1" not in str(told)
-    assert model.exchanges[-1].results == [f"The user sees it now. {IN_WORDS}"]
+    assert model.exchanges[-1].results == [f"The user sees it now. {SUMMARY}"]
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ async def test_the_model_remembers_it_in_a_few_words(with_server: WithServer) ->
             {"series": [{"name": "a", "values": [1, 2, 3]}] * 2},
             "two labels, or two names of series, are the same",
         ),
-        ({"series": [{"name": "a", "values": [1, 2]}]}, "'a' has 2 figures for 3 labels"),
+        ({"series": [{"name": "a", "values": [1, 2]}]}, "'a' has 2 values for 3 labels"),
         (
             {"series": [{"name": "a", "values": [1, 2, float("inf")]}]},
-            "a figure of 'a' is not a finite number",
+            "a value of 'a' is not a finite number",
         ),
         (
             {"series": [{"name": "a", "values": [1, 2, float("nan")]}]},
-            "a figure of 'a' is not a finite number",
+            "a value of 'a' is not a finite number",
         ),
     ],
 )
-async def test_what_cannot_be_drawn_is_told_to_the_model_and_shown_by_the_task(
+async def test_an_invalid_chart_is_reported_to_the_model_and_the_user(
     with_server: WithServer, changes: dict[str, Any], reason: str
 ) -> None:
     visitor, model = await with_server()
@@ -126,7 +126,7 @@ async def test_what_cannot_be_drawn_is_told_to_the_model_and_shown_by_the_task(
     assert turn.answer == "I could not."
 
 
-async def test_a_kind_that_there_is_not_is_no_chart(with_server: WithServer) -> None:
+async def test_an_unknown_kind_is_refused(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(call(called(kind="pie")), answer("I could not."))
 
@@ -136,7 +136,7 @@ async def test_a_kind_that_there_is_not_is_no_chart(with_server: WithServer) -> 
     assert model.exchanges[-1].results[0].startswith("The tool failed: these are not its arguments")
 
 
-async def test_choosing_the_tool_is_enough(visitor: Visitor) -> None:
+async def test_the_chosen_tool_is_used(visitor: Visitor) -> None:
     turn = await visitor.say("hello", tool="chart")
 
     assert len(turn.done("widget")) == 1

@@ -1,4 +1,4 @@
-"""The files that people attached, read by the model through a tool."""
+"""The model reads attached files with a tool."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def task(turn: Turn) -> dict[str, Any]:
 
 
 async def with_files(attaching: Attaching, **settings: Any) -> tuple[Application, Turn]:
-    """A conversation with a Word file, a PDF and a picture."""
+    """A thread with a Word file, a PDF and a picture."""
     application = await attaching(**settings)
     ids = [
         (await attach(application.visitor, *file))["id"]
@@ -61,7 +61,7 @@ async def test_files_are_read(attaching: Attaching) -> None:
     assert none.answer == "There is no file 4. There are 3."
 
 
-async def test_a_long_file_comes_in_parts(attaching: Attaching) -> None:
+async def test_a_long_file_is_read_in_parts(attaching: Attaching) -> None:
     application = await attaching()
     text = "".join(f"{n:06} " for n in range(5_000)).encode()
     attachment = await attach(application.visitor, text, "long.txt", "text/plain")
@@ -82,7 +82,7 @@ async def test_a_long_file_comes_in_parts(attaching: Attaching) -> None:
     assert beyond == "long.txt has 3 parts."
 
 
-async def test_a_file_is_read_in_its_own_conversation_alone(attaching: Attaching) -> None:
+async def test_a_file_is_read_only_in_its_own_thread(attaching: Attaching) -> None:
     application, _ = await with_files(attaching)
 
     turn = await application.visitor.say("Which files are there?")
@@ -92,7 +92,7 @@ async def test_a_file_is_read_in_its_own_conversation_alone(attaching: Attaching
     assert stranger.answer == "There is no file 1. There are 0."
 
 
-async def test_what_cannot_be_read_is_told(attaching: Attaching, settings: Settings) -> None:
+async def test_an_unreadable_file_is_reported(attaching: Attaching, settings: Settings) -> None:
     application = await attaching()
     attachment = await attach(
         application.visitor, b"%PDF-1.4\nbroken", "broken.pdf", "application/pdf"
@@ -105,7 +105,7 @@ async def test_what_cannot_be_read_is_told(attaching: Attaching, settings: Setti
     assert turn.error is None
 
 
-async def test_a_file_that_is_gone_is_told(attaching: Attaching) -> None:
+async def test_a_missing_file_is_reported(attaching: Attaching) -> None:
     application, first = await with_files(attaching)
     await application.attachments.files.delete(list(await application.keys()))
 

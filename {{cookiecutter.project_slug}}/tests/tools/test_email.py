@@ -1,4 +1,4 @@
-"""Emails: drafted by the model, sent by the user, once; the mail server is real."""
+"""Emails are drafted by the model and sent once by the user, with a real mail server."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ from engine.toolkits.email.mail import (
     UNREACHABLE,
     EmailSettings,
     Mail,
-    Undelivered,
-    checked,
+    DeliveryFailed,
+    compose_checked,
     deliver,
     is_address,
 )
@@ -71,7 +71,7 @@ async def mail(configured: pytest.MonkeyPatch, authority: trustme.CA) -> AsyncIt
 
 
 class Draft:
-    """A draft's card, as one tab shows it."""
+    """A draft's card in one tab."""
 
     def __init__(self, visitor: Visitor, thread_id: str, card: dict[str, Any]) -> None:
         self.visitor = visitor
@@ -89,7 +89,7 @@ class Draft:
         return {"type": config["type"], "payload": config["payload"]}
 
     async def press(self, button: str = "confirm", visitor: Visitor | None = None) -> None:
-        """Press it, and see what the card shows afterwards."""
+        """Press the button and update the card."""
         response = await (visitor or self.visitor).send(
             "threads.sync_custom_action", **self.params, action=self.action(button)
         )
@@ -127,7 +127,7 @@ async def stored(draft: Draft) -> Any:
     return next(item["widget"] for item in items if item["id"] == draft.item_id)
 
 
-async def test_nothing_leaves_before_the_user_presses_send(
+async def test_a_draft_is_not_sent_before_the_user_presses_send(
     with_server: WithServer, mail: MailServer
 ) -> None:
     visitor, model = await with_server()
@@ -154,12 +154,12 @@ async def test_nothing_leaves_before_the_user_presses_send(
     assert text_of(message) == DRAFT["body"]
     assert await stored(draft) == draft.widget
 
-    # The model hears of it in the next turn.
+    # The model gets the state in the next turn.
     await visitor.say("was it sent?", draft.thread_id)
     assert "Its state: Sent." in str(model.exchanges[-1].body["input"])
 
 
-async def test_chatkit_knows_each_field_of_the_card(visitor: Visitor, mail: MailServer) -> None:
+async def test_the_card_is_valid_for_chatkit(visitor: Visitor, mail: MailServer) -> None:
     draft = await drafted(visitor)
 
     card = TypeAdapter[Any](StrictWidgetRoot).validate_python(draft.widget)
@@ -167,7 +167,7 @@ async def test_chatkit_knows_each_field_of_the_card(visitor: Visitor, mail: Mail
     assert card.model_dump(exclude_none=True) == draft.widget
 
 
-async def test_pressed_five_times_at_once_it_is_sent_once(
+async def test_five_parallel_presses_send_it_once(
     visitor: Visitor, mail: MailServer
 ) -> None:
     draft = await drafted(visitor)
@@ -184,7 +184,7 @@ async def test_pressed_five_times_at_once_it_is_sent_once(
     assert (await stored(draft))["status"]["text"] == "Sent"
 
 
-async def test_pressed_on_two_workers_it_is_sent_once(settings: Settings, mail: MailServer) -> None:
+async def test_presses_on_two_workers_send_it_once(settings: Settings, mail: MailServer) -> None:
     async with (
         serving(create_app(settings)) as one,
         serving(create_app(settings)) as two,
@@ -199,7 +199,7 @@ async def test_pressed_on_two_workers_it_is_sent_once(settings: Settings, mail: 
     assert (draft.state, tab.state) == ("Sent", "Sent")
 
 
-async def test_so_many_a_day_on_however_many_workers(
+async def test_the_daily_limit_holds_for_all_workers(
     settings: Settings, mail: MailServer, configured: pytest.MonkeyPatch, database: Database
 ) -> None:
     configured.setenv("EMAIL_PER_DAY", "2")
@@ -225,7 +225,7 @@ async def test_so_many_a_day_on_however_many_workers(
         await other.press()
         assert other.state == "Sent"
 
-        # Who deletes what they sent, has sent it all the same; tomorrow is another day.
+        # A deleted thread does not reset the count; the next day does.
         for draft in drafts:
             if draft.state == "Sent":
                 await here.send("threads.delete", thread_id=draft.thread_id)
@@ -237,7 +237,7 @@ async def test_so_many_a_day_on_however_many_workers(
         assert refused.state == "Sent"
 
 
-async def test_what_was_not_sent_does_not_count(
+async def test_unsent_emails_do_not_count(
     visitor: Visitor, mail: MailServer, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("EMAIL_PER_DAY", "1")
@@ -251,7 +251,7 @@ async def test_what_was_not_sent_does_not_count(
     assert draft.state == "Sent"
 
 
-async def test_the_model_is_told_that_no_more_can_be_sent(
+async def test_the_model_is_informed_of_the_daily_limit(
     with_server: WithServer, mail: MailServer, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("EMAIL_PER_DAY", "1")
@@ -270,7 +270,7 @@ async def test_the_model_is_told_that_no_more_can_be_sent(
     assert len(mail.delivered) == 1
 
 
-async def test_a_press_that_streams_sends_too_and_a_stop_does_not_halve_it(
+async def test_a_streaming_action_sends_it_and_a_stop_does_not_interrupt_it(
     visitor: Visitor, mail: MailServer
 ) -> None:
     draft = await drafted(visitor)
@@ -287,7 +287,7 @@ async def test_a_press_that_streams_sends_too_and_a_stop_does_not_halve_it(
         return bool((await stored(draft))["status"]["text"] == "Sent")
 
     await until(is_sent)
-    await draft.press()  # from the tab that saw none of this
+    await draft.press()  # from the tab with the old card
     assert draft.state == "Sent"
     assert len(mail.delivered) == 1
 
@@ -304,7 +304,7 @@ async def test_all_recipients_or_none(visitor: Visitor, mail: MailServer) -> Non
     assert draft.texts[-1] == refusal
     assert mail.delivered == []
 
-    # A press in a tab that shows the first state is none on the second.
+    # A press on an outdated card has no effect.
     await old_tab.press()
     assert old_tab.state == "Not sent"
 
@@ -314,7 +314,7 @@ async def test_all_recipients_or_none(visitor: Visitor, mail: MailServer) -> Non
     assert len(mail.delivered) == 1
 
 
-async def test_one_refused_recipient_keeps_it_from_all(
+async def test_one_refused_recipient_prevents_sending(
     with_server: WithServer, mail: MailServer
 ) -> None:
     visitor, model = await with_server()
@@ -329,7 +329,7 @@ async def test_one_refused_recipient_keeps_it_from_all(
     assert (draft.state, mail.delivered) == ("Not sent", [])
 
 
-async def test_a_refused_message_can_be_tried_again(visitor: Visitor, mail: MailServer) -> None:
+async def test_a_refused_message_can_be_sent_again(visitor: Visitor, mail: MailServer) -> None:
     draft = await drafted(visitor)
     mail.data = "554 spam"
 
@@ -342,7 +342,7 @@ async def test_a_refused_message_can_be_tried_again(visitor: Visitor, mail: Mail
 
 
 @pytest.mark.parametrize("way", ["hangs up", "is silent"])
-async def test_it_is_not_called_unsent_when_nobody_knows(
+async def test_an_uncertain_delivery_is_reported_as_uncertain(
     visitor: Visitor, mail: MailServer, configured: pytest.MonkeyPatch, way: str
 ) -> None:
     draft = await drafted(visitor)
@@ -359,7 +359,7 @@ async def test_it_is_not_called_unsent_when_nobody_knows(
     assert draft.buttons == ["Try again", "Discard"]
 
 
-async def test_a_server_that_is_away_costs_nothing_but_the_attempt(
+async def test_an_unavailable_server_fails_the_attempt(
     visitor: Visitor, mail: MailServer, configured: pytest.MonkeyPatch
 ) -> None:
     draft = await drafted(visitor)
@@ -373,20 +373,20 @@ async def test_a_server_that_is_away_costs_nothing_but_the_attempt(
     assert draft.state == "Sent"
 
 
-async def test_a_server_that_takes_its_time_at_each_step_has_no_more_of_it_in_all(
+async def test_the_timeout_holds_for_all_steps_together(
     mail: MailServer, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("EMAIL_TIMEOUT_SECONDS", "1")
     mail.rcpt_seconds = 0.4
     recipients = [f"a{number}@example.com" for number in range(10)]
 
-    with pytest.raises(Undelivered, match="cannot be reached right now"):
+    with pytest.raises(DeliveryFailed, match="cannot be reached right now"):
         await deliver(EmailSettings(), Email("thr_1", "widget_1", recipients, "Hi", "Hello"))
 
     assert mail.delivered == []
 
 
-async def test_the_draft_of_a_worker_that_died_is_uncertain(
+async def test_after_a_worker_died_the_delivery_is_uncertain(
     visitor: Visitor, mail: MailServer, database: Database
 ) -> None:
     draft = await drafted(visitor)
@@ -402,11 +402,11 @@ async def test_the_draft_of_a_worker_that_died_is_uncertain(
     assert draft.state == "Sent"
 
 
-async def test_one_that_is_being_sent_for_long_can_be_looked_at_again(
+async def test_a_long_delivery_can_be_checked_again(
     visitor: Visitor, mail: MailServer, database: Database, configured: pytest.MonkeyPatch
 ) -> None:
     draft = await drafted(visitor)
-    configured.setattr(email_tool, "WAIT_SECONDS", 0)
+    configured.setattr(email_tool, "EXTRA_WAIT_SECONDS", 0)
     configured.setenv("EMAIL_TIMEOUT_SECONDS", "0.1")
     mine = update(EmailRow).where(EmailRow.user_id == visitor.user_id)
     await database.write(visitor.user_id, mine.values(status="sending", attempts=1))
@@ -429,7 +429,7 @@ async def test_a_discarded_draft_is_never_sent(visitor: Visitor, mail: MailServe
     assert mail.delivered == []
 
 
-async def test_what_was_sent_cannot_be_discarded(visitor: Visitor, mail: MailServer) -> None:
+async def test_a_sent_email_cannot_be_discarded(visitor: Visitor, mail: MailServer) -> None:
     draft = await drafted(visitor)
     old_tab = draft.in_another_tab()
     await draft.press()
@@ -439,7 +439,7 @@ async def test_what_was_sent_cannot_be_discarded(visitor: Visitor, mail: MailSer
     assert old_tab.state == "Sent"
 
 
-async def test_the_connection_is_secure_or_there_is_none(
+async def test_an_insecure_connection_is_refused(
     visitor: Visitor, configured: pytest.MonkeyPatch, authority: trustme.CA
 ) -> None:
     async with mail_server(authority, starttls=False) as plain:
@@ -485,7 +485,7 @@ async def test_the_server_signs_in(
         ),
     ],
 )
-async def test_only_allowed_domains_are_written_to(
+async def test_only_allowed_domains_get_emails(
     with_server: WithServer,
     mail: MailServer,
     configured: pytest.MonkeyPatch,
@@ -524,47 +524,47 @@ async def test_an_address_may_have_its_domain_in_capitals(
 
 
 @pytest.mark.parametrize("address", ["ada..b@example.com", f"ada@{'long.' * 50}com"])
-def test_no_mail_server_would_take_such_an_address(address: str) -> None:
+def test_invalid_addresses(address: str) -> None:
     assert not is_address(address)
 
 
-async def test_nobody_else_reaches_it_through_the_store(
+async def test_the_store_is_limited_to_one_user(
     visitor: Visitor, stranger: Visitor, database: Database
 ) -> None:
     draft = await drafted(visitor)
     mine = EmailStore(database, visitor.user_id)
     theirs = EmailStore(database, stranger.user_id)
-    email = await mine.of_card(draft.thread_id, draft.item_id)
+    email = await mine.find(draft.thread_id, draft.item_id)
     assert email is not None
 
-    assert await theirs.of_card(draft.thread_id, draft.item_id) is None
+    assert await theirs.find(draft.thread_id, draft.item_id) is None
     assert not await theirs.claim(email, per_day=0)
     await theirs.discard(email)
-    assert await mine.of_card(draft.thread_id, draft.item_id) == email
+    assert await mine.find(draft.thread_id, draft.item_id) == email
 
 
-async def test_who_was_given_up_says_nothing_about_a_later_try(
+async def test_a_late_result_does_not_change_a_later_attempt(
     visitor: Visitor, database: Database
 ) -> None:
     draft = await drafted(visitor)
     store = EmailStore(database, visitor.user_id)
 
     async def seen() -> Email:
-        email = await store.of_card(draft.thread_id, draft.item_id)
+        email = await store.find(draft.thread_id, draft.item_id)
         assert email is not None
         return email
 
     first = await seen()
     assert await store.claim(first, per_day=0)
-    await store.give_up(first, seconds=0, error="It takes too long.")
+    await store.fail_stale(first, seconds=0, error="It takes too long.")
     second = await seen()
     assert await store.claim(second, per_day=0)
 
-    await store.settle(first, "Too late.", maybe_sent=False)
+    await store.finish(first, "Too late.", maybe_sent=False)
     assert (await seen()).status == "sending"
     assert await store.sent_today() == 2
 
-    await store.settle(second, None)
+    await store.finish(second, None)
     assert (await seen()).status == "sent"
 
 
@@ -581,12 +581,12 @@ async def test_without_a_mail_server_there_is_still_a_draft(visitor: Visitor) ->
     [
         ({"to": []}, "it has 0 recipients"),
         ({"to": [f"a{n}@example.com" for n in range(11)]}, "it has 11 recipients"),
-        ({"to": ["Ada <ada@example.com>"]}, "is no plain address"),
-        ({"to": ["ada@example.com\nBcc: eve@evil.test"]}, "is no plain address"),
-        ({"to": ["ada@example.com, eve@example.com"]}, "is no plain address"),
-        ({"to": ["ada@example.com>\r\nRCPT TO:<eve@evil.test"]}, "is no plain address"),
-        ({"to": ["ada@evil.test@example.com"]}, "is no plain address"),
-        ({"to": ["ada@exämple.com"]}, "is no plain address"),
+        ({"to": ["Ada <ada@example.com>"]}, "is not a plain email address"),
+        ({"to": ["ada@example.com\nBcc: eve@evil.test"]}, "is not a plain email address"),
+        ({"to": ["ada@example.com, eve@example.com"]}, "is not a plain email address"),
+        ({"to": ["ada@example.com>\r\nRCPT TO:<eve@evil.test"]}, "is not a plain email address"),
+        ({"to": ["ada@evil.test@example.com"]}, "is not a plain email address"),
+        ({"to": ["ada@exämple.com"]}, "is not a plain email address"),
         ({"subject": "Hi\nBcc: eve@evil.test"}, "a subject is one line"),
         ({"subject": "Hi\r\n\r\nA body"}, "a subject is one line"),
         ({"subject": "Hi\u2028Bcc: eve@evil.test"}, "a subject is one line"),
@@ -597,7 +597,7 @@ async def test_without_a_mail_server_there_is_still_a_draft(visitor: Visitor) ->
         ({"body": "x\n" * 301}, "a text has 1 to 10000 characters"),
     ],
 )
-async def test_what_is_no_email_is_told_to_the_model(
+async def test_an_invalid_email_is_reported_to_the_model(
     with_server: WithServer, changes: dict[str, Any], reason: str
 ) -> None:
     visitor, model = await with_server()
@@ -625,7 +625,7 @@ async def test_a_dot_alone_does_not_end_the_message(
     assert text_of(message) == body
 
 
-async def test_nobody_sends_another_users_draft(
+async def test_another_users_draft_cannot_be_sent(
     visitor: Visitor, stranger: Visitor, mail: MailServer
 ) -> None:
     draft = await drafted(visitor)
@@ -638,7 +638,7 @@ async def test_nobody_sends_another_users_draft(
 
 
 @pytest.mark.parametrize("payload", [None, {}, [], "0", {"attempts": "0"}, {"attempts": None}])
-async def test_a_press_without_what_the_card_says_is_none(
+async def test_an_action_with_an_invalid_payload_is_refused(
     visitor: Visitor, mail: MailServer, payload: Any
 ) -> None:
     draft = await drafted(visitor)
@@ -653,7 +653,7 @@ async def test_a_press_without_what_the_card_says_is_none(
     assert mail.delivered == []
 
 
-async def test_a_deleted_conversation_takes_its_drafts_along(
+async def test_drafts_are_deleted_with_their_thread(
     visitor: Visitor, mail: MailServer, database: Database
 ) -> None:
     draft = await drafted(visitor)
@@ -673,19 +673,19 @@ async def test_a_deleted_conversation_takes_its_drafts_along(
         {"timeout_seconds": 0},
     ],
 )
-def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         EmailSettings(**wrong)
 
 
-def test_a_service_of_that_name_in_the_cluster_sets_no_port(
+def test_a_kubernetes_service_does_not_set_the_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("EMAIL_PORT", "tcp://10.0.0.1:25")
     assert EmailSettings().port == 587
 
 
-def test_they_are_read_when_the_application_is_built(
+def test_settings_are_read_at_the_start(
     settings: Settings, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("EMAIL_SENDER", "nobody")
@@ -694,7 +694,7 @@ def test_they_are_read_when_the_application_is_built(
         create_app(settings)
 
 
-async def test_doctor_says_whether_the_mail_server_answers(
+async def test_doctor_checks_the_mail_server(
     mail: MailServer, configured: pytest.MonkeyPatch
 ) -> None:
     assert await Mail().check() == "the mail server 127.0.0.1 answers"
@@ -739,11 +739,11 @@ OWN = EmailSettings(
         {"body": "a lone half \ud800"},
     ],
 )
-async def test_what_would_not_arrive_as_it_is_shown_is_not_sent(changes: dict[str, Any]) -> None:
-    """Nobody is connected to: that host does not exist."""
+async def test_an_email_that_would_differ_is_not_sent(changes: dict[str, Any]) -> None:
+    """No connection is made: the host does not exist."""
     shown = {"recipients": ["ada@example.com"], "subject": "Hello", "body": "Good day"}
     email = Email("thread", "item", **(shown | changes))
-    with pytest.raises(Undelivered, match="would not arrive as it is shown"):
+    with pytest.raises(DeliveryFailed, match="would not arrive as it is shown"):
         await deliver(OWN, email)
 
 
@@ -754,15 +754,15 @@ async def test_what_would_not_arrive_as_it_is_shown_is_not_sent(changes: dict[st
         ("a: b; c, <d> (e)", "one\n\nthree"),
     ],
 )
-def test_what_is_shown_is_what_arrives(subject: str, body: str) -> None:
+def test_the_received_email_is_the_one_on_the_card(subject: str, body: str) -> None:
     email = Email("thread", "item", ["ada@example.com", "grace@example.com"], subject, body)
-    message = message_from_bytes(checked(OWN, email), policy=default)
+    message = message_from_bytes(compose_checked(OWN, email), policy=default)
     assert message["Subject"] == subject
     assert message["To"] == "ada@example.com, grace@example.com"
     assert message.get_content().splitlines() == body.splitlines()
 
 
-async def test_a_message_that_is_too_large_is_refused_before_its_recipients() -> None:
+async def test_a_too_large_message_is_refused_before_its_recipients() -> None:
     heard: list[str] = []
 
     class Handler:
@@ -776,7 +776,7 @@ async def test_a_message_that_is_too_large_is_refused_before_its_recipients() ->
     port = server.sockets[0].getsockname()[1]
     settings = OWN.model_copy(update={"host": "127.0.0.1", "port": port, "security": "none"})
     email = Email("thread", "item", ["ada@example.com"], "Hello", "x" * 5_000)
-    with pytest.raises(Undelivered, match="refused the email"):
+    with pytest.raises(DeliveryFailed, match="refused the email"):
         await deliver(settings, email)
     server.close()
     assert heard == []

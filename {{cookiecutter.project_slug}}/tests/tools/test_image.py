@@ -1,4 +1,4 @@
-"""Pictures: OpenAI makes them, we stream them and keep them."""
+"""Pictures: OpenAI generates them, and we stream and store them."""
 
 import asyncio
 import base64
@@ -22,9 +22,7 @@ def encoded(content: bytes) -> str:
 
 
 def draws(result: bytes, half: Behaviour | None = None) -> Behaviour:
-    """Stream what the Responses API does when it makes a picture; `half` is what happens when
-    half of it is there.
-    """
+    """The events of the Responses API for a picture; `half` runs after the first half."""
 
     async def behave(exchange: Exchange) -> None:
         call = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}
@@ -79,7 +77,7 @@ async def fetch(url: str) -> bytes:
         return (await browser.get(url)).content
 
 
-async def test_a_picture_is_seen_while_it_comes_to_be(attaching: Attaching) -> None:
+async def test_unfinished_pictures_are_streamed(attaching: Attaching) -> None:
     _, turn, model = await drawn(attaching)
 
     assert model.exchanges[0].body["tools"] == [{"type": "image_generation", "partial_images": 2}]
@@ -94,7 +92,7 @@ async def test_a_picture_is_seen_while_it_comes_to_be(attaching: Attaching) -> N
     assert turn.answer == "Here it is."
 
 
-async def test_it_is_kept_as_a_file_and_not_in_the_row(attaching: Attaching) -> None:
+async def test_it_is_stored_as_a_file(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching)
 
     [picture] = turn.done("generated_image")
@@ -111,20 +109,20 @@ async def test_it_is_kept_as_a_file_and_not_in_the_row(attaching: Attaching) -> 
     assert len(await application.keys()) == 1
 
 
-async def test_where_the_frame_could_not_load_it_it_is_in_the_answer(attaching: Attaching) -> None:
+async def test_it_is_inlined_at_a_private_address(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching, attachment_inline_bytes="1000")
     [picture] = turn.done("generated_image")
     items = await application.visitor.items(turn.thread_id)
     for shown in (picture, items[2]):
         assert shown["image"]["url"] == f"data:image/png;base64,{encoded(PNG)}"
 
-    application.inline(0)  # its row has the address alone
+    application.inline(0)  # its row has only the address
     items = await application.visitor.items(turn.thread_id)
 
     assert await fetch(items[2]["image"]["url"]) == PNG
 
 
-async def test_its_address_is_made_anew(attaching: Attaching) -> None:
+async def test_its_link_is_renewed(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching, attachment_link_seconds="1")
     [picture] = turn.done("generated_image")
     while b"expired" not in await fetch(picture["image"]["url"]):
@@ -135,7 +133,7 @@ async def test_its_address_is_made_anew(attaching: Attaching) -> None:
     assert await fetch(items[2]["image"]["url"]) == PNG
 
 
-async def test_it_goes_with_its_conversation(attaching: Attaching) -> None:
+async def test_it_is_deleted_with_its_thread(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching)
     assert (await application.attachments.sweeper.sweep()) == 0
 
@@ -144,7 +142,7 @@ async def test_it_goes_with_its_conversation(attaching: Attaching) -> None:
     assert await application.keys() == set()
 
 
-async def test_it_is_nobodys_to_attach_or_to_take_back(attaching: Attaching) -> None:
+async def test_it_cannot_be_attached_or_deleted(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching)
     visitor = application.visitor
     [picture] = turn.done("generated_image")
@@ -160,7 +158,7 @@ async def test_it_is_nobodys_to_attach_or_to_take_back(attaching: Attaching) -> 
     assert await fetch(picture["image"]["url"]) == PNG
 
 
-async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(
+async def test_nothing_is_stored_if_the_thread_was_deleted_meanwhile(
     attaching: Attaching,
 ) -> None:
     async with model_server() as (model, url):
@@ -182,7 +180,7 @@ async def test_nothing_is_left_of_one_whose_conversation_was_deleted_meanwhile(
         assert (await visitor.send("threads.list")).json()["data"] == []
 
 
-async def test_one_that_cannot_be_kept_says_so(attaching: Attaching) -> None:
+async def test_a_picture_that_cannot_be_stored_is_reported(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching, attachment_max_bytes="10")
 
     assert turn.error is not None
@@ -190,14 +188,14 @@ async def test_one_that_cannot_be_kept_says_so(attaching: Attaching) -> None:
     assert await application.keys() == set()
 
 
-async def test_what_is_no_picture_is_not_kept(attaching: Attaching) -> None:
+async def test_other_files_are_not_stored(attaching: Attaching) -> None:
     application, turn, _ = await drawn(attaching, result=b"<script>")
 
     assert turn.error is not None
     assert await application.keys() == set()
 
 
-async def test_the_demo_model_says_what_it_needs(attaching: Attaching) -> None:
+async def test_the_demo_model_says_that_it_needs_a_key(attaching: Attaching) -> None:
     application = await attaching()
 
     turn = await application.visitor.say("Draw a red dot", tool="image")
@@ -205,7 +203,7 @@ async def test_the_demo_model_says_what_it_needs(attaching: Attaching) -> None:
     assert "OPENAI_API_KEY" in turn.answer
 
 
-async def test_chat_completions_has_none(attaching: Attaching) -> None:
+async def test_it_is_not_offered_on_chat_completions(attaching: Attaching) -> None:
     application = await attaching(openai_api_key=SecretStr("key"), openai_api="chat_completions")
 
     config = (await application.visitor.client.get("/config.json")).json()

@@ -1,4 +1,4 @@
-"""Answers from documents: what is found, in which order, and how the answer cites it."""
+"""Answers from documents: search, ranking, and citations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, literal_column, text
 from sqlalchemy.exc import DBAPIError
 
 from app.agent.tools.knowledge import KNOWLEDGE
-from engine.database.database import PROJECT, Database
+from engine.database.database import PROJECT_OWNER, Database
 from engine.settings.settings import Settings
 from engine.tests.fixtures import visiting
 from engine.tests.plans import Plan, nodes
@@ -41,7 +41,7 @@ async def sources(store: KnowledgeStore, question: str) -> list[tuple[str, int]]
     return [(found.source, found.number) for found in await store.search(question, 5)]
 
 
-async def test_words_are_found_in_any_form_and_titles_count_most(store: KnowledgeStore) -> None:
+async def test_words_are_stemmed_and_titles_count_most(store: KnowledgeStore) -> None:
     assert set(await sources(store, "parcel")) == {("docs/parcels.md", 1), ("docs/returns.md", 2)}
     assert await sources(store, "returning a damaged good") == [("docs/returns.md", 1)]
     await store.put("docs/fees.md", "Parcel", [Passage("", "Nothing about it in here at all.")])
@@ -63,7 +63,7 @@ async def test_a_heading_counts_more_than_the_text(store: KnowledgeStore) -> Non
     assert await sources(store, "warranty") == [("a.md", 2), ("a.md", 1)]
 
 
-async def test_some_of_the_words_are_better_than_nothing(store: KnowledgeStore) -> None:
+async def test_without_a_full_match_some_words_suffice(store: KnowledgeStore) -> None:
     assert await sources(store, "How do I send an elephant back?") == [("docs/returns.md", 1)]
     assert await sources(store, "damaged -fourteen") == []
     assert await sources(store, '"goods damaged"') == []
@@ -71,21 +71,21 @@ async def test_some_of_the_words_are_better_than_nothing(store: KnowledgeStore) 
     assert await sources(store, "':* & ! | ( \x00 --") == []
 
 
-async def test_the_language_decides(database: Database) -> None:
+async def test_the_language_is_used(database: Database) -> None:
     german = KnowledgeStore(database, "german")
     await german.put("de.md", "Haus", [Passage("", "Die Häuser sind alt.")])
     assert await sources(german, "Haus") == [("de.md", 1)]
     await german.remove("de.md")
 
 
-async def test_a_replacement_that_fails_leaves_what_was_there(store: KnowledgeStore) -> None:
+async def test_a_failed_replacement_keeps_the_old_document(store: KnowledgeStore) -> None:
     broken = [Passage("", "Fine."), Passage("", "not \x00 storable")]
     with pytest.raises(DBAPIError):
         await store.put("docs/returns.md", "Broken", broken)
     assert len(await sources(store, "returns")) == 2
 
 
-async def test_while_it_is_replaced_it_is_always_there(store: KnowledgeStore) -> None:
+async def test_a_document_is_found_while_it_is_replaced(store: KnowledgeStore) -> None:
     replacing = asyncio.create_task(replace_again_and_again(store))
     while not replacing.done():
         assert len(await sources(store, "returns")) == 2
@@ -105,14 +105,14 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 async def put_many(store: KnowledgeStore) -> None:
-    """A word in each of 200 passages, then a rare one in one of them, and a title at the very end."""
+    """A common word in 200 passages, a rare word in one of them, and a title at the end."""
     texts = [f"Parcel number {number}, like all the others." for number in range(200)]
     texts[150] += " With a giraffe."
     await store.put("many.md", "Many", [Passage("", text) for text in texts])
     await store.put("last.md", "Parcel", [Passage("", "Nothing about it in here at all.")])
 
 
-async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
+async def test_of_a_common_word_only_some_passages_are_ranked(
     store: KnowledgeStore, database: Database, candidates: int
 ) -> None:
     await put_many(store)
@@ -120,7 +120,7 @@ async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
     statement = knowledge.best_passages(query, 5).compile(
         database.engine.sync_engine, compile_kwargs={"literal_binds": True}
     )
-    async with database.transaction(PROJECT) as connection:
+    async with database.transaction(PROJECT_OWNER) as connection:
         explained = await connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
         plan: Plan = explained.scalar_one()[0]["Plan"]
 
@@ -130,14 +130,14 @@ async def test_of_a_word_that_everybody_uses_only_so_many_passages_are_ranked(
 
 
 @pytest.mark.usefixtures("candidates")
-async def test_what_counts_most_is_among_those_that_are_ranked(store: KnowledgeStore) -> None:
+async def test_the_best_passages_are_ranked(store: KnowledgeStore) -> None:
     await put_many(store)
     assert (await sources(store, "parcel"))[0] == ("last.md", 1)
     assert ("many.md", 151) in await sources(store, "a parcel, a giraffe and a zebra")
     assert ("many.md", 151) in await sources(store, "others OR giraffe")
 
 
-async def test_what_must_not_be_there_is_no_question(store: KnowledgeStore) -> None:
+async def test_a_query_of_only_excluded_words(store: KnowledgeStore) -> None:
     assert await sources(store, "-parcel") == []
 
 
@@ -158,7 +158,7 @@ async def test_an_answer_cites_the_passages_and_its_task_shows_the_files(visitor
     [annotation] = annotations
     source = annotation["source"]
     assert (source["type"], source["filename"]) == ("file", "Returns")
-    assert "docs/" not in str(turn.events)  # where it lies on the server
+    assert "docs/" not in str(turn.events)  # the path on the server
     assert (source["title"], source["description"]) == ("Returns", "Returns > Damaged goods")
     mark = turn.answer[: annotation["index"]]
     assert mark.startswith("[")
@@ -177,14 +177,14 @@ async def test_an_answer_that_found_nothing_cites_nothing(visitor: Visitor) -> N
     task, annotations = parts(turn)
     assert task["type"] == "custom"
     assert annotations == []
-    assert turn.answer.startswith("The documents hold nothing about this.")
+    assert turn.answer.startswith("No passage was found.")
 
 
-async def test_nobody_is_the_owner_of_the_documents(base_url: str, settings: Settings) -> None:
-    async with visiting(base_url, settings, user_id=PROJECT) as impostor:
+async def test_documents_do_not_belong_to_a_user(base_url: str, settings: Settings) -> None:
+    async with visiting(base_url, settings, user_id=PROJECT_OWNER) as impostor:
         response = await impostor.send("threads.list", limit=1, order="desc")
     assert response.status_code == 401
 
 
-def test_the_mark_of_the_demo_is_in_its_menu() -> None:
+def test_the_demo_prompt_is_recognized() -> None:
     assert KNOWLEDGE.demo(KNOWLEDGE.prompt) is not None

@@ -1,4 +1,4 @@
-"""Tools of a real MCP server: there, away, dying, coming back, hanging, shouting."""
+"""Tools of a real MCP server that is available, unavailable, restarted, slow, or misbehaving."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from engine.tests.model_server import ModelServer, answer, call
 from engine.tests.talk import Turn, Visitor
 from engine.toolkits import mcp_servers
 from engine.toolkits.mcp_servers import (
-    FAREWELL_SECONDS,
+    TERMINATE_SECONDS,
     MAX_ERROR_CHARS,
     MAX_NAME,
     MAX_SCHEMA_CHARS,
@@ -34,7 +34,7 @@ from engine.toolkits.mcp_servers import (
     McpSettings,
     RemoteServer,
     function_name,
-    growing_pauses,
+    retry_delays,
 )
 from engine.tools.services import ToolRefusal
 
@@ -43,7 +43,7 @@ TOOLS = 13  # of tests/tools/mcp_server.py
 
 
 class Remote:
-    """The server's process, which can be started and killed at the same address."""
+    """The server's process, which can be restarted at the same address."""
 
     def __init__(self) -> None:
         with socket.socket() as probe:
@@ -70,8 +70,8 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     }
     monkeypatch.setenv("MCP_SERVERS", json.dumps({"shop": server}))
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "5")
-    monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 0.5)
-    # What is lost is noticed at once, and not only when it is looked at again.
+    monkeypatch.setattr(mcp_servers, "MAX_RETRY_SECONDS", 0.5)
+    # A lost connection is detected by calls and not only by the refresh.
     monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 3_600)
     yield remote
     remote.stop()
@@ -100,7 +100,7 @@ async def started() -> AsyncIterator[McpServers]:
 
 
 async def until_away(servers: McpServers) -> None:
-    """Until its doctor says so, too."""
+    """Wait until `check` reports it as unavailable."""
     async with asyncio.timeout(60):
         with contextlib.suppress(ToolRefusal):
             while await servers.check():  # noqa: ASYNC110 (as above)
@@ -132,7 +132,7 @@ async def test_a_huge_result_is_cut(connected: McpServers) -> None:
     assert result.endswith("[cut: this is the beginning of 5000000 characters]")
 
 
-async def test_a_response_ends_at_the_limit_as_it_comes(connected: McpServers) -> None:
+async def test_a_response_is_limited_while_it_is_received(connected: McpServers) -> None:
     tracemalloc.start()
     assert await called(connected, "flood") == GONE
     _, most = tracemalloc.get_traced_memory()
@@ -141,21 +141,21 @@ async def test_a_response_ends_at_the_limit_as_it_comes(connected: McpServers) -
 
 
 @pytest.mark.parametrize("protocol", ["newest", "older"])
-async def test_one_that_hangs_costs_its_result(
+async def test_a_call_that_hangs_times_out(
     protocol: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """(And its session, where there are any, even if it does not answer a farewell.)"""
+    """Its session is ended too, even if the server does not respond to that."""
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "1")
     remote.start(protocol)
     async with started() as servers:
         await until(servers, tools=TOOLS)
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(TERMINATE_SECONDS):
             assert await called(servers, "hang") == GONE
         await until(servers, tools=TOOLS)
         assert await called(servers, "add", a=2, b=2) == "The sum is 4"
 
 
-async def test_one_that_dies_comes_back(connected: McpServers, remote: Remote) -> None:
+async def test_a_restarted_server_is_reconnected(connected: McpServers, remote: Remote) -> None:
     assert await called(connected, "die") == GONE
     await until(connected, tools=0)
     await until_away(connected)
@@ -165,7 +165,7 @@ async def test_one_that_dies_comes_back(connected: McpServers, remote: Remote) -
     assert await called(connected, "add", a=1, b=1) == "The sum is 2"
 
 
-async def test_one_that_learns_offers_it_soon(
+async def test_new_tools_are_offered_after_the_refresh(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 0.1)
@@ -178,7 +178,7 @@ async def test_one_that_learns_offers_it_soon(
 
 
 @pytest.mark.parametrize(("seconds", "fault"), [("0.5", "stall"), ("20", "never_end")])
-async def test_one_that_does_not_come_to_the_end_of_its_list_is_away(
+async def test_a_server_with_an_endless_list_is_unavailable(
     seconds: str, fault: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "REFRESH_SECONDS", 0.1)
@@ -187,14 +187,14 @@ async def test_one_that_does_not_come_to_the_end_of_its_list_is_away(
     async with started() as servers:
         await until(servers, tools=TOOLS)
         await called(servers, fault)
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(TERMINATE_SECONDS):
             await until(servers, tools=0)
 
 
-async def test_one_that_takes_its_time_is_waited_for(
+async def test_a_slow_server_is_waited_for(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Longer than the SDKs would by themselves."""
+    """Longer than the SDKs' default timeout."""
     monkeypatch.setenv("MCP_TIMEOUT_SECONDS", "20")
     remote.start()
     async with started() as servers:
@@ -202,33 +202,33 @@ async def test_one_that_takes_its_time_is_waited_for(
         assert await called(servers, "slow") == "in time"
 
 
-async def test_after_each_failure_the_next_try_is_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_delays_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
     class Away(Connection):
-        """But for its sixth try, when it is there for a moment."""
+        """A server that is available only at the sixth attempt."""
 
         async def _connect_and_refresh(self) -> None:
             if len(pauses) == 5:
-                self._answered([])
+                self._set_connected([])
             raise ConnectionError
 
     def not_waited_for() -> Iterator[float]:
-        for pause in growing_pauses():
-            pauses.append(pause)
+        for delay in retry_delays():
+            pauses.append(delay)
             if len(pauses) == 8:
                 raise asyncio.CancelledError
             yield 0
 
-    monkeypatch.setattr(mcp_servers, "LONGEST_PAUSE", 8.0)
-    monkeypatch.setattr(mcp_servers, "growing_pauses", not_waited_for)
+    monkeypatch.setattr(mcp_servers, "MAX_RETRY_SECONDS", 8.0)
+    monkeypatch.setattr(mcp_servers, "retry_delays", not_waited_for)
     server = RemoteServer.model_validate({"url": "http://shop.test"})
     with pytest.raises(asyncio.CancelledError):
         await Away("shop", server, timeout_seconds=1)._keep_connected()
     assert pauses == [1, 2, 4, 8, 8, 1, 2, 4]
 
 
-async def test_the_end_of_the_application_is_the_end_of_the_connections(remote: Remote) -> None:
+async def test_connections_are_closed_with_the_application(remote: Remote) -> None:
     remote.start()
     before = asyncio.all_tasks()
     async with started() as servers:
@@ -237,7 +237,7 @@ async def test_the_end_of_the_application_is_the_end_of_the_connections(remote: 
     assert servers.tools == []
 
 
-async def test_one_that_is_away_at_the_start_comes_later(remote: Remote) -> None:
+async def test_a_server_that_is_unavailable_at_the_start(remote: Remote) -> None:
     async with started() as servers:
         with pytest.raises(ToolRefusal, match="does not answer: shop"):
             await servers.check()
@@ -245,7 +245,7 @@ async def test_one_that_is_away_at_the_start_comes_later(remote: Remote) -> None
         await until(servers, tools=TOOLS)
 
 
-async def test_one_that_takes_a_connection_and_says_nothing_is_away(
+async def test_a_server_that_never_responds_is_unavailable(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -256,13 +256,13 @@ async def test_one_that_takes_a_connection_and_says_nothing_is_away(
     async with (
         await asyncio.start_server(say_nothing, "127.0.0.1", remote.port),
         started() as servers,
-        asyncio.timeout(FAREWELL_SECONDS),
+        asyncio.timeout(TERMINATE_SECONDS),
     ):
         with pytest.raises(ToolRefusal, match="does not answer: shop"):
             await servers.check()
 
 
-def test_one_brings_so_many_tools_and_none_that_fills_the_request() -> None:
+def test_tools_and_schemas_are_limited() -> None:
     def offered(name: str, schema: dict[str, Any]) -> RemoteTool:
         return RemoteTool.model_validate({"name": name, "inputSchema": schema})
 
@@ -279,7 +279,7 @@ def test_one_brings_so_many_tools_and_none_that_fills_the_request() -> None:
     assert names[:2] == ["mcp__shop__small_1", "mcp__shop__small0"]
 
 
-async def test_without_its_token_it_gives_nothing(
+async def test_without_its_token_it_has_no_tools(
     remote: Remote, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"http://127.0.0.1:{remote.port}/mcp"
@@ -293,7 +293,7 @@ async def test_without_its_token_it_gives_nothing(
     assert "a-wrong-secret" not in repr(McpSettings())
 
 
-def test_names_are_what_models_allow() -> None:
+def test_names_are_valid_for_models() -> None:
     assert function_name("shop", "orders.find/all") == "mcp__shop__orders_find_all"
     long = [function_name("shop", "x" * 100 + end) for end in "ab"]
     assert [len(name) for name in long] == [MAX_NAME, MAX_NAME]
@@ -309,7 +309,7 @@ def test_names_are_what_models_allow() -> None:
         ("MCP_TIMEOUT_SECONDS", "26"),
     ],
 )
-def test_settings_that_cannot_be(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         McpSettings()
@@ -329,7 +329,7 @@ async def turn_with(visitor: Visitor, model: ModelServer, name: str) -> Turn:
 
 
 async def offered(visitor: Visitor, model: ModelServer) -> list[dict[str, Any]]:
-    """The server's functions, once they are offered to the model."""
+    """The server's functions, after they are offered to the model."""
     async with asyncio.timeout(60):
         while True:
             model.does(answer("Hello."))
@@ -340,7 +340,7 @@ async def offered(visitor: Visitor, model: ModelServer) -> list[dict[str, Any]]:
             await asyncio.sleep(0.1)
 
 
-async def test_what_it_says_is_data_and_its_death_costs_one_result(
+async def test_its_results_are_data_and_a_crash_fails_only_one_call(
     remote: Remote, with_server: WithServer
 ) -> None:
     remote.start()
@@ -365,7 +365,7 @@ async def test_what_it_says_is_data_and_its_death_costs_one_result(
     assert workflow["workflow"]["tasks"][1]["content"] == "This did not work."
 
 
-async def test_the_demo_says_how_to_use_them(visitor: Visitor) -> None:
+async def test_the_demo_model_explains_their_use(visitor: Visitor) -> None:
     turn = await visitor.say("hello", tool="mcp")
     assert turn.error is None
     assert "This is the demo model" in turn.answer

@@ -1,4 +1,4 @@
-"""Notes, through the chat that uses them."""
+"""Notes, tested through the chat."""
 
 import re
 
@@ -43,7 +43,7 @@ async def test_a_note_is_saved_listed_found_and_deleted(visitor: Visitor) -> Non
     assert "launch" not in left.answer
 
 
-async def test_nobody_reads_or_deletes_another_users_notes(
+async def test_another_users_notes_cannot_be_read_or_deleted(
     visitor: Visitor, stranger: Visitor
 ) -> None:
     saved = await visitor.say("Remember that my secret is 42")
@@ -63,13 +63,13 @@ async def test_a_note_that_is_too_long_is_not_saved(visitor: Visitor) -> None:
     assert turn.answer.startswith("Not saved:")
 
 
-async def test_choosing_the_tool_is_enough(visitor: Visitor) -> None:
+async def test_the_chosen_tool_is_used(visitor: Visitor) -> None:
     turn = await visitor.say("hello", tool="notes")
     assert tasks(turn) == [("Reading your notes", "notebook", "complete")]
 
 
 @pytest.mark.parametrize("text", ["%", "_"])
-async def test_search_takes_its_words_literally(database: Database, text: str) -> None:
+async def test_search_matches_literally(database: Database, text: str) -> None:
     await database.write("notes-owner", ensure_user("notes-owner"))
     notes = NoteStore(database, "notes-owner")
     await notes.add("plain")

@@ -1,4 +1,4 @@
-"""The page around the chat. What its own modules do is tested in JavaScript."""
+"""Tools for the page around the chat. Its modules are tested in JavaScript."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from contextlib import closing
 from app.agent.tools.page import PAGE
 from app.auth import sign_in
 from dev.credentials import sample_credentials
-from dev.smoke import Checks, Target
+from engine.operate.smoke import Checks, Target
 from engine.settings.settings import Settings
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import answer, call
@@ -20,7 +20,7 @@ SEEN = {
 }
 
 
-async def test_what_the_page_says_is_the_result_of_the_call(with_server: WithServer) -> None:
+async def test_the_pages_answer_is_the_result_of_the_call(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(call(("look_at_page", "{}")), answer("Prices, I see."))
 
@@ -38,7 +38,7 @@ async def test_what_the_page_says_is_the_result_of_the_call(with_server: WithSer
     assert SEEN["selection"] not in str(model.exchanges[-1].commands)
 
 
-async def test_the_page_is_told_to_change_its_colours(visitor: Visitor) -> None:
+async def test_the_page_gets_the_colour_scheme(visitor: Visitor) -> None:
     turn = await visitor.say("Turn the page dark")
 
     [effect] = [event for event in turn.events if event["type"] == "client_effect"]
@@ -47,7 +47,7 @@ async def test_the_page_is_told_to_change_its_colours(visitor: Visitor) -> None:
     assert turn.answer == "The page is dark now."
 
 
-async def test_another_colour_is_no_scheme(with_server: WithServer) -> None:
+async def test_an_invalid_scheme_is_refused(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(call(("set_color_scheme", '{"scheme": "pink"}')), answer("I cannot."))
 
@@ -66,7 +66,7 @@ async def test_the_demo_model_looks_at_the_page(visitor: Visitor) -> None:
     assert "https://shop.test/prices" in going_on.answer
 
 
-async def test_the_page_has_a_module_for_each_of_them(visitor: Visitor) -> None:
+async def test_the_page_has_a_module_for_each_function(visitor: Visitor) -> None:
     config = (await visitor.client.get("/config.json")).json()
 
     assert "look_at_page" in config["clientTools"]
@@ -77,7 +77,7 @@ async def test_the_page_has_a_module_for_each_of_them(visitor: Visitor) -> None:
             assert module.status_code == 200
 
 
-async def test_the_smoke_test_says_what_a_page_would(base_url: str, settings: Settings) -> None:
+async def test_the_smoke_test_answers_like_a_page(base_url: str, settings: Settings) -> None:
     one, other = await sample_credentials(settings, ["smoke-one", "smoke-other"], sign_in)
     target = Target(base_url, (one, other), PAGE.id, PAGE.prompt, must_call_tool=True)
     passed: list[str] = []

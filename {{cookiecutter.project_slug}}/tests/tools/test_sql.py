@@ -1,4 +1,4 @@
-"""Questions about data, through the chat."""
+"""Queries of the analytics database, tested through the chat."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -26,9 +26,12 @@ def reader_url(postgres_url: str) -> Iterator[str]:
 async def analyst(
     settings: Settings, reader_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Visitor]:
-    """Somebody whose application has an analytics database."""
+    """A visitor of an application with an analytics database."""
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
-    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
+    async with (
+        serving(create_app(settings)) as url,
+        visiting(url, settings, sign_in=sign_in) as visitor,
+    ):
         yield visitor
 
 
@@ -56,7 +59,7 @@ async def test_the_tables_are_listed(analyst: Visitor) -> None:
     assert (task(turn)["title"], task(turn)["icon"]) == ("Looking at the tables", "analytics")
 
 
-async def test_rows_come_as_text_and_as_a_table(analyst: Visitor) -> None:
+async def test_rows_are_returned_as_text_and_shown_as_a_table(analyst: Visitor) -> None:
     sql = "SELECT customer, sum(total) AS spent FROM orders GROUP BY 1 ORDER BY 2 DESC"
     turn = await analyst.say(sql)
 
@@ -69,7 +72,7 @@ async def test_rows_come_as_text_and_as_a_table(analyst: Visitor) -> None:
     assert [i["type"] for i in again].count("widget") == 1
 
 
-async def test_a_refusal_is_told_and_the_turn_goes_on(analyst: Visitor) -> None:
+async def test_after_a_refusal_the_turn_goes_on(analyst: Visitor) -> None:
     turn = await analyst.say("WITH gone AS (DELETE FROM orders RETURNING 1) SELECT * FROM gone")
 
     assert turn.error is None
@@ -89,11 +92,14 @@ async def test_without_a_database_the_turn_goes_on(visitor: Visitor) -> None:
     assert task(turn)["content"] == "This did not work."
 
 
-async def test_a_database_that_is_away_costs_the_result_and_not_the_turn(
+async def test_with_an_unavailable_database_the_turn_goes_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", "postgresql://user:geheim@127.0.0.1:1/shop")
-    async with serving(create_app(settings)) as url, visiting(url, settings, sign_in=sign_in) as visitor:
+    async with (
+        serving(create_app(settings)) as url,
+        visiting(url, settings, sign_in=sign_in) as visitor,
+    ):
         turn = await visitor.say("SELECT 1")
 
     assert turn.error is None
@@ -101,7 +107,7 @@ async def test_a_database_that_is_away_costs_the_result_and_not_the_turn(
     assert "geheim" not in str(turn.events) + capsys.readouterr().err
 
 
-async def test_what_stands_in_the_database_is_shown_as_text(analyst: Visitor) -> None:
+async def test_values_are_shown_as_plain_text(analyst: Visitor) -> None:
     evil = "![x](https://evil.example/?q) <img src=x> | [a](b)"
     turn = await analyst.say(f"SELECT '{evil}' AS a, NULL AS b")
 
@@ -130,7 +136,7 @@ async def test_a_large_result_is_cut_at_whole_rows(analyst: Visitor) -> None:
 
 def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, reader_url: str) -> None:
     assert doctor._service(Analytics) == doctor.Finding(
-        "warn", "ANALYTICS_DATABASE_URL is not set, so there is nothing to ask."
+        "warn", "ANALYTICS_DATABASE_URL is not set, so there is no database to query."
     )
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
     assert doctor._service(Analytics).state == "ok"

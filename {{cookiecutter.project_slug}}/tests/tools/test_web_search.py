@@ -1,4 +1,4 @@
-"""Web search: OpenAI runs it, we show it."""
+"""Web search: OpenAI runs it, and we show its tasks and sources."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -32,7 +32,7 @@ def search(*, finished: bool) -> ResponseFunctionWebSearch:
 
 
 class Searching(DemoModel):
-    """Streams what the Responses API does when it searches, then an answer."""
+    """Streams the events of a search with the Responses API, then an answer."""
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         yield ResponseOutputItemAddedEvent(
@@ -77,14 +77,14 @@ async def test_the_demo_model_says_that_it_needs_a_key(visitor: Visitor) -> None
     assert "OPENAI_API_KEY" in turn.answer
 
 
-def test_it_is_offered_where_it_exists(settings: Settings) -> None:
+def test_it_is_offered_only_on_the_responses_api(settings: Settings) -> None:
     with_key = settings.model_copy(update={"openai_api_key": "sk-test"})
     assert WEB_SEARCH in Toolset(TOOLS, with_key).usable()
     completions = with_key.model_copy(update={"openai_api": "chat_completions"})
     assert WEB_SEARCH not in Toolset(TOOLS, completions).usable()
 
 
-async def test_the_pages_that_were_read_are_asked_for(with_model: Scripted) -> None:
+async def test_sources_are_requested(with_model: Scripted) -> None:
     model = ScriptedModel([[assistant_message("ok")]])
     visitor = await with_model(model)
     await visitor.say("What is new?", tool="web_search")

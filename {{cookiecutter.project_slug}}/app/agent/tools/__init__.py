@@ -1,6 +1,6 @@
 """The agent's tools, in one list."""
 
-# Each is a module or a folder beside this file.
+# Each tool is a module or a folder beside this file.
 # {%- if ",chart," in cookiecutter.__tools +%}
 from app.agent.tools.chart import CHART
 

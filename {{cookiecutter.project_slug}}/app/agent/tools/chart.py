@@ -1,4 +1,4 @@
-"""Charts of figures that the conversation holds, drawn by ChatKit itself."""
+"""Draws charts of numbers from the conversation with ChatKit's chart widget."""
 
 import math
 import re
@@ -11,16 +11,16 @@ from pydantic import BaseModel
 from engine import AgentTool, DemoCall, ToolRefusal, TurnContext, agent_function
 
 MAX_POINTS = 200
-MAX_SERIES = 7  # as many colours as ChatKit tells apart
+MAX_SERIES = 7  # the number of different colours in ChatKit's charts
 MAX_TEXT = 120
 HEIGHT = 260
 
-# What a row calls its place on the axis; its figures are called by the number of their series.
+# The key of a row's axis label; the keys of its values are `series_1`, `series_2`, ….
 LABEL = "label"
 
 
 class Series(BaseModel):
-    """One row of figures: its name in the legend, and a figure for each label."""
+    """One data series: its name in the legend, and one value for each label."""
 
     name: str
     values: list[float]
@@ -34,24 +34,24 @@ async def draw_chart(
     labels: list[str],
     series: list[Series],
 ) -> str:
-    """Show the user a chart of figures from this conversation. Never draw figures you made up.
+    """Show the user a chart of numbers from this conversation. Never draw numbers you made up.
 
     Args:
-        kind: bar compares things, line follows them over time, area does so with amounts that
-            add up.
-        title: What the chart shows, with the unit of its figures.
-        labels: The places on the horizontal axis, in order, 2 to 200.
-        series: 1 to 7 rows of figures, each with as many figures as there are labels.
+        kind: bar compares things, line shows a change over time, area shows a change over time of
+            amounts that add up.
+        title: The subject of the chart, with the unit of its numbers.
+        labels: The labels of the horizontal axis, in order, 2 to 200.
+        series: 1 to 7 data series, each with exactly one number for each label.
     """
     if problem := _problem(title, labels, series):
         raise ToolRefusal(f"the chart was not drawn, because {problem}.")
-    told = _in_words(kind, title, labels, series)
-    turn.context.show(_widget(kind, title, labels, series), told)
-    return f"The user sees it now. {told}"
+    summary = _summary(kind, title, labels, series)
+    turn.context.show(_widget(kind, title, labels, series), summary)
+    return f"The user sees it now. {summary}"
 
 
 def _problem(title: str, labels: list[str], series: list[Series]) -> str | None:
-    """Why these cannot be drawn, in words for the model."""
+    """The reason why these cannot be drawn, written for the model; None if they can."""
     if not 2 <= len(labels) <= MAX_POINTS:
         return f"it has {len(labels)} labels, and 2 to {MAX_POINTS} are possible"
     if not 1 <= len(series) <= MAX_SERIES:
@@ -64,17 +64,17 @@ def _problem(title: str, labels: list[str], series: list[Series]) -> str | None:
         return "two labels, or two names of series, are the same"
     for row in series:
         if len(row.values) != len(labels):
-            return f"{row.name!r} has {len(row.values)} figures for {len(labels)} labels"
+            return f"{row.name!r} has {len(row.values)} values for {len(labels)} labels"
         if not all(map(math.isfinite, row.values)):
-            return f"a figure of {row.name!r} is not a finite number"
+            return f"a value of {row.name!r} is not a finite number"
     return None
 
 
 def _widget(kind: str, title: str, labels: list[str], series: list[Series]) -> DynamicWidgetRoot:
     keys = [f"series_{number}" for number, _ in enumerate(series, 1)]
     rows: list[dict[str, Any]] = [
-        {LABEL: label, **dict(zip(keys, figures, strict=True))}
-        for label, *figures in zip(labels, *(row.values for row in series), strict=True)
+        {LABEL: label, **dict(zip(keys, values, strict=True))}
+        for label, *values in zip(labels, *(row.values for row in series), strict=True)
     ]
     chart = {
         "type": "Chart",
@@ -95,14 +95,14 @@ def _widget(kind: str, title: str, labels: list[str], series: list[Series]) -> D
     )
 
 
-def _in_words(kind: str, title: str, labels: list[str], series: list[Series]) -> str:
+def _summary(kind: str, title: str, labels: list[str], series: list[Series]) -> str:
     lines = [f"{title} ({kind} chart, {labels[0]} to {labels[-1]}, {len(labels)} points)"]
     lines += [f"{row.name}: {min(row.values):g} to {max(row.values):g}" for row in series]
     return "\n".join(lines)
 
 
 def _demo(text: str) -> DemoCall | None:
-    """`Draw a line chart of Mon 3, Tue 5, Wed 4` draws just that."""
+    """Recognizes for example `Draw a line chart of Mon 3, Tue 5, Wed 4`."""
     if not (asked := re.search(r"\b(?:draw|chart|plot)\b", text, re.I)):
         return None
     found = re.findall(r"([^\W\d][\w-]*)[\s:=]+(-?\d+(?:\.\d+)?)", text[asked.end() :])

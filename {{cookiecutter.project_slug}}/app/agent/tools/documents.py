@@ -30,8 +30,8 @@ async def read_file(turn: Turn, number: int, part: int = 1) -> str:
     """Read the text of a file that the user attached: PDF, Word, Markdown, HTML or text.
 
     Args:
-        number: The file's number, as listing the files gave it; the oldest is 1.
-        part: Which part of a long file, from 1.
+        number: The file's number in the result of list_files; the oldest file is 1.
+        part: The number of the part of a long file, from 1.
     """
     files = await _files(turn)
     if not 1 <= number <= len(files):

@@ -1,4 +1,4 @@
-"""Emails that the assistant drafts and the user sends, with the button of their card."""
+"""Emails: the assistant drafts one in a card, and the user sends it with the card's button."""
 
 import asyncio
 import logging
@@ -25,12 +25,12 @@ from engine.toolkits.email.mail import (
     UNCERTAIN,
     EmailSettings,
     Mail,
-    Undelivered,
+    DeliveryFailed,
     deliver,
     is_address,
-    lines_of,
+    split_lines,
 )
-from engine.toolkits.email.rows import WAITING, Email, EmailStore, UsedUp
+from engine.toolkits.email.rows import WAITING, Email, EmailStore, DailyLimitReached
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ MAX_LINES = 300
 SEND = "email.send"
 DISCARD = "email.discard"
 
-LOOK_SECONDS = 0.2
-# Over and above the longest time that a delivery takes: how long another press waits for its end,
-# and after how long that cannot come any more, because its worker has died.
-WAIT_SECONDS = 5.0
-DEAD_SECONDS = 30.0
+POLL_SECONDS = 0.2
+# Both are added to the timeout of a delivery: after the first, a second press of Send stops waiting
+# for the delivery's end; after the second, the worker that delivered must have died.
+EXTRA_WAIT_SECONDS = 5.0
+WORKER_DEAD_SECONDS = 30.0
 
 STATES = {
     "draft": ("Draft", "mail"),
@@ -55,7 +55,7 @@ STATES = {
     "failed": ("Not sent", "info"),
     "discarded": ("Discarded", "info"),
 }
-# A press while it is being sent looks again.
+# While an email is being sent, a press shows its state again.
 BUTTONS = {"draft": "Send", "failed": "Try again", "sending": "Look again"}
 
 
@@ -63,20 +63,21 @@ BUTTONS = {"draft": "Send", "failed": "Try again", "sending": "Look again"}
 async def draft_email(
     turn: RunContextWrapper[TurnContext], to: list[str], subject: str, body: str
 ) -> str:
-    """Draft an email and show it to the user. This sends nothing: the user reads the draft and
-    presses Send below it, or does not. Never say that it was sent. To change a draft, make a new one.
+    """Draft an email and show it to the user. This does not send it: the user reads the draft and
+    decides whether to press Send below it. Never say that it was sent. To change a draft, make a
+    new one.
 
     Args:
-        to: The addresses of the recipients, 1 to 10, without their names.
-        subject: The subject, one line.
-        body: The whole text, plain, with its greeting and signature.
+        to: The email addresses of the recipients, 1 to 10, without their names.
+        subject: The subject in one line.
+        body: The whole text as plain text, with greeting and signature.
     """
     recipients = list(dict.fromkeys(address.strip() for address in to))
     if problem := _problem(recipients, subject, body):
         raise ToolRefusal(f"the email was not drafted, because {problem}.")
     context = turn.context
-    # (Its lines end alike, and it is sent as it is shown.)
-    body = "\n".join(lines_of(body))
+    # With one kind of line ending, the text is sent exactly as it is shown.
+    body = "\n".join(split_lines(body))
     email = Email(
         context.thread.id, context.generate_id("message"), recipients, subject.strip(), body
     )
@@ -84,7 +85,7 @@ async def draft_email(
     await emails.add(email)
     obstacle = settings.problem(recipients)
     if settings.per_day and await emails.sent_today() >= settings.per_day:
-        obstacle = obstacle or _used_up(settings)
+        obstacle = obstacle or _daily_limit_reached(settings)
     shown = _card(email, context.request_context.locale, obstacle)
     context.show(shown.widget, shown.text, item_id=email.item_id)
     if obstacle:
@@ -93,12 +94,12 @@ async def draft_email(
 
 
 def _problem(recipients: list[str], subject: str, body: str) -> str | None:
-    """Why there is no such email, in words for the model."""
+    """The reason why this email cannot be drafted, written for the model; None if it can."""
     if not 1 <= len(recipients) <= MAX_RECIPIENTS:
         return f"it has {len(recipients)} recipients, and 1 to {MAX_RECIPIENTS} are possible"
     for recipient in recipients:
         if not is_address(recipient):
-            return f"{recipient!r} is no plain address, such as ada@example.com"
+            return f"{recipient!r} is not a plain email address, such as ada@example.com"
     if "=?" in subject:
         return "a subject is plain text, without encoded words (=?…?=)"
     if not 0 < len(subject.strip()) <= MAX_SUBJECT or not subject.strip().isprintable():
@@ -108,53 +109,53 @@ def _problem(recipients: list[str], subject: str, body: str) -> str | None:
     return None
 
 
-class Seen(BaseModel):
-    """What a button of the card carries: how often the email had been tried when it was drawn."""
+class ButtonPayload(BaseModel):
+    """The payload of a card's button: the number of attempts when the card was drawn."""
 
     attempts: int
 
 
 async def send(press: WidgetAction) -> Shown:
-    """Send it, unless somebody else does: one press of all counts, in whichever tab."""
+    """Send the email once, even if Send is pressed several times or in several tabs."""
     settings = EmailSettings()
-    emails, email = await _pressed(press)
+    emails, email = await _email_of_button(press)
     if obstacle := settings.problem(email.recipients):
         return _card(await _latest(emails, email), press.locale, obstacle)
     try:
-        is_ours = await emails.claim(email, settings.per_day)
-    except UsedUp:
-        return _card(await _latest(emails, email), press.locale, _used_up(settings))
-    if is_ours:
+        claimed = await emails.claim(email, settings.per_day)
+    except DailyLimitReached:
+        return _card(await _latest(emails, email), press.locale, _daily_limit_reached(settings))
+    if claimed:
         error = await _send(settings, email)
-        await emails.settle(email, error, maybe_sent=error in (None, UNCERTAIN))
+        await emails.finish(email, error, maybe_sent=error in (None, UNCERTAIN))
         return _card(await _latest(emails, email), press.locale)
-    return _card(await _settled(settings, emails, email), press.locale)
+    return _card(await _wait_until_sent(settings, emails, email), press.locale)
 
 
 async def discard(press: WidgetAction) -> Shown:
-    emails, email = await _pressed(press)
+    emails, email = await _email_of_button(press)
     await emails.discard(email)
-    return _card(await _settled(EmailSettings(), emails, email), press.locale)
+    return _card(await _wait_until_sent(EmailSettings(), emails, email), press.locale)
 
 
-async def _pressed(press: WidgetAction) -> tuple[EmailStore, Email]:
-    """The email of the card whose button it was, in the state that the card showed."""
+async def _email_of_button(press: WidgetAction) -> tuple[EmailStore, Email]:
+    """The email of the card whose button was pressed, in the state that the card showed."""
     emails = EmailStore(press.database, press.user_id)
     try:
-        seen = Seen.model_validate(press.payload, strict=True)
+        payload = ButtonPayload.model_validate(press.payload, strict=True)
     except ValidationError:
-        raise ToolRefusal("This is no button of an email.") from None
-    email = await emails.of_card(press.widget.thread_id, press.widget.id)
+        raise ToolRefusal("This button does not belong to an email.") from None
+    email = await emails.find(press.widget.thread_id, press.widget.id)
     if email is None:
-        raise ToolRefusal("This is no card of an email.")
-    return emails, replace(email, attempts=seen.attempts)
+        raise ToolRefusal("This card does not belong to an email.")
+    return emails, replace(email, attempts=payload.attempts)
 
 
 async def _send(settings: EmailSettings, email: Email) -> str | None:
-    """What went wrong, in words for the user."""
+    """Send the email. Returns the error message for the user, or None."""
     try:
         await deliver(settings, email)
-    except Undelivered as error:
+    except DeliveryFailed as error:
         return str(error)
     except Exception:
         logger.exception("an email may not have been sent")
@@ -162,33 +163,33 @@ async def _send(settings: EmailSettings, email: Email) -> str | None:
     return None
 
 
-def _used_up(settings: EmailSettings) -> str:
+def _daily_limit_reached(settings: EmailSettings) -> str:
     return (
         f"You have sent {settings.per_day} emails today, and may send no more. "
         "It can be sent from midnight (UTC) on."
     )
 
 
-async def _settled(settings: EmailSettings, emails: EmailStore, email: Email) -> Email:
-    """The email once nobody sends it any more: another press may be doing so just now."""
-    await emails.give_up(email, settings.timeout_seconds + DEAD_SECONDS, UNCERTAIN)
-    deadline = time.monotonic() + settings.timeout_seconds + WAIT_SECONDS
+async def _wait_until_sent(settings: EmailSettings, emails: EmailStore, email: Email) -> Email:
+    """Wait while another request sends the email, and return its state after that."""
+    await emails.fail_stale(email, settings.timeout_seconds + WORKER_DEAD_SECONDS, UNCERTAIN)
+    deadline = time.monotonic() + settings.timeout_seconds + EXTRA_WAIT_SECONDS
     while (latest := await _latest(emails, email)).status == "sending":
         if time.monotonic() > deadline:
             break
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     return latest
 
 
 async def _latest(emails: EmailStore, email: Email) -> Email:
-    latest = await emails.of_card(email.thread_id, email.item_id)
+    latest = await emails.find(email.thread_id, email.item_id)
     if latest is None:
         raise ToolRefusal("This conversation has been deleted.")
     return latest
 
 
 def _card(email: Email, locale: str, obstacle: str | None = None) -> Shown:
-    """It shows all of what is sent, and how that stands."""
+    """The card, which shows the whole email and its state."""
 
     def say(text: str) -> str:
         return translate(text, locale, EMAIL.translations)
@@ -234,7 +235,7 @@ def _button(label: str, action: str, email: Email) -> dict[str, Any]:
 
 
 def _demo(text: str) -> DemoCall | None:
-    """`Draft an email to grace@example.com: We launch on Friday` drafts just that."""
+    """Recognizes for example `Draft an email to grace@example.com: We launch on Friday`."""
     if not re.search(r"\b(?:draft|write|send)\b.*\bmail\b|\be-?mail\b", text, re.I):
         return None
     found = re.search(r"(\S+@[\w.-]+\w)(?:\s*:\s*(.+))?", text, re.S)

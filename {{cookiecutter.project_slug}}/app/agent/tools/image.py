@@ -11,13 +11,13 @@ from chatkit.errors import CustomStreamError
 from engine import AgentTool, AppError, TurnContext, translate
 from engine.attachments.service import FileAttachments
 
-# How often a picture is shown before it is finished.
+# The number of unfinished versions that are shown before the finished picture.
 PARTIAL_IMAGES = 2
 FILE_NAME = "picture.png"
 
 
 class StoredImages(ResponseStreamConverter):
-    """Keeps a finished picture as an attachment: the conversation's row holds its address alone."""
+    """Stores a finished picture as an attachment; the thread item holds only its address."""
 
     def __init__(self, turn: TurnContext) -> None:
         super().__init__(partial_images=PARTIAL_IMAGES)
@@ -27,20 +27,20 @@ class StoredImages(ResponseStreamConverter):
         self, image_id: str, base64_image: str, partial_image_index: int | None = None
     ) -> str:
         if partial_image_index is not None:
-            # Streamed and then forgotten.
+            # Unfinished versions are streamed and not stored.
             return await super().base64_image_to_url(image_id, base64_image, partial_image_index)
         attachments = cast("FileAttachments", self._turn.attachments)
         content = io.BytesIO(base64.b64decode(base64_image))
         try:
-            made = await attachments.keep_made(
+            picture = await attachments.store_generated(
                 content, FILE_NAME, self._turn.thread.id, self._turn.request_context
             )
         except AppError as error:
             locale = self._turn.request_context.locale
-            lost = translate("The picture could not be kept.", locale, IMAGE.translations)
+            problem = translate("The picture could not be kept.", locale, IMAGE.translations)
             reason = translate(error.message, locale, attachments.translations)
-            raise CustomStreamError(f"{lost} {reason}") from error
-        return str(made.preview_url)
+            raise CustomStreamError(f"{problem} {reason}") from error
+        return str(picture.preview_url)
 
 
 IMAGE = AgentTool(
@@ -79,7 +79,7 @@ IMAGE = AgentTool(
         },
     },
     demo_reply=(
-        "Pictures are made at OpenAI and need a key: set `OPENAI_API_KEY` in `.env` and restart."
+        "Pictures are picture at OpenAI and need a key: set `OPENAI_API_KEY` in `.env` and restart."
     ),
     responses_api_only=True,
     converter=StoredImages,

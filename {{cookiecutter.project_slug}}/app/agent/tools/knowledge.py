@@ -15,19 +15,20 @@ Turn = RunContextWrapper[TurnContext]
 async def search_documents(turn: Turn, question: str) -> str:
     """Find passages of the project's own documents that answer a question.
 
-    Each passage begins with its mark, such as [12:3]. Put the marks of the passages that you used
-    behind the statements that they support. Say so when none of them answers the question.
+    Each passage begins with its citation mark, such as [12:3]. Put the marks of the passages that
+    you used behind the statements that they support. Say so when no passage answers the question.
 
     Args:
-        question: The words to look for; "…" keeps words together, OR allows either, - excludes.
+        question: The words to search for. "…" finds an exact phrase, OR finds either word, and a -
+            before a word excludes it.
     """
     settings = KnowledgeSettings()
     store = KnowledgeStore(turn.context.database, settings.knowledge_language)
     found = await store.search(question, settings.knowledge_passages)
     if not found:
-        return "The documents hold nothing about this. Fewer or other words may find more."
+        return "No passage was found. Try fewer or other words."
     for passage in found:
-        # Where a file lies on the server is nobody's business who chats.
+        # The path on the server is not shown to users.
         source = FileSource(
             title=passage.title, filename=passage.title, description=passage.heading or None
         )
@@ -36,7 +37,7 @@ async def search_documents(turn: Turn, question: str) -> str:
 
 
 def _mark(passage: Found) -> str:
-    """The same in every turn, so that an old answer's mark never means another passage."""
+    """A citation mark that stays the same, so that marks in old answers remain correct."""
     return f"[{passage.document_id}:{passage.number}]"
 
 

@@ -1,4 +1,4 @@
-"""Tools of remote MCP servers, as many as answer."""
+"""The tools of those remote MCP servers that are connected."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def _discover(services: ToolServices) -> list[Tool]:
 
 
 def _demo(text: str) -> DemoCall | None:
-    """As in: call mcp__shop__add with {"a": 1}"""
+    """Recognizes for example `call mcp__shop__add with {"a": 1}`."""
     if found := re.search(r"\bcall (mcp__\S+)(?: with (\{.*\}))?", text, re.S):
         return DemoCall(found[1], json.loads(found[2] or "{}"))
     return None

@@ -1,4 +1,4 @@
-"""Questions to the analytics database, in SQL that can only read."""
+"""Queries the analytics database with read-only SQL."""
 
 import re
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ async def list_tables(turn: Turn, containing: str) -> str:
     Call it before writing a query.
 
     Args:
-        containing: Part of the names to look for, or an empty string for all tables.
+        containing: Part of the table names to search for, or an empty string for all tables.
     """
     tables = await _analytics(turn).tables(containing.strip())
     if not tables:
-        return "There are no such tables."
+        return "No table was found."
     described = "\n".join(map(_described, tables))
     if len(described) <= MAX_SCHEMA_CHARS:
         return described
@@ -45,7 +45,7 @@ async def query_database(turn: Turn, sql: str, title: str) -> str:
 
     Args:
         sql: One SELECT statement; WITH is possible.
-        title: What the table shows, in the user's language.
+        title: A title for the table of results, in the user's language.
     """
     result = await _analytics(turn).query(sql)
     turn.context.show(_widget(title, result), f"{title}: {_heading(result)}, {_total(result)} rows")
@@ -62,7 +62,7 @@ def _described(table: TableInfo) -> str:
 
 
 def _text(result: Result) -> str:
-    """CSV of as many rows as fit, and how many there are."""
+    """CSV of as many rows as fit, followed by the number of rows."""
     lines = [_heading(result)]
     used = 0
     for row in result.rows:
@@ -81,7 +81,7 @@ def _heading(result: Result) -> str:
 
 
 def _line(cells: Sequence[str | None]) -> str:
-    """One line of CSV; NULL is nothing, and an empty text two quotes, as in PostgreSQL's own."""
+    """One line of CSV in PostgreSQL's format: NULL is empty, an empty text is two quotes."""
     return ",".join("" if cell is None else _quoted(cell) for cell in cells)
 
 
@@ -96,7 +96,7 @@ def _total(result: Result) -> str:
 
 
 def _widget(title: str, result: Result) -> DynamicWidgetRoot:
-    """A table of plain texts: what stands in a database becomes neither a link nor an image."""
+    """A table of plain text, so that no value from the database becomes a link or an image."""
     columns = result.columns[:SHOWN_COLUMNS]
     aligns = ["end" if column.is_number else "start" for column in columns]
     heading = [
@@ -116,7 +116,7 @@ def _widget(title: str, result: Result) -> DynamicWidgetRoot:
         "type": "Table",
         "children": [{"type": "Table.Row", "header": True, "children": heading}, *rows],
     }
-    caption = _shown(result)
+    caption = _caption(result)
     children = [{"type": "Title", "value": title, "size": "sm"}, table]
     return DynamicWidgetRoot.model_validate(
         {
@@ -135,8 +135,8 @@ def _widget_cell(value: str, align: str) -> dict[str, object]:
     }
 
 
-def _shown(result: Result) -> str:
-    """What the table leaves out, if anything."""
+def _caption(result: Result) -> str:
+    """The table's caption, which says what is left out; empty if nothing is."""
     parts = []
     if result.is_cut or len(result.rows) > SHOWN_ROWS:
         parts.append(f"{min(len(result.rows), SHOWN_ROWS)} of {_total(result)} rows")

@@ -37,6 +37,6 @@ WEB_SEARCH = AgentTool(
         "Web search runs at OpenAI and needs a key: set `OPENAI_API_KEY` in `.env` and restart."
     ),
     responses_api_only=True,
-    # Without it a search comes back without the pages that were read.
+    # Without this, the response does not list the pages that the search read.
     response_include=("web_search_call.action.sources",),
 )

@@ -1,6 +1,6 @@
-"""Files in a folder of this machine, uploaded straight to this application.
+"""Stores files in a folder; browsers upload them to this application.
 
-Several machines need a folder that they share.
+If the application runs on several machines, they need a shared folder.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class LocalAttachments(FileAttachments):
 
 
 class LocalFiles:
-    """Work with the disk is done in threads: it may be slow, and the loop must not wait for it."""
+    """Accesses the disk in threads, because it may be slow and would block the event loop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,28 +85,28 @@ class LocalFiles:
         pass
 
     def _put(self, key: str, content: BinaryIO) -> None:
-        """Written beside and then moved, so that half a file is never taken for one."""
-        finished, unfinished = self._path(key), self._path(f"{INCOMING}/{uuid4().hex}")
-        with _told():
-            self._make_folder(unfinished.parent)
+        """Write to a temporary file and rename it, so that no incomplete file is ever read."""
+        target_path, temporary_path = self._path(key), self._path(f"{INCOMING}/{uuid4().hex}")
+        with _reporting_errors():
+            self._make_folder(temporary_path.parent)
             try:
-                with os.fdopen(os.open(unfinished, CREATE, 0o600), "wb") as target:
+                with os.fdopen(os.open(temporary_path, CREATE, 0o600), "wb") as target:
                     shutil.copyfileobj(content, target)
                     target.flush()
                     os.fsync(target.fileno())
-                self._make_folder(finished.parent)
-                unfinished.replace(finished)
+                self._make_folder(target_path.parent)
+                temporary_path.replace(target_path)
             except OSError:
-                unfinished.unlink(missing_ok=True)
+                temporary_path.unlink(missing_ok=True)
                 raise
 
     def _make_folder(self, folder: Path) -> None:
-        """For its owner alone, whatever the umask. (`mkdir` gives parents no mode.)"""
+        """Create the folder with mode 0700; `mkdir` applies the mode only to the last folder."""
         for path in (self._folder, folder):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _read(self, key: str) -> bytes:
-        with _told():
+        with _reporting_errors():
             try:
                 return self._path(key).read_bytes()
             except FileNotFoundError:
@@ -129,17 +129,20 @@ class LocalFiles:
 
     def _path(self, key: str) -> Path:
         path = self._folder / key
-        # Keys are made by us, of hexadecimal digits and one slash: this is the second lock.
+        # A second protection: our keys contain only hexadecimal digits and one slash.
         if ".." in path.parts or not path.is_relative_to(self._folder):
             raise FileGone(key)
         return path
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What the disk refuses is told to the operator by its reason, and to the user in general."""
+def _reporting_errors() -> Iterator[None]:
+    """Log the reason of a disk error for the operator; the user gets a general message."""
     try:
         yield
     except OSError as error:
-        logger.error("the folder of attachments fails: %s", error.strerror or type(error).__name__)
+        logger.error(
+            "the attachments folder (ATTACHMENT_FOLDER) failed: %s",
+            error.strerror or type(error).__name__,
+        )
         raise FilesUnavailable from error

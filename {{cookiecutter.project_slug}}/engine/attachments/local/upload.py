@@ -1,4 +1,4 @@
-"""`POST /attachments`: one file, as ChatKit uploads it, becomes an attachment of the user's."""
+"""`POST /attachments`: stores one file that ChatKit uploads as an attachment of the user."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
@@ -21,15 +21,15 @@ from engine.http.request_body import timed_chunks
 
 UPLOAD_PATH = "/attachments"
 
-# What a form has around its file: boundaries, names, and fields that we do not read.
+# The size of a form without its file: boundaries, names, and fields that are not read.
 FORM_BYTES = 64_000
 UPLOAD_SECONDS = 600.0
-# At once. What has come of each lies in a temporary file.
+# Limits for parallel uploads, each of which uses a temporary file.
 UPLOADS_PER_USER = 10
 UPLOADS_PER_PROCESS = 100
 RETRY_SECONDS = 5.0
 
-_under_way: Counter[str] = Counter()
+_active_uploads: Counter[str] = Counter()
 
 
 def upload_routes(attachments: FileAttachments, signed_in: SignedIn) -> APIRouter:
@@ -44,10 +44,10 @@ def upload_routes(attachments: FileAttachments, signed_in: SignedIn) -> APIRoute
             sign_in=user.sign_in,
         )
         limit = attachments.limits.max_bytes
-        if _declared(request) > limit + FORM_BYTES:
+        if _declared_size(request) > limit + FORM_BYTES:
             raise _too_large(limit)
-        with _one_more(user.id):
-            # Before the body is read, and again when its size is known.
+        with _counted_upload(user.id):
+            # Checked before the body is read, and again when its size is known.
             await attachments.check_room(1, context)
             attachment = await _receive(request, attachments, context)
         content = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
@@ -60,7 +60,7 @@ def upload_routes(attachments: FileAttachments, signed_in: SignedIn) -> APIRoute
 async def _receive(
     request: Request, attachments: FileAttachments, context: RequestContext
 ) -> Attachment:
-    chunks = _counted(request, attachments.limits.max_bytes)
+    chunks = _limited_body(request, attachments.limits.max_bytes)
     parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=10)
     try:
         form = await parser.parse()
@@ -70,7 +70,7 @@ async def _receive(
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise InvalidRequest("file: there is none in this upload.")
-        return await attachments.keep(
+        return await attachments.store_file(
             file.file, file.filename or "", file.content_type or "", context
         )
     finally:
@@ -78,29 +78,29 @@ async def _receive(
 
 
 @contextmanager
-def _one_more(user_id: str) -> Iterator[None]:
-    """Counts an upload that is under way: until its end it takes up to its size of the disk.
+def _counted_upload(user_id: str) -> Iterator[None]:
+    """Count an upload until it ends, because it uses disk space for a temporary file.
 
     Raises `TooManyFiles`.
     """
-    if _under_way[user_id] >= UPLOADS_PER_USER or _under_way.total() >= UPLOADS_PER_PROCESS:
+    if _active_uploads[user_id] >= UPLOADS_PER_USER or _active_uploads.total() >= UPLOADS_PER_PROCESS:
         raise TooManyFiles("Too many files are being uploaded.", RETRY_SECONDS)
-    _under_way[user_id] += 1
+    _active_uploads[user_id] += 1
     try:
         yield
     finally:
-        _under_way[user_id] -= 1
-        if not _under_way[user_id]:
-            del _under_way[user_id]
+        _active_uploads[user_id] -= 1
+        if not _active_uploads[user_id]:
+            del _active_uploads[user_id]
 
 
-def _declared(request: Request) -> int:
+def _declared_size(request: Request) -> int:
     declared = request.headers.get("content-length", "")
     return int(declared) if declared.isdecimal() else 0
 
 
-async def _counted(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body, up to where it is known to be too large, whatever was declared."""
+async def _limited_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body, which is read until it exceeds the limit, whatever size was declared."""
     size = 0
     async for chunk in timed_chunks(request, UPLOAD_SECONDS):
         size += len(chunk)

@@ -1,4 +1,4 @@
-"""Addresses at the store that are signed for browsers, and the source that a page may reach."""
+"""Presigned URLs of the S3 store for browsers, and the source for the Content-Security-Policy."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ class S3Addresses:
     async def upload(
         self, key: str, mime_type: str, size: int, seconds: int
     ) -> AttachmentUploadDescriptor:
-        """Size and type are signed along: the store refuses any other."""
+        """Size and type are part of the signature, so the store refuses a different file."""
         url = await self._sign(
             "put_object", key, seconds, ContentType=mime_type, ContentLength=size
         )
@@ -51,17 +51,17 @@ class S3Addresses:
 
 
 def uploads_source(settings: S3Settings) -> str:
-    """The folder of uploads, as a Content-Security-Policy names it.
+    """The URL of the upload folder, for the Content-Security-Policy.
 
-    It is read off an address, which follows from more settings than ours (AWS_ENDPOINT_URL,
-    profiles, partitions). That address is signed with made-up credentials: a machine's role may
-    not have answered yet.
+    It is taken from a presigned URL, because it also depends on AWS_ENDPOINT_URL, profiles and
+    partitions. That URL is signed with sample credentials, because those of a machine's role may
+    not be available yet.
     """
-    made_up = {"access_key_id": "sample", "secret_access_key": SecretStr("sample")}
-    # The application is built inside a running loop, or outside of any.
+    sample = {"access_key_id": "sample", "secret_access_key": SecretStr("sample")}
+    # A thread, because there may already be a running event loop here.
     with ThreadPoolExecutor(1) as thread:
         url = thread.submit(
-            lambda: asyncio.run(_sample_address(settings.model_copy(update=made_up)))
+            lambda: asyncio.run(_sample_address(settings.model_copy(update=sample)))
         ).result()
     return url.partition("?")[0].removesuffix(_SAMPLE)
 

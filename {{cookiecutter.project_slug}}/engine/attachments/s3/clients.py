@@ -1,4 +1,4 @@
-"""Clients of the S3-compatible store: for the application's own requests, and to sign addresses."""
+"""Clients of the S3-compatible store, for the application's own requests and for presigned URLs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from engine.attachments.s3.settings import S3Settings
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-# Each time; somebody waits for it.
+# The timeouts for each attempt are short, because a user waits.
 CONNECT_SECONDS = 5
 READ_SECONDS = 10
 ATTEMPTS = 3
 
 
 class S3Clients:
-    """One of each for the process, connected when it is first needed."""
+    """One client for each URL and process, created when it is first needed."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
@@ -35,7 +35,7 @@ class S3Clients:
         return await self._at(self._settings.endpoint_url)
 
     async def signing(self) -> "S3Client":
-        """Signs addresses for browsers, which may know the store by another host."""
+        """The client that presigns URLs for browsers, which may reach the store at another URL."""
         return await self._at(self._settings.public_endpoint_url or self._settings.endpoint_url)
 
     async def close(self) -> None:
@@ -53,19 +53,19 @@ class S3Clients:
         return self._clients[url]
 
     async def _check_credentials(self) -> None:
-        """Raises `NoCredentialsError`.
+        """Raises `NoCredentialsError` if there are none.
 
-        A client that was made without credentials stays without them, but a machine's role may
-        only be late.
+        A client that was created without credentials never gets any, but those of a machine's role
+        may only arrive later.
         """
         if self._settings.access_key_id is None and await _session().get_credentials() is None:
             raise NoCredentialsError
 
     async def _addressing(self, url: str | None) -> Mapping[str, str]:
-        """boto's default signs addresses for Amazon's global host.
+        """The addressing style: virtual for Amazon, path for other stores.
 
-        Regions that opened after 2019 refuse that one, and for a new bucket it redirects, which
-        a browser's preflight request does not follow. Other stores are addressed by the path.
+        boto would use Amazon's global host by default. Regions opened after 2019 refuse it, and for
+        a new bucket it redirects, which a browser's preflight request does not follow.
         """
         if self._settings.path_style is not None:
             return {"addressing_style": "path" if self._settings.path_style else "virtual"}
@@ -74,7 +74,7 @@ class S3Clients:
         return {"addressing_style": "virtual"}
 
     async def _is_endpoint_configured(self) -> bool:
-        """True when AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 or a profile names another store."""
+        """True if AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 or a profile names another store."""
         amazons = self._new(None, {}, ignore_configured_endpoint_urls=True)
         async with self._new(None, {}) as found, amazons as amazon:
             return found.meta.endpoint_url != amazon.meta.endpoint_url
@@ -96,7 +96,7 @@ class S3Clients:
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 signature_version="s3v4",
                 s3={"us_east_1_regional_endpoint": "regional", **s3},
-                # Others than Amazon know no newer checksums.
+                # Only Amazon supports the newer checksums.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 **more,
@@ -106,10 +106,10 @@ class S3Clients:
 
 @cache
 def _session() -> AioSession:
-    """One for the process: all waits while it reads the description of Amazon's API, once."""
+    """One for each process, because it blocks while it reads the description of Amazon's API."""
     return get_session()
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:
-    """Several stores demand it, though Amazon takes the newer checksum that boto sends."""
+    """Several stores require Content-MD5, although Amazon accepts boto's newer checksum."""
     params["headers"]["Content-MD5"] = calculate_md5(params["body"])

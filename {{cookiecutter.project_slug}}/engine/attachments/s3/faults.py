@@ -1,4 +1,4 @@
-"""Faults of the S3-compatible store, each in one line with its mend."""
+"""Error messages for the S3-compatible store: one line each, with the fix."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from botocore.exceptions import (
 
 from engine.attachments.s3.settings import S3Settings
 
-# The right that each operation needs.
+# The permission that each operation needs.
 RIGHTS = {
     "PutObject": "s3:PutObject",
     "GetObject": "s3:GetObject",
@@ -36,18 +36,18 @@ _WRONG_REGION = {
 }
 _CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 _NO_RIGHT = {"403", "AccessDenied", "AllAccessDisabled", "Forbidden"}
-_OTHER_MENDS = {
+_OTHER_FIXES = {
     "InvalidAccessKeyId": "the store does not know this access key: replace S3_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: replace S3_SECRET_ACCESS_KEY",
     "ExpiredToken": "the credentials have expired: renew them, or give this machine a role",
     "InvalidToken": "the session token is not valid: renew the credentials",
-    "SlowDown": "the store gets too many requests; they are tried again",
+    "SlowDown": "the store gets too many requests; they are retried",
 }
 _MISSING_RIGHT = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 
 
 def reason(error: Exception, settings: S3Settings) -> str:
-    """A line for the operator; neither the credentials nor the files' names are in it."""
+    """A line for the operator, without credentials and file names."""
     if isinstance(error, NoCredentialsError):
         return (
             "there are no credentials (yet): set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, "
@@ -58,7 +58,7 @@ def reason(error: Exception, settings: S3Settings) -> str:
     if isinstance(error, ClientError):
         return _refusal(error, settings)
     if isinstance(error, FileNotFoundError):
-        return f"{error.filename} is missing, which the credentials are read from"
+        return f"{error.filename}, from which the credentials are read, does not exist: create it"
     if isinstance(error, ConnectionError | HTTPClientError | OSError):
         where = settings.endpoint_url or "the store"
         return f"{where} cannot be reached ({type(error).__name__}): check S3_ENDPOINT_URL, network"
@@ -70,13 +70,13 @@ def _refusal(error: ClientError, settings: S3Settings) -> str:
     if error.operation_name.startswith("AssumeRole"):
         code = fields.get("Code", "")
         return (
-            f"this machine's role cannot be taken ({code}): check AWS_ROLE_ARN and who may take it"
+            f"this machine's role cannot be assumed ({code}): check AWS_ROLE_ARN and its trust policy"
         )
     return explain(fields, settings, RIGHTS.get(error.operation_name, "a right"))
 
 
 def explain(fields: Mapping[str, Any], settings: S3Settings, right: str) -> str:
-    """The same for the fields of a store's error: `Code`, `Message`, `Region`, `ServerTime`."""
+    """The line for the fields of a store's error: `Code`, `Message`, `Region`, `ServerTime`."""
     code = str(fields.get("Code", ""))
     if code in _CLOCK:
         return wrong_clock(_moment(fields.get("ServerTime")))
@@ -90,7 +90,7 @@ def explain(fields: Mapping[str, Any], settings: S3Settings, right: str) -> str:
         named = _MISSING_RIGHT.search(str(fields.get("Message", "")))
         missing = named[1] if named else right
         return f"{missing} is missing ({code}): allow it on the bucket {settings.bucket}"
-    return _OTHER_MENDS.get(code, code or "no reason is given")
+    return _OTHER_FIXES.get(code, code or "no reason is given")
 
 
 def wrong_clock(server: datetime | None) -> str:

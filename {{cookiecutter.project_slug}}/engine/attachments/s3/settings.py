@@ -22,7 +22,7 @@ class S3Settings(EnvSettings):
     region: str = "us-east-1"
     access_key_id: str | None = None
     secret_access_key: SecretStr | None = None
-    # Without a value: Amazon by the bucket's own host name, other stores by the path.
+    # None: the bucket's own host name at Amazon, a path at other stores.
     path_style: bool | None = None
     upload_seconds: int = Field(default=300, ge=1)
 
@@ -30,21 +30,24 @@ class S3Settings(EnvSettings):
     @classmethod
     def _check_bucket(cls, bucket: str) -> str:
         if bucket and not _BUCKET.fullmatch(bucket):
-            raise ValueError(f"S3_BUCKET is a bucket's name alone, not {bucket!r}")
+            raise ValueError(f"S3_BUCKET must be only a bucket's name, not {bucket!r}")
         return bucket
 
     @field_validator("region")
     @classmethod
     def _check_region(cls, region: str) -> str:
         if not _REGION.fullmatch(region):
-            raise ValueError(f"S3_REGION is a region such as eu-central-1, not {region!r}")
+            raise ValueError(f"S3_REGION must be a region such as eu-central-1, not {region!r}")
         return region
 
     @field_validator("endpoint_url", "public_endpoint_url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
         if url is not None and not _is_http(url):
-            raise ValueError("S3_ENDPOINT_URL and S3_PUBLIC_ENDPOINT_URL begin with https://")
+            raise ValueError(
+                "S3_ENDPOINT_URL and S3_PUBLIC_ENDPOINT_URL must begin with https:// or http://, "
+                f"not {url!r}"
+            )
         return url
 
     @model_validator(mode="after")
@@ -55,11 +58,11 @@ class S3Settings(EnvSettings):
         }
         missing = [name for name, value in given.items() if value is None]
         if len(missing) == 1:
-            raise ValueError(f"{missing[0]} is missing: set it, or take the other one out")
+            raise ValueError(f"{missing[0]} is missing: set it, or remove the other one")
         return self
 
     def object_key(self, key: str) -> str:
-        """The name in the bucket of a file that is called `key` here."""
+        """The object's name in the bucket for this key."""
         prefix = self.prefix.strip("/")
         return f"{prefix}/{key}" if prefix else key
 

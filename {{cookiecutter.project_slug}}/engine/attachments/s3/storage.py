@@ -1,7 +1,7 @@
-"""Files in an S3-compatible store, to which browsers upload them themselves.
+"""Stores files in an S3-compatible store, to which browsers upload them directly.
 
-Such an upload goes past this application, so it is looked at when its message is sent: what it
-was replaced with afterwards is nobody's, since a copy was made first.
+The application does not see the upload, so it checks the file when its message is sent. Before
+that it copies the file, so that a later upload with the same URL cannot replace the checked one.
 """
 
 import logging
@@ -39,7 +39,7 @@ from engine.settings.settings import Settings
 logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 1_000_000
-DELETE_AT_ONCE = 1_000  # the most that S3 takes
+DELETE_AT_ONCE = 1_000  # S3's limit for one request
 MISSING = {"404", "NoSuchKey"}
 NOT_IMPLEMENTED = 501
 
@@ -60,7 +60,7 @@ class S3Attachments(FileAttachments):
         if self._s3.bucket:
             super().start()
         else:
-            logger.warning("S3_BUCKET is not set: nothing can be attached")
+            logger.warning("S3_BUCKET is not set, so files cannot be attached: set it in .env")
 
     def page_options(self) -> dict[str, dict[str, Any]]:
         return super().page_options() if self._s3.bucket else {}
@@ -71,7 +71,7 @@ class S3Attachments(FileAttachments):
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Announce an upload: the URL that is given out takes these many bytes, and no others."""
+        """Return a presigned URL for an upload of exactly this size and type."""
         if not self._s3.bucket:
             raise InvalidRequest(NO_ATTACHMENTS)
         await self.check_room(input.size, context)
@@ -103,7 +103,7 @@ class S3Attachments(FileAttachments):
         await self._rows.save(context.user_id, checked)
 
     async def _check(self, attachment: Attachment, key: str) -> int:
-        """How many bytes there are, or raise for what is not what was announced."""
+        """The size in bytes. Raises if the file is not of the announced type."""
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as content:
             await self._bucket.read_into(cast("BinaryIO", content), key, self.limits.max_bytes)
             found = await self.check_type(cast("BinaryIO", content), attachment.mime_type)
@@ -119,21 +119,21 @@ class S3Files:
         self._addresses = S3Addresses(settings, self._clients)
 
     async def put(self, key: str, content: BinaryIO, mime_type: str) -> None:
-        with self._told(key):
+        with self._reporting_errors(key):
             client = await self._clients.own()
             await client.put_object(**self._place(key), Body=content, ContentType=mime_type)
 
     async def read(self, key: str) -> bytes:
-        with self._told(key):
+        with self._reporting_errors(key):
             client = await self._clients.own()
             found = await client.get_object(**self._place(key))
             async with found["Body"] as body:
                 return await body.read()
 
     async def read_into(self, target: BinaryIO, key: str, limit: int) -> None:
-        """Raises `FileGone`, or `FileTooLarge` as soon as it is known to be."""
+        """Raises `FileGone`, or `FileTooLarge` as soon as the limit is exceeded."""
         size = 0
-        with self._told(key):
+        with self._reporting_errors(key):
             client = await self._clients.own()
             found = await client.get_object(**self._place(key))
             async with found["Body"] as body:
@@ -144,7 +144,7 @@ class S3Files:
                     target.write(chunk)
 
     async def move(self, source: str, target: str) -> None:
-        with self._told(source):
+        with self._reporting_errors(source):
             client = await self._clients.own()
             place = self._place(source)
             await client.copy_object(**self._place(target), CopySource=place)  # type: ignore[arg-type]
@@ -153,16 +153,16 @@ class S3Files:
     async def delete(self, keys: Sequence[str]) -> None:
         left: dict[str, str] = {}
         for start in range(0, len(keys), DELETE_AT_ONCE):
-            with self._told("several"):
+            with self._reporting_errors("several"):
                 left |= await self._delete(keys[start : start + DELETE_AT_ONCE])
         if left:
             raise FilesLeft(left)
 
     async def _delete(self, keys: Sequence[str]) -> dict[str, str]:
-        """The keys that the store refuses to delete, and the reason of each.
+        """The keys that the store did not delete, with the reasons.
 
-        It answers 200 to such a request whatever becomes of the objects. Those that it does not
-        speak of are deleted one by one, and so are all where it knows no such request.
+        The store answers 200 even if it deleted nothing. Objects that its response does not mention
+        are deleted one by one, and so are all objects if it does not support DeleteObjects.
         """
         client = await self._clients.own()
         objects = {self._settings.object_key(key): key for key in keys}
@@ -190,18 +190,18 @@ class S3Files:
         }
 
     async def locate(self, key: str, mime_type: str, disposition: str, seconds: int) -> str:
-        with self._told(key):
+        with self._reporting_errors(key):
             return await self._addresses.download(key, mime_type, disposition, seconds)
 
     async def upload_url(
         self, key: str, mime_type: str, size: int, seconds: int
     ) -> AttachmentUploadDescriptor:
-        with self._told(key):
+        with self._reporting_errors(key):
             return await self._addresses.upload(key, mime_type, size, seconds)
 
     async def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
         folder = self._settings.object_key("")
-        with self._told("all"):
+        with self._reporting_errors("all"):
             client = await self._clients.own()
             pages = client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._settings.bucket, Prefix=folder
@@ -220,17 +220,17 @@ class S3Files:
         return {"Bucket": self._settings.bucket, "Key": self._settings.object_key(key)}
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """The store's reason is logged for the operator; users are told in general."""
+    def _reporting_errors(self, key: str) -> Iterator[None]:
+        """Log the store's reason for the operator; users get a general message."""
         try:
             yield
         except ClientError as error:
             if _code(error) in MISSING:
                 raise FileGone(key) from None
-            logger.error("the store of attachments refuses: %s", reason(error, self._settings))
+            logger.error("the S3 store refused a request: %s", reason(error, self._settings))
             raise FilesUnavailable from error
         except (BotoCoreError, OSError, TimeoutError) as error:
-            logger.error("the store of attachments fails: %s", reason(error, self._settings))
+            logger.error("the S3 store failed: %s", reason(error, self._settings))
             raise FilesUnavailable from error
 
 
@@ -244,7 +244,7 @@ def _code(error: ClientError) -> str:
 
 
 def _raise_unless_refused(error: ClientError) -> None:
-    """A store that is in trouble is not asked again for each of a thousand files."""
+    """After a server error, do not send a request for each of a thousand files."""
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status >= 500 and status != NOT_IMPLEMENTED:
         raise error

@@ -1,7 +1,7 @@
-"""What visitors use whom nobody has signed in: those of one network address, and all of them.
+"""The usage of anonymous visitors, per network address and for all visitors together.
 
-Each statement locks an address before `EVERYONE`, and both before a run, so that none of them waits
-for another in a circle.
+Each statement locks the row of an address before that of `ALL_VISITORS`, and both before a run, so
+that there are no deadlocks.
 """
 
 from datetime import date, datetime, timedelta
@@ -35,23 +35,23 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from engine.database.database import TABLE_PREFIX, Base
 
-# In the place of an address: all visitors together.
-EVERYONE = "everyone"
+# Takes the place of an address in the row that counts all visitors together.
+ALL_VISITORS = "everyone"
 
 MINUTE = timedelta(minutes=1)
-NOTHING = timedelta(0)
+NO_PAUSE = timedelta(0)
 
-# Answers whose end could not be written are forgotten when an address was silent for so long.
-FORGOTTEN = timedelta(minutes=10)
+# If an address made no request for so long, its open answers are those whose end was not recorded.
+RUNNING_EXPIRY = timedelta(minutes=10)
 
 _TODAY = cast(func.timezone("UTC", func.now()), Date)
 
 
 class VisitorUseRow(Base):
-    """`who` is `EVERYONE` or an address, as a keyed hash: no user of ours, whose row it would be.
+    """`who` is `ALL_VISITORS` or the keyed hash of an address. Rows have no owner.
 
-    `full_at` is when all turns of a minute are there again; each turn puts it off. `running` are
-    open answers. `tokens` and `bytes` are those of the `day`.
+    `full_at` is the time when all turns of a minute are available again; each turn moves it later.
+    `running` is the number of open answers. `tokens` and `bytes` are those of the `day`.
     """
 
     __tablename__ = f"{TABLE_PREFIX}visitor_use"
@@ -65,48 +65,49 @@ class VisitorUseRow(Base):
     bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
-def turn_taken(who: Select[Any], name: str, *, turns: int, running: int) -> CTE:
-    """Takes one of so many turns a minute, and of so many open answers (0: any number), for the
-    one that `who` selects; a row when there was one.
+def take_turn(who: Select[Any], name: str, *, turns: int, running: int) -> CTE:
+    """Take one of `turns` per minute and of `running` open answers for the row that `who` selects.
+
+    0 is no limit. The CTE has a row if both were available.
     """
     limits = [_has_turn(turns), _running() < running if running else true()]
-    values = {"full_at": _later(turns), "running": _running() + 1, **_use()}
+    values = {"full_at": _full_at_after_turn(turns), "running": _running() + 1, **_use_of_today()}
     return (
         _upsert(who, turns, values, and_(*limits), running=1).returning(VisitorUseRow.who).cte(name)
     )
 
 
-def file_taken(who: str, *, turns: int, size: int, room: int) -> ReturningInsert[str]:
-    """Takes a turn and so many bytes of the day's `room` (0: any number); a row if there were."""
-    fits = literal(room == 0 or size <= room)
+def take_file(who: str, *, turns: int, size: int, per_day: int) -> ReturningInsert[str]:
+    """Take a turn and `size` of the `per_day` bytes (0: no limit); a row if both were available."""
+    fits = literal(per_day == 0 or size <= per_day)
     used = _today(VisitorUseRow.bytes) + size
-    limits = [_has_turn(turns), used <= room if room else true()]
-    values = {"full_at": _later(turns), **_use(), "bytes": used}
+    limits = [_has_turn(turns), used <= per_day if per_day else true()]
+    values = {"full_at": _full_at_after_turn(turns), **_use_of_today(), "bytes": used}
     selected = select(literal(who, Text)).where(fits)
     return _upsert(selected, turns, values, and_(*limits), bytes=size).returning(VisitorUseRow.who)
 
 
-def given_back(end: Update, address: str, is_running: ColumnElement[bool], tokens: int) -> Update:
-    """The statement `end`, which then also counts an answer's tokens, and that it is not open any
-    more, if it `is_running`.
+def released(end: Update, address: str, is_running: ColumnElement[bool], tokens: int) -> Update:
+    """The statement `end`, extended: if the answer `is_running`, its tokens are counted and its
+    place among the open answers is free again.
     """
-    names = (select(literal(name, Text).label("who")) for name in (address, EVERYONE))
+    names = (select(literal(name, Text).label("who")) for name in (address, ALL_VISITORS))
     both = union_all(*names).subquery()
     values = {
         "running": func.greatest(VisitorUseRow.running - 1, 0),
-        **_use(),
+        **_use_of_today(),
         "tokens": _today(VisitorUseRow.tokens) + tokens,
     }
     counted = (
         _upsert(select(both.c.who).where(is_running), 0, values, true(), tokens=tokens)
         .returning(VisitorUseRow.who)
-        .cte("given_back")
+        .cte("released")
     )
-    # Looked at, so that it is done first.
+    # The condition reads the CTE, so that it is executed first.
     return end.where(select(func.count(counted.c.who)).scalar_subquery() >= 0)
 
 
-def unused_given_back(address: str) -> Update:
+def release_unused(address: str) -> Update:
     return (
         update(VisitorUseRow)
         .where(VisitorUseRow.who == address)
@@ -114,26 +115,26 @@ def unused_given_back(address: str) -> Update:
     )
 
 
-def forget_old() -> Delete:
-    """Whoever was not seen today or in the last minutes."""
+def delete_old() -> Delete:
+    """Delete the rows of addresses without a request today or in the last minutes."""
     return delete(VisitorUseRow).where(
-        VisitorUseRow.day < _TODAY, VisitorUseRow.full_at < func.now() - FORGOTTEN
+        VisitorUseRow.day < _TODAY, VisitorUseRow.full_at < func.now() - RUNNING_EXPIRY
     )
 
 
-def wait_for_turn(who: str | ColumnElement[str], turns: int) -> ColumnElement[float]:
-    """The seconds until the next turn; none or less when there is one."""
+def seconds_until_turn(who: str | ColumnElement[str], turns: int) -> ColumnElement[float]:
+    """The seconds until the next turn; 0 or less if one is available."""
     free_at = VisitorUseRow.full_at - _pause(turns) * (turns - 1)
     seconds = func.extract("epoch", free_at - func.now())
-    return _value(who, seconds) if turns else literal(0)
+    return _of_row(who, seconds) if turns else literal(0)
 
 
 def running_of(who: str | ColumnElement[str]) -> ColumnElement[int]:
-    return _value(who, _running())
+    return _of_row(who, _running())
 
 
 def tokens_of_today(who: str | ColumnElement[str]) -> ColumnElement[int]:
-    return _value(who, _today(VisitorUseRow.tokens))
+    return _of_row(who, _today(VisitorUseRow.tokens))
 
 
 def _upsert(
@@ -143,7 +144,7 @@ def _upsert(
     condition: ColumnElement[bool],
     **first: int,
 ) -> Insert:
-    """A new row with the values `first`, or another's `values` where the condition holds."""
+    """Insert a row with the values `first`, or set `values` in an existing one if `condition`."""
     [name] = who.subquery().c
     selected = select(name, func.now() + _pause(turns), _TODAY, *map(literal, first.values()))
     return (
@@ -153,8 +154,8 @@ def _upsert(
     )
 
 
-def _use() -> dict[str, Any]:
-    """What has been used today, for a row that may be of another day."""
+def _use_of_today() -> dict[str, Any]:
+    """The usage of today; zero if the row is from an earlier day."""
     return {
         "day": _TODAY,
         "tokens": _today(VisitorUseRow.tokens),
@@ -167,15 +168,15 @@ def _today(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
 
 
 def _running() -> ColumnElement[int]:
-    is_old = VisitorUseRow.full_at < func.now() - FORGOTTEN
+    is_old = VisitorUseRow.full_at < func.now() - RUNNING_EXPIRY
     return case((is_old, 0), else_=VisitorUseRow.running)
 
 
 def _pause(turns: int) -> timedelta:
-    return MINUTE / turns if turns else NOTHING
+    return MINUTE / turns if turns else NO_PAUSE
 
 
-def _later(turns: int) -> ColumnElement[datetime]:
+def _full_at_after_turn(turns: int) -> ColumnElement[datetime]:
     return func.greatest(VisitorUseRow.full_at, func.now()) + _pause(turns)
 
 
@@ -184,6 +185,6 @@ def _has_turn(turns: int) -> ColumnElement[bool]:
     return VisitorUseRow.full_at <= latest if turns else true()
 
 
-def _value(who: str | ColumnElement[str], value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Of the one row that there may be; 0 without."""
+def _of_row(who: str | ColumnElement[str], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The value in the row of `who`; 0 if there is no row."""
     return func.coalesce(select(value).where(VisitorUseRow.who == who).scalar_subquery(), 0)

@@ -1,4 +1,4 @@
-"""No sign-in: a signed cookie remembers each browser as a user of its own."""
+"""Anonymous users: a signed cookie makes each browser a user of its own."""
 
 import hashlib
 from uuid import uuid4
@@ -8,13 +8,13 @@ from itsdangerous import BadSignature, TimestampSigner
 
 from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
 from engine.auth.base import Authenticator, User
-from engine.auth.cookies import read_lasting_cookie, set_cookie
+from engine.auth.cookies import read_current_or_old_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX, Database
 from engine.http.addresses import Addresses
 from engine.http.errors import Unauthenticated
 from engine.settings.settings import Settings
 
-# Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
+# All ports of a host share their cookies, so the prefix tells two projects apart.
 COOKIE = f"{TABLE_PREFIX}user"
 MAX_AGE_SECONDS = 400 * 24 * 3600  # the most that browsers grant (RFC 6265bis, section 5.5)
 
@@ -39,8 +39,7 @@ class AnonymousAuth(Authenticator):
         return User(id=user_id, address=self._addresses.of(request))
 
     def visit(self, request: Request, response: Response) -> None:
-        # Signing anew at each visit moves a returning browser to the newest key, and its cookie
-        # only lapses when nobody comes back.
+        # Each visit signs the cookie again, with the current key and a new expiry time.
         user_id = self._user_id(request) or f"anon_{uuid4().hex}"
         set_cookie(request, response, COOKIE, self._sign(user_id), MAX_AGE_SECONDS)
 
@@ -51,12 +50,12 @@ class AnonymousAuth(Authenticator):
         return self._signer.sign(user_id).decode()
 
     def _user_id(self, request: Request) -> str | None:
-        """Whose cookie it is, if we signed it, and not too long ago.
+        """The user id in the cookie, if its signature is valid and not too old.
 
-        One that was signed in the future counts too: some worker's clock is ahead of this one's,
-        and a browser that loses its cookie loses all of its conversations.
+        A time in the future is accepted, because the clocks of two workers may differ, and a
+        browser that loses its cookie loses all of its conversations.
         """
-        signed = read_lasting_cookie(request, COOKIE) or ""
+        signed = read_current_or_old_cookie(request, COOKIE) or ""
         try:
             user_id, signed_at = self._signer.unsign(signed, return_timestamp=True)
         except BadSignature:
@@ -66,7 +65,7 @@ class AnonymousAuth(Authenticator):
 
 
 def _signer(settings: Settings) -> TimestampSigner:
-    """Sign with the current key; accept the previous one too, so that keys can be rotated."""
+    """Signs with the current key and also accepts the previous one, so that keys can be rotated."""
     return TimestampSigner(
         settings.signing_keys,
         salt="anonymous-user",

@@ -1,4 +1,7 @@
-"""Limits without a sign-in: each new cookie is a new user, so that users' limits hold nobody."""
+"""Limits for anonymous visitors, per network address and in total.
+
+Limits per user have no effect on them, because each new cookie is a new user.
+"""
 
 import time
 from collections.abc import Iterator
@@ -9,15 +12,15 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, Row, Text, Update, bindparam, literal, select
 
 from engine.auth.anonymous.rows import (
-    EVERYONE,
-    file_taken,
-    forget_old,
-    given_back,
+    ALL_VISITORS,
+    delete_old,
+    release_unused,
+    released,
     running_of,
+    seconds_until_turn,
+    take_file,
+    take_turn,
     tokens_of_today,
-    turn_taken,
-    unused_given_back,
-    wait_for_turn,
 )
 from engine.database.database import EVERYBODY, Database
 from engine.http.errors import (
@@ -39,7 +42,7 @@ _ADDRESS = bindparam("address", type_=Text)
 
 
 class VisitorSettings(EnvSettings):
-    """Of one network address, and of all visitors together; 0 is no limit."""
+    """Limits for one network address, and for all visitors together. 0 is no limit."""
 
     address_turns_per_minute: int = Field(default=60, ge=0)
     address_running_answers: int = Field(default=20, ge=0)
@@ -59,7 +62,7 @@ class DailyBytesUsed(LimitReached):
 
 
 class VisitorLimits:
-    """See `SharedLimits`."""
+    """Implements `SharedLimits`."""
 
     def __init__(self, database: Database, settings: VisitorSettings | None = None) -> None:
         self._database = database
@@ -70,32 +73,34 @@ class VisitorLimits:
         self, seen: FromClause, conditions: list[ColumnElement[bool]]
     ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         limits = self._settings
-        # Who is refused takes nothing, or a hundred refusals would keep everyone else out.
-        room = [*conditions, *self._room()]
-        here = turn_taken(
-            select(_ADDRESS.label("who")).select_from(seen).where(*room),
+        # A refused request must take nothing; otherwise refusals would use up the shared limits.
+        all_conditions = [*conditions, *self._is_below_limits()]
+        by_address = take_turn(
+            select(_ADDRESS.label("who")).select_from(seen).where(*all_conditions),
             "taken_by_address",
             turns=limits.address_turns_per_minute,
             running=limits.address_running_answers,
         )
-        all_of_them = here
+        taken = by_address
         if limits.visitors_turns_per_minute:
-            all_of_them = turn_taken(
-                select(literal(EVERYONE, Text).label("who")).select_from(here),
+            taken = take_turn(
+                select(literal(ALL_VISITORS, Text).label("who")).select_from(by_address),
                 "taken_by_everyone",
                 turns=limits.visitors_turns_per_minute,
                 running=0,
             )
-        return select(all_of_them.c.who).exists(), select(here.c.who).exists()
+        return select(taken.c.who).exists(), select(by_address.c.who).exists()
 
     def columns(self) -> list[ColumnElement[Any]]:
         limits = self._settings
         return [
-            wait_for_turn(_ADDRESS, limits.address_turns_per_minute).label("address_wait"),
+            seconds_until_turn(_ADDRESS, limits.address_turns_per_minute).label("address_wait"),
             running_of(_ADDRESS).label("address_running"),
             tokens_of_today(_ADDRESS).label("address_tokens"),
-            wait_for_turn(EVERYONE, limits.visitors_turns_per_minute).label("visitors_wait"),
-            tokens_of_today(EVERYONE).label("visitors_tokens"),
+            seconds_until_turn(ALL_VISITORS, limits.visitors_turns_per_minute).label(
+                "visitors_wait"
+            ),
+            tokens_of_today(ALL_VISITORS).label("visitors_tokens"),
         ]
 
     def refuse(self, row: Row[Any]) -> None:
@@ -112,21 +117,21 @@ class VisitorLimits:
         if 0 < limits.visitors_tokens_per_day <= row.visitors_tokens:
             raise ServerBusy(BUSY, _seconds_of_today())
 
-    def give_back(
+    def release(
         self, end: Update, address: str, is_running: ColumnElement[bool], tokens: int
     ) -> Update:
-        return given_back(end, address, is_running, tokens)
+        return released(end, address, is_running, tokens)
 
-    async def give_back_unused(self, address: str) -> None:
-        await self._database.fetch(EVERYBODY, unused_given_back(address))
+    async def release_unused(self, address: str) -> None:
+        await self._database.fetch(EVERYBODY, release_unused(address))
 
     async def take_file(self, address: str, size: int) -> None:
         limits = self._settings
-        for who, turns, room in (
+        for who, turns, per_day in (
             (address, limits.address_turns_per_minute, limits.address_bytes_per_day),
-            (EVERYONE, limits.visitors_turns_per_minute, limits.visitors_bytes_per_day),
+            (ALL_VISITORS, limits.visitors_turns_per_minute, limits.visitors_bytes_per_day),
         ):
-            statement = file_taken(who, turns=turns, size=size, room=room)
+            statement = take_file(who, turns=turns, size=size, per_day=per_day)
             if not await self._database.fetch(EVERYBODY, statement):
                 columns = select(*self.columns())
                 [row] = await self._database.fetch(EVERYBODY, columns, {"address": address})
@@ -134,18 +139,18 @@ class VisitorLimits:
                 raise DailyBytesUsed(LATER, _seconds_of_today())
 
     async def sweep(self) -> None:
-        """Forget the addresses that were not seen today, once an hour."""
+        """Once an hour, delete the rows of addresses that are not used any more."""
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
-            await self._database.fetch(EVERYBODY, forget_old())
+            await self._database.fetch(EVERYBODY, delete_old())
 
-    def _room(self) -> Iterator[ColumnElement[bool]]:
+    def _is_below_limits(self) -> Iterator[ColumnElement[bool]]:
         limits = self._settings
         if limits.address_tokens_per_day:
             yield tokens_of_today(_ADDRESS) < limits.address_tokens_per_day
         if limits.visitors_tokens_per_day:
-            yield tokens_of_today(EVERYONE) < limits.visitors_tokens_per_day
-        yield wait_for_turn(EVERYONE, limits.visitors_turns_per_minute) <= 0
+            yield tokens_of_today(ALL_VISITORS) < limits.visitors_tokens_per_day
+        yield seconds_until_turn(ALL_VISITORS, limits.visitors_turns_per_minute) <= 0
 
 
 def _seconds_of_today() -> float:

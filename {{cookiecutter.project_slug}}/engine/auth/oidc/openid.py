@@ -1,4 +1,4 @@
-"""What an OpenID provider is asked and says: the code flow with PKCE, through Authlib."""
+"""The client of an OpenID provider: authorization code flow with PKCE, through Authlib."""
 
 import base64
 import hashlib
@@ -24,17 +24,17 @@ from engine.settings.settings import EnvSettings
 PROVIDER_SECONDS = 10.0
 LEEWAY_SECONDS = 30
 
-# What many servers take in an address is 8,000 bytes.
-LONGEST_HINT = 6_000
+# Many servers accept URLs of 8,000 bytes at most.
+MAX_HINT_CHARS = 6_000
 
-# Of a discovery document.
-NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+# The fields that a discovery document must have.
+REQUIRED_METADATA = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
 
-# A key that the provider publishes must not be a secret that signs, nor may nothing sign.
+# Without HMAC, for which the published key would be the secret, and without "none".
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 
-# How a client proves who it is to the token endpoint, here and unless the provider says otherwise
-# (OpenID Connect Discovery 1.0, section 3).
+# How a client authenticates at the token endpoint. The default is `client_secret_basic` (OpenID
+# Connect Discovery 1.0, section 3).
 METHODS_SUPPORTED = "token_endpoint_auth_methods_supported"
 BASIC, POST, PUBLIC = "client_secret_basic", "client_secret_post", "none"
 
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class OidcSettings(EnvSettings):
-    """With none of them nobody can sign in, and the page says so."""
+    """Without these settings sign-in is not possible, which the page explains."""
 
     model_config = SettingsConfigDict(env_prefix="OIDC_")
 
@@ -54,24 +54,24 @@ class OidcSettings(EnvSettings):
 
 
 class SignInFailed(Exception):
-    """What the provider sent back does not sign anybody in; `str` is for the log."""
+    """The provider's response is not valid. The message is for the log."""
 
 
-class ProviderAway(Exception):
-    """The provider does not answer, or not what a provider answers."""
+class ProviderUnreachable(Exception):
+    """The provider does not answer, or answers with an error."""
 
 
-class UnusableProvider(ProviderAway):
-    """The provider answers, and wants what this client cannot do; the message says the mend."""
+class UnusableProvider(ProviderUnreachable):
+    """The provider requires something that this client does not support. The message has the fix."""
 
 
-class NotSetUp(Exception):
-    """There is no provider yet."""
+class NotConfigured(Exception):
+    """No provider is set."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a provider signed in: the claims of its ID token, and the token itself."""
+    """The user that the provider signed in: the claims of the ID token, and the token itself."""
 
     claims: dict[str, Any]
     token: str
@@ -79,10 +79,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to sign in. Only its browser has the secret, in a cookie of its own.
+    """One attempt to sign in. Its secret is only in a cookie of the browser.
 
-    What the provider gets to see is derived from it, so that nothing is kept here, and what comes
-    back belongs to this browser or to none.
+    State, nonce and code verifier are derived from the secret. So the server stores nothing, and
+    the provider's response is accepted from this browser only.
     """
 
     secret: str
@@ -94,12 +94,12 @@ class Attempt:
 
     @classmethod
     def of(cls, request: Request) -> "Attempt":
-        """The one that the provider answers to. Raises `SignInFailed`."""
+        """The attempt that this response of the provider belongs to. Raises `SignInFailed`."""
         state = request.query_params.get("state", "")
         secret, _, wanted = (read_cookie(request, _cookie(state)) or "").partition(".")
         attempt = cls(secret, return_path(request, _decoded(wanted)))
         if not secret or not hmac.compare_digest(attempt.state.encode(), state.encode()):
-            raise SignInFailed("this browser did not ask for it, or it took too long")
+            raise SignInFailed("this browser did not begin the sign-in, or it took too long")
         return attempt
 
     @property
@@ -126,7 +126,7 @@ class Attempt:
 
 
 class Provider:
-    """What Authlib knows of the provider, from its discovery document on, without its sessions."""
+    """Authlib's client of the provider, without Authlib's sessions."""
 
     def __init__(self, settings: OidcSettings) -> None:
         self._secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
@@ -147,40 +147,42 @@ class Provider:
         self._client_id = settings.client_id
 
     async def metadata(self) -> dict[str, Any]:
-        """Its discovery document. Raises `ProviderAway`, `UnusableProvider`."""
+        """The discovery document. Raises `ProviderUnreachable` or `UnusableProvider`."""
         try:
             metadata: dict[str, Any] = await self._client.load_server_metadata()
             offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
             metadata["id_token_signing_alg_values_supported"] = [
                 algorithm for algorithm in offered if algorithm in ALGORITHMS
             ]
-            missing = [name for name in NEEDED if not isinstance(metadata.get(name), str)]
+            missing = [name for name in REQUIRED_METADATA if not isinstance(metadata.get(name), str)]
         except Exception as error:
-            # Whatever another server does wrong, and whichever library notices.
-            raise ProviderAway(f"no discovery document: {error!r}") from error
+            # The provider may answer anything, and several libraries check it.
+            raise ProviderUnreachable(f"no discovery document: {error!r}") from error
         try:
             if missing:
-                raise ProviderAway(f"the discovery document lacks {', '.join(missing)}")
-            # Authlib hands it to each client that it makes.
+                raise ProviderUnreachable(f"the discovery document lacks {', '.join(missing)}")
+            # Authlib passes it to each client that it creates.
             metadata["token_endpoint_auth_method"] = self._auth_method(metadata)
-        except ProviderAway:
-            metadata.clear()  # to be asked for again
+        except ProviderUnreachable:
+            metadata.clear()  # so that Authlib fetches it again
             raise
         return metadata
 
     def _auth_method(self, metadata: dict[str, Any]) -> str:
-        """A public client proves itself by PKCE alone; RFC 8414 lets a provider not mention that."""
+        """The authentication method. A client without a secret is public and relies on PKCE, which
+        a provider need not list (RFC 8414).
+        """
         if not self._secret:
             return PUBLIC
         named = metadata.get(METHODS_SUPPORTED)
         offered = named if isinstance(named, list) and named else [BASIC]
-        # Providers differ in how they read these in a Basic header.
+        # Providers differ in how they decode special characters in a Basic header.
         is_plain = quote_plus(self._secret) == self._secret
         order = (BASIC, POST) if is_plain else (POST, BASIC)
         method = next((method for method in order if method in offered), None)
         if method is None:
             raise UnusableProvider(
-                f"the token endpoint takes {', '.join(map(repr, offered))} and no client secret. "
+                f"the token endpoint accepts {', '.join(map(repr, offered))} and no client secret. "
                 f"Register this application there with {BASIC} or {POST}."
             )
         return method
@@ -197,7 +199,7 @@ class Provider:
         return url
 
     async def identity(self, attempt: Attempt, callback: str, code: str) -> Identity:
-        """Whom the code stands for. Raises `SignInFailed`, `ProviderAway`."""
+        """Exchange the code for the user's identity. Raises `SignInFailed`, `ProviderUnreachable`."""
         metadata = await self.metadata()
         try:
             token = await self._client.fetch_access_token(
@@ -215,31 +217,31 @@ class Provider:
         except (OAuthError, JoseError) as error:
             raise SignInFailed(repr(error)) from error
         except Exception as error:
-            raise ProviderAway(repr(error)) from error
+            raise ProviderUnreachable(repr(error)) from error
         if not claims or not isinstance(claims["sub"], str) or not claims["sub"]:
-            raise SignInFailed("there is no ID token, or it names nobody")
+            raise SignInFailed("the response has no ID token, or the token has no `sub`")
         return Identity(dict(claims), token["id_token"])
 
     async def sign_out_url(self, return_to: str, id_token: str | None) -> str | None:
-        """Where the provider ends its own session too, if it can.
+        """The URL at which the provider ends its own session, or None if it has none.
 
-        The ID token says whose (RP-Initiated Logout 1.0, section 2): without it a provider has to
-        ask the user, and need not send them back here.
+        The ID token identifies the session (RP-Initiated Logout 1.0, section 2). Without it the
+        provider has to ask the user, and may not send them back here.
         """
         try:
             endpoint = (await self.metadata()).get("end_session_endpoint")
-        except ProviderAway:
+        except ProviderUnreachable:
             return None
         if not isinstance(endpoint, str):
             return None
         query = {"client_id": self._client_id, "post_logout_redirect_uri": return_to}
-        if id_token is not None and len(id_token) <= LONGEST_HINT:
+        if id_token is not None and len(id_token) <= MAX_HINT_CHARS:
             query["id_token_hint"] = id_token
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
 def _basic(client: Any, _method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:
-    """Name and secret are form-encoded before they are joined (RFC 6749, section 2.3.1)."""
+    """Client id and secret are form-encoded before they are joined (RFC 6749, section 2.3.1)."""
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return uri, headers, body
@@ -255,9 +257,9 @@ def configured_provider(settings: OidcSettings) -> Provider | None:
 
 
 def user_id(claims: dict[str, Any]) -> str:
-    """`sub` is unique at its issuer only, and may have any form."""
-    who = json.dumps([claims["iss"], claims["sub"]])
-    return f"oidc_{hashlib.sha256(who.encode()).hexdigest()}"
+    """A hash of issuer and `sub`: `sub` is unique at its issuer only, and may have any format."""
+    subject = json.dumps([claims["iss"], claims["sub"]])
+    return f"oidc_{hashlib.sha256(subject.encode()).hexdigest()}"
 
 
 def name_of(claims: dict[str, Any]) -> str | None:
@@ -266,7 +268,7 @@ def name_of(claims: dict[str, Any]) -> str | None:
 
 
 def _cookie(state: str) -> str:
-    """A name for each attempt, so that several tabs do not get in one another's way."""
+    """The name of the attempt's cookie. Each attempt has its own, so that several tabs can sign in."""
     return f"{TABLE_PREFIX}sign_in_{hashlib.sha256(state.encode()).hexdigest()[:16]}"
 
 

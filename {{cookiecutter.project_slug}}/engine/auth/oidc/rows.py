@@ -1,4 +1,4 @@
-"""The ID tokens of OpenID providers, for as long as the sessions last that began with them."""
+"""The ID tokens of OpenID providers, stored as long as the session that began with them."""
 
 from sqlalchemy import ForeignKeyConstraint, Text, select
 from sqlalchemy.dialects.postgresql import insert
@@ -9,7 +9,7 @@ from engine.database.database import TABLE_PREFIX, Base, Database
 
 
 class IdTokenRow(Base):
-    """Goes with its session, however that ends."""
+    """Deleted together with its session."""
 
     __tablename__ = f"{TABLE_PREFIX}id_tokens"
     __table_args__ = (

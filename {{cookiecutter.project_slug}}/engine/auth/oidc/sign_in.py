@@ -1,4 +1,4 @@
-"""Sign-in at an OpenID provider: authorization code with PKCE, then a session of our own."""
+"""Sign-in at an OpenID provider (authorization code flow with PKCE), followed by a session here."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ from engine.auth.cookies import drop_cookie, set_cookie
 from engine.auth.oidc.openid import (
     Attempt,
     Identity,
-    NotSetUp,
+    NotConfigured,
     OidcSettings,
     Provider,
-    ProviderAway,
+    ProviderUnreachable,
     SignInFailed,
     UnusableProvider,
     configured_provider,
@@ -65,7 +65,7 @@ class OidcAuth(SessionAuth):
 
 
 class OidcPages:
-    """The routes that a browser is sent through."""
+    """The routes of signing in and out."""
 
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
@@ -96,7 +96,7 @@ class OidcPages:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        """The start does not wait for the provider: without it, who is signed in stays so."""
+        """Check the provider in the background: users with a session do not need it."""
         task = asyncio.create_task(self._report_unusable())
         yield
         task.cancel()
@@ -106,19 +106,19 @@ class OidcPages:
             if self._provider is not None:
                 await Provider(self._settings).metadata()
         except UnusableProvider as error:
-            logger.warning("nobody can sign in: %s", str(error))
-        except ProviderAway as error:
-            logger.warning("nobody new can sign in: %s", error)
+            logger.warning("sign-in is not possible: %s", str(error))
+        except ProviderUnreachable as error:
+            logger.warning("sign-in is not possible until the OpenID provider answers: %s", error)
 
     async def _begin(self, request: Request) -> Response:
         attempt = Attempt.new(return_path(request, request.query_params.get("next")))
         try:
             provider = self._configured()
             url = await provider.authorization_url(attempt, self._at(request, CALLBACK))
-        except NotSetUp:
-            return self._not_set_up(request)
-        except ProviderAway as error:
-            return _away(request, error)
+        except NotConfigured:
+            return self._not_configured(request)
+        except ProviderUnreachable as error:
+            return _provider_unreachable(request, error)
         response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, attempt.cookie, str(attempt), ATTEMPT_SECONDS)
         return response
@@ -127,12 +127,12 @@ class OidcPages:
         try:
             attempt = Attempt.of(request)
             identity = await self._identity(request, attempt)
-        except NotSetUp:
-            return self._not_set_up(request)
-        except ProviderAway as error:
-            return _away(request, error)
+        except NotConfigured:
+            return self._not_configured(request)
+        except ProviderUnreachable as error:
+            return _provider_unreachable(request, error)
         except SignInFailed as error:
-            # `%r`, since it may quote what anybody can send.
+            # `%r`, because it may quote the request, which anybody can send.
             logger.warning("sign-in failed: %r", str(error))
             record("signing in refused", request, reason="sign_in_failed")
             text = "That did not work. Please try again."
@@ -150,7 +150,7 @@ class OidcPages:
         answer = request.query_params
         if "error" in answer:
             raise SignInFailed(f"the provider says {answer['error']}")
-        # RFC 9207: a provider may say who it is.
+        # A provider may send its issuer (RFC 9207).
         if answer.get("iss", issuer := (await provider.metadata())["issuer"]) != issuer:
             raise SignInFailed("another provider answered")
         return await provider.identity(attempt, self._at(request, CALLBACK), answer.get("code", ""))
@@ -160,7 +160,7 @@ class OidcPages:
         session = await self._sessions.find(request)
         record("signed out", request, user_id=session.user_id if session else None)
         url = await self._sign_out_url(request)
-        # No redirect to the provider: `form-action 'self'` holds for where a form's answer leads.
+        # A redirect to the provider would be blocked: `form-action 'self'` covers redirects too.
         response = (
             _signed_out(request, on_to=url)
             if url
@@ -181,14 +181,14 @@ class OidcPages:
 
     def _configured(self) -> Provider:
         if self._provider is None:
-            raise NotSetUp
+            raise NotConfigured
         return self._provider
 
     def _at(self, request: Request, path: str) -> str:
-        """The address of a page here, as the browser sees it."""
+        """The URL of a path on this server, as the browser sees it."""
         return f"{self._public_url or home_url(request).rstrip('/')}{path}"
 
-    def _not_set_up(self, request: Request) -> Response:
+    def _not_configured(self, request: Request) -> Response:
         return _page(
             request,
             503,
@@ -203,8 +203,8 @@ def _signed_out(request: Request, on_to: str | None = None) -> Response:
     return _page(request, 200, "You are signed out", "See you again.", on_to)
 
 
-def _away(request: Request, error: ProviderAway) -> Response:
-    logger.warning("the OpenID provider is away: %s", error)
+def _provider_unreachable(request: Request, error: ProviderUnreachable) -> Response:
+    logger.warning("the OpenID provider is not reachable: %s", error)
     text = "The sign-in service does not answer. Please try again in a moment."
     page = _page(request, 503, "Sign-in is not available", text)
     page.headers["Retry-After"] = "5"
@@ -214,7 +214,7 @@ def _away(request: Request, error: ProviderAway) -> Response:
 def _page(
     request: Request, status: int, title: str, text: str, on_to: str | None = None
 ) -> Response:
-    """A page that says something, and goes on by itself where `on_to` is given."""
+    """A page with a message, which redirects to `on_to` if that is given."""
     locale = request.headers.get("accept-language", "")
     say = partial(translate, locale=locale, own=TRANSLATIONS)
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""

@@ -1,4 +1,4 @@
-"""Accounts: what may be a name and a password, and who is let in."""
+"""Accounts: rules for names and passwords, sign-up, sign-in and change of password."""
 
 import asyncio
 import math
@@ -22,19 +22,19 @@ from engine.settings.settings import EnvSettings
 
 NAME_LENGTH = range(3, 255)
 PASSWORD_LENGTH = range(8, 257)
-WEAKEST = 2  # of zxcvbn's scores, 0 to 4: a million guesses do not find it
-LONGEST_GUESSED = 72  # what follows makes nothing weaker, and takes its time
+MIN_STRENGTH = 2  # zxcvbn's score from 0 to 4; 2 withstands a million guesses
+MAX_RATED_CHARS = 72  # zxcvbn is slow, and further characters do not make a password weaker
 
 WINDOW = timedelta(minutes=15)
 SWEEP_SECONDS = 3600
-# Each takes 64 MiB and some CPU for a while; the others wait.
-HASHES_AT_ONCE = 2
+# Each hash takes 64 MiB and CPU time; further ones wait.
+MAX_CONCURRENT_HASHES = 2
 
 _NAME = re.compile(r"[\w.@+-]+")
 
 
 class AccountSettings(EnvSettings):
-    """The limits are in a quarter of an hour."""
+    """The limits are per quarter of an hour (`WINDOW`)."""
 
     sign_up: Literal["open", "closed"] = "open"
     sign_ins_per_account: int = Field(default=10, ge=1)
@@ -42,8 +42,10 @@ class AccountSettings(EnvSettings):
 
 
 class WrongCredentials(AppError):
-    """One answer for an unknown name and for a wrong password. The log gets the id of an account
-    that is there; another name may be a password in the wrong field.
+    """The same error for an unknown name and a wrong password.
+
+    `user_id` is for the log and only set for an existing account: an unknown name may be a password
+    typed into the wrong field.
     """
 
     status = 401
@@ -55,7 +57,7 @@ class WrongCredentials(AppError):
 
 
 class AccountDisabled(AppError):
-    """Only said to who knows the password."""
+    """Only raised after the correct password."""
 
     status = 403
     code = "account_disabled"
@@ -87,10 +89,10 @@ class Accounts:
         self._swept_at = -math.inf
 
     async def sign_up(self, name: str, password: str, address: str) -> Ticket:
-        """Make an account and begin its first session. `address` is what `Addresses` makes of it."""
+        """Create an account and begin its first session. `address` is a hash from `Addresses`."""
         if not self.is_open:
             raise SignUpClosed("New accounts are made by whoever runs this site.")
-        name = checked_name(name)
+        name = valid_name(name)
         check_password(password, name)
         await self._take(address, self._per_address)
         ticket = Ticket.new(user_id_of(name))
@@ -100,14 +102,14 @@ class Accounts:
         return ticket
 
     async def sign_in(self, name: str, password: str, address: str) -> Ticket:
-        """Begin a session. Names that are not there cost as much time as those that are."""
-        user_id = user_id_of(normal_name(name))
+        """Begin a session. Unknown names take as long as existing ones."""
+        user_id = user_id_of(normalized_name(name))
         await self._take(address, self._per_address)
         await self._take(user_id, self._per_account)
         account = await self._store.find(user_id)
         stored = account.password_hash if account else None
-        is_right, rehashed = await self._hasher.verify(password, stored)
-        if account is None or not is_right:
+        is_correct, rehashed = await self._hasher.verify(password, stored)
+        if account is None or not is_correct:
             found = user_id if account else None
             raise WrongCredentials("The name or the password is wrong.", found)
         if account.disabled_at is not None:
@@ -117,18 +119,18 @@ class Accounts:
         if not await self._store.sign_in(account, session):
             raise WrongCredentials("The account has just changed. Please try again.")
         await self._attempts.forget(user_id)
-        await self._attempts.give_back(address, WINDOW / self._per_address)
+        await self._attempts.refund(address, WINDOW / self._per_address)
         if rehashed is not None:
             await self._store.rehash(account, rehashed)
         return ticket
 
     async def change_password(self, user_id: str, current: str, new: str) -> Ticket:
-        """Replace the password. All sessions end but the one of the ticket, which begins."""
+        """Replace the password. All sessions end, and the one of the returned ticket begins."""
         await self._take(user_id, self._per_account)
         account = await self._store.find(user_id)
         stored = account.password_hash if account else None
-        is_right, _ = await self._hasher.verify(current, stored)
-        if account is None or not is_right:
+        is_correct, _ = await self._hasher.verify(current, stored)
+        if account is None or not is_correct:
             raise WrongCredentials("The current password is wrong.", user_id)
         check_password(new, account.name)
         ticket = Ticket.new(user_id)
@@ -139,59 +141,59 @@ class Accounts:
         await self._attempts.forget(user_id)
         return ticket
 
-    async def _take(self, whose: str, burst: int) -> None:
+    async def _take(self, user_or_address: str, burst: int) -> None:
         await self._sweep()
-        wait = await self._attempts.take(whose, burst, WINDOW / burst)
+        wait = await self._attempts.take(user_or_address, burst, WINDOW / burst)
         if wait is not None:
             raise TooManySignIns(
                 "Too many attempts. Please wait a little.", retry_after=wait.total_seconds()
             )
 
     async def _sweep(self) -> None:
-        """Names that were only guessed leave rows that nobody would come back to."""
+        """Delete the rows of old attempts, also those for names that do not exist."""
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
             await self._attempts.sweep()
 
 
 class Hasher:
-    """argon2, beside the event loop."""
+    """Hashes passwords with argon2 in threads, so that the event loop is not blocked."""
 
     def __init__(self) -> None:
         self._hash = PasswordHash.recommended()
-        self._room = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._decoy: str | None = None
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_HASHES)
+        self._dummy_hash: str | None = None
 
     async def hash(self, password: str) -> str:
-        async with self._room:
-            return await asyncio.to_thread(self._hash.hash, normal(password))
+        async with self._slots:
+            return await asyncio.to_thread(self._hash.hash, normalized(password))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
-        """Whether it is the stored one, and its new hash if that is out of date.
+        """True if the password matches the hash `stored`, and a new hash if that is outdated.
 
-        Nothing stored is like a password that nobody knows, and takes as long.
+        Without a stored hash the result is false and takes as long.
         """
-        if self._decoy is None:
-            self._decoy = await self.hash(secrets.token_urlsafe())
-        async with self._room:
+        if self._dummy_hash is None:
+            self._dummy_hash = await self.hash(secrets.token_urlsafe())
+        async with self._slots:
             return await asyncio.to_thread(
-                self._hash.verify_and_update, normal(password), stored or self._decoy
+                self._hash.verify_and_update, normalized(password), stored or self._dummy_hash
             )
 
 
-def normal(text: str) -> str:
-    """One form for what keyboards and systems write differently (NIST SP 800-63B, 5.1.1.2)."""
+def normalized(text: str) -> str:
+    """The text in Unicode form NFKC, as keyboards and systems differ (NIST SP 800-63B, 5.1.1.2)."""
     return unicodedata.normalize("NFKC", text)
 
 
-def normal_name(name: str) -> str:
-    """One spelling of a name: capitals and compatible characters make no other account."""
-    return normal(normal(name).casefold()).strip()
+def normalized_name(name: str) -> str:
+    """The canonical spelling of a name, without capitals and compatibility characters."""
+    return normalized(normalized(name).casefold()).strip()
 
 
-def checked_name(name: str) -> str:
-    """The name as it is kept. Raises InvalidRequest."""
-    name = normal_name(name)
+def valid_name(name: str) -> str:
+    """The name in its canonical spelling. Raises `InvalidRequest`."""
+    name = normalized_name(name)
     if len(name) not in NAME_LENGTH or not _NAME.fullmatch(name) or not any(map(str.isalnum, name)):
         raise InvalidRequest(
             f"A name has {NAME_LENGTH[0]} to {NAME_LENGTH[-1]} letters, digits or . _ - + @ "
@@ -201,24 +203,27 @@ def checked_name(name: str) -> str:
 
 
 def check_password(password: str, name: str) -> None:
-    """Raises InvalidRequest. Length is what counts (NIST SP 800-63B): no rules of composition."""
-    password = normal(password)
+    """Raises `InvalidRequest` if the password is too short, too long or easy to guess.
+
+    There are no rules about the kinds of characters (NIST SP 800-63B).
+    """
+    password = normalized(password)
     if len(password) not in PASSWORD_LENGTH:
         raise InvalidRequest(
             f"A password has {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[-1]} characters. "
             "A few words in a row are good ones."
         )
-    if _is_guessed_soon(password.casefold(), name):
+    if _is_weak(password.casefold(), name):
         raise InvalidRequest("This password is among the first that anybody would guess.")
 
 
-def _is_guessed_soon(password: str, name: str) -> bool:
-    """By lists of what people choose and by words, dates, patterns, the account's and the site's
-    name, also several after one another.
+def _is_weak(password: str, name: str) -> bool:
+    """True for common passwords, words, dates, patterns and the names of the account and the site,
+    also in combination.
     """
-    # (Its lists take a while to read, and only who chooses a password needs them.)
+    # Imported here because its word lists take long to load and are only needed for new passwords.
     from zxcvbn import zxcvbn
 
     known = [name, name.partition("@")[0], SITE, "".join(SITE.split()), *SITE.split()]
-    strength = zxcvbn(password[:LONGEST_GUESSED], user_inputs=[text.casefold() for text in known])
-    return bool(strength["score"] < WEAKEST)
+    strength = zxcvbn(password[:MAX_RATED_CHARS], user_inputs=[text.casefold() for text in known])
+    return bool(strength["score"] < MIN_STRENGTH)

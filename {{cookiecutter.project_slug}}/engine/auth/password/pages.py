@@ -1,4 +1,4 @@
-"""The pages of accounts: sign in, sign up, sign out, change the password. They need no script."""
+"""The pages of accounts: sign in, sign up, sign out, change the password. They work without scripts."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,7 +27,7 @@ from engine.auth.sessions.forms import (
     return_path,
 )
 from engine.auth.sessions.sessions import COOKIE, Sessions
-from engine.database.database import DatabaseAway
+from engine.database.database import DatabaseUnreachable
 from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import AppError, Unauthenticated, Unavailable
@@ -62,29 +62,29 @@ class AccountPages:
     def _routes(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)
         router.add_api_route(SIGN_IN, self._show_sign_in, methods=["GET"])
-        router.add_api_route(SIGN_IN, self._take_sign_in, methods=["POST"])
+        router.add_api_route(SIGN_IN, self._post_sign_in, methods=["POST"])
         router.add_api_route(SIGN_UP, self._show_sign_up, methods=["GET"])
-        router.add_api_route(SIGN_UP, self._take_sign_up, methods=["POST"])
-        router.add_api_route(SIGN_OUT, self._take_sign_out, methods=["POST"])
+        router.add_api_route(SIGN_UP, self._post_sign_up, methods=["POST"])
+        router.add_api_route(SIGN_OUT, self._post_sign_out, methods=["POST"])
         router.add_api_route(ACCOUNT, self._show_account, methods=["GET"])
-        router.add_api_route(ACCOUNT, self._take_account, methods=["POST"])
+        router.add_api_route(ACCOUNT, self._post_account, methods=["POST"])
         return router
 
     async def _show_sign_in(self, request: Request) -> Response:
         if await self._sessions.find(request) is not None:
-            return _go(return_path(request, request.query_params.get("next")))
+            return _redirect(return_path(request, request.query_params.get("next")))
         return self._page(request, "sign_in.html")
 
-    async def _take_sign_in(self, request: Request) -> Response:
+    async def _post_sign_in(self, request: Request) -> Response:
         async def sign_in(form: Form) -> Response:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_in(form["name"], form["password"], address)
             record("signed in", request, user_id=ticket.user_id)
-            response = _go(return_path(request, form.get("next")))
-            await self._sessions.hand_over(request, response, ticket)
+            response = _redirect(return_path(request, form.get("next")))
+            await self._sessions.replace_session(request, response, ticket)
             return response
 
-        return await self._take(request, "sign_in.html", "signing in", sign_in)
+        return await self._submit(request, "sign_in.html", "signing in", sign_in)
 
     async def _show_sign_up(self, request: Request) -> Response:
         if not self._accounts.is_open:
@@ -92,35 +92,35 @@ class AccountPages:
             return self._page(request, "sign_in.html", refusal)
         return self._page(request, "sign_up.html")
 
-    async def _take_sign_up(self, request: Request) -> Response:
+    async def _post_sign_up(self, request: Request) -> Response:
         async def sign_up(form: Form) -> Response:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_up(form["name"], form["password"], address)
             record("signed up", request, user_id=ticket.user_id)
-            response = _go(return_path(request, form.get("next")))
-            await self._sessions.hand_over(request, response, ticket)
+            response = _redirect(return_path(request, form.get("next")))
+            await self._sessions.replace_session(request, response, ticket)
             return response
 
-        return await self._take(request, "sign_up.html", "signing up", sign_up)
+        return await self._submit(request, "sign_up.html", "signing up", sign_up)
 
-    async def _take_sign_out(self, request: Request) -> Response:
+    async def _post_sign_out(self, request: Request) -> Response:
         async def sign_out(_form: Form) -> Response:
-            response = _go(home_path(request) + SIGN_IN)
+            response = _redirect(home_path(request) + SIGN_IN)
             session = await self._sessions.find(request)
             await self._sessions.end(request, response)
             record("signed out", request, user_id=session.user_id if session else None)
             return response
 
-        return await self._take(request, "sign_in.html", "signing out", sign_out)
+        return await self._submit(request, "sign_in.html", "signing out", sign_out)
 
     async def _show_account(self, request: Request) -> Response:
         session = await self._sessions.find(request)
         if session is None:
             to_account = urlencode({"next": home_path(request) + ACCOUNT})
-            return _go(f"{home_path(request)}{SIGN_IN}?{to_account}")
+            return _redirect(f"{home_path(request)}{SIGN_IN}?{to_account}")
         return self._page(request, "account.html", form={"name": session.name or ""})
 
-    async def _take_account(self, request: Request) -> Response:
+    async def _post_account(self, request: Request) -> Response:
         async def change(form: Form) -> Response:
             session = await self._sessions.find(request)
             if session is None:
@@ -130,30 +130,30 @@ class AccountPages:
                 session.user_id, form["password"], form["new_password"]
             )
             record("password changed", request, user_id=session.user_id)
-            response = _go(f"{home_path(request)}{ACCOUNT}?changed")
-            await self._sessions.hand_over(request, response, ticket)
+            response = _redirect(f"{home_path(request)}{ACCOUNT}?changed")
+            await self._sessions.replace_session(request, response, ticket)
             return response
 
-        return await self._take(request, "account.html", "changing the password", change)
+        return await self._submit(request, "account.html", "changing the password", change)
 
-    async def _take(
+    async def _submit(
         self,
         request: Request,
         template: str,
-        what: str,
+        event: str,
         act: Callable[[Form], Awaitable[Response]],
     ) -> Response:
-        """What `act` makes of the form, or the page once more, saying why not."""
+        """The response of `act` to the form, or the page again with the error."""
         form: Form = {}
         try:
             form |= {"name": "", "password": "", "new_password": ""} | await read_form(request)
             self._forms.check(request, form.get("form_token", ""))
             return await act(form)
-        except DatabaseAway as error:
+        except DatabaseUnreachable as error:
             return self._page(request, template, Unavailable(str(error)), form)
         except AppError as refusal:
             user_id = refusal.user_id if isinstance(refusal, WrongCredentials) else None
-            record(f"{what} refused", request, user_id=user_id, reason=refusal.code)
+            record(f"{event} refused", request, user_id=user_id, reason=refusal.code)
             return self._page(request, template, refusal, form)
 
     def _page(
@@ -179,7 +179,7 @@ class AccountPages:
             is_open=self._accounts.is_open,
         )
         headers = PAGE_HEADERS | dict(refusal.headers if refusal else {})
-        # It asks for a password of another kind than browsers have a dialog for.
+        # Browsers would answer this header with a password dialog of their own.
         headers.pop("WWW-Authenticate", None)
         response = HTMLResponse(page, refusal.status if refusal else 200, headers)
         self._forms.remember(request, response, secret)
@@ -203,5 +203,5 @@ def _templates() -> Environment:
     return environment
 
 
-def _go(path: str) -> RedirectResponse:
+def _redirect(path: str) -> RedirectResponse:
     return RedirectResponse(path, 303, PAGE_HEADERS)

@@ -1,7 +1,7 @@
-"""Accounts: names with a password, and how often signing in was tried.
+"""The rows of accounts and of attempts to sign in.
 
-A user's id is derived from the account's name. So the name alone leads to the one owner whose
-row it can be, and two users cannot have it: no index has to span the rows of all owners.
+A user's id is derived from the account's name. So the name leads to the owner of the row, and two
+users cannot have the same name, without an index across the rows of all owners.
 """
 
 import hashlib
@@ -44,9 +44,9 @@ class AccountRow(Base):
 
 
 class AttemptRow(Base):
-    """`user_id` is whose attempts are counted: an account's, there or not, or an address's.
+    """`user_id` is the account, which need not exist, or the address whose attempts are counted.
 
-    All of them are forgotten at `forgotten_at`, which each one puts off.
+    No attempts are counted any more at `forgotten_at`; each attempt moves it later.
     """
 
     __tablename__ = f"{TABLE_PREFIX}sign_in_attempts"
@@ -88,9 +88,9 @@ class AccountStore:
         return [Account(**row._mapping) for row in rows]
 
     async def add(self, name: str, password_hash: str, session: Session | None = None) -> bool:
-        """Make the account and sign it in; False when there is one, or a user whose it was.
+        """Create the account and begin the session; False if the account or its user exists.
 
-        Rows that were written while a user was being deleted are thus nobody's inheritance.
+        A new account thus never gets rows that were written while a user was being deleted.
         """
         user_id = user_id_of(name)
         user = postgresql.insert(UserRow).values(id=user_id).on_conflict_do_nothing()
@@ -104,9 +104,10 @@ class AccountStore:
         return True
 
     async def sign_in(self, account: Account, session: Session) -> bool:
-        """Begin the session; False when the account has changed since it was looked at.
+        """Begin the session; False if the account has changed since it was loaded.
 
-        The lock has whoever changes or disables it wait, and then end this session too.
+        A transaction that changes or disables the account waits for the lock, and then ends this
+        session too.
         """
         async with self._database.transaction(account.user_id) as connection:
             if await connection.scalar(_unchanged(account).with_for_update(read=True)) is None:
@@ -117,8 +118,8 @@ class AccountStore:
     async def change_password(
         self, account: Account, password_hash: str, session: Session | None
     ) -> bool:
-        """Replace the hash and end all sessions but the given one, which begins; False when the
-        account has changed since it was looked at.
+        """Replace the hash, end all sessions and begin the given one; False if the account has
+        changed since it was loaded.
         """
         change = (
             update(AccountRow)
@@ -129,26 +130,26 @@ class AccountStore:
             if await connection.scalar(_unchanged(account).with_for_update()) is None:
                 return False
             await connection.execute(change)
-            await _end_everything(connection, account.user_id)
+            await _end_sessions_and_runs(connection, account.user_id)
             if session is not None:
                 await connection.execute(new_session(session))
         return True
 
     async def reset(self, user_id: str, password_hash: str) -> bool:
-        """Another password, whatever it was, and no session; False when there is no account."""
+        """Replace the hash and end all sessions; False if there is no such account."""
         change = (
             update(AccountRow)
             .where(AccountRow.user_id == user_id)
             .values(password_hash=password_hash)
         )
         async with self._database.transaction(user_id) as connection:
-            is_there = (await connection.execute(change)).rowcount > 0
-            await _end_everything(connection, user_id)
+            exists = (await connection.execute(change)).rowcount > 0
+            await _end_sessions_and_runs(connection, user_id)
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
-        return is_there
+        return exists
 
     async def rehash(self, account: Account, password_hash: str) -> None:
-        """The same password, hashed as is thought right today."""
+        """Replace the hash by one of the same password with the current parameters."""
         await self._database.write(
             account.user_id,
             update(AccountRow)
@@ -160,7 +161,7 @@ class AccountStore:
         )
 
     async def disable(self, user_id: str) -> bool:
-        """End all sessions and let none begin; False when there is no such account."""
+        """End all sessions and allow no new ones; False if there is no such account."""
         query = select(AccountRow.user_id).where(AccountRow.user_id == user_id)
         change = (
             update(AccountRow)
@@ -168,10 +169,10 @@ class AccountStore:
             .values(disabled_at=now())
         )
         async with self._database.transaction(user_id) as connection:
-            is_there = (await connection.execute(query.with_for_update())).first() is not None
+            exists = (await connection.execute(query.with_for_update())).first() is not None
             await connection.execute(change)
-            await _end_everything(connection, user_id)
-        return is_there
+            await _end_sessions_and_runs(connection, user_id)
+        return exists
 
     async def enable(self, user_id: str) -> bool:
         change = update(AccountRow).where(AccountRow.user_id == user_id).values(disabled_at=None)
@@ -179,60 +180,61 @@ class AccountStore:
             return (await connection.execute(change)).rowcount > 0
 
     async def delete(self, user_id: str) -> bool:
-        """The user and all that is theirs; False when there is none."""
+        """Delete the user with all rows; False if there is no such user."""
         async with self._database.transaction(user_id) as connection:
             await connection.execute(delete(AttemptRow).where(AttemptRow.user_id == user_id))
             await stop_runs(connection, user_id)
-            gone = await connection.execute(delete(UserRow).where(UserRow.id == user_id))
-        return gone.rowcount > 0
+            deleted = await connection.execute(delete(UserRow).where(UserRow.id == user_id))
+        return deleted.rowcount > 0
 
 
 class AttemptStore:
-    """Attempts, `burst` of them at once and then one each `pause`, for all workers together.
+    """A rate limit across all workers: `burst` attempts at once, then one per `pause`.
 
-    What has been used of a burst is a moment in time: the one when all of it is there again.
+    A row stores only the time when the whole burst is available again.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, whose: str, burst: int, pause: timedelta) -> timedelta | None:
-        """Count one attempt. None if it may go ahead, else how long to wait."""
-        first = postgresql.insert(AttemptRow).values(user_id=whose, forgotten_at=now())
-        # The row is there afterwards, and locked until the attempt has been counted.
+    async def take(self, user_or_address: str, burst: int, pause: timedelta) -> timedelta | None:
+        """Count one attempt. Returns None if it is allowed, else the time to wait."""
+        first = postgresql.insert(AttemptRow).values(user_id=user_or_address, forgotten_at=now())
+        # An upsert, so that the row exists and is locked until the attempt is counted.
         locked = first.on_conflict_do_update(
             index_elements=[AttemptRow.user_id], set_={"forgotten_at": AttemptRow.forgotten_at}
         ).returning(AttemptRow.forgotten_at)
-        async with self._database.transaction(whose) as connection:
+        async with self._database.transaction(user_or_address) as connection:
             forgotten_at: datetime = (await connection.execute(locked)).scalar_one()
-            this_moment: datetime = (await connection.execute(select(now()))).scalar_one()
-            wait = forgotten_at - this_moment - pause * (burst - 1)
+            time: datetime = (await connection.execute(select(now()))).scalar_one()
+            wait = forgotten_at - time - pause * (burst - 1)
             if wait > timedelta():
                 return wait
-            await connection.execute(_put_off(whose, max(forgotten_at, this_moment) + pause))
+            later = max(forgotten_at, time) + pause
+            await connection.execute(_set_forgotten_at(user_or_address, later))
         return None
 
-    async def give_back(self, whose: str, pause: timedelta) -> None:
-        """An attempt that was none after all."""
-        locked = select(AttemptRow.forgotten_at).where(AttemptRow.user_id == whose)
-        async with self._database.transaction(whose) as connection:
+    async def refund(self, user_or_address: str, pause: timedelta) -> None:
+        """Give back an attempt that was successful."""
+        locked = select(AttemptRow.forgotten_at).where(AttemptRow.user_id == user_or_address)
+        async with self._database.transaction(user_or_address) as connection:
             row = (await connection.execute(locked.with_for_update())).first()
             if row is not None:
-                await connection.execute(_put_off(whose, row.forgotten_at - pause))
+                earlier = row.forgotten_at - pause
+                await connection.execute(_set_forgotten_at(user_or_address, earlier))
 
-    async def forget(self, whose: str) -> None:
-        await self._database.fetch(whose, delete(AttemptRow).where(AttemptRow.user_id == whose))
+    async def forget(self, user_or_address: str) -> None:
+        attempts = delete(AttemptRow).where(AttemptRow.user_id == user_or_address)
+        await self._database.fetch(user_or_address, attempts)
 
     async def sweep(self) -> None:
-        """Delete what counts no more, of everybody."""
-        gone = delete(AttemptRow).where(AttemptRow.forgotten_at < now())
-        await self._database.fetch(EVERYBODY, gone)
+        """Delete all rows that limit nothing any more."""
+        old = delete(AttemptRow).where(AttemptRow.forgotten_at < now())
+        await self._database.fetch(EVERYBODY, old)
 
 
-async def _end_everything(connection: AsyncConnection, user_id: str) -> None:
-    """What an old password, or an account as it was, has begun: sessions, with what they gave out,
-    and answers that are being written.
-    """
+async def _end_sessions_and_runs(connection: AsyncConnection, user_id: str) -> None:
+    """End all sessions, with all that they gave out, and stop all running answers."""
     await connection.execute(lock_user(user_id))
     await connection.execute(end_sessions(user_id))
     await stop_runs(connection, user_id)
@@ -246,6 +248,6 @@ def _unchanged(account: Account) -> Select[str]:
     )
 
 
-def _put_off(whose: str, moment: datetime) -> Update:
-    # (A moment plus an interval depends on the time zone: Citus has no such sums in what it writes.)
-    return update(AttemptRow).where(AttemptRow.user_id == whose).values(forgotten_at=moment)
+def _set_forgotten_at(user_or_address: str, time: datetime) -> Update:
+    # The time is a parameter, because Citus refuses sums of a timestamp and an interval in writes.
+    return update(AttemptRow).where(AttemptRow.user_id == user_or_address).values(forgotten_at=time)

@@ -1,4 +1,4 @@
-"""Sign-in here: accounts with a name and a password, on pages of this server."""
+"""Sign-in with a name and a password, on pages of this server."""
 
 from engine.auth.password.accounts import Accounts, AccountSettings
 from engine.auth.password.pages import AccountPages

@@ -1,7 +1,7 @@
 """The signed header of an AWS application load balancer, `X-Amzn-Oidc-Data`.
 
-It is a token (JWT) with ways of its own: its parts are padded, and who signed it and until when it
-holds stands in its header; its keys are published one by one, as PEM.
+It is a token (JWT) with some peculiarities: its parts are padded, its header contains the signer
+and the expiry time, and each key is published at a URL of its own, as PEM.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-authenticate-users.html
 """
 
@@ -18,18 +18,18 @@ import jwt
 from jwt.exceptions import InvalidKeyError, InvalidTokenError, PyJWTError
 
 from engine.auth.base import User
-from engine.auth.tokens import JWKS_TIMEOUT_SECONDS, TokenSettings, user_named
+from engine.auth.tokens import JWKS_TIMEOUT_SECONDS, TokenSettings, user_with_id
 from engine.http.errors import Unauthenticated, Unavailable
 
 ES256 = "ES256"
 _ES256 = jwt.get_algorithm_by_name(ES256)
-_KEY_ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # it goes into an address
+_KEY_ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # it becomes part of a URL
 
 logger = logging.getLogger(__name__)
 
 
 class LoadBalancer:
-    """Verifies what the load balancer of that name (ARN) signed."""
+    """Verifies tokens that the load balancer with this ARN signed."""
 
     def __init__(self, arn: str, url: str, settings: TokenSettings) -> None:
         self._arn = arn
@@ -37,10 +37,10 @@ class LoadBalancer:
         self._keys = _Keys(url, settings.jwks_cooldown_seconds)
 
     async def user(self, token: str) -> User:
-        """Whose token it is. Raises `Unauthenticated` unless it holds."""
+        """The user that the token names. Raises `Unauthenticated` if the token is not valid."""
         try:
             header = jwt.get_unverified_header(token)
-            # Its keys sign for all load balancers of the region, whoever has them.
+            # The same keys sign for all load balancers of the region, also those of other customers.
             if header.get("signer") != self._arn:
                 raise InvalidTokenError(f"signed by {header.get('signer')!r}")
             claims = jwt.decode(
@@ -54,7 +54,7 @@ class LoadBalancer:
         except PyJWTError as error:
             logger.info("the load balancer's token refused: %r", error)
             raise Unauthenticated("The load balancer's token is not valid.") from error
-        return user_named(claims[self._settings.user_claim], by="The load balancer's token")
+        return user_with_id(claims[self._settings.user_claim], source="The load balancer's token")
 
     async def close(self) -> None:
         await self._keys.close()
@@ -71,9 +71,9 @@ class LoadBalancer:
 
 
 class _Keys:
-    """Public keys at `url/<id>`, fetched once each: what is behind an id does not change.
+    """Public keys at `url/<id>`. Each is fetched once, because the key of an id never changes.
 
-    After one that could not be had, none is fetched for the cool-down.
+    After a failed fetch, none is tried during the cool-down.
     """
 
     def __init__(self, url: str, cooldown_seconds: float) -> None:
@@ -85,7 +85,7 @@ class _Keys:
         self._fetching = asyncio.Lock()
 
     async def find(self, key_id: object) -> Any:
-        """Raises InvalidKeyError for an unknown one, `Unavailable` while none can be had."""
+        """Raises InvalidKeyError for an unknown key, `Unavailable` if it cannot be fetched."""
         if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
             raise InvalidKeyError(f"no key id: {key_id!r}")
         async with self._fetching:

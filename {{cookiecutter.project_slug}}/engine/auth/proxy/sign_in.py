@@ -1,4 +1,4 @@
-"""Sign-in at a reverse proxy: it says in a header who is asking, and only it is believed."""
+"""Sign-in at a reverse proxy, which sends the user in a header. Only that proxy is trusted."""
 
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,9 +12,9 @@ from engine.auth.proxy.load_balancer import LoadBalancer
 from engine.auth.tokens import (
     TokenSettings,
     TokenVerifier,
-    check_names_who,
-    published_keys,
-    user_named,
+    require_issuer_and_audience,
+    jwks_keys,
+    user_with_id,
 )
 from engine.database.database import Database
 from engine.http.audit import record
@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 class ProxySettings(EnvSettings, TokenSettings):
-    """`header` carries a user's name or, once `jwks_url` is set, a token that the proxy signed.
+    """`header` contains a user's name or, if `jwks_url` is set, a token that the proxy signed.
 
-    `signer` names the AWS load balancer that did; its keys are at addresses below `jwks_url`.
+    `signer` is the ARN of the AWS load balancer that signs; its keys are below `jwks_url`.
     """
 
     model_config = SettingsConfigDict(env_prefix="PROXY_")
@@ -58,21 +58,21 @@ class ProxyAuth(Authenticator):
         _check_trust(self._settings)
 
     async def authenticate(self, request: Request) -> User:
-        said = request.headers.getlist(self._settings.header)
-        if said and not self._is_trusted(_peer(request)):
+        values = request.headers.getlist(self._settings.header)
+        if values and not self._is_trusted(_peer(request)):
             raise self._untrusted(request)
-        if len(said) > 1:
-            # The proxy added its own to one that somebody else had sent.
+        if len(values) > 1:
+            # The proxy added its header to one that the client had sent.
             raise Forbidden(f"{self._settings.header} came more than once.")
-        if not said or not said[0]:
+        if not values or not values[0]:
             raise Unauthenticated("The proxy in front of this server names no user.")
         if self._verifier is not None:
             try:
-                return await self._verifier.user(said[0])
+                return await self._verifier.user(values[0])
             except Unauthenticated as error:
                 record("a token refused", request, reason=error.code)
                 raise
-        return user_named(said[0], by=self._settings.header)
+        return user_with_id(values[0], source=self._settings.header)
 
     def visit(self, request: Request, response: Response) -> None:
         pass
@@ -91,8 +91,9 @@ class ProxyAuth(Authenticator):
 
     def _untrusted(self, request: Request) -> UntrustedProxy:
         logger.warning(
-            "%s from %s: PROXY_TRUSTED_ADDRESSES does not contain it, or uvicorn runs without "
-            "--no-proxy-headers and put the address of X-Forwarded-For in its place",
+            "%s came from %s, which PROXY_TRUSTED_ADDRESSES does not contain. If that is not the "
+            "address of the proxy, run uvicorn with --no-proxy-headers: without it, the address "
+            "comes from X-Forwarded-For",
             self._settings.header,
             request.client.host if request.client else "no address",
         )
@@ -100,12 +101,12 @@ class ProxyAuth(Authenticator):
 
 
 def _peer(request: Request) -> IPv4Address | IPv6Address | None:
-    """The address at the other end of the connection; None when that cannot be told.
+    """The address at the other end of the connection; None if it is not known.
 
-    A server that believes X-Forwarded-For (uvicorn does, from FORWARDED_ALLOW_IPS) puts an
-    address from there in the place of the peer's.
+    A server that trusts X-Forwarded-For, as uvicorn does from FORWARDED_ALLOW_IPS, replaces the
+    peer's address with one from that header.
     """
-    if request.client is None or _is_hearsay(*request.client, request):
+    if request.client is None or _is_from_header(*request.client, request):
         return None
     try:
         address = ip_address(request.client.host)
@@ -114,10 +115,10 @@ def _peer(request: Request) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_hearsay(host: str, port: int, request: Request) -> bool:
-    """True for an address that came from a header: its port is 0 unless it came from there too.
+def _is_from_header(host: str, port: int, request: Request) -> bool:
+    """True if the address is from X-Forwarded-For and not that of the connection.
 
-    A peer has a port, and does not name itself with one among those it forwards for.
+    Its port is then 0, unless the header has a port too.
     """
     forwarded = ",".join(request.headers.getlist("X-Forwarded-For")).split(",")
     with_port = (f"{host}:", f"[{host}]")
@@ -128,23 +129,24 @@ def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
     if settings.jwks_url is None:
         if settings.issuer or settings.audience or settings.signer:
             raise ValueError(
-                "PROXY_ISSUER, PROXY_AUDIENCE and PROXY_SIGNER say nothing without PROXY_JWKS_URL."
+                "PROXY_ISSUER, PROXY_AUDIENCE and PROXY_SIGNER have no effect without "
+                "PROXY_JWKS_URL. Set it, or remove them."
             )
         return None
     if settings.signer:
         return LoadBalancer(settings.signer, str(settings.jwks_url), settings)
-    check_names_who(settings, "PROXY")
-    return TokenVerifier(published_keys(settings.jwks_url, settings), settings)
+    require_issuer_and_audience(settings, "PROXY")
+    return TokenVerifier(jwks_keys(settings.jwks_url, settings), settings)
 
 
 def _check_trust(settings: ProxySettings) -> None:
     if not settings.trusted_addresses:
         raise ValueError(
-            "PROXY_TRUSTED_ADDRESSES is empty. `python -m app setup` writes this machine's own "
-            "into .env; in production, name the addresses of the proxy."
+            "PROXY_TRUSTED_ADDRESSES is empty. `python -m app setup` writes the addresses of this "
+            "machine into .env; in production, set the addresses of the proxy."
         )
     if settings.jwks_url is None and any(n.prefixlen == 0 for n in settings.trusted_addresses):
         raise ValueError(
-            "PROXY_TRUSTED_ADDRESSES names the whole internet. Without signed assertions "
-            "(PROXY_JWKS_URL), anybody could be anybody."
+            "PROXY_TRUSTED_ADDRESSES contains the whole internet, so that anybody could sign in as "
+            "any user. Set the addresses of the proxy, or PROXY_JWKS_URL for signed tokens."
         )

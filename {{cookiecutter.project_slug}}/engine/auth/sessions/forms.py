@@ -1,4 +1,4 @@
-"""Forms that only a page of this server can send, and where to go afterwards."""
+"""Forms with a CSRF token, and the path to return to afterwards."""
 
 import hashlib
 import hmac
@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
-from engine.auth.cookies import read_cookie, read_lasting_cookie, set_cookie
+from engine.auth.cookies import read_cookie, read_current_or_old_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX
 from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
 from engine.http.home import home_path
 from engine.http.request_body import BODY_SECONDS, timed_chunks
 from engine.settings.settings import Settings
 
-# What the pages of signing in say and look like.
+# The name and color scheme of the sign-in pages.
 SITE = "{{ cookiecutter.__project_name }}"
 COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 
@@ -23,7 +23,7 @@ FORM_COOKIE = f"{TABLE_PREFIX}form"
 MAX_FORM_BYTES = 20_000
 MAX_FIELDS = 20
 
-# Of every page that signs in or out. None is kept, framed or tells other sites where one was.
+# For every page that signs in or out: not cached, not framed, and without a referrer for other sites.
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -32,7 +32,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 
-# On this site. Browsers read "\\" as "/", and drop tabs and newlines before they look at all.
+# A path on this site. Browsers read "\\" as "/", and remove tabs and newlines from URLs.
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
@@ -42,9 +42,9 @@ class ForgedForm(AppError):
 
 
 class FormTokens:
-    """Each form carries a token that is derived from a cookie which no other site knows or sets.
+    """CSRF tokens: each form contains a token that is derived from a cookie of the browser.
 
-    That of a session is bound to it; a browser without one gets a cookie for this alone.
+    It is the cookie of the session or, without a session, one that is set for forms only.
     """
 
     def __init__(self, settings: Settings, session_cookie: str) -> None:
@@ -53,34 +53,34 @@ class FormTokens:
         self._session_cookie = session_cookie
 
     def secret(self, request: Request) -> str:
-        """What the browser's forms are derived from; a new secret if it has none yet."""
+        """The secret in the browser's cookie, or a new one."""
         return self._secret(request) or secrets.token_urlsafe(32)
 
     def token(self, secret: str) -> str:
         return _token(self._keys[0], secret)
 
     def remember(self, request: Request, response: Response, secret: str) -> None:
-        """Give the browser the secret that its forms were derived from, if it was a new one."""
+        """Set the cookie with the secret if it is a new one."""
         if self._secret(request) is None:
             set_cookie(request, response, FORM_COOKIE, secret)
 
     def check(self, request: Request, token: str) -> None:
-        """Raises `ForgedForm` unless the form was this browser's."""
+        """Raises `ForgedForm` unless the token belongs to this browser."""
         secret = self._secret(request)
-        good = secret is not None and any(
+        is_valid = secret is not None and any(
             hmac.compare_digest(_token(key, secret).encode(), token.encode("utf-8", "replace"))
             for key in self._keys
         )
-        if not good:
+        if not is_valid:
             raise ForgedForm("This form was open for too long, or is not ours. Please try again.")
 
     def _secret(self, request: Request) -> str | None:
-        session = read_lasting_cookie(request, self._session_cookie)
+        session = read_current_or_old_cookie(request, self._session_cookie)
         return session or read_cookie(request, FORM_COOKIE)
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form as browsers send it by default; of a repeated one, the last.
+    """The fields of a URL-encoded form; of a repeated field, the last value.
 
     Raises `RequestTooLarge`, `RequestTimedOut` or `InvalidRequest`.
     """
@@ -98,7 +98,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def return_path(request: Request, wanted: str | None) -> str:
-    """Where to go after signing in: a path on this server, whatever was asked for."""
+    """The path to go to after signing in: `wanted` if it is a path on this server, else the chat."""
     is_path = wanted is not None and _PATH.fullmatch(wanted)
     return wanted if wanted and is_path else f"{home_path(request)}/"
 

@@ -1,4 +1,4 @@
-"""Who is signed in, in which browser."""
+"""The rows of sessions: one for each browser that is signed in."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,13 @@ from engine.database.database import ASYNC_COMMIT, TABLE_PREFIX, Base, Database
 from engine.database.rows import UserRow
 from engine.database.users import ensure_user
 
-# Being seen is written down at most this often: most requests only read.
+# `seen_at` is updated at most this often, so that most requests only read.
 SEEN_EVERY = timedelta(minutes=5)
 
 
 class SessionRow(Base):
-    """`id` is the hash of a secret that only the browser has; `name` is what the page calls the
-    user, where the style knows.
+    """`id` is the hash of a secret that only the browser has. `name` is the user's name for
+    display, if the style knows it.
     """
 
     __tablename__ = f"{TABLE_PREFIX}sessions"
@@ -43,7 +43,7 @@ class Session:
 class SessionStore:
     """Sessions end `lifetime` after they began, or `idle` after they were last used.
 
-    By the database's clock, which all workers share.
+    Times are those of the database's clock, which all workers share.
     """
 
     def __init__(self, database: Database, lifetime: timedelta, idle: timedelta) -> None:
@@ -52,7 +52,7 @@ class SessionStore:
         self._idle = idle
 
     async def begin(self, session: Session) -> None:
-        """Store it, and its user unless they are known. What has expired of theirs is deleted."""
+        """Store a session and, if missing, its user. Delete the user's expired sessions."""
         user = ensure_user(session.user_id).cte("ensured_user")
         await self._database.write(
             session.user_id,
@@ -61,7 +61,7 @@ class SessionStore:
         )
 
     async def find(self, user_id: str, session_id: str) -> Session | None:
-        """The session, unless it has ended; it has been used now."""
+        """The session, or None if it has ended. Counts as use of the session."""
         this = _one(user_id, session_id)
         was_seen_long_ago = SessionRow.seen_at < now() - min(SEEN_EVERY, self._idle / 2)
         rows = await self._database.read(
@@ -74,7 +74,7 @@ class SessionStore:
             return None
         if rows[0].is_stale:
             seen = update(SessionRow).where(this).values(seen_at=now()).returning(SessionRow.id)
-            # (Somebody who only reads does not wait for the disk, or for a standby.)
+            # A request that only reads should not wait for the disk or a standby.
             await self._database.fetch(user_id, select(seen.cte("seen").c.id, ASYNC_COMMIT))
         return Session(user_id, session_id, rows[0].name)
 
@@ -85,7 +85,7 @@ class SessionStore:
         await self._database.write(user_id, lock_user(user_id), end_sessions(user_id))
 
     def sweep(self, user_id: str) -> Delete:
-        """The statement that deletes what has expired of this user's."""
+        """The statement that deletes the expired sessions of this user."""
         return delete(SessionRow).where(SessionRow.user_id == user_id, self.has_ended())
 
     def has_ended(self) -> ColumnElement[bool]:
@@ -96,7 +96,7 @@ class SessionStore:
 
 
 def new_session(session: Session) -> Insert:
-    """The statement that stores it. Once more does no harm: a dead connection has it tried again."""
+    """The statement that stores a session. It can be repeated after a lost connection."""
     return (
         insert(SessionRow)
         .values(user_id=session.user_id, id=session.id, name=session.name)
@@ -105,10 +105,10 @@ def new_session(session: Session) -> Insert:
 
 
 def lock_user(user_id: str, *, shared: bool = False) -> Select[str]:
-    """The statement before one that ends all sessions of this user; `shared` before one that
-    begins a session for another one.
+    """The lock to take before a statement that ends all sessions of this user; `shared` before
+    one that exchanges a session for a new one.
     """
-    # (Rows that refer to the user's can be written meanwhile.)
+    # `key_share` still allows writing rows that refer to the user's row.
     user = select(UserRow.id).where(UserRow.id == user_id)
     return user.with_for_update(read=shared, key_share=not shared)
 

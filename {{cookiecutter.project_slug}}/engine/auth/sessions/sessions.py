@@ -1,4 +1,4 @@
-"""Sessions: a random secret in the browser's cookie, its hash in a row that can be taken away."""
+"""Sessions: the browser's cookie has a random secret, and a row in the database has its hash."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from engine.auth.base import MAX_USER_ID_LENGTH, Authenticator, User
-from engine.auth.cookies import drop_cookie, read_lasting_cookie, rename_cookie, set_cookie
+from engine.auth.cookies import drop_cookie, read_current_or_old_cookie, rename_cookie, set_cookie
 from engine.auth.sessions.rows import Session, SessionStore
 from engine.database.database import TABLE_PREFIX, Database
 from engine.http.errors import Unauthenticated
 from engine.settings.settings import EnvSettings
 
-# Cookies do not tell one port of a host from another: the prefix keeps two projects apart.
+# All ports of a host share their cookies, so the prefix tells two projects apart.
 COOKIE = f"{TABLE_PREFIX}session"
 SECRET_BYTES = 32
 
@@ -35,9 +35,9 @@ class SessionSettings(EnvSettings):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What the cookie holds: whose session, so that its row is found by its owner, and the secret.
+    """The content of the cookie: the user id, which owns the session's row, and the secret.
 
-    256 random bits need no slow hash.
+    The secret has 256 random bits, so a fast hash is enough.
     """
 
     user_id: str
@@ -77,13 +77,13 @@ class Sessions:
         self.store = SessionStore(database, lifetime, timedelta(days=settings.idle_days))
 
     async def find(self, request: Request) -> Session | None:
-        ticket = _presented(request)
+        ticket = _ticket_of(request)
         if ticket is None:
             return None
         return await self.store.find(ticket.user_id, ticket.session_id)
 
     async def authenticate(self, request: Request) -> Session:
-        """The session that the request belongs to, or `Unauthenticated`."""
+        """The session of the request. Raises `Unauthenticated`."""
         session = await self.find(request)
         if session is None:
             raise Unauthenticated("You are not signed in, or no longer.")
@@ -92,24 +92,24 @@ class Sessions:
     async def start(
         self, request: Request, response: Response, user_id: str, name: str | None = None
     ) -> Session:
-        """Sign this browser in. Whatever session it came with ends: no secret outlives a sign-in."""
+        """Sign this browser in with a new session, and end its old one."""
         ticket = Ticket.new(user_id)
         session = Session(user_id, ticket.session_id, name)
         await self.store.begin(session)
-        await self.hand_over(request, response, ticket)
+        await self.replace_session(request, response, ticket)
         return session
 
-    async def hand_over(self, request: Request, response: Response, ticket: Ticket) -> None:
-        """Give the browser the secret of a session that has begun, in the place of its old one."""
-        await self._end_presented(request)
+    async def replace_session(self, request: Request, response: Response, ticket: Ticket) -> None:
+        """Set the cookie of a session that has begun, and end the browser's old session."""
+        await self._end_session_of(request)
         set_cookie(request, response, COOKIE, str(ticket), self._seconds)
 
-    def keep(self, request: Request, response: Response) -> None:
-        """A browser that was signed in before cookies were named as they are today stays so."""
+    def rename_cookie(self, request: Request, response: Response) -> None:
+        """Give the cookie of an older release its current name, so that the user stays signed in."""
         rename_cookie(request, response, COOKIE, self._seconds)
 
     async def end(self, request: Request, response: Response) -> None:
-        await self._end_presented(request)
+        await self._end_session_of(request)
         drop_cookie(request, response, COOKIE)
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
@@ -117,13 +117,13 @@ class Sessions:
         await self.store.begin(Session(user_id, ticket.session_id, None))
         return {"Cookie": f"{COOKIE}={ticket}"}
 
-    async def _end_presented(self, request: Request) -> None:
-        if ticket := _presented(request):
+    async def _end_session_of(self, request: Request) -> None:
+        if ticket := _ticket_of(request):
             await self.store.end(ticket.user_id, ticket.session_id)
 
 
 class SessionAuth(Authenticator):
-    """What the styles that sign in here share: afterwards the session says who is asking."""
+    """Base of the styles that sign users in on this server and then use a session."""
 
     checks_origin = True
 
@@ -138,11 +138,11 @@ class SessionAuth(Authenticator):
         return await self.sessions.store.find(user_id, sign_in) is not None
 
     def visit(self, request: Request, response: Response) -> None:
-        self.sessions.keep(request, response)
+        self.sessions.rename_cookie(request, response)
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return await self.sessions.sample_credentials(user_id)
 
 
-def _presented(request: Request) -> Ticket | None:
-    return Ticket.parse(read_lasting_cookie(request, COOKIE) or "")
+def _ticket_of(request: Request) -> Ticket | None:
+    return Ticket.parse(read_current_or_old_cookie(request, COOKIE) or "")

@@ -1,9 +1,9 @@
-"""Signing in where the chat is a frame in another site's page: in a window of its own.
+"""Sign-in in a window of its own, for the chat in a frame on another site's page.
 
-Nobody should type a password where no address bar says whose page it is, and providers refuse to
-be framed. But a frame on another site's page has cookies of its own, so what began in a window has
-to be brought over: the window gives the frame a code, as only windows of one origin can, and the
-frame gets a session for it.
+A frame has no address bar that shows where a password goes, and identity providers refuse to be
+framed. A frame on another site's page has separate cookies, so the session of the window has to be
+transferred: the window passes a code to the frame, which is possible within one origin only, and
+the frame exchanges the code for a session.
 """
 
 import base64
@@ -32,15 +32,14 @@ from engine.text.locales import language_of, translate
 WINDOW = "/sign-in/frame"
 CODE = "/sign-in/frame/code"
 
-NO_CODE = "This code came too late or was used already. Please sign in again."
+INVALID_CODE = "This code came too late or was used already. Please sign in again."
 
 
 @dataclass(frozen=True)
 class FrameCode:
-    """Good once, for a minute, and while the session lasts that it comes from.
+    """A code that can be exchanged once, within a minute, while the window's session lasts.
 
-    A row holds a hash of the secret until it is used, whichever worker is asked; the rest says which
-    row that is.
+    A row has a hash of the secret, so that every worker can check it.
     """
 
     user_id: str
@@ -57,11 +56,11 @@ class FrameCode:
         try:
             parts = json.loads(base64.urlsafe_b64decode(code))
         except ValueError:
-            raise Unauthenticated(NO_CODE) from None
+            raise Unauthenticated(INVALID_CODE) from None
         match parts:
             case [str(user_id), str(session_id), str(secret)] if _is_storable(user_id, session_id):
                 return cls(user_id, session_id, secret)
-        raise Unauthenticated(NO_CODE)
+        raise Unauthenticated(INVALID_CODE)
 
     @property
     def digest(self) -> str:
@@ -73,7 +72,7 @@ class FrameCode:
 
 
 def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
-    """The window's last page, the code that it asks for, and what the frame does with that.
+    """The last page of the window, the route for its code, and the route of the exchange.
 
     For `Chat(..., extensions=[launcher, sign_in_frames])`. A way to sign in without sessions needs no
     codes, and gets no routes.
@@ -97,7 +96,7 @@ def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
     async def code(request: Request, response: Response) -> dict[str, str]:
         response.headers["Cache-Control"] = "no-store"
         code = FrameCode.new(await sessions.authenticate(request))
-        await codes.give(code.user_id, code.session_id, code.digest)
+        await codes.save(code.user_id, code.session_id, code.digest)
         return {"code": str(code)}
 
     @router.post(WINDOW, status_code=204)
@@ -109,9 +108,9 @@ def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
         )
         if session is None:
             record("a frame's code refused", request, reason="unauthenticated")
-            raise Unauthenticated(NO_CODE)
+            raise Unauthenticated(INVALID_CODE)
         record("signed in by a frame's code", request, user_id=session.user_id)
-        await sessions.hand_over(request, response, ticket)
+        await sessions.replace_session(request, response, ticket)
 
     return router
 
@@ -121,7 +120,7 @@ def _is_storable(*ids: str) -> bool:
 
 
 def _window_page(request: Request) -> HTMLResponse:
-    """Its module closes the window; what it says is for whoever came without a frame."""
+    """A page whose script closes the window; its text is for a window that no frame opened."""
     locale = request.headers.get("Accept-Language", "")
     say = partial(translate, locale=locale, own=TRANSLATIONS)
     html = PAGE.format(

@@ -34,8 +34,8 @@ class FrameCodeStore:
         self._database = database
         self._sessions = sessions
 
-    async def give(self, user_id: str, session_id: str, code: str) -> None:
-        """Keep the hash of a code, in the place of one that was not used."""
+    async def save(self, user_id: str, session_id: str, code: str) -> None:
+        """Store the hash of a code; it replaces one that was not used."""
         row = insert(FrameCodeRow).values(
             user_id=user_id, session_id=session_id, code=code, created_at=now()
         )
@@ -48,9 +48,9 @@ class FrameCodeStore:
     async def exchange(
         self, user_id: str, session_id: str, code: str, new_id: str
     ) -> Session | None:
-        """Begin a session of that id for a code, once; None when the code is not good any more.
+        """Begin a session with the id `new_id`; None if the code is not valid or was used.
 
-        Whoever ends the user's sessions waits, and then ends this one too: see `lock_user`.
+        A transaction that ends the user's sessions waits for this one, see `lock_user`.
         """
         take = (
             delete(FrameCodeRow)

@@ -1,5 +1,5 @@
-"""The boundary between models and the application.
+"""The boundary between models' servers and the application.
 
-Everything that a model's server sends is made fit to be shown, to be stored, and to be sent back
-to any model on offer. A request that its server refuses is made in another way, and from then on.
+It normalizes everything that a server sends, so that it can be shown, stored, and sent to any other
+model on offer. If a server refuses a request, it retries with a workaround and remembers that.
 """

@@ -1,4 +1,4 @@
-"""Tool calls that every model on offer takes back: their names, ids and arguments."""
+"""Normalizes names, ids and arguments of tool calls, so that every server accepts them back."""
 
 import json
 import re
@@ -6,28 +6,28 @@ from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
-from engine.text.unicode import joined, storable
+from engine.text.unicode import storable, valid_unicode
 
-# OpenAI's limits, which compatible servers copied.
+# OpenAI's limits, which compatible servers have as well.
 MAX_NAME = 64
 MAX_CALL_ID = 64
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
-# Tokens of a model's own format that its server left in, such as `<|channel|>commentary`.
+_INVALID = re.compile(r"[^A-Za-z0-9_-]")
+# Control tokens of a model that its server did not remove, such as `<|channel|>commentary`.
 _FORMAT_TOKENS = re.compile(r"<\|.*", re.S)
 NAMELESS = "unknown"
 
 
 def fit_name(name: object) -> str:
-    """The name as every server takes it: 1 to 64 of `A-Za-z0-9_-`."""
+    """A name that every server accepts: 1 to 64 characters of `A-Za-z0-9_-`."""
     text = _FORMAT_TOKENS.sub("", name) if isinstance(name, str) else ""
-    return _UNFIT.sub("_", text.strip())[:MAX_NAME] or NAMELESS
+    return _INVALID.sub("_", text.strip())[:MAX_NAME] or NAMELESS
 
 
 def offered_name(name: object, offered: Collection[str]) -> str:
-    """The tool that the model meant, if there is such a one on offer; else a name that is fit.
+    """The offered tool that the model meant; if there is none, a valid name.
 
-    Some models put their tools into a namespace: `functions.look_up`.
+    Some models add a namespace: `functions.look_up`.
     """
     if isinstance(name, str) and name in offered:
         return name
@@ -39,17 +39,17 @@ def offered_name(name: object, offered: Collection[str]) -> str:
 
 
 class CallIds:
-    """Makes the ids of calls unique and short enough. It knows those of one conversation."""
+    """Makes the ids of calls valid and unique within one conversation."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
 
     def fit(self, call_id: object) -> str:
-        """The same id if it can stay, or a new one."""
+        """The same id if it is valid and unused, or a new one."""
         if (
             not isinstance(call_id, str)
             or not 0 < len(call_id) <= MAX_CALL_ID
-            or _UNFIT.search(call_id)
+            or _INVALID.search(call_id)
             or call_id in self._used
         ):
             call_id = f"call_{uuid4().hex}"
@@ -58,11 +58,11 @@ class CallIds:
 
 
 def readable_arguments(arguments: object) -> str:
-    """The arguments as the tool gets them. What is no object stays, for the tool to refuse it.
+    """The arguments for the tool. Invalid arguments stay, and the tool then refuses them.
 
-    No arguments at all are an empty object, and an object that was encoded twice is read.
+    Empty arguments become an empty object, and an object that was encoded twice is decoded.
     """
-    text = joined(arguments).strip() if isinstance(arguments, str) else ""
+    text = valid_unicode(arguments).strip() if isinstance(arguments, str) else ""
     if text in ("", "null"):
         return "{}"
     read = _read(text)
@@ -70,13 +70,13 @@ def readable_arguments(arguments: object) -> str:
         inner = _read(read)
         read, text = (inner, read) if isinstance(inner, dict) else (read, text)
     if isinstance(read, dict) and r"\ud" in text.lower():
-        # Halves of a pair may stand there as escapes, which the text does not show.
+        # JSON escapes such as \ud83d may be lone surrogates, which only decoding reveals.
         return json.dumps(storable(read), ensure_ascii=False)
     return text
 
 
 def object_arguments(arguments: object) -> str:
-    """The arguments as every server takes them back: a JSON object."""
+    """The arguments as a JSON object, which every server accepts back."""
     text = readable_arguments(arguments)
     return text if isinstance(_read(text), dict) else "{}"
 
@@ -89,5 +89,5 @@ def _read(text: str) -> Any:
 
 
 def _refuse(constant: str) -> Any:
-    """NaN and Infinity are Python's, and not JSON."""
+    """Python's parser accepts NaN and Infinity, which are not JSON."""
     raise ValueError(constant)

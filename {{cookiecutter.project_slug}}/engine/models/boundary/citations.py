@@ -1,4 +1,4 @@
-"""Citations as servers send them become citations that can be shown, or nothing."""
+"""Normalizes the citations that servers send."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,13 +11,13 @@ from openai.types.responses.response_output_text import (
     AnnotationURLCitation,
 )
 
-from engine.text.unicode import joined
+from engine.text.unicode import valid_unicode
 
 
 def citation(given: Any) -> Annotation | None:
-    """Fill in what is missing: the title from the address, 0 for a place.
+    """The citation with missing fields filled in: the title from the URL, 0 for an index.
 
-    None for a citation without an address or a file's name, and for an unknown kind of citation.
+    None if there is neither a URL nor a file name, and for an unknown type.
     """
     read = _Reader(given)
     match read("type"):
@@ -36,7 +36,7 @@ def citations(given: Any) -> list[Annotation]:
 
 
 class _Reader:
-    """Reads a field of a dict or an object, whichever the client made of the citation."""
+    """Reads fields of a citation, which may be a dict or an object."""
 
     def __init__(self, given: Any) -> None:
         self._given = given
@@ -48,15 +48,15 @@ class _Reader:
 
     def text(self, name: str) -> str:
         value = self(name)
-        return joined(value.replace("\x00", "")).strip() if isinstance(value, str) else ""
+        return valid_unicode(value.replace("\x00", "")).strip() if isinstance(value, str) else ""
 
-    def place(self, name: str) -> int:
+    def index(self, name: str) -> int:
         value = self(name)
         return value if isinstance(value, int) and value > 0 else 0
 
 
 def _of_address(read: _Reader) -> Annotation | None:
-    # (Chat Completions nests it one level deeper.)
+    # Chat Completions nests the fields one level deeper.
     if isinstance(inner := read("url_citation"), dict):
         read = _Reader(inner)
     url = read.text("url")
@@ -71,8 +71,8 @@ def _of_address(read: _Reader) -> Annotation | None:
         type="url_citation",
         url=url,
         title=title,
-        start_index=read.place("start_index"),
-        end_index=read.place("end_index"),
+        start_index=read.index("start_index"),
+        end_index=read.index("end_index"),
     )
 
 
@@ -83,7 +83,7 @@ def _of_file(read: _Reader) -> Annotation | None:
         type="file_citation",
         file_id=read.text("file_id"),
         filename=name,
-        index=read.place("index"),
+        index=read.index("index"),
     )
 
 
@@ -95,6 +95,6 @@ def _of_container_file(read: _Reader) -> Annotation | None:
         container_id=read.text("container_id"),
         file_id=read.text("file_id"),
         filename=name,
-        start_index=read.place("start_index"),
-        end_index=read.place("end_index"),
+        start_index=read.index("start_index"),
+        end_index=read.index("end_index"),
     )

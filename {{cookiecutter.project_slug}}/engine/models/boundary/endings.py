@@ -1,7 +1,7 @@
 """Keeps the finish reason of Chat Completions, which the Agents SDK does not pass on.
 
-The client keeps the `finish_reason` while it reads the stream, for whichever answer is being
-written in the same task.
+The client stores the `finish_reason` while it reads the stream; a context variable connects it with
+the response of the same task.
 """
 
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ _FAILED = {
 
 @dataclass
 class Ending:
-    """The server's reason for the end of an answer; None until the end."""
+    """The server's finish reason; None until the response ends."""
 
     reason: str | None = None
 
@@ -50,28 +50,28 @@ class Ending:
 _current: ContextVar[Ending | None] = ContextVar("ending", default=None)
 
 
-def expect_ending() -> Ending:
-    """Note the end of the answer that this task asks for next."""
+def track_ending() -> Ending:
+    """The ending of the next response that this task requests."""
     ending = Ending()
     _current.set(ending)
     return ending
 
 
 def cut_of(reason: object) -> Cut | None:
-    """The kind of limit that cut the answer short; None for a reason that is no limit."""
+    """The kind of limit that ended the answer; None if the reason is not a limit."""
     name = str(reason or "").lower()
     if name in _LENGTH:
         return "length"
     return "filter" if name in _FILTER else None
 
 
-def noting_the_end(stream: Any) -> Any:
-    """The same stream of chunks; the reason for its end is noted on the way."""
+def track_finish_reason(stream: Any) -> Any:
+    """The same stream of chunks, which stores its finish reason for this task."""
     ending = _current.get()
-    return stream if ending is None else _NotedStream(stream, ending)
+    return stream if ending is None else _TrackedStream(stream, ending)
 
 
-class _NotedStream:
+class _TrackedStream:
     def __init__(self, stream: Any, ending: Ending) -> None:
         self._stream = stream
         self._ending = ending

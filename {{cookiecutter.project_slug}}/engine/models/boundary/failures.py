@@ -1,4 +1,4 @@
-"""Reasons of models' failures, the same for a refused request and an error inside the stream."""
+"""Classifies models' errors, both of refused requests and inside a stream."""
 
 import re
 from collections.abc import Mapping
@@ -10,26 +10,26 @@ from agents import ModelBehaviorError, ModelTimeoutError
 
 
 class Reason(Enum):
-    """A kind of failure that makes a difference to the user."""
+    """A kind of failure with its own message for the user."""
 
     CREDENTIALS = auto()
     QUOTA = auto()
     BUSY = auto()
     SLOW = auto()
-    AWAY = auto()
+    UNAVAILABLE = auto()
     TOO_LONG = auto()
     POLICY = auto()
     NO_SUCH_MODEL = auto()
-    SILENT = auto()
-    BROKE_OFF = auto()
+    EMPTY = auto()
+    INTERRUPTED = auto()
     UNKNOWN = auto()
 
 
 class ModelFailure(Exception):
     """An error that the model's server reported inside its stream.
 
-    `code` is the server's own, for example `rate_limit_exceeded`; `message` is the server's too,
-    and for logs alone.
+    `code` and `message` are the server's, for example `rate_limit_exceeded`; the message is only
+    for logs.
     """
 
     def __init__(self, code: str | None, message: str = "", kind: str | None = None) -> None:
@@ -39,11 +39,11 @@ class ModelFailure(Exception):
 
 
 class EmptyAnswer(Exception):
-    """The model came to its end and said nothing that anybody could see."""
+    """The model's answer has no visible text."""
 
 
-# Codes and types of errors, as OpenAI, Anthropic, Google and servers like theirs name them.
-_NAMED: Mapping[str, Reason] = {
+# Error codes and types of OpenAI, Anthropic, Google and compatible servers.
+_BY_NAME: Mapping[str, Reason] = {
     "account_deactivated": Reason.QUOTA,
     "authentication_error": Reason.CREDENTIALS,
     "billing_hard_limit_reached": Reason.QUOTA,
@@ -72,17 +72,17 @@ _NAMED: Mapping[str, Reason] = {
     "request_too_large": Reason.TOO_LONG,
     "resource_exhausted": Reason.BUSY,
     "responsibleaipolicyviolation": Reason.POLICY,
-    "server_error": Reason.AWAY,
+    "server_error": Reason.UNAVAILABLE,
     "server_is_overloaded": Reason.BUSY,
-    "service_unavailable": Reason.AWAY,
+    "service_unavailable": Reason.UNAVAILABLE,
     "slow_down": Reason.BUSY,
     "string_above_max_length": Reason.TOO_LONG,
     "too_many_requests": Reason.BUSY,
-    "unavailable": Reason.AWAY,
+    "unavailable": Reason.UNAVAILABLE,
 }
 
-# What servers say whose errors have no code, or one that says nothing. The first match counts.
-_SAID: tuple[tuple[re.Pattern[str], Reason], ...] = (
+# Patterns for messages without a known code. The first match counts.
+_BY_TEXT: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (
         re.compile(
             r"context.?(length|window|size)|maximum.{0,40}tokens|too many (input )?tokens"
@@ -114,34 +114,34 @@ def reason_of(error: BaseException) -> Reason | None:
         case openai.APITimeoutError() | ModelTimeoutError():
             return Reason.SLOW
         case openai.APIConnectionError():
-            return Reason.AWAY
+            return Reason.UNAVAILABLE
         case openai.APIStatusError():
-            return named(error) or _by_status(error.status_code)
+            return _by_name(error) or _by_status(error.status_code)
         case openai.APIError() | ModelFailure():
-            return named(error) or Reason.BROKE_OFF
+            return _by_name(error) or Reason.INTERRUPTED
         case EmptyAnswer():
-            return Reason.SILENT
+            return Reason.EMPTY
         case ModelBehaviorError():
-            return Reason.BROKE_OFF
+            return Reason.INTERRUPTED
     return None
 
 
-def named(error: BaseException) -> Reason | None:
-    """The reason that the server gives by a code, a type or its words."""
+def _by_name(error: BaseException) -> Reason | None:
+    """The reason according to the error's code, type or text."""
     for name in (getattr(error, "code", None), getattr(error, "type", None), *_kinds(error)):
-        if name and (reason := _NAMED.get(str(name).lower().replace(" ", "_"))) is not None:
+        if name and (reason := _BY_NAME.get(str(name).lower().replace(" ", "_"))) is not None:
             return reason
-    said = words_of(error)
-    return next((reason for pattern, reason in _SAID if pattern.search(said)), None)
+    text = error_text(error)
+    return next((reason for pattern, reason in _BY_TEXT if pattern.search(text)), None)
 
 
-def words_of(error: BaseException) -> str:
-    """The server's own text about the error, to search for words."""
+def error_text(error: BaseException) -> str:
+    """The server's text about the error, to be searched."""
     return f"{error} {getattr(error, 'param', None) or ''} {getattr(error, 'body', None) or ''}"
 
 
 def failure_in(event: Any) -> ModelFailure:
-    """The error that an `error` or `response.failed` event stands for."""
+    """The error of an `error` or `response.failed` event."""
     error = getattr(getattr(event, "response", None), "error", None)
     error = error or getattr(event, "error", None) or event
     if isinstance(error, str):
@@ -156,7 +156,7 @@ def _kinds(error: BaseException) -> tuple[str | None, ...]:
 
 
 def _by_status(status: int) -> Reason:
-    return Reason.AWAY if status >= 500 else _BY_STATUS.get(status, Reason.UNKNOWN)
+    return Reason.UNAVAILABLE if status >= 500 else _BY_STATUS.get(status, Reason.UNKNOWN)
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""A conversation as every model on offer takes it back, however it was stored."""
+"""Normalizes a stored conversation so that every model on offer accepts it."""
 
 import hashlib
 from collections import defaultdict, deque
@@ -19,8 +19,8 @@ NO_RESULT = "There is no result of this call."
 def fit_input(
     given: str | list[TResponseInputItem], call_ids: CallIds | None = None
 ) -> list[TResponseInputItem]:
-    """The same conversation with valid Unicode, calls in pairs with their results, fit names, ids
-    and arguments, and no message or part of one that is empty.
+    """The conversation with valid Unicode, one result for each call, valid names, ids and
+    arguments, and without empty messages or parts.
     """
     if isinstance(given, str):
         return [{"role": "user", "content": storable(given)}]
@@ -29,7 +29,7 @@ def fit_input(
 
 
 def _plain(item: Any) -> Any:
-    """(The Agents SDK may hand over objects among the dicts.)"""
+    """The item as a dict: the Agents SDK passes both dicts and objects."""
     dump = getattr(item, "model_dump", None)
     return dict(item) if isinstance(item, Mapping) else dump(exclude_none=True) if dump else item
 
@@ -46,14 +46,14 @@ def _without_blanks(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def _is_blank(part: Any) -> bool:
-    """True for a text part that says nothing."""
+    """True for a text part without visible characters."""
     if not isinstance(part, dict) or part.get("type") not in ("input_text", "output_text", "text"):
         return False
     return not str(part.get("text") or "").strip()
 
 
 def _paired(items: Iterable[Item], call_ids: CallIds) -> Iterator[Item]:
-    """Each call with one result. Ids that were used twice are told apart in their order."""
+    """Give each call one result. If an id occurs twice, results belong to calls in their order."""
     known = list(items)
     waiting: defaultdict[object, deque[str]] = defaultdict(deque)
     results = _count_results(known)
@@ -92,11 +92,11 @@ def _result(call_id: str, output: str) -> Item:
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
-# --- What one server asks for, and others do not ---
+# --- Requirements of single servers ---
 
 
 def with_given_ids(items: list[TResponseInputItem], given: Mapping[str, str]) -> None:
-    """Put the server's own ids back where it knows them, and leave out those that it does not."""
+    """Replace our ids with the server's own, and remove ids that it does not know."""
     for item in cast("list[Item]", items):
         if item.get("type") in ("message", "function_call") and "id" in item:
             known = given.get(str(item["id"]))
@@ -107,7 +107,7 @@ def with_given_ids(items: list[TResponseInputItem], given: Mapping[str, str]) ->
 
 
 def without_stored_items(items: list[TResponseInputItem]) -> list[TResponseInputItem]:
-    """Nothing that only a server which stores its responses could look up."""
+    """Remove references that only a server with stored responses could resolve."""
     kept = []
     for item in cast("list[Item]", items):
         if item.get("type") == "reasoning" and not item.get("encrypted_content"):
@@ -117,7 +117,7 @@ def without_stored_items(items: list[TResponseInputItem]) -> list[TResponseInput
 
 
 def without_unknown_reasoning(items: list[TResponseInputItem]) -> list[TResponseInputItem]:
-    """For the Responses API: thoughts that another turn kept are not known there."""
+    """Remove reasoning items of other APIs, which the Responses API does not know."""
     return [
         item
         for item in items
@@ -128,7 +128,7 @@ def without_unknown_reasoning(items: list[TResponseInputItem]) -> list[TResponse
 def with_mentions(
     items: list[TResponseInputItem], refused: Container[int]
 ) -> list[TResponseInputItem]:
-    """A mention in place of each picture or file whose part (by its identity) is refused."""
+    """Replace each refused picture or file with a mention; `refused` holds the `id()` of parts."""
     changed = []
     for item in cast("list[Item]", items):
         content = item.get("content")
@@ -154,7 +154,7 @@ def files_of(items: Iterable[Any]) -> Iterator[Item]:
 
 
 def newest_files(items: list[TResponseInputItem]) -> list[Item]:
-    """The files that the user sent since anybody answered."""
+    """The files in the user's messages after the last answer."""
     newest: list[Any] = []
     for item in reversed(items):
         if item.get("role") != "user":
@@ -164,7 +164,7 @@ def newest_files(items: list[TResponseInputItem]) -> list[Item]:
 
 
 def with_alternating_roles(items: list[TResponseInputItem]) -> list[TResponseInputItem]:
-    """Neighbours of one role as one message, and a call in the message before it."""
+    """Join consecutive messages of the same role, and let a call follow its message."""
     merged: list[Item] = []
     for item in cast("list[Item]", items):
         last = merged[-1] if merged else None
@@ -188,7 +188,7 @@ def _parts(message: Item) -> list[Any]:
 
 
 def _as_output(item: Item) -> Item:
-    """A message of the assistant in the form with which the Agents SDK joins the calls after it."""
+    """A message of the assistant in the form that the Agents SDK joins with the next calls."""
     if _role(item) != "assistant":
         return item
     parts = [
@@ -207,22 +207,22 @@ def _as_output(item: Item) -> Item:
 NOT_KEPT = "(These thoughts were not kept.)"
 
 
-# In what the Agents SDK keeps of a thought's provider: it goes back to whichever server is asked.
+# A key in the Agents SDK's `provider_data`: this reasoning item is sent to every server.
 REPLAYED = "replayed"
 
 
 def with_reasoning_content(items: list[TResponseInputItem]) -> list[TResponseInputItem]:
-    """A thought before each group of calls, for servers that want one with every call."""
-    told: list[Item] = []
+    """Add reasoning before each group of calls, for servers that require it."""
+    result: list[Item] = []
     before = ""
     for item in cast("list[Item]", items):
         kind = str(item.get("type"))
         if kind == "function_call" and before not in ("function_call", "reasoning"):
             summary = [{"type": "summary_text", "text": NOT_KEPT}]
-            told.append(_replayed({"type": "reasoning", "summary": summary}))
-        told.append(_replayed(item) if kind == "reasoning" else item)
+            result.append(_replayed({"type": "reasoning", "summary": summary}))
+        result.append(_replayed(item) if kind == "reasoning" else item)
         before = kind
-    return cast("list[TResponseInputItem]", told)
+    return cast("list[TResponseInputItem]", result)
 
 
 def _replayed(thought: Item) -> Item:
@@ -230,7 +230,7 @@ def _replayed(thought: Item) -> Item:
 
 
 def digests_of(items: Iterable[Any]) -> dict[int, str]:
-    """Hashes of the pictures and files, by the identity of their parts."""
+    """Hashes of the pictures and files, by the `id()` of their parts."""
     return {id(part): _digest(part) for part in files_of(items)}
 
 

@@ -1,4 +1,4 @@
-"""A message of the model while it streams: what of it is visible, part by part."""
+"""A streaming message of the model, and the visible text of its parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ from openai.types.responses.response_output_text import Annotation
 
 from engine.models.boundary.citations import citation, citations
 from engine.models.think_tags import ThoughtFilter
-from engine.text.unicode import TextJoiner, joined
+from engine.text.unicode import TextJoiner, valid_unicode
 
 
 @dataclass
 class _Part:
-    """`received` is what the server sent, `shown` what of it people see, both in pieces.
+    """`received` is the server's text and `shown` the visible text, both in pieces.
 
-    `place` is the part's index among those that are shown, None until something is. Until then
-    `blank` holds the white space that stands before it.
+    `place` is the part's index among the visible parts, None until it has visible text. Until then,
+    `blank` holds its leading white space.
     """
 
     thoughts: ThoughtFilter | None
@@ -40,11 +40,11 @@ class _Part:
 
 
 class StreamedMessage:
-    """Events of one message in a fixed order, whichever of them the server sends.
+    """Produces the events of one message in a fixed order, whatever events the server sends.
 
-    The message opens with its first visible character; one that has none never opens. Refusals
-    are text like any other. Texts have no halves of UTF-16 pairs and, without `thoughts`, none of
-    the thoughts that some models write into them.
+    The message opens with its first visible character; without one it never opens. Refusals are
+    handled as text. Lone UTF-16 surrogates are removed from texts and, unless `thoughts` is true,
+    the thoughts that some models write into their text.
     """
 
     def __init__(self, message_id: str, output_index: int, *, thoughts: bool = False) -> None:
@@ -55,8 +55,8 @@ class StreamedMessage:
         self._parts: dict[int, _Part] = {}
         self._provider_data: Any = None
 
-    def note_source(self, item: Any) -> None:
-        """Keep the Agents SDK's record of the provider."""
+    def keep_provider_data(self, item: Any) -> None:
+        """Keep the Agents SDK's `provider_data`."""
         self._provider_data = getattr(item, "provider_data", None) or self._provider_data
 
     def text(self, index: int, delta: str) -> Iterator[TResponseStreamEvent]:
@@ -68,12 +68,12 @@ class StreamedMessage:
         yield from self._show(part, visible)
 
     def whole_text(self, index: int, text: object) -> Iterator[TResponseStreamEvent]:
-        """The part's text as the server gives it in the end: what the deltas left out follows."""
+        """Take the part's final text, and emit the rest that the deltas did not contain."""
         part = self._part(index)
         received = "".join(part.received)
-        # (Pairs that were sent in halves count as two until they are joined.)
-        if isinstance(text, str) and joined(text).startswith(joined(received)):
-            rest = joined(text)[len(joined(received)) :]
+        # Surrogate pairs that were split between deltas count as two characters until joined.
+        if isinstance(text, str) and valid_unicode(text).startswith(valid_unicode(received)):
+            rest = valid_unicode(text)[len(valid_unicode(received)) :]
             if rest:
                 yield from self.text(index, rest)
 
@@ -86,12 +86,12 @@ class StreamedMessage:
             yield self._annotation_added(part, len(part.annotations) - 1)
 
     def whole_annotations(self, index: int, given: Any) -> None:
-        """All of the part's citations, as the finished message has them."""
+        """Take the part's citations from the finished message."""
         if found := citations(given):
             self._part(index).annotations = found
 
     def flush(self) -> Iterator[TResponseStreamEvent]:
-        """Show what was held back for what might have followed."""
+        """Emit the text that was held back until its continuation is known."""
         for part in self._parts.values():
             rest = part.joiner.finish()
             if part.thoughts is not None:
@@ -99,7 +99,7 @@ class StreamedMessage:
             yield from self._show(part, rest)
 
     def finish(self) -> Iterator[TResponseStreamEvent]:
-        """Close the message, if anything of it was visible."""
+        """Close the message, if it has visible text."""
         yield from self.flush()
         if not self.is_open:
             return
@@ -133,7 +133,7 @@ class StreamedMessage:
             type="message", id=self.id, role="assistant", status="completed", content=content
         )
         if self._provider_data:
-            # (The Agents SDK keeps it there, beside the declared fields.)
+            # The Agents SDK uses this undeclared field.
             message.provider_data = self._provider_data  # type: ignore[attr-defined]
         return message
 
@@ -166,7 +166,7 @@ class StreamedMessage:
 
     def _part(self, index: int) -> _Part:
         if index not in self._parts:
-            # Thoughts stand at the beginning of a message.
+            # Models write thoughts only at the beginning of a message.
             is_text = self._keeps_thoughts or bool(self._parts)
             self._parts[index] = _Part(None if is_text else ThoughtFilter())
         return self._parts[index]
@@ -205,13 +205,13 @@ class StreamedMessage:
             annotation_index=number,
             sequence_number=0,
         )
-        # As a dict, and not validated here: ChatKit validates it against the classes of a
-        # finished message, which are not those of this event.
+        # A dict without validation, because ChatKit validates it with the classes of a finished
+        # message, which differ from those of this event.
         return added.model_copy(update={"annotation": part.annotations[number].model_dump()})
 
 
 def _within(annotations: list[Annotation], end: int) -> list[Annotation]:
-    """None may point beyond the end of its text."""
+    """Limit the citations' indexes to the length of the text."""
     places = ("index", "start_index", "end_index")
     return [
         annotation.model_copy(

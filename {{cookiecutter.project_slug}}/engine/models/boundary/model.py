@@ -1,4 +1,4 @@
-"""The model that the agent talks to: the real one, behind the boundary."""
+"""`BoundaryModel`, which wraps the real model for the agent."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from agents.items import TResponseStreamEvent
 from agents.models.interface import ModelTracing
 
 from engine.models.boundary.calls import CallIds
-from engine.models.boundary.endings import Cut, expect_ending
+from engine.models.boundary.endings import Cut, track_ending
 from engine.models.boundary.inputs import (
     digests_of,
     fit_input,
@@ -26,7 +26,13 @@ from engine.models.boundary.inputs import (
     with_given_ids,
     without_unknown_reasoning,
 )
-from engine.models.boundary.learned import ENCRYPTED_REASONING, Concession, Learned, Request, Tried
+from engine.models.boundary.learned import (
+    ENCRYPTED_REASONING,
+    LearnedWorkarounds,
+    Request,
+    Tried,
+    Workaround,
+)
 from engine.models.boundary.outputs import ItemIds, ResponseEvents, Visible
 from engine.models.wrapped import WrappedModel, whole_response
 
@@ -35,30 +41,30 @@ TEXT = Visible()
 
 @dataclass(frozen=True)
 class Dialect:
-    """The API of a model, and what is known of its server."""
+    """A model's API, and the features of its server."""
 
     is_responses: bool
     encrypted_reasoning: bool = False
     stream_options: bool = True
-    learned: Learned = field(default_factory=Learned)
+    learned: LearnedWorkarounds = field(default_factory=LearnedWorkarounds)
 
 
 @dataclass
 class Remarks:
-    """Facts about an answer that people are told beside its text.
+    """Facts about an answer of which the user is informed.
 
-    `is_silent` is true if the last response had neither text nor calls.
+    `is_empty` is true if the last response had neither text nor calls.
     """
 
     cut: Cut | None = None
-    is_silent: bool = False
+    is_empty: bool = False
     refused_files: bool = False
 
 
 class BoundaryModel(WrappedModel):
-    """Makes what goes to the model and what comes from it fit to go on. One for each turn.
+    """Normalizes the requests to the model and its responses. There is one for each turn.
 
-    `item_ids` names the items that the model makes. `remarks` collects facts about the answer.
+    `item_ids` creates ids for the model's items. `remarks` collects facts about the answer.
     """
 
     def __init__(
@@ -88,8 +94,7 @@ class BoundaryModel(WrappedModel):
     ) -> AsyncIterator[TResponseStreamEvent]:
         """The events of one response.
 
-        A request that the server refuses is made again in another way, as long as nothing of the
-        answer has been passed on.
+        If the server refuses the request before the first event, it is retried with a workaround.
         """
         call_ids = CallIds()
         offered = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}
@@ -97,9 +102,9 @@ class BoundaryModel(WrappedModel):
         tried: Tried = frozenset()
         refusal: Exception | None = None
         while True:
-            sent = self._dialect.learned.applied(asked, tried)
+            sent = self._dialect.learned.apply(asked, tried)
             response = ResponseEvents(
-                self._item_ids, call_ids, offered, expect_ending(), self._visible
+                self._item_ids, call_ids, offered, track_ending(), self._visible
             )
             stream = self._model.stream_response(
                 system_instructions,
@@ -116,24 +121,24 @@ class BoundaryModel(WrappedModel):
                 async for event in _fit_events(stream, response):
                     if not has_begun:
                         has_begun = True
-                        self._note(asked, sent, tried)
+                        self._accepted(asked, sent, tried)
                     yield event
             except Exception as error:
                 if has_begun:
                     raise
-                concession = self._dialect.learned.concession_for(error, sent, tried)
-                if concession is None:
-                    # Where leaving the files out did not help, they were not the reason.
-                    without_files = Concession.NOT_THESE_FILES in tried
+                workaround = self._dialect.learned.workaround_for(error, sent, tried)
+                if workaround is None:
+                    # If omitting the files did not help, report the error with the files.
+                    without_files = Workaround.NO_REFUSED_FILES in tried
                     raise (refusal or error) if without_files else error from None
-                tried, refusal = tried | {concession}, error
+                tried, refusal = tried | {workaround}, error
                 continue
             self.remarks.cut = response.cut or self.remarks.cut
-            self.remarks.is_silent = response.is_silent
+            self.remarks.is_empty = response.is_empty
             return
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
-        """The same as a whole, for an agent that is another one's tool."""
+        """The response as a whole, which the SDK requests for an agent that is used as a tool."""
         return await whole_response(self.stream_response(*args, **kwargs))
 
     def _request(
@@ -153,9 +158,9 @@ class BoundaryModel(WrappedModel):
             settings = replace(settings, include_usage=None)
         return Request(items, settings, self._dialect.is_responses, digests_of(items))
 
-    def _note(self, asked: Request, sent: Request, tried: Tried) -> None:
-        """The server took the request."""
-        self._dialect.learned.keep(tried, sent)
+    def _accepted(self, asked: Request, sent: Request, tried: Tried) -> None:
+        """Remember that the server accepted the request."""
+        self._dialect.learned.remember(tried, sent)
         newest = {sent.digests[id(part)] for part in newest_files(asked.input)}
         if newest & sent.left_out:
             self.remarks.refused_files = True

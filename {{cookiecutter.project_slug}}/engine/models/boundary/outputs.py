@@ -1,8 +1,8 @@
-"""The events of one response, whatever the server makes of them, in the order that is relied on.
+"""Normalizes the events of one response, which differ between servers.
 
-Items come one after the other, each whole: a message opens with its first visible text, a function
-call is told once, when it is complete, and the response ends with `response.completed`, whose
-output is what was told before. Failures are raised.
+The result is a fixed order: items follow one after the other. A message opens with its first
+visible text, a function call is one event when it is complete, and the response ends with
+`response.completed`, whose output is equal to the items before. Failures are raised.
 """
 
 from collections import Counter
@@ -26,28 +26,28 @@ from engine.models.boundary.calls import CallIds, object_arguments, offered_name
 from engine.models.boundary.endings import Cut, Ending, cut_of
 from engine.models.boundary.failures import EmptyAnswer, ModelFailure, failure_in
 from engine.models.boundary.messages import StreamedMessage
-from engine.text.unicode import joined
+from engine.text.unicode import valid_unicode
 
 
 @dataclass
 class ItemIds:
-    """Our ids of items, and the server's own, which it wants back within the same run."""
+    """Creates our ids of items; `given` maps them to the server's ids, which it needs in this run."""
 
     new_id: Callable[[StoreItemType], str]
     given: dict[str, str] = field(default_factory=dict)
 
-    def mint(self, kind: StoreItemType, given: object = None) -> str:
-        minted = self.new_id(kind)
+    def create(self, kind: StoreItemType, given: object = None) -> str:
+        item_id = self.new_id(kind)
         if isinstance(given, str) and given:
-            self.given[minted] = given
-        return minted
+            self.given[item_id] = given
+        return item_id
 
 
 @dataclass(frozen=True)
 class Visible:
-    """The parts of a response that become text for people.
+    """The parts of a response that become visible text.
 
-    `withheld` is said in place of an answer that the server's content filter took back whole.
+    `withheld` replaces an answer that the server's content filter removed completely.
     """
 
     withheld: str | None = None
@@ -56,7 +56,7 @@ class Visible:
 
 
 class ResponseEvents:
-    """Follows one response. `offered` names the tools that the model was given."""
+    """Normalizes one response. `offered` holds the names of the tools that the model was given."""
 
     def __init__(
         self,
@@ -73,25 +73,25 @@ class ResponseEvents:
         self._visible = visible
         self._open: dict[object, StreamedMessage] = {}
         self._output: list[Any] = []
-        # How many items of a kind were told, and of each message that ended, if it was visible.
-        self._told: Counter[str] = Counter()
+        # The number of passed-on items of each type, and for each finished message its visibility.
+        self._passed_on: Counter[str] = Counter()
         self._messages: list[bool] = []
         self._has_refused = False
         self.cut: Cut | None = None
-        self.is_silent = False
-        # A response that was cut is an answer here, and an error to what comes after it.
+        self.is_empty = False
+        # Stop reading after `response.incomplete`, which the Agents SDK treats as an error.
         self.ended_short = False
 
     def feed(self, event: Any) -> Iterator[TResponseStreamEvent]:
-        """The events to pass on in place of this one. Raises `ModelFailure` or `EmptyAnswer`."""
+        """The events that replace this event. Raises `ModelFailure` or `EmptyAnswer`."""
         kind = getattr(event, "type", None)
         if (handle := _HANDLERS.get(str(kind))) is not None:
             yield from handle(self, event)
         else:
-            yield _mended(event)
+            yield _valid_unicode(event)
 
     def flush(self) -> Iterator[TResponseStreamEvent]:
-        """The text that was held back, for a response that breaks off."""
+        """The text that was held back, if the response ends early."""
         for message in self._open.values():
             yield from message.flush()
 
@@ -118,7 +118,7 @@ class ResponseEvents:
     def _refusal_text(self, given: Any) -> str | None:
         if not self._visible.refusals or not isinstance(given, str):
             return None
-        # The Agents SDK writes its own English sentence where a filter left nothing.
+        # The Agents SDK adds its own English sentence if a filter removed everything.
         if self._ending.cut == "filter" and not self._has_said():
             return None
         self._has_refused = True
@@ -143,7 +143,7 @@ class ResponseEvents:
         )
 
     def _message(self, event: Any) -> StreamedMessage:
-        """The one that this event belongs to, though its beginning may never have been told."""
+        """The event's message, which is created if there was no event for its beginning."""
         return self._message_at(event, getattr(event, "item_id", None))
 
     def _message_at(self, event: Any, given_id: Any) -> StreamedMessage:
@@ -153,13 +153,13 @@ class ResponseEvents:
         return self._open[key]
 
     def _new_message(self, given_id: Any, output_index: int) -> StreamedMessage:
-        minted = self._ids.mint("message", given_id)
-        return StreamedMessage(minted, output_index, thoughts=self._visible.thoughts)
+        item_id = self._ids.create("message", given_id)
+        return StreamedMessage(item_id, output_index, thoughts=self._visible.thoughts)
 
     def _finish_message(self, key: object, item: Any) -> Iterator[TResponseStreamEvent]:
         message = self._open.pop(key)
         if item is not None:
-            message.note_source(item)
+            message.keep_provider_data(item)
             for index, part in enumerate(getattr(item, "content", None) or ()):
                 yield from self._take_part(message, index, part)
         yield from message.finish()
@@ -173,14 +173,14 @@ class ResponseEvents:
         kind = getattr(event.item, "type", None)
         if kind == "message":
             if (key := _key(event)) in self._open:
-                yield from self._finish_message(key, None)  # its end was never told
+                yield from self._finish_message(key, None)  # there was no event for its end
         elif kind != "function_call":
-            yield _mended(event)
+            yield _valid_unicode(event)
 
     def _item_done(self, event: Any) -> Iterator[TResponseStreamEvent]:
         item = event.item
         kind = str(getattr(item, "type", None))
-        self._told[kind] += 1
+        self._passed_on[kind] += 1
         if kind == "message":
             self._message_at(event, getattr(item, "id", None))
             yield from self._finish_message(_key(event), item)
@@ -188,13 +188,13 @@ class ResponseEvents:
             yield from self._call(item, event.output_index or 0)
         else:
             self._output.append(item)
-            yield _mended(event)
+            yield _valid_unicode(event)
 
     def _call(self, given: Any, output_index: int) -> Iterator[TResponseStreamEvent]:
         known = given if isinstance(given, ResponseFunctionToolCall) else _NO_CALL
         item = known.model_copy(
             update={
-                "id": self._ids.mint("tool_call", getattr(given, "id", None)),
+                "id": self._ids.create("tool_call", getattr(given, "id", None)),
                 "call_id": self._call_ids.fit(getattr(given, "call_id", None)),
                 "name": offered_name(getattr(given, "name", None), self._offered),
                 "arguments": readable_arguments(getattr(given, "arguments", None)),
@@ -217,13 +217,13 @@ class ResponseEvents:
             raise failure_in(event)
         for key in list(self._open):
             yield from self._finish_message(key, None)
-        yield from self._untold(getattr(response, "output", None) or ())
+        yield from self._missing_items(getattr(response, "output", None) or ())
         if self._ending.failed:
             raise ModelFailure(self._ending.reason)
         cut = cut_of(_incomplete_reason(response)) or self._ending.cut
         if cut is not None:
             yield from self._end_short(cut)
-        self.is_silent = all(getattr(item, "type", None) == "reasoning" for item in self._output)
+        self.is_empty = all(getattr(item, "type", None) == "reasoning" for item in self._output)
         yield _completed(response, self._output)
 
     def _incomplete(self, event: Any) -> Iterator[TResponseStreamEvent]:
@@ -236,19 +236,19 @@ class ResponseEvents:
         raise failure_in(event)
         yield
 
-    def _untold(self, output: Any) -> Iterator[TResponseStreamEvent]:
-        """Items that the finished response has, and no event before told of."""
-        shown, told = list(self._messages), Counter(self._told)
+    def _missing_items(self, output: Any) -> Iterator[TResponseStreamEvent]:
+        """Items of the finished response for which there was no event."""
+        shown, passed_on = list(self._messages), Counter(self._passed_on)
         seen: Counter[str] = Counter()
         for index, item in enumerate(output):
             kind = str(getattr(item, "type", None))
             seen[kind] += 1
-            is_told = (
+            is_known = (
                 shown[seen[kind] - 1 : seen[kind]] == [True]
                 if kind == "message"
-                else seen[kind] <= told[kind]
+                else seen[kind] <= passed_on[kind]
             )
-            if not is_told:
+            if not is_known:
                 yield from self._item_done(
                     ResponseOutputItemDoneEvent.model_construct(
                         type="response.output_item.done",
@@ -259,10 +259,10 @@ class ResponseEvents:
                 )
 
     def _end_short(self, cut: Cut) -> Iterator[TResponseStreamEvent]:
-        """The server cut the answer. A call whose arguments have no end is none."""
+        """Handle an answer that a limit ended. Calls with incomplete arguments are removed."""
         self._output = [item for item in self._output if not _is_half_call(item)]
         if self._has_said() or any(_is_call(item) for item in self._output):
-            # A refusal says by itself why there is no more.
+            # A refusal already explains why the answer ends.
             self.cut = None if cut == "filter" and self._has_refused else cut
         elif cut == "filter" and self._visible.withheld is not None and self._visible.refusals:
             message = self._new_message(None, len(self._output))
@@ -294,7 +294,7 @@ _Handler = Callable[[ResponseEvents, Any], Iterator[TResponseStreamEvent]]
 
 
 def _ignore(_events: ResponseEvents, _event: Any) -> Iterator[TResponseStreamEvent]:
-    """Told by what comes in the end."""
+    """A later event has the same content."""
     return iter(())
 
 
@@ -321,19 +321,19 @@ _HANDLERS: Mapping[str, _Handler] = {
 }
 
 
-def _mended(value: Any) -> Any:
-    """The same event or part of one, with valid Unicode in all its texts."""
+def _valid_unicode(value: Any) -> Any:
+    """The value with valid Unicode in all of its texts."""
     match value:
         case str():
-            return joined(value)
+            return valid_unicode(value)
         case list():
-            return [_mended(part) for part in value]
+            return [_valid_unicode(part) for part in value]
         case dict():
-            return {name: _mended(part) for name, part in value.items()}
+            return {name: _valid_unicode(part) for name, part in value.items()}
         case BaseModel():
             for name, part in list(value):
                 if isinstance(part, str | list | dict | BaseModel):
-                    setattr(value, name, _mended(part))
+                    setattr(value, name, _valid_unicode(part))
     return value
 
 
@@ -379,7 +379,7 @@ def _completed(response: Any, output: list[Any]) -> TResponseStreamEvent:
 
 
 def _usage(given: Any) -> ResponseUsage | None:
-    """The counts, 0 for each that the server left out."""
+    """The token counts, 0 for each that the server did not send."""
     if given is None:
         return None
 

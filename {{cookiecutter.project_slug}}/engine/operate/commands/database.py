@@ -1,4 +1,4 @@
-"""What a command does with the database: connect, act, disconnect."""
+"""The database connection of a command."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
-    """The exit code that `act` returns, or 1 after printing why it could not be done."""
-    from engine.database.database import DatabaseAway
+    """The exit code that `act` returns, or 1 after printing an error."""
+    from engine.database.database import DatabaseUnreachable
     from engine.http.errors import AppError
     from engine.settings.settings import Settings
 
@@ -19,18 +19,20 @@ def with_database(act: "Callable[[Database], Awaitable[int]]") -> int:
         return asyncio.run(_connect_and_act(Settings(), database_url(), act))
     except AppError as error:
         print(error.message)
-    except DatabaseAway as error:
+    except DatabaseUnreachable as error:
         print(error)
     return 1
 
 
 def database_url() -> str:
-    """Raises `UnusableSettings` where none is set; in development, `dev` sets it."""
+    """The value of DATABASE_URL. Raises `UnusableSettings` if it is not set."""
     from engine.settings.settings import Settings, UnusableSettings
 
     url = Settings().database_url
     if url is None:
-        raise UnusableSettings("DATABASE_URL is not set.")
+        raise UnusableSettings(
+            "DATABASE_URL is not set. Set it to postgresql://user:password@host/name."
+        )
     return url
 
 

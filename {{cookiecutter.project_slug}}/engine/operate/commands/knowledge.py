@@ -1,4 +1,4 @@
-"""`python -m app knowledge`: the documents that the assistant answers from."""
+"""`python -m app knowledge`: manages the documents that the assistant answers from."""
 
 import argparse
 import os
@@ -20,16 +20,16 @@ HEADING = ("added", "passages", "document", "title")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    knowledge = commands.add_parser("knowledge", help="the documents that are answered from")
+    knowledge = commands.add_parser("knowledge", help="the documents that the assistant answers from")
     add_actions(knowledge)
     return knowledge
 
 
 def add_actions(knowledge: argparse.ArgumentParser) -> None:
     actions = knowledge.add_subparsers(dest="action", required=True, metavar="action")
-    one = actions.add_parser("add", help="add files and folders; a file that is there is replaced")
+    one = actions.add_parser("add", help="add files and folders; existing ones are replaced")
     one.add_argument("paths", nargs="+", metavar="PATH")
-    actions.add_parser("list", help="every document")
+    actions.add_parser("list", help="list all documents")
     one = actions.add_parser("remove", help="remove documents")
     one.add_argument("sources", nargs="+", metavar="PATH")
 
@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def add(paths: Iterable[str]) -> int:
-    """Add these files, and those in these folders; return 1 when one of them was not added."""
+    """Add files, and the files in folders. Returns 1 if one of them was not added."""
     from engine.toolkits.knowledge.reader import READERS
 
     files = sorted({real_path(file) for path in paths for file in _files(Path(path))})
     if not files:
-        print(f"There is nothing to add. Files can be: {', '.join(sorted(READERS))}")
+        print(f"No files to add were found. Supported types: {', '.join(sorted(READERS))}")
         return 1
     return _with_store(lambda store: _add(store, files))
 
@@ -91,7 +91,7 @@ def list_() -> int:
 
 
 def remove(sources: Iterable[str]) -> int:
-    """Remove documents, named as `list` shows them or by their path; 1 when one was not there."""
+    """Remove documents by the name that `list` shows or by path. Returns 1 if one was missing."""
 
     async def remove_all(store: "KnowledgeStore") -> int:
         code = 0
@@ -107,8 +107,8 @@ def remove(sources: Iterable[str]) -> int:
 
 
 def real_path(file: Path) -> Path:
-    """The one path of a file, however it was written: without links, and in the letters that the
-    folders themselves have, where the file system takes A for a.
+    """The canonical path of a file: without symbolic links, and with the capitals of the file's
+    real name on a file system that ignores case.
     """
     real = file.resolve()
     path = Path(real.anchor)
@@ -140,7 +140,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def source_of(file: Path) -> str:
-    """What a document is called: its path from the project's folder, or the whole one."""
+    """The name of a document: its path relative to the project, or its absolute path outside."""
     from engine.settings.settings import PROJECT_ROOT
 
     path = real_path(file)
@@ -150,7 +150,7 @@ def source_of(file: Path) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """What is named is tried, whatever it is; in a folder, what can be read and is not hidden."""
+    """The path itself if it is a file; of a folder, all files of a supported type but hidden ones."""
     from engine.toolkits.knowledge.reader import READERS
 
     if not path.is_dir():
@@ -172,7 +172,7 @@ def _with_store(act: Callable[["KnowledgeStore"], Awaitable[int]]) -> int:
 
 
 def _show_progress(done: int, total: int, name: str) -> None:
-    """A bar that is drawn over itself; where nobody watches, nothing."""
+    """Draw a progress bar on a terminal; nothing if standard error is not a terminal."""
     if not sys.stderr.isatty():
         return
     filled = BAR_WIDTH * done // total

@@ -1,4 +1,4 @@
-"""`python -m app migrate`. Imports no SDK: they cost seconds, and no migration needs them."""
+"""`python -m app migrate`. Imports no SDK, which would take seconds and is not needed here."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    return commands.add_parser("migrate", help="bring the database to the newest migration")
+    return commands.add_parser("migrate", help="apply all migrations to the database")
 
 
 def run(_options: argparse.Namespace) -> int:
@@ -18,9 +18,9 @@ def run(_options: argparse.Namespace) -> int:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at `url` to the newest migration; what runs later in here uses it too.
+    """Apply all migrations to the database at `url`. Raises `MigrationRefused`.
 
-    Raises `MigrationRefused`.
+    Also sets DATABASE_URL in this process to `url`.
     """
     from alembic import command
     from alembic.util import CommandError

@@ -1,10 +1,10 @@
-"""What commands print in columns."""
+"""Prints tables on the terminal."""
 
 from collections.abc import Collection, Sequence
 
 
 def print_table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> None:
-    """A line each, all as long as one another; the columns `numbers` stand to the right."""
+    """Print rows of equal length; the columns whose index is in `numbers` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [

@@ -1,4 +1,4 @@
-"""`python -m app usage`: what everybody used in a day."""
+"""`python -m app usage`: the turns and tokens of each user in a day."""
 
 import argparse
 from datetime import UTC, date, datetime, time
@@ -37,7 +37,7 @@ async def _print(database: "Database", day: date) -> int:
     store = RunStore(Settings(), database, worker="usage")
     used = await store.use(datetime.combine(day, time(), UTC))
     if not used:
-        print(f"Nobody used anything on {day}.")
+        print(f"No turns on {day}.")
         return 0
     total = DayOfUse(
         f"all on {day}",

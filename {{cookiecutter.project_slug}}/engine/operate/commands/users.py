@@ -1,4 +1,4 @@
-"""`python -m app users`: accounts, for the operator."""
+"""`python -m app users`: manages accounts."""
 
 import argparse
 import getpass
@@ -28,25 +28,25 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def add_actions(users: argparse.ArgumentParser) -> None:
     actions = users.add_subparsers(dest="action", required=True, metavar="action")
-    for action, what in (
-        ("add", "make an account, also while sign-up is closed"),
-        ("reset", "set another password and sign it out everywhere"),
+    for action, description in (
+        ("add", "create an account, also while sign-up is closed"),
+        ("reset", "set a new password and sign the account out everywhere"),
     ):
-        one = actions.add_parser(action, help=what)
+        one = actions.add_parser(action, help=description)
         one.add_argument("name")
-        how = one.add_mutually_exclusive_group()
-        how.add_argument("--generate", action="store_true", help="make a password up, print it")
-        how.add_argument("--stdin", action="store_true", help="read it from standard input")
-    actions.add_parser("list", help="every account")
-    for action, what in (
-        ("disable", "sign it out everywhere and let it in no more"),
-        ("enable", "let it in again"),
-        ("delete", "delete it and everything that is its user's"),
+        source = one.add_mutually_exclusive_group()
+        source.add_argument("--generate", action="store_true", help="generate and print a password")
+        source.add_argument("--stdin", action="store_true", help="read it from standard input")
+    actions.add_parser("list", help="list all accounts")
+    for action, description in (
+        ("disable", "sign the account out everywhere and allow no new sign-in"),
+        ("enable", "allow sign-in again"),
+        ("delete", "delete the account and all data of its user"),
     ):
-        one = actions.add_parser(action, help=what)
+        one = actions.add_parser(action, help=description)
         one.add_argument("name")
         if action == "delete":
-            one.add_argument("--yes", action="store_true", help="do not ask")
+            one.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _add(accounts: "AccountStore", options: argparse.Namespace) -> int:
-    from engine.auth.password.accounts import checked_name
+    from engine.auth.password.accounts import valid_name
 
-    name = checked_name(options.name)
+    name = valid_name(options.name)
     password, hashed = await _new_password(options, name)
     if not await accounts.add(name, hashed):
         print(f"There is an account {name} already.")
@@ -115,7 +115,7 @@ async def _enable(accounts: "AccountStore", options: argparse.Namespace) -> int:
 
 
 async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
-    """Says so when the files are gone as well."""
+    """Delete the user with all rows and files; 1 if the files could not be deleted."""
     from engine.context.request_context import RequestContext
 
     user_id = _user_id(options)
@@ -127,8 +127,8 @@ async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
         is_done = await accounts.delete(user_id)
         if not await attachments.discard(files, RequestContext(user_id)):
             print(
-                f"{options.name} is deleted, and {len(files)} files are not: they cannot be reached"
-                " right now. The application deletes them after ATTACHMENT_ORPHAN_HOURS."
+                f"{options.name} is deleted, but {len(files)} files are not, because their storage"
+                " is not reachable. The application deletes them after ATTACHMENT_ORPHAN_HOURS."
             )
             return 1
     finally:
@@ -167,16 +167,16 @@ _EVENTS = {
 
 
 async def _new_password(options: argparse.Namespace, name: str) -> tuple[str, str]:
-    """One that is good enough, and its hash. Raises InvalidRequest."""
-    from engine.auth.password.accounts import Hasher, check_password, normal_name
+    """The new password and its hash. Raises `InvalidRequest` if it is too weak."""
+    from engine.auth.password.accounts import Hasher, check_password, normalized_name
 
     password = _read_password(options)
-    check_password(password, normal_name(name))
+    check_password(password, normalized_name(name))
     return password, await Hasher().hash(password)
 
 
 def _read_password(options: argparse.Namespace) -> str:
-    """Never from the command line, which other users of the machine can see."""
+    """Not from the command line, which other users of the machine can see."""
     if options.generate:
         return secrets.token_urlsafe(12)
     if options.stdin:
@@ -185,14 +185,14 @@ def _read_password(options: argparse.Namespace) -> str:
 
 
 def _user_id(options: argparse.Namespace) -> str:
-    from engine.auth.password.accounts import normal_name
+    from engine.auth.password.accounts import normalized_name
     from engine.auth.password.rows import user_id_of
 
-    return user_id_of(normal_name(options.name))
+    return user_id_of(normalized_name(options.name))
 
 
-def _report(is_done: bool, options: argparse.Namespace, what: str) -> int:
-    print(f"{options.name} is {what}." if is_done else f"There is no account {options.name}.")
+def _report(is_done: bool, options: argparse.Namespace, state: str) -> int:
+    print(f"{options.name} is {state}." if is_done else f"There is no account {options.name}.")
     return 0 if is_done else 1
 
 

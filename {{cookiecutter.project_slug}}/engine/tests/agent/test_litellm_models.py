@@ -18,13 +18,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from dev import doctor
 from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
 from engine.database.rows import RunRow
 from engine.demo.model import DemoModel
 from engine.models import litellm_models
 from engine.models.source import ModelSource
+from engine.operate import doctor
 from engine.settings.settings import EnvSettings, Settings, UnusableSettings
 from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
@@ -274,12 +274,12 @@ def test_the_doctor_names_the_key_that_is_missing(
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     monkeypatch.setitem(EnvSettings.model_config, "env_file", None)
     only = settings.model_copy(update={"model": CLAUDE})
-    finding = doctor._litellm(only)
+    finding = doctor.litellm(only)
     assert finding.state == "warn"
     assert "ANTHROPIC_API_KEY" in finding.text
-    assert doctor._model(only).state == doctor._model_key(only).state == "ok"
+    assert doctor.model(only).state == doctor.model_key(only).state == "ok"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "set")
-    assert doctor._litellm(only).state == "ok"
+    assert doctor.litellm(only).state == "ok"
 
 
 MISSPELT = "litellm/antrophic/claude"
@@ -307,7 +307,7 @@ def test_a_name_that_leads_nowhere_is_refused_at_the_start(
         create_app(wrong)
     assert "\n" not in str(error.value)
     assert "litellm/<provider>/<model>" in str(error.value)
-    finding = doctor._litellm(wrong)
+    finding = doctor.litellm(wrong)
     assert (finding.state, finding.text) == ("fail", str(error.value))
 
 
@@ -328,7 +328,7 @@ def test_without_the_extra_one_line_says_what_to_do(settings: Settings) -> None:
     with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python -m app setup") as error:
         ModelSource(only, DemoModel(0))
     assert "\n" not in str(error.value)
-    finding = doctor._litellm(only)
+    finding = doctor.litellm(only)
     assert (finding.state, finding.text) == ("fail", str(error.value))
 
 

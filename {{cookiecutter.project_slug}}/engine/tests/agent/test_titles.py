@@ -25,7 +25,7 @@ from engine.tests.model_server import (
     silence,
 )
 from engine.tests.talk import PATIENCE_SECONDS, Event, Turn, Visitor, is_text, message
-from engine.text.title_text import LONGEST_TITLE
+from engine.text.title_text import MAX_TITLE_CHARS
 
 QUESTION = "How many people live in Paris, in London and in Rome together?"
 CUT = "How many people live in Paris, in London and in..."
@@ -238,7 +238,7 @@ async def test_one_that_does_not_end_is_cut(with_server: WithServer) -> None:
     title = await title_of(visitor, turn.thread_id)
     assert turn.answer.endswith("you see.")
     assert title.startswith("A title that goes on and on")
-    assert len(title) == LONGEST_TITLE
+    assert len(title) == MAX_TITLE_CHARS
 
 
 async def test_one_that_says_nothing_is_given_up(

@@ -12,16 +12,16 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from engine.auth.base import SignIn
-from engine.tests import application
 from engine.attachments.service import FileAttachments
+from engine.auth.base import SignIn
 from engine.settings.settings import Settings
+from engine.tests.application import kind_of_files
 from engine.tests.attachments.samples import TEXT
 from engine.tests.fixtures import CreateApp, serving, visiting
 from engine.tests.talk import Turn, Visitor, events_in, message
 
 # The module that knows how the chosen kind is tested.
-KIND: Any = import_module(f"engine.tests.attachments.{application.kind_of_files()}.kind")
+KIND: Any = import_module(f"engine.tests.attachments.{kind_of_files()}.kind")
 
 
 @dataclass
@@ -32,12 +32,12 @@ class Application:
     stranger: Visitor
 
     def inline(self, most: int) -> None:
-        """From now on pictures of at most so many bytes travel inside the answers."""
+        """Inline pictures of at most this number of bytes from now on."""
         limits = self.attachments.limits
         self.attachments.limits = limits.model_copy(update={"inline_bytes": most})
 
     async def keys(self) -> set[str]:
-        """Every file that there is."""
+        """The keys of all stored files."""
         tomorrow = datetime.now(UTC) + timedelta(days=1)
         pages = [page async for page in self.attachments.files.older_than(tomorrow)]
         return {key for page in pages for key in page}
@@ -99,7 +99,7 @@ async def attach(
     name: str = "letter.txt",
     mime_type: str = "text/plain",
 ) -> dict[str, Any]:
-    """An attachment that is there and not sent."""
+    """Upload an attachment that is not sent yet."""
     response = await upload(visitor, content, name, mime_type)
     assert response.status_code == 200, response.text
     attachment: dict[str, Any] = response.json()
@@ -109,7 +109,7 @@ async def attach(
 async def send(
     visitor: Visitor, *attachment_ids: str, text: str = "Look.", thread_id: str | None = None
 ) -> httpx.Response:
-    """A message with these files, in a new thread if none is given."""
+    """Send a message with these files, in a new thread by default."""
     sent = message(text) | {"attachments": list(attachment_ids)}
     if thread_id is None:
         return await visitor.send("threads.create", input=sent)

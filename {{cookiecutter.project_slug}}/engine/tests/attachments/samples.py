@@ -1,4 +1,4 @@
-"""Small files of every kind."""
+"""Small files of every type."""
 
 import io
 import struct

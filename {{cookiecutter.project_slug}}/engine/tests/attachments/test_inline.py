@@ -1,4 +1,4 @@
-"""Pictures travel inside the answers where the widget's frame could not load them."""
+"""Pictures are inlined in responses if ChatKit's frame cannot load their links."""
 
 import asyncio
 import base64
@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from engine.tests import application
 from engine.attachments import inline
+from engine.attachments.doctor import check
 from engine.attachments.files import key_of
 from engine.attachments.inline import NO_PREVIEW, InlinePictures, is_private
 from engine.attachments.links import Link
 from engine.attachments.service import FileAttachments
 from engine.context.request_context import RequestContext
+from engine.tests import application
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with
 from engine.tests.attachments.samples import PNG, TEXT, png
 
@@ -26,7 +27,7 @@ def previews(item: dict[str, Any]) -> list[str]:
 
 
 async def shown(application: Application, *contents: bytes) -> list[str]:
-    """The pictures of a message, as they are shown when it was sent and again when it is read."""
+    """The pictures of a message in the response to sending it, and in the response to reading it."""
     ids = [(await attach(application.visitor, c, "a.png", "image/png"))["id"] for c in contents]
     turn = await say_with(application.visitor, *ids)
     [sent] = turn.done("user_message")
@@ -35,18 +36,18 @@ async def shown(application: Application, *contents: bytes) -> list[str]:
     return previews(read)
 
 
-async def test_at_a_private_address_a_picture_is_in_the_answer(attaching: Attaching) -> None:
+async def test_at_a_private_address_a_picture_is_inlined(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
 
     assert await shown(application, PNG) == [AS_DATA]
 
-    # Nothing of it is stored: where links work, it is one.
+    # It is not stored inlined: at a public address it is a link.
     application.inline(0)
     assert (await shown(application, PNG))[0].startswith(application.url)
 
 
-@pytest.mark.skipif(application.kind_of_files() != "local", reason="uploads that come past us")
-async def test_it_is_seen_before_it_is_sent(attaching: Attaching) -> None:
+@pytest.mark.skipif(application.kind_of_files() != "local", reason="only for uploads to the application")
+async def test_a_preview_is_inlined_before_sending(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
 
     picture = await attach(application.visitor, PNG, "a.png", "image/png")
@@ -56,13 +57,13 @@ async def test_it_is_seen_before_it_is_sent(attaching: Attaching) -> None:
     assert "preview_url" not in letter
 
 
-async def test_a_large_one_has_no_preview(attaching: Attaching) -> None:
+async def test_a_large_picture_has_no_preview(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes=str(len(PNG) - 1))
 
     assert await shown(application, PNG) == [NO_PREVIEW.decode()]
 
 
-async def test_many_are_bounded_together(
+async def test_the_total_size_is_limited(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application = await attaching(attachment_inline_bytes="1000")
@@ -73,7 +74,7 @@ async def test_many_are_bounded_together(
     assert (first, second) == (AS_DATA, NO_PREVIEW.decode())
 
 
-async def test_one_that_is_gone_breaks_nothing(attaching: Attaching) -> None:
+async def test_a_missing_picture_has_a_placeholder(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
     turn = await say_with(application.visitor, attachment["id"])
@@ -84,7 +85,7 @@ async def test_one_that_is_gone_breaks_nothing(attaching: Attaching) -> None:
     assert previews(message) == [NO_PREVIEW.decode()]
 
 
-async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
+async def test_other_files_are_not_inlined(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="1000")
     attachment = await attach(application.visitor, TEXT)
     key = key_of(application.visitor.user_id, attachment["id"])
@@ -97,7 +98,7 @@ async def test_what_is_no_picture_stays_outside(attaching: Attaching) -> None:
     assert seen == b'{"url":"%b"}' % NO_PREVIEW
 
 
-async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Attaching) -> None:
+async def test_a_stop_while_a_picture_is_read_stops_the_turn(attaching: Attaching) -> None:
     links = (await attaching()).attachments.links
     token = links.token("key", "a.png", "image/png", RequestContext("somebody"))
     reading = asyncio.Event()
@@ -112,7 +113,7 @@ async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Atta
         try:
             yield b'{"url":"http://localhost/attachments/%b"}' % token.encode()
         except asyncio.CancelledError:
-            stopped.append("what was said is stored")
+            stopped.append("the text is stored")
             raise
 
     pictures = InlinePictures("http://localhost", links, read, 1000)
@@ -122,7 +123,7 @@ async def test_a_stop_reaches_the_answer_while_a_picture_is_read(attaching: Atta
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert stopped == ["what was said is stored"]
+    assert stopped == ["the text is stored"]
 
 
 async def test_at_a_public_address_it_is_a_link(attaching: Attaching) -> None:
@@ -135,7 +136,7 @@ async def test_at_a_public_address_it_is_a_link(attaching: Attaching) -> None:
     assert url.startswith("https://chat.example.com/attachments/")
 
 
-async def test_words_of_a_message_are_no_links(attaching: Attaching) -> None:
+async def test_links_in_texts_are_not_inlined(attaching: Attaching) -> None:
     application = await attaching(attachment_inline_bytes="0")
     [link] = await shown(application, PNG)
     application.inline(1000)
@@ -169,9 +170,9 @@ def test_a_private_address_is_known_by_its_name(url: str, private: bool) -> None
     assert is_private(url) is private
 
 
-def test_the_doctor_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_explains_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "http://10.0.0.7")
-    assert "browsers let OpenAI's frame load nothing" in FileAttachments.note()
+    assert "browsers do not let OpenAI's frame load them" in check().text
 
     monkeypatch.setenv("ATTACHMENT_PUBLIC_URL", "https://chat.example.com")
-    assert FileAttachments.note() == "shown from https://chat.example.com"
+    assert check().text == "shown from https://chat.example.com"

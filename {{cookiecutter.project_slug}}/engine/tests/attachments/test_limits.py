@@ -1,4 +1,4 @@
-"""What is not taken, and that nothing of it is left."""
+"""Refused files, of which nothing stays stored."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ from engine.tests.attachments.samples import EVERY, HTML, PDF, PNG, PROGRAM, TEX
 
 
 @pytest.mark.parametrize("mime_type", EVERY)
-async def test_every_type_is_taken(attaching: Attaching, mime_type: str) -> None:
+async def test_every_type_is_accepted(attaching: Attaching, mime_type: str) -> None:
     application = await attaching(attachment_types=",".join(EVERY))
     attachment = await attach(application.visitor, EVERY[mime_type], "a", mime_type)
 
@@ -59,7 +59,7 @@ async def test_empty(application: Application) -> None:
         (b"\xff\xfe" + "UTF-16".encode("utf-16-le"), "letter.txt", "text/plain"),
     ],
 )
-async def test_what_its_bytes_are_not(
+async def test_content_of_another_type_is_refused(
     attaching: Attaching, content: bytes, name: str, mime_type: str
 ) -> None:
     application = await attaching(attachment_types=",".join(EVERY))
@@ -68,8 +68,8 @@ async def test_what_its_bytes_are_not(
     assert await application.keys() == set()
 
 
-async def test_a_page_that_calls_itself_a_picture_is_none(application: Application) -> None:
-    """It is refused, or taken for the text that it is."""
+async def test_html_with_an_image_type(application: Application) -> None:
+    """It is refused, or accepted as text."""
     response = await upload_file(application.visitor, HTML, "a.png", "image/png")
     sent = await send(application.visitor, response.json()["id"])
 
@@ -109,7 +109,7 @@ async def test_no_room_left(attaching: Attaching) -> None:
     assert (await upload_file(application.visitor)).status_code == 200
 
 
-async def test_many_at_once_get_no_more_room_than_one_after_the_other(
+async def test_parallel_uploads_cannot_exceed_the_limit(
     attaching: Attaching,
 ) -> None:
     application = await attaching(attachment_user_bytes=str(3 * len(TEXT)))
@@ -119,7 +119,7 @@ async def test_many_at_once_get_no_more_room_than_one_after_the_other(
     assert sorted(response.status_code for response in responses) == [200] * 3 + [413] * 5
 
 
-async def test_too_many_that_are_not_sent(application: Application, database: Database) -> None:
+async def test_too_many_unsent_files(application: Application, database: Database) -> None:
     rows = AttachmentRows(database)
     for _ in range(MAX_UNSENT):
         waiting = FileAttachment(
@@ -134,7 +134,7 @@ async def test_too_many_that_are_not_sent(application: Application, database: Da
     assert (await upload_file(application.stranger)).status_code == 200
 
 
-async def test_the_page_is_told_the_limits(attaching: Attaching) -> None:
+async def test_the_page_gets_the_limits(attaching: Attaching) -> None:
     application = await attaching(
         attachment_max_bytes="5", attachment_max_count="6", attachment_types="image/jpeg"
     )
@@ -161,7 +161,7 @@ async def test_the_page_is_told_the_limits(attaching: Attaching) -> None:
         ("日本語.txt", "日本語.txt"),
     ],
 )
-async def test_a_name_is_only_a_name(application: Application, given: str, kept: str) -> None:
+async def test_names_are_cleaned(application: Application, given: str, kept: str) -> None:
     params = {"content": TEXT, "name": given, "mime_type": "text/plain"}
 
     assert (

@@ -1,4 +1,4 @@
-"""Addresses that show a picture to a frame without cookies, for a while, and do no harm."""
+"""Signed links that show pictures in a frame without cookies, and expire."""
 
 import hashlib
 import time
@@ -20,18 +20,18 @@ from engine.tests.attachments.fixtures import Application, Attaching, attach, sa
 from engine.tests.attachments.samples import HTML, PNG, TEXT
 from engine.tests.fixtures import AUTHORITIES
 
-# Where the auth style keeps who is signed in, if it does.
+# The table of sessions, if the auth style has one.
 SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
 
 
 async def fetch(url: str) -> httpx.Response:
-    """As an <img> of another site does: no cookie, no header."""
+    """Request like an <img> of another site: without cookie and header."""
     async with httpx.AsyncClient(follow_redirects=True, verify=AUTHORITIES) as browser:
         return await browser.get(url)
 
 
 async def picture(application: Application) -> tuple[str, dict[str, Any]]:
-    """A thread with a picture in it: its id, and the picture as it was uploaded."""
+    """The id of a thread with a picture, and the uploaded picture."""
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
     turn = await say_with(application.visitor, attachment["id"])
     return turn.thread_id, attachment
@@ -42,7 +42,7 @@ async def preview(application: Application, thread_id: str) -> str:
     return str(message["attachments"][0]["preview_url"])
 
 
-async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Application) -> None:
+async def test_a_picture_has_a_link_before_and_after_sending(application: Application) -> None:
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
     assert (await fetch(attachment["preview_url"])).content == PNG
 
@@ -61,7 +61,7 @@ async def test_a_picture_is_seen_before_and_after_it_is_sent(application: Applic
 
 
 class Clock:
-    """Stands still until it is set: a machine may take long for what a test does."""
+    """A clock that the test sets, so that slow machines do not matter."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -73,19 +73,19 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    # (By the package's name `links`, its routes are meant.)
+    # `links` imported from the package is its routes.
     monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)
     return clock
 
 
 @pytest.mark.usefixtures("clock")
-async def test_a_link_is_the_same_for_a_while(application: Application) -> None:
+async def test_a_link_stays_the_same_for_some_time(application: Application) -> None:
     thread_id, _ = await picture(application)
 
     assert await preview(application, thread_id) == await preview(application, thread_id)
 
 
-async def test_a_link_expires_and_a_new_look_gives_a_new_one(
+async def test_a_link_expires_and_is_renewed(
     attaching: Attaching, clock: Clock
 ) -> None:
     application = await attaching(attachment_link_seconds="60")
@@ -99,8 +99,8 @@ async def test_a_link_expires_and_a_new_look_gives_a_new_one(
     assert (await fetch(await preview(application, thread_id))).status_code == 200
 
 
-@pytest.mark.skipif(SESSIONS is None, reason="who signs in elsewhere has no session here")
-async def test_a_link_ends_with_the_session_that_it_was_given_out_in(
+@pytest.mark.skipif(SESSIONS is None, reason="this auth style has no sessions")
+async def test_a_link_ends_with_its_session(
     application: Application, database: Database
 ) -> None:
     thread_id, _ = await picture(application)
@@ -115,7 +115,7 @@ async def test_a_link_ends_with_the_session_that_it_was_given_out_in(
     assert (await fetch(url)).status_code == 404
 
 
-async def test_a_link_cannot_be_made_up(application: Application, settings: Settings) -> None:
+async def test_a_forged_link_is_refused(application: Application, settings: Settings) -> None:
     thread_id, attachment = await picture(application)
     url = await preview(application, thread_id)
     base, _, token = url.rpartition("/")
@@ -140,18 +140,18 @@ async def test_a_link_cannot_be_made_up(application: Application, settings: Sett
         assert (await fetch(f"{base}/{made_up}")).status_code in {404, 405}, made_up
 
 
-async def test_a_link_leads_nowhere_when_its_file_is_gone(application: Application) -> None:
+async def test_a_link_to_a_deleted_file_is_not_found(application: Application) -> None:
     thread_id, _ = await picture(application)
     url = await preview(application, thread_id)
 
     await application.visitor.send("threads.delete", thread_id=thread_id)
 
-    # (From S3's own side, what is missing is forbidden.)
+    # S3 itself answers 403 for a missing file.
     assert (await fetch(url)).status_code in {403, 404}
 
 
-async def test_only_pictures_are_ever_shown(application: Application) -> None:
-    """A page that somebody uploads must not run as one of this site's."""
+async def test_only_pictures_are_shown(application: Application) -> None:
+    """An uploaded HTML page must not run as a page of this site."""
     attachment = await attach(application.visitor, HTML, "a.html", "text/html")
     await send(application.visitor, attachment["id"])
     key = key_of(application.visitor.user_id, attachment["id"])
@@ -170,7 +170,7 @@ async def test_only_pictures_are_ever_shown(application: Application) -> None:
 
 
 @pytest.mark.parametrize("name", ["letter.txt"])
-async def test_files_that_are_no_pictures_have_no_address(
+async def test_other_files_have_no_link(
     application: Application, name: str
 ) -> None:
     attachment = await attach(application.visitor, TEXT, name, "text/plain")
@@ -178,7 +178,7 @@ async def test_files_that_are_no_pictures_have_no_address(
     assert "preview_url" not in attachment
 
 
-async def test_the_address_can_be_told(attaching: Attaching) -> None:
+async def test_the_public_address_can_be_set(attaching: Attaching) -> None:
     application = await attaching(attachment_public_url="https://chat.example.com/app/")
     thread_id, _ = await picture(application)
 

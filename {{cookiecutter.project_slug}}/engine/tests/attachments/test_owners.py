@@ -1,4 +1,4 @@
-"""A file is its owner's, and goes with its conversation."""
+"""A file belongs to its owner, and is deleted with its thread."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from engine.tests.model_server import Exchange, model_server, silence
 from engine.tests.talk import PATIENCE_SECONDS
 
 
-async def test_nobody_elses_file_can_be_sent(application: Application) -> None:
+async def test_another_users_file_cannot_be_sent(application: Application) -> None:
     attachment = await attach(application.visitor)
 
     response = await send(application.stranger, attachment["id"])
@@ -24,7 +24,7 @@ async def test_nobody_elses_file_can_be_sent(application: Application) -> None:
     assert (await send(application.visitor, attachment["id"])).status_code == 200
 
 
-async def test_nobody_elses_file_can_be_deleted(application: Application) -> None:
+async def test_another_users_file_cannot_be_deleted(application: Application) -> None:
     attachment = await attach(application.visitor)
 
     response = await application.stranger.send("attachments.delete", attachment_id=attachment["id"])
@@ -33,7 +33,7 @@ async def test_nobody_elses_file_can_be_deleted(application: Application) -> Non
     assert len(await application.keys()) == 1
 
 
-async def test_one_that_is_not_sent_can_be_deleted(application: Application) -> None:
+async def test_an_unsent_file_can_be_deleted(application: Application) -> None:
     attachment = await attach(application.visitor)
 
     response = await application.visitor.send("attachments.delete", attachment_id=attachment["id"])
@@ -43,7 +43,7 @@ async def test_one_that_is_not_sent_can_be_deleted(application: Application) -> 
     assert (await send(application.visitor, attachment["id"])).status_code == 404
 
 
-async def test_one_that_is_sent_stays_where_it_is(application: Application) -> None:
+async def test_a_sent_file_cannot_be_deleted_or_sent_again(application: Application) -> None:
     attachment = await attach(application.visitor)
     turn = await say_with(application.visitor, attachment["id"])
 
@@ -55,7 +55,7 @@ async def test_one_that_is_sent_stays_where_it_is(application: Application) -> N
     assert [a["id"] for a in message["attachments"]] == [attachment["id"]]
 
 
-async def test_a_message_that_is_sent_again_is_known_by_its_key(application: Application) -> None:
+async def test_a_repeated_message_with_a_file_is_recognized(application: Application) -> None:
     attachment = await attach(application.visitor)
     sent = {
         "content": [{"type": "input_text", "text": "Look."}],
@@ -71,7 +71,7 @@ async def test_a_message_that_is_sent_again_is_known_by_its_key(application: App
     assert (again.status_code, again.json()["error"]["code"]) == (409, "repeated_request")
 
 
-async def test_files_go_with_their_conversation(application: Application) -> None:
+async def test_files_are_deleted_with_their_thread(application: Application) -> None:
     first = await attach(application.visitor, PNG, "a.png", "image/png")
     turn = await say_with(application.visitor, first["id"])
     second = await attach(application.visitor)
@@ -85,7 +85,7 @@ async def test_files_go_with_their_conversation(application: Application) -> Non
     assert other.done("user_message")[0]["attachments"][0]["id"] == second["id"]
 
 
-async def test_files_go_with_a_conversation_that_is_being_answered(attaching: Attaching) -> None:
+async def test_files_are_deleted_with_a_thread_that_is_being_answered(attaching: Attaching) -> None:
     async with model_server() as (model, url):
         application = await attaching(openai_api_key=SecretStr("key"), openai_base_url=url)
         visitor = application.visitor
@@ -109,7 +109,7 @@ async def test_files_go_with_a_conversation_that_is_being_answered(attaching: At
         assert (await visitor.send("threads.list")).json()["data"] == []
 
 
-async def test_nobody_elses_conversation_loses_its_files(application: Application) -> None:
+async def test_files_of_other_users_are_kept(application: Application) -> None:
     attachment = await attach(application.visitor)
     turn = await say_with(application.visitor, attachment["id"])
 
@@ -119,7 +119,7 @@ async def test_nobody_elses_conversation_loses_its_files(application: Applicatio
     assert len(await application.keys()) == 1
 
 
-async def test_what_is_ours_about_a_file_is_not_told(application: Application) -> None:
+async def test_internal_metadata_is_not_sent(application: Application) -> None:
     attachment = await attach(application.visitor)
     turn = await say_with(application.visitor, attachment["id"])
     [message, *_] = await application.visitor.items(turn.thread_id)
@@ -128,7 +128,7 @@ async def test_what_is_ours_about_a_file_is_not_told(application: Application) -
         assert [sorted(a) for a in told] == [["id", "mime_type", "name", "thread_id", "type"]]
 
 
-async def test_a_message_may_be_a_file_alone(application: Application) -> None:
+async def test_a_message_may_have_only_a_file(application: Application) -> None:
     attachment = await attach(application.visitor, name="plan.txt")
 
     turn = await say_with(application.visitor, attachment["id"], text="")
@@ -137,7 +137,7 @@ async def test_a_message_may_be_a_file_alone(application: Application) -> None:
     assert (thread["id"], thread["title"]) == (turn.thread_id, "plan.txt")
 
 
-async def test_without_credentials_nothing_is_taken(application: Application) -> None:
+async def test_without_credentials_uploads_are_refused(application: Application) -> None:
     async with httpx.AsyncClient(base_url=application.url, timeout=30) as nobody:
         params = {"name": "a", "size": 1, "mime_type": "text/plain"}
         body = {"type": "attachments.create", "params": params}
@@ -160,7 +160,7 @@ async def test_all_of_a_users_files_are_found_and_deleted(application: Applicati
     assert theirs["id"] in str(await application.keys())
 
 
-async def test_files_that_cannot_be_deleted_are_told(
+async def test_files_that_cannot_be_deleted_are_logged(
     application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(keys: object) -> None:
@@ -169,4 +169,4 @@ async def test_files_that_cannot_be_deleted_are_told(
     monkeypatch.setattr(application.attachments.files, "delete", fail)
     context = RequestContext(application.visitor.user_id)
     assert not await application.attachments.discard(["one"], context)
-    assert "1 files are left to be swept" in caplog.text
+    assert "1 files are left to the sweeper" in caplog.text

@@ -1,4 +1,4 @@
-"""What the model gets of a file, over HTTP, on both of OpenAI's APIs."""
+"""The model's input for files, over HTTP, with both of OpenAI's APIs."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ Server = tuple[ModelServer, dict[str, Any]]
 
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[Server]:
-    """A model's server, and the settings that lead to it."""
+    """A model's server, and the settings for it."""
     async with model_server() as (model, url):
         yield model, {"openai_api_key": SecretStr(CANARY), "openai_base_url": url}
 
@@ -91,7 +91,7 @@ async def test_chat_completions(attaching: Attaching, server: Server) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " "])
-async def test_a_message_of_files_alone_has_no_text(
+async def test_a_message_with_only_files_has_no_text(
     attaching: Attaching, server: Server, text: str
 ) -> None:
     model, settings = server
@@ -106,7 +106,7 @@ async def test_a_message_of_files_alone_has_no_text(
         assert part["type"] == "input_image"
 
 
-async def test_the_next_turn_still_has_them(attaching: Attaching, server: Server) -> None:
+async def test_the_next_turn_has_the_files(attaching: Attaching, server: Server) -> None:
     model, settings = server
     application = await attaching(**settings)
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
@@ -118,7 +118,7 @@ async def test_the_next_turn_still_has_them(attaching: Attaching, server: Server
     assert first["content"][1]["image_url"] == data_url("image/png", PNG)
 
 
-async def test_a_long_text_is_cut_to_what_is_left(attaching: Attaching, server: Server) -> None:
+async def test_a_long_text_is_cut(attaching: Attaching, server: Server) -> None:
     model, settings = server
     application = await attaching(**settings, history_tokens=1_000)
     attachment = await attach(application.visitor, b"word " * 2_000, "long.txt", "text/plain")
@@ -130,7 +130,7 @@ async def test_a_long_text_is_cut_to_what_is_left(attaching: Attaching, server: 
     assert 1_500 < len(part) < 3_200
 
 
-async def test_what_there_is_no_room_for_is_named(attaching: Attaching, server: Server) -> None:
+async def test_a_file_without_room_is_mentioned(attaching: Attaching, server: Server) -> None:
     model, settings = server
     application = await attaching(**settings, history_tokens=2_500)
     old = await attach(application.visitor, PNG, "old.png", "image/png")
@@ -144,7 +144,7 @@ async def test_what_there_is_no_room_for_is_named(attaching: Attaching, server: 
     assert told[-1][1]["type"] == "input_image"
 
 
-async def test_a_request_carries_so_many_bytes_of_files_and_no_more(
+async def test_the_bytes_of_a_request_are_limited(
     attaching: Attaching, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "MAX_BYTES", len(PNG))
@@ -159,7 +159,7 @@ async def test_a_request_carries_so_many_bytes_of_files_and_no_more(
     assert [part["type"] for part in parts] == ["input_image", "input_text"]
 
 
-async def test_what_no_model_reads_is_named(attaching: Attaching, server: Server) -> None:
+async def test_a_type_that_no_model_reads_is_mentioned(attaching: Attaching, server: Server) -> None:
     model, settings = server
     application = await attaching(**settings, attachment_types=DOCX)
     attachment = await attach(application.visitor, EVERY[DOCX], "a.docx", DOCX)
@@ -171,7 +171,7 @@ async def test_what_no_model_reads_is_named(attaching: Attaching, server: Server
     )
 
 
-async def test_a_file_that_is_gone_costs_no_turn(application: Application) -> None:
+async def test_a_missing_file_does_not_fail_the_turn(application: Application) -> None:
     attachment = await attach(application.visitor)
     turn = await say_with(application.visitor, attachment["id"])
     await application.attachments.files.delete(list(await application.keys()))
@@ -181,8 +181,8 @@ async def test_a_file_that_is_gone_costs_no_turn(application: Application) -> No
     assert again.error is None
 
 
-async def test_a_picture_does_not_use_up_the_day(attaching: Attaching) -> None:
-    """Its bytes are no tokens."""
+async def test_a_picture_does_not_count_as_its_bytes(attaching: Attaching) -> None:
+    """The bytes of a picture do not count as tokens."""
     application = await attaching(tokens_per_day=20_000)
     attachment = await attach(application.visitor, PNG + bytes(300_000), "a.png", "image/png")
 
@@ -193,7 +193,7 @@ async def test_a_picture_does_not_use_up_the_day(attaching: Attaching) -> None:
 
 
 @pytest.mark.parametrize("api", ["responses", "chat_completions"])
-async def test_a_model_without_eyes_does_not_lock_the_conversation(
+async def test_a_model_without_image_input(
     attaching: Attaching, server: Server, api: str
 ) -> None:
     model, settings = server

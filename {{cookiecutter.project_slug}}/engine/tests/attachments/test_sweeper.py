@@ -1,4 +1,4 @@
-"""What nobody refers to is cleared away."""
+"""Orphaned files are deleted."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ from engine.tests.talk import PATIENCE_SECONDS
 HALF_A_SECOND = str(0.5 / 3600)
 
 
-async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
+async def test_unsent_files_are_deleted(attaching: Attaching) -> None:
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     sent = await attach(application.visitor)
     await say_with(application.visitor, sent["id"])
@@ -34,40 +34,40 @@ async def test_what_was_never_sent_goes(attaching: Attaching) -> None:
     assert (await send(application.visitor, unsent["id"])).status_code == 404
 
 
-async def test_it_sweeps_by_itself(attaching: Attaching, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+async def test_it_runs_in_the_background(attaching: Attaching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     await attach(application.visitor)
 
     await until_all_are_swept(application)
 
 
-async def test_a_round_that_fails_is_not_the_last(
+async def test_it_continues_after_a_failure(
     attaching: Attaching,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sweeper, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS", 0.1)
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     async with without_its_table(database):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while "files could not be swept" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
+            while "orphaned files were not deleted" not in capsys.readouterr().err:  # noqa: ASYNC110 (as below)
                 await asyncio.sleep(0.05)
     await attach(application.visitor)
 
     await until_all_are_swept(application)
 
 
-async def test_what_has_no_row_goes(attaching: Attaching) -> None:
+async def test_files_without_a_row_are_deleted(attaching: Attaching) -> None:
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
     attachment = await attach(application.visitor)
     await say_with(application.visitor, attachment["id"])
     files, user_id = application.attachments.files, application.visitor.user_id
     for key in (
-        key_of(user_id, new_id("attachment")),  # its thread was deleted while the store was away
+        key_of(user_id, new_id("attachment")),  # its thread was deleted while the store was unavailable
         key_of("nobody", new_id("attachment")),  # its owner was deleted
-        f"{INCOMING}/half",  # an upload that broke off
+        f"{INCOMING}/half",  # an interrupted upload
     ):
         await files.put(key, io.BytesIO(b"stray"), "text/plain")
     await until_old()
@@ -77,7 +77,7 @@ async def test_what_has_no_row_goes(attaching: Attaching) -> None:
     assert await application.keys() == {key_of(user_id, attachment["id"])}
 
 
-async def test_what_was_sent_meanwhile_stays(
+async def test_a_file_that_was_sent_meanwhile_is_kept(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application = await attaching(attachment_orphan_hours=HALF_A_SECOND)
@@ -95,7 +95,7 @@ async def test_what_was_sent_meanwhile_stays(
     assert await application.keys() == {key_of(user_id, attachment_id)}
 
 
-async def test_what_is_new_stays(application: Application) -> None:
+async def test_new_files_are_kept(application: Application) -> None:
     await attach(application.visitor)
     stray = key_of("nobody", new_id("attachment"))
     await application.attachments.files.put(stray, io.BytesIO(b"stray"), "text/plain")
@@ -114,7 +114,7 @@ async def test_one_process_at_a_time(application: Application, database: Databas
 
 
 async def until_old() -> None:
-    """Wait until all that there is is older than half a second, though S3 knows whole ones."""
+    """Wait until all files are older than half a second; S3 stores only whole seconds."""
     await asyncio.sleep(1.1)
 
 

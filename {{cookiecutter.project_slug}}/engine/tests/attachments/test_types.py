@@ -14,18 +14,18 @@ def found(content: bytes, declared: str = "") -> str | None:
 
 
 @pytest.mark.parametrize("mime_type", EXTENSIONS)
-def test_each_type_is_known_by_its_bytes(mime_type: str) -> None:
+def test_each_type_is_detected_from_its_bytes(mime_type: str) -> None:
     assert found(EVERY[mime_type], mime_type) == mime_type
 
 
 @pytest.mark.parametrize(
     "mime_type", [t for t in EXTENSIONS if not t.startswith(("text/", "application/json"))]
 )
-def test_what_is_declared_changes_nothing(mime_type: str) -> None:
+def test_the_declared_type_is_ignored(mime_type: str) -> None:
     assert found(EVERY[mime_type], "text/html") == mime_type
 
 
-def test_a_page_is_a_text() -> None:
+def test_html_is_text() -> None:
     assert found(HTML, "image/png") == "text/plain"
     assert found(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml") == "text/plain"
 
@@ -34,12 +34,12 @@ def test_a_page_is_a_text() -> None:
     "content",
     [b"", PROGRAM, archive("a.txt"), b"PK\x03\x04" + bytes(40), b"text\x00", b"\xff\xfea\x00"],
 )
-def test_anything_else_is_nothing(content: bytes) -> None:
+def test_other_types_are_unknown(content: bytes) -> None:
     assert found(content, "text/plain") is None
 
 
-def test_an_archive_is_not_unpacked_to_tell_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a million entries fit into 20 MB; `zipfile` makes 200 MB of objects of them."""
+def test_an_archive_is_not_unpacked_to_detect_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 MB can hold half a million entries, for which `zipfile` creates 200 MB of objects."""
     entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *[0] * 9, 1, *[0] * 6) + b"a"
     begun = EVERY[DOCX]
     end = begun.rindex(b"PK\x05\x06")
@@ -63,7 +63,7 @@ def test_an_archive_is_not_unpacked_to_tell_its_type(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("comment", [b"", b"PK", bytes(60_000)])
-def test_a_word_file_may_have_more_around_it(comment: bytes) -> None:
+def test_a_docx_may_have_other_bytes_around_it(comment: bytes) -> None:
     content = io.BytesIO(EVERY[DOCX])
     with zipfile.ZipFile(content, "a") as archive_:
         archive_.comment = comment
@@ -72,10 +72,10 @@ def test_a_word_file_may_have_more_around_it(comment: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 22, 40, 100])
-def test_an_archive_that_is_cut_is_none(cut: int) -> None:
+def test_a_truncated_archive_is_unknown(cut: int) -> None:
     assert found(EVERY[DOCX][:-cut]) is None
 
 
-def test_a_text_is_looked_at_to_its_end() -> None:
+def test_a_text_is_checked_to_its_end() -> None:
     assert found(b"a" * 200_000 + b"\xff", "text/plain") is None
     assert found(b"a" * 65_535 + "ä".encode(), "text/plain") == "text/plain"

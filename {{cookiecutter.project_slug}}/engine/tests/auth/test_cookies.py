@@ -7,7 +7,7 @@ from httpx import ASGITransport, AsyncClient
 from engine.auth.cookies import (
     drop_cookie,
     read_cookie,
-    read_lasting_cookie,
+    read_current_or_old_cookie,
     rename_cookie,
     set_cookie,
 )
@@ -33,7 +33,7 @@ def browser(base_url: str = "https://chat.test") -> AsyncClient:
 
     @app.get("/read")
     async def read(request: Request) -> list[str | None]:
-        return [read_cookie(request, "who"), read_lasting_cookie(request, "who")]
+        return [read_cookie(request, "who"), read_current_or_old_cookie(request, "who")]
 
     return AsyncClient(transport=ASGITransport(app), base_url=base_url)
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from engine.auth.base import User
 from engine.auth.current import signed_in_by
-from engine.database.database import EVERYBODY, PROJECT, Database
+from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import UserRow
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
@@ -123,8 +123,8 @@ async def test_who_is_not_signed_in_is_refused_before_the_database_is_asked(
 
 
 async def test_nobody_is_the_project_itself(client: AsyncClient) -> None:
-    assert (await client.get("/me", headers={"X-User": PROJECT})).status_code == 401
-    assert (await client.get("/me", headers={"X-User": f"{PROJECT}x"})).status_code == 200
+    assert (await client.get("/me", headers={"X-User": PROJECT_OWNER})).status_code == 401
+    assert (await client.get("/me", headers={"X-User": f"{PROJECT_OWNER}x"})).status_code == 200
 
 
 async def test_no_connection_is_held_while_an_answer_streams(

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
 from engine.auth import tokens
-from engine.auth.tokens import TokenSettings, TokenVerifier, published_keys
+from engine.auth.tokens import TokenSettings, TokenVerifier, jwks_keys
 from engine.http.errors import install_error_handlers
 from engine.tests.auth.identity_provider import (
     IdentityProvider,
@@ -51,7 +51,7 @@ async def make_verifier() -> AsyncIterator[MakeVerifier]:
     def make(**given: Any) -> TokenVerifier:
         settings = TokenSettings(**given)
         assert settings.jwks_url is not None
-        made.append(TokenVerifier(published_keys(settings.jwks_url, settings), settings))
+        made.append(TokenVerifier(jwks_keys(settings.jwks_url, settings), settings))
         return made[-1]
 
     yield make

@@ -117,7 +117,10 @@ async def test_calls_beside_it_have_their_own_results(with_model: Scripted) -> N
         ("call_hi", "function_call"),
         ("call_hi", f"HI! ({visitor.user_id})"),
         ("call_blue", "function_call"),
-        ("call_blue", "The tool failed: the page does one thing at a time. Call it again later."),
+        (
+            "call_blue",
+            "The tool failed: the page can answer only one call at a time. Call it again later.",
+        ),
         ("call_pick", "function_call"),
         ("call_pick", '"ok"'),
     ]

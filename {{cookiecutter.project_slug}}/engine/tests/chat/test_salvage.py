@@ -15,7 +15,7 @@ from engine.tests import application
 from engine.tests.application import build_agent
 from engine.tests.chat.test_interrupted import Watched, leave_after
 from engine.tests.fixtures import Scripted
-from engine.tests.talk import message
+from engine.tests.talk import PATIENCE_SECONDS, message
 from engine.tools.turn_context import TurnContext
 
 
@@ -69,6 +69,40 @@ async def test_what_a_guardrail_took_back_is_not_stored(
     turn = await visitor.say("hello")
 
     assert "thread.item.removed" in turn.types
+    stored = [item["type"] for item in await visitor.items(turn.thread_id)]
+    assert "assistant_message" not in stored
+
+
+async def test_a_tripped_guardrail_does_not_wait_for_the_model(
+    with_model: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Endless(DemoModel):
+        async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            try:
+                async for event in super().stream_response(*args, **kwargs):
+                    yield event
+                    if event.type == "response.output_text.delta":
+                        has_begun.set()
+                        await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    @input_guardrail
+    async def refuse(*_args: Any) -> GuardrailFunctionOutput:
+        await has_begun.wait()
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    monkeypatch.setattr(
+        application, "build_agent", lambda turn: build_agent(turn).clone(input_guardrails=[refuse])
+    )
+    visitor = await with_model(Endless(0))
+
+    turn = await asyncio.wait_for(visitor.say("hello"), PATIENCE_SECONDS)
+
+    assert turn.types[-1] == "error"
+    assert ended.is_set()
     stored = [item["type"] for item in await visitor.items(turn.thread_id)]
     assert "assistant_message" not in stored
 

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dev import doctor
 from engine.database import sequence
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow
+from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
@@ -21,7 +21,7 @@ from engine.tests.fixtures import OneModel, demo_model, new_database, serving, v
 from engine.tests.talk import Visitor
 
 GO_BACK = f"SELECT setval(pg_get_serial_sequence('{ItemRow.__tablename__}', 'seq'), 1)"
-MEND = sequence.BEHIND.partition("Run: ")[2]
+MEND = sequence.SEQUENCE_BEHIND.partition("Run: ")[2]
 
 
 @pytest.fixture
@@ -55,13 +55,14 @@ async def test_probe_and_doctor_notice_it_and_say_the_mend(own: Settings) -> Non
         assert await readiness(visitor) == (200, "")
         await database.fetch(EVERYBODY, text(GO_BACK))
 
-        assert await readiness(visitor) == (503, sequence.BEHIND)
+        assert await readiness(visitor) == (503, sequence.SEQUENCE_BEHIND)
         async with chatting(own) as (another, _):  # which has not seen it ahead
-            assert await readiness(another) == (503, sequence.BEHIND)
-        assert (await asyncio.to_thread(doctor._migrations, own)).text == sequence.BEHIND
+            assert await readiness(another) == (503, sequence.SEQUENCE_BEHIND)
+        found = await asyncio.to_thread(doctor.migrations, own.database_url)
+        assert found.text == sequence.SEQUENCE_BEHIND
         await database.fetch(EVERYBODY, text(MEND))
         assert await readiness(visitor) == (200, "")
-        assert (await asyncio.to_thread(doctor._migrations, own)).state == "ok"
+        assert (await asyncio.to_thread(doctor.migrations, own.database_url)).state == "ok"
 
 
 async def test_one_that_will_start_ahead_is_not_behind(own: Settings) -> None:
@@ -80,7 +81,7 @@ async def test_a_table_that_is_too_long_for_a_probe_is_left_to_the_doctor(
         return False
 
     async with chatting(own) as (visitor, _):
-        monkeypatch.setattr(sequence, "LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(sequence, "CHECK_SECONDS", 0.001)
         monkeypatch.setattr(sequence, "is_behind", take_too_long)
         assert await readiness(visitor) == (200, "")
 

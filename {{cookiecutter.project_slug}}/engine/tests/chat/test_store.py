@@ -85,7 +85,7 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "delete_attachment": lambda store: store.delete_attachment("atc_mine", FOREIGNER),
     "delete_thread": lambda store: store.delete_thread(THREAD.id, FOREIGNER),
     "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", FOREIGNER),
-    "keep_agent": lambda store: store.keep_agent(THREAD.id, "stolen", FOREIGNER),
+    "save_agent": lambda store: store.save_agent(THREAD.id, "stolen", FOREIGNER),
     "load_attachment": lambda store: store.load_attachment("atc_mine", FOREIGNER),
     "load_item": lambda store: store.load_item(THREAD.id, "mine", FOREIGNER),
     "load_thread": lambda store: store.load_thread(THREAD.id, FOREIGNER),
@@ -109,7 +109,7 @@ UNREMARKABLE = {"create_thread", "save_attachment"}
 # With an empty page, or no thread.
 EMPTY = {"load_threads", "retitle"}
 # Without a word: there was nothing to delete or to change.
-SILENT = {"delete_thread", "delete_thread_item", "delete_attachment", "keep_agent"}
+SILENT = {"delete_thread", "delete_thread_item", "delete_attachment", "save_agent"}
 
 
 def methods() -> list[str]:

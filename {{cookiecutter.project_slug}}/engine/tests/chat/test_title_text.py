@@ -3,7 +3,7 @@
 import pytest
 
 from engine.tests.talk import Visitor
-from engine.text.title_text import LONGEST_TITLE, one_line, shortened
+from engine.text.title_text import MAX_TITLE_CHARS, one_line, shortened
 
 FAMILY = "👨‍👩‍👧‍👦"
 FLAG = "🏴󠁧󠁢󠁥󠁮󠁧󠁿"
@@ -17,15 +17,15 @@ MARKS = [
 )
 @pytest.mark.parametrize("before", range(3))
 def test_it_is_cut_between_clusters(cluster: str, before: int) -> None:
-    title = shortened("x" * before + cluster * LONGEST_TITLE)
+    title = shortened("x" * before + cluster * MAX_TITLE_CHARS)
 
-    assert len(title) <= LONGEST_TITLE
+    assert len(title) <= MAX_TITLE_CHARS
     assert title.endswith(f"{cluster}...")
     assert title.removeprefix("x" * before).removesuffix("...").replace(cluster, "") == ""
 
 
 def test_a_letter_with_more_marks_than_there_is_room_is_cut() -> None:
-    assert len(shortened("a" + "\u0301" * 1_000)) == LONGEST_TITLE
+    assert len(shortened("a" + "\u0301" * 1_000)) == MAX_TITLE_CHARS
 
 
 @pytest.mark.parametrize(

@@ -66,14 +66,14 @@ def test_one_that_cannot_be_read_leaves_the_others(
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Not added: {folder}/broken.pdf: damaged (PdfStreamError)"
-    assert lines[1].startswith(f"Not added: {folder}/picture.png: .png is none of .docx")
+    assert lines[1].startswith(f"Not added: {folder}/picture.png: expected one of .docx")
     assert lines[2] == "2 documents added, in 2 passages."
 
 
 def test_nothing_to_add(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
     assert cli.main(["knowledge", "add", str(folder / "empty")]) == 1
-    assert "There is nothing to add." in capsys.readouterr().out
+    assert "No files to add were found." in capsys.readouterr().out
 
 
 def test_a_bar_shows_how_far_it_is(

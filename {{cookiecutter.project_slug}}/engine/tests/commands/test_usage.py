@@ -34,13 +34,13 @@ def test_a_day_is_told_user_by_user_with_its_total(
         upgrade(url)
         monkeypatch.setenv("DATABASE_URL", url)
         assert cli.main(["usage"]) == 0
-        assert capsys.readouterr().out.startswith("Nobody used anything on ")
+        assert capsys.readouterr().out.startswith("No turns on ")
 
         users = asyncio.run(two_users(settings.model_copy(update={"database_url": url})))
         assert cli.main(["usage"]) == 0
         table = [line.split() for line in capsys.readouterr().out.splitlines()]
         assert cli.main(["usage", "--day", "2001-02-03"]) == 0
-        assert capsys.readouterr().out == "Nobody used anything on 2001-02-03.\n"
+        assert capsys.readouterr().out == "No turns on 2001-02-03.\n"
 
     heading, *rows, total = table
     assert heading == ["user", "turns", "tokens", "in", "tokens", "out"]

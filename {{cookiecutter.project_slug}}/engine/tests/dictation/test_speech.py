@@ -13,9 +13,9 @@ import pytest_asyncio
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
-from engine.tests.application import create_app
 from engine.dictation.speech import DictationSettings
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.talk import Visitor
 

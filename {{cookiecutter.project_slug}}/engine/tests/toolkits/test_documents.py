@@ -1,4 +1,4 @@
-"""The text of documents, whoever asks for it."""
+"""Extraction of the text of documents."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ def docx(*paragraphs: str, rows: tuple[tuple[str, ...], ...] = ()) -> bytes:
 
 
 def pdf(*pages: str, locked_with: str | None = None) -> bytes:
-    """A page for each text, in one of the fonts that every reader has."""
+    """A PDF with a page for each text, in a standard font."""
     writer = PdfWriter()
     font = DictionaryObject(
         {
@@ -83,12 +83,12 @@ def test_text(mime_type: str) -> None:
         (b" \n", "text/plain", "there is no text in it"),
     ],
 )
-def test_what_cannot_be_read(content: bytes, mime_type: str, why: str) -> None:
+def test_unreadable_documents(content: bytes, mime_type: str, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         text_of(content, mime_type)
 
 
-def test_an_archive_that_unpacks_to_too_much() -> None:
+def test_an_archive_with_too_large_content() -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", bytes(documents.MAX_UNPACKED_BYTES + 1))
@@ -97,8 +97,8 @@ def test_an_archive_that_unpacks_to_too_much() -> None:
         text_of(content.getvalue(), DOCX)
 
 
-async def test_reading_stops_nothing_else() -> None:
-    """It happens in another process, so the loop goes round meanwhile."""
+async def test_reading_does_not_block_the_event_loop() -> None:
+    """It runs in another process."""
     reading = asyncio.create_task(read_document(pdf(*["word " * 200] * 200), PDF, "ada"))
     rounds = 0
     while not reading.done():
@@ -109,7 +109,7 @@ async def test_reading_stops_nothing_else() -> None:
     assert rounds > 5
 
 
-async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_document_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "SECONDS", 0.0)
 
     with pytest.raises(Unreadable, match="takes too long"):
@@ -117,7 +117,7 @@ async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def docx_of(body: str) -> bytes:
-    """The smallest there is, with this body, which packs well."""
+    """The smallest DOCX with this body."""
     content = io.BytesIO(docx("x"))
     packed = io.BytesIO()
     with zipfile.ZipFile(content) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
@@ -130,26 +130,26 @@ def docx_of(body: str) -> bytes:
     return packed.getvalue()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="has no limit of memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="no memory limit on this platform")
 @pytest.mark.parametrize(
     ("content", "mime_type"),
     [(docx_of("<w:p/>" * 4_000_000), DOCX), (b"<b>x" * 1_000_000, HTML)],
     ids=["a Word file", "a page"],
 )
-async def test_what_takes_all_memory_costs_its_reader_alone(content: bytes, mime_type: str) -> None:
-    """(lxml calls a file damaged that it has no memory for, and on a slow machine the time ends.)"""
+async def test_a_document_that_needs_too_much_memory(content: bytes, mime_type: str) -> None:
+    """Without memory, lxml reports a damaged file; a slow machine may time out."""
     import resource
 
-    # (The most of any child so far: other tests may have had larger ones.)
+    # The maximum of all child processes so far, which may be of another test.
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1_024
     with pytest.raises(Unreadable, match=r"too much memory|takes too long|damaged"):
         await read_document(content, mime_type, "ada")
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1_024
-    # (and what Python itself takes)
+    # plus Python's own memory
     assert most <= max(before, documents.MEMORY_BYTES + 300_000_000)
 
 
-async def test_a_text_ends_at_the_limit() -> None:
+async def test_a_text_is_cut() -> None:
     text = await read_document(b"a" * (documents.MAX_TEXT_CHARS + 1), "text/plain", "ada")
 
     assert text.endswith(
@@ -158,7 +158,7 @@ async def test_a_text_ends_at_the_limit() -> None:
     assert len(text) < documents.MAX_TEXT_CHARS + 100
 
 
-async def test_a_user_has_one_reader_and_all_have_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readers_are_limited_for_each_user_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "WAIT_SECONDS", 0.05)
     readers = documents.Readers(2)
     async with readers.one("ada"):

@@ -1,4 +1,4 @@
-"""Processes whose time and memory are limited."""
+"""Processes with limited time and memory."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ MEMORY_BYTES = 100_000_000
 
 
 def double(number: int) -> int:
-    print("This is no answer.")  # noqa: T201
+    print("This is not the result.")  # noqa: T201
     return 2 * number
 
 
@@ -28,11 +28,11 @@ def secret() -> str | None:
     return os.environ.get("SECRET_KEY")
 
 
-async def test_what_is_returned() -> None:
+async def test_the_result_is_returned() -> None:
     assert await run_limited(double, 21, seconds=60, memory_bytes=MEMORY_BYTES) == 42
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="has no limit of memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="no memory limit on this platform")
 async def test_memory_is_limited() -> None:
     assert await run_limited(fill, 20, seconds=60, memory_bytes=MEMORY_BYTES)
     with pytest.raises(LimitExceeded, match="too much memory"):
@@ -40,7 +40,7 @@ async def test_memory_is_limited() -> None:
 
 
 @pytest.mark.parametrize("end", [fail, os.abort])
-async def test_a_process_that_breaks_breaks_nothing_else(end: object) -> None:
+async def test_a_process_that_crashes(end: object) -> None:
     with pytest.raises(LimitExceeded):
         await run_limited(end, seconds=60, memory_bytes=MEMORY_BYTES)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Tools that misbehave cost their result and not the turn. The model's server is real."""
+"""A tool that fails does not fail the turn. Tests use an HTTP model server."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ def asked(*whats: str) -> list[tuple[str, str]]:
 
 
 def fetching(turn: Turn) -> list[dict[str, Any]]:
-    """The turn's tasks as they were at its end, without "Analyzing request"."""
+    """The turn's tasks at its end, without "Analyzing request"."""
     [workflow] = turn.done("workflow")
     tasks: list[dict[str, Any]] = workflow["workflow"]["tasks"][1:]
     assert {task["status_indicator"] for task in tasks} == {"complete"}
@@ -90,7 +90,7 @@ def fetching(turn: Turn) -> list[dict[str, Any]]:
 async def turn_with(
     visitor: Visitor, model: ModelServer, *calls: tuple[str, str]
 ) -> tuple[Turn, list[str]]:
-    """A turn in which the model makes these calls; and what it was told that they returned."""
+    """A turn in which the model makes these calls, and the results that the model got."""
     model.does(call(*calls), answer("Done."))
     turn = await visitor.say("go")
     assert turn.answer == "Done."
@@ -98,7 +98,7 @@ async def turn_with(
     return turn, model.exchanges[-1].results
 
 
-def test_a_tool_has_so_much_time_and_no_more() -> None:
+def test_a_tool_has_a_timeout() -> None:
     @agent_function
     async def linger() -> str:
         """Take as long as it may."""
@@ -111,8 +111,8 @@ def test_a_tool_has_so_much_time_and_no_more() -> None:
     assert [linger.timeout_seconds, remote.timeout_seconds] == [TIMEOUT_SECONDS] * 2
 
 
-def test_a_function_without_words_for_the_model_is_refused() -> None:
-    """PYTHONOPTIMIZE=2 takes them from all."""
+def test_a_function_without_a_docstring_is_refused() -> None:
+    """PYTHONOPTIMIZE=2 removes all docstrings."""
 
     async def mute() -> str:
         return ""
@@ -128,7 +128,7 @@ GO_ON = "Go on without its result and say so."
     ("arguments", "line"),
     [
         ('{"what": "boom"}', f"The tool failed: RuntimeError. {GO_ON}"),
-        # The SDK's own name for it.
+        # The SDK's name for the error.
         ('{"what": "cancelled"}', f"The tool failed: _FunctionToolCancelledError. {GO_ON}"),
         ('{"what": "doze"}', f"The tool failed: it took too long. {GO_ON}"),
         (
@@ -160,7 +160,7 @@ async def test_a_tool_that_fails(
     logged = capsys.readouterr().err
     assert logged.count("WARNING engine.tools.tool") == 1
     if "boom" not in arguments:
-        # What the model wrote may be what the user wrote.
+        # The arguments may contain the user's text.
         assert CANARY not in logged + caplog.text
 
 
@@ -200,7 +200,9 @@ async def test_one_of_several_that_fails_leaves_the_others(with_server: WithServ
         ("unstorable", "ab\ufffdc"),
     ],
 )
-async def test_a_tool_that_returns_no_text(with_server: WithServer, what: str, told: str) -> None:
+async def test_a_tool_that_does_not_return_text(
+    with_server: WithServer, what: str, told: str
+) -> None:
     visitor, model = await with_server()
 
     _, results = await turn_with(visitor, model, *asked(what))
@@ -217,10 +219,12 @@ async def test_a_tool_that_returns_ten_megabytes(with_server: WithServer) -> Non
     assert len(result) == MAX_OUTPUT_CHARS
     assert result.startswith("xxx")
     assert result.endswith("x\n[cut: this is the beginning of 10000000 characters]")
-    assert model.exchanges[-1].results == [result]  # what was stored is what the model got
+    assert model.exchanges[-1].results == [
+        result
+    ]  # the stored result is the one that the model got
 
 
-async def test_arguments_that_are_no_json_do_not_stay_in_the_conversation(
+async def test_invalid_json_arguments_are_not_stored(
     with_server: WithServer,
 ) -> None:
     visitor, model = await with_server()
@@ -233,7 +237,7 @@ async def test_arguments_that_are_no_json_do_not_stay_in_the_conversation(
 
 
 @pytest.mark.parametrize("rounds", [(4,), (2, 2), (3, 1)])
-async def test_so_many_calls_a_turn_and_no_more(
+async def test_the_calls_of_a_turn_are_limited(
     with_server: WithServer, rounds: tuple[int, ...]
 ) -> None:
     visitor, model = await with_server(tool_calls_per_turn=3)
@@ -244,9 +248,9 @@ async def test_so_many_calls_a_turn_and_no_more(
     assert turn.error is not None
     assert turn.error["message"] == "This took too many steps. Please ask for something smaller."
     assert turn.error["allow_retry"] is True
-    assert len(made) == sum(rounds[:-1])  # those of the last round were not even begun
+    assert len(made) == sum(rounds[:-1])  # calls of the last round were not started
     assert turn.done("workflow")
-    # The next turn begins anew.
+    # The next turn has a new limit.
     again, results = await turn_with(visitor, model, *asked("text", "text", "text"))
     assert results == ["fine"] * 3
     assert again.error is None

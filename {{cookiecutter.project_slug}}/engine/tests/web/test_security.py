@@ -149,10 +149,10 @@ def test_more_can_be_allowed() -> None:
         ("script-src 'unsafe-inline'", "must not allow 'unsafe-inline'"),
         ("script-src https:", "must not allow https:"),
         ("default-src *", "must not allow *"),
-        ("plugin-src https://x.test", "plugin-src is none of"),
-        ("https://api.test", "is not a directive"),
-        ("connect-src", "is not a directive"),
-        ("connect-src https://x.test\r\nSet-Cookie: a=b", "is not a directive"),
+        ("plugin-src https://x.test", "plugin-src must be one of"),
+        ("https://api.test", "must be a directive"),
+        ("connect-src", "must be a directive"),
+        ("connect-src https://x.test\r\nSet-Cookie: a=b", "must be a directive"),
     ],
 )
 def test_what_would_undo_the_policy_is_refused(extra: str, complaint: str) -> None:

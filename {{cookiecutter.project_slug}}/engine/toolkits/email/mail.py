@@ -1,4 +1,4 @@
-"""Hands an email to a mail server."""
+"""Sends an email through an SMTP server."""
 
 import asyncio
 import logging
@@ -24,16 +24,17 @@ from engine.tools.services import ToolRefusal
 
 logger = logging.getLogger(__name__)
 
-# What browsers take for an address (HTML, 4.10.5.1.5); neither quoting nor comments, which hide things.
+# The format that browsers accept (HTML standard, 4.10.5.1.5). Quoting and comments are excluded,
+# because they can hide parts of an address.
 ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,62}"
 )
-GOODBYE_SECONDS = 2.0
+QUIT_SECONDS = 2.0
 
 
 class EmailSettings(EnvSettings):
-    """`recipient_domains` are exact; without any, nothing may be sent to anybody."""
+    """`recipient_domains` must match exactly; without any, no email can be sent."""
 
     model_config = SettingsConfigDict(env_prefix="EMAIL_")
 
@@ -55,13 +56,16 @@ class EmailSettings(EnvSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.username and self.security == "none":
-            raise ValueError("EMAIL_SECURITY=none would send the password for everybody to read")
+            raise ValueError(
+                "EMAIL_SECURITY=none would send EMAIL_PASSWORD unencrypted: "
+                "set it to starttls or tls, or remove EMAIL_USERNAME"
+            )
         if self.sender and not is_address(self.sender):
-            raise ValueError("EMAIL_SENDER is no plain address, such as chat@example.com")
+            raise ValueError("EMAIL_SENDER is not a plain address, such as chat@example.com")
         return self
 
     def problem(self, recipients: Iterable[str]) -> str | None:
-        """Why nothing may be sent to them, in words for the user."""
+        """The reason why no email can be sent to them, written for the user; None if it can."""
         if not self.host or not self.sender:
             return "This server has no mail server: EMAIL_HOST and EMAIL_SENDER are not set."
         if not self.recipient_domains:
@@ -73,13 +77,13 @@ class EmailSettings(EnvSettings):
 
 
 class Mail:
-    """Reads the settings when the application is built, so that wrong ones are told at once."""
+    """Reads the settings when the application starts, so that invalid ones are reported then."""
 
     def __init__(self) -> None:
         self._settings = EmailSettings()
 
     async def start(self) -> None:
-        """Nothing is kept open: mail servers hang up on who is silent."""
+        """No connection is kept open, because mail servers close idle connections."""
 
     async def close(self) -> None: ...
 
@@ -91,7 +95,7 @@ class Mail:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 await client.connect()
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise ToolRefusal(_explain(error, handed_over=False)) from error
+            raise ToolRefusal(_explain(error, data_sent=False)) from error
         finally:
             client.close()
         return f"the mail server {self._settings.host} answers"
@@ -103,13 +107,13 @@ HEADERS = {
 }
 
 
-class Undelivered(Exception):
-    """The message says why, for the user."""
+class DeliveryFailed(Exception):
+    """An email was not sent, or may not have been; the message says why, for the user."""
 
 
 UNREACHABLE = "The mail server cannot be reached right now. Nothing was sent."
 INSECURE = "There is no secure connection to the mail server. Nothing was sent."
-UNLIKE = (
+WOULD_DIFFER = (
     "It would not arrive as it is shown here, so nothing was sent. Please have it drafted anew."
 )
 UNCERTAIN = (
@@ -119,63 +123,63 @@ UNCERTAIN = (
 
 
 async def deliver(settings: EmailSettings, email: Email) -> None:
-    """To all of the recipients or to none. Raises `Undelivered`.
+    """Send the email to all of its recipients or to none. Raises `DeliveryFailed`.
 
-    Whatever can be found out here is, before the mail server hears of a recipient.
+    All checks that need no recipients are made before the first one is sent to the server.
     """
-    message = checked(settings, email)
+    message = compose_checked(settings, email)
     client = _client(settings)
-    handed_over = False
+    data_sent = False
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             await client.connect()
             await client.mail(settings.sender, options=await _size(client, message))
             for recipient in email.recipients:
                 await client.rcpt(recipient)
-            handed_over = True
+            data_sent = True
             await client.data(message)
     except (aiosmtplib.SMTPException, OSError) as error:
         logger.warning("an email was not sent: %s", type(error).__name__)
         client.close()
-        raise Undelivered(_explain(error, handed_over)) from error
+        raise DeliveryFailed(_explain(error, data_sent)) from error
     except BaseException:
         client.close()
         raise
     with suppress(aiosmtplib.SMTPException, OSError):
-        await client.quit(timeout=GOODBYE_SECONDS)
+        await client.quit(timeout=QUIT_SECONDS)
 
 
-def checked(settings: EmailSettings, email: Email) -> bytes:
-    """The message, read once more: what arrives is what the card shows, or it is not sent.
+def compose_checked(settings: EmailSettings, email: Email) -> bytes:
+    """The message, parsed again to verify that it arrives exactly as the card shows it.
 
-    Raises `Undelivered`.
+    Raises `DeliveryFailed` if it would not.
     """
     try:
         message = compose(settings, email).as_bytes()
         read = message_from_bytes(message, policy=READER)
         recipients = [address.addr_spec for address in read["To"].addresses]
-        shown = (email.recipients, email.subject, lines_of(email.body))
-        arrives = (recipients, read["Subject"], lines_of(read.get_content()))
+        shown = (email.recipients, email.subject, split_lines(email.body))
+        arrives = (recipients, read["Subject"], split_lines(read.get_content()))
         same_headers = set(read.keys()) <= HEADERS and not read.defects
     except (ValueError, LookupError, AttributeError, MessageError):
-        raise Undelivered(UNLIKE) from None
+        raise DeliveryFailed(WOULD_DIFFER) from None
     if arrives != shown or not same_headers or has_encoded_word(email):
-        raise Undelivered(UNLIKE)
+        raise DeliveryFailed(WOULD_DIFFER)
     return message
 
 
 def has_encoded_word(email: Email) -> bool:
-    """Programs that read mail show =?utf-8?…?= as what it stands for, be it another line (RFC 2047)."""
+    """Mail programs decode =?utf-8?…?= (RFC 2047), which could add hidden lines."""
     return any("=?" in text for text in (email.subject, *email.recipients))
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines as the card shows them, one text each, without empty ones at the end."""
+def split_lines(text: str) -> list[str]:
+    """The lines as the card shows them, without empty lines at the end."""
     return text.rstrip().splitlines()
 
 
 async def _size(client: aiosmtplib.SMTP, message: bytes) -> list[str]:
-    """Has a server that knows how large it may be refuse the message before its recipients."""
+    """The SIZE option, with which a server can refuse a large message before its recipients."""
     if client.is_ehlo_or_helo_needed:
         with suppress(aiosmtplib.SMTPHeloError):
             await client.ehlo()
@@ -183,7 +187,7 @@ async def _size(client: aiosmtplib.SMTP, message: bytes) -> list[str]:
 
 
 def compose(settings: EmailSettings, email: Email) -> EmailMessage:
-    """The message as it goes over the wire. Sent again, it is the same to who receives it twice."""
+    """The message to send. A second attempt has the same Message-ID, so duplicates are detected."""
     message = EmailMessage(policy=WIRE.clone(cte_type="7bit"))
     message["From"] = settings.sender
     message["To"] = ", ".join(email.recipients)
@@ -195,7 +199,7 @@ def compose(settings: EmailSettings, email: Email) -> EmailMessage:
 
 
 def is_address(text: str) -> bool:
-    """(No encoded word is one: see `has_encoded_word`.)"""
+    """True for a plain address; false for one with an encoded word (see `has_encoded_word`)."""
     hides = ".." in text or "=?" in text
     return len(text) <= 254 and ADDRESS.fullmatch(text) is not None and not hides
 
@@ -212,7 +216,7 @@ def _client(settings: EmailSettings) -> aiosmtplib.SMTP:
     )
 
 
-def _explain(error: Exception, handed_over: bool) -> str:
+def _explain(error: Exception, data_sent: bool) -> str:
     match error:
         case aiosmtplib.SMTPAuthenticationError():
             return "The mail server refused this server's credentials. Please tell its operator."
@@ -222,11 +226,11 @@ def _explain(error: Exception, handed_over: bool) -> str:
             return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
         case aiosmtplib.SMTPResponseException(code=code):
             return f"The mail server refused the email ({code}). Nothing was sent."
-        case _ if handed_over:
+        case _ if data_sent:
             return UNCERTAIN
         case ssl.SSLError():
             return INSECURE
-        # Raised as such where the server offers no STARTTLS.
+        # aiosmtplib raises the base class if the server does not offer STARTTLS.
         case aiosmtplib.SMTPException() if type(error) is aiosmtplib.SMTPException:
             return INSECURE
     return UNREACHABLE

@@ -1,4 +1,4 @@
-"""The emails that the assistant drafted, and what became of them."""
+"""The table of emails that the assistant drafted, with the state of each."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,14 +23,14 @@ from sqlalchemy.sql.functions import now
 from engine.database.database import TABLE_PREFIX, Base, Database
 from engine.database.rows import ThreadRow, UserRow
 
-# What a user can still send: it has not left, or it is known or likely that it has not.
+# The states in which a user can send an email.
 WAITING = ("draft", "failed")
 
 TODAY = cast(func.timezone("UTC", func.now()), Date)
 
 
 class EmailRow(Base):
-    """`item_id` is its card in the thread; `attempts` counts the presses on Send that counted.
+    """`item_id` is its card in the thread; `attempts` counts the attempts to send it.
 
     `status` is draft, sending, sent, failed or discarded; `error` says why it failed.
     """
@@ -56,7 +56,10 @@ class EmailRow(Base):
 
 
 class EmailDayRow(Base):
-    """How many emails a user has sent on a day (UTC). It outlives the conversations they are from."""
+    """The number of emails that a user has sent on a day (UTC).
+
+    The row remains when the threads of these emails are deleted, so that the limit still holds.
+    """
 
     __tablename__ = f"{TABLE_PREFIX}email_days"
 
@@ -67,7 +70,7 @@ class EmailDayRow(Base):
     sent: Mapped[int] = mapped_column(Integer)
 
 
-class UsedUp(Exception):
+class DailyLimitReached(Exception):
     """The user may send no more emails today."""
 
 
@@ -84,7 +87,7 @@ class Email:
 
 
 class EmailStore:
-    """One user's emails; nobody else's can be reached through it."""
+    """Reads and writes the emails of one user."""
 
     def __init__(self, database: Database, user_id: str) -> None:
         self._database = database
@@ -101,7 +104,7 @@ class EmailStore:
         )
         await self._database.write(self._user_id, row.on_conflict_do_nothing())
 
-    async def of_card(self, thread_id: str, item_id: str) -> Email | None:
+    async def find(self, thread_id: str, item_id: str) -> Email | None:
         statement = select(EmailRow.__table__).where(*self._is(thread_id, item_id))
         for row in await self._database.read(self._user_id, statement):
             return Email(
@@ -117,22 +120,22 @@ class EmailStore:
         return None
 
     async def claim(self, email: Email, per_day: int) -> bool:
-        """True for one of all who want to send it in the state that they saw.
+        """Reserve the email for sending. Returns False if another request reserved it first.
 
-        It counts as one of `per_day`, 0 being no limit, until `settle` says that it has not been
-        sent. Raises `UsedUp`.
+        It counts towards `per_day` (0 is no limit) until `finish` reports that it was not sent.
+        Raises `DailyLimitReached`.
         """
         statement = (
             update(EmailRow)
-            .where(*self._is_as_seen(email))
+            .where(*self._is_unchanged(email))
             .values(status="sending", attempts=EmailRow.attempts + 1, changed_at=func.now())
         )
-        # Tried once: who repeats a claim whose answer got lost would not know it for its own.
+        # Not retried: after a lost response, a retry would find the email claimed by itself.
         async with self._database.transaction(self._user_id) as connection:
             if (await connection.execute(statement)).rowcount == 0:
                 return False
             if (await connection.execute(self._count_one(per_day))).rowcount == 0:
-                raise UsedUp
+                raise DailyLimitReached
         return True
 
     async def sent_today(self) -> int:
@@ -143,7 +146,7 @@ class EmailStore:
         return rows[0].sent if rows else 0
 
     def _count_one(self, per_day: int) -> Insert:
-        """The statement that counts one more, and touches no row where that would be too many."""
+        """The statement that adds one to the count; it changes no row if the limit is reached."""
         row = insert(EmailDayRow).values(user_id=self._user_id, day=TODAY, sent=1)
         return row.on_conflict_do_update(
             index_elements=[EmailDayRow.user_id, EmailDayRow.day],
@@ -154,14 +157,14 @@ class EmailStore:
     async def discard(self, email: Email) -> None:
         statement = (
             update(EmailRow)
-            .where(*self._is_as_seen(email))
+            .where(*self._is_unchanged(email))
             .values(status="discarded", error=None, changed_at=func.now())
         )
         await self._database.write(self._user_id, statement)
 
-    async def settle(self, email: Email, error: str | None, *, maybe_sent: bool = True) -> None:
-        """Write down how the sending ended that `claim` had begun on this email."""
-        settled = (
+    async def finish(self, email: Email, error: str | None, *, maybe_sent: bool = True) -> None:
+        """Store the result of sending an email that `claim` reserved."""
+        finished = (
             update(EmailRow)
             .where(
                 *self._is(email.thread_id, email.item_id),
@@ -170,9 +173,9 @@ class EmailStore:
             )
             .values(status="failed" if error else "sent", error=error, changed_at=func.now())
             .returning(EmailRow.item_id)
-            .cte("settled")
+            .cte("finished")
         )
-        statement = select(settled.c.item_id)
+        statement = select(finished.c.item_id)
         if not maybe_sent:
             uncounted = (
                 update(EmailDayRow)
@@ -180,15 +183,15 @@ class EmailStore:
                     EmailDayRow.user_id == self._user_id,
                     EmailDayRow.day == TODAY,
                     EmailDayRow.sent > 0,
-                    select(settled.c.item_id).exists(),
+                    select(finished.c.item_id).exists(),
                 )
                 .values(sent=EmailDayRow.sent - 1)
             )
             statement = statement.add_cte(uncounted.cte("uncounted"))
         await self._database.fetch(self._user_id, statement, retry=True)
 
-    async def give_up(self, email: Email, seconds: float, error: str) -> None:
-        """Call it failed if it has been under way for so long that its worker must have died."""
+    async def fail_stale(self, email: Email, seconds: float, error: str) -> None:
+        """Mark the email as failed if it has been in state `sending` for more than `seconds`."""
         long_ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
         statement = (
             update(EmailRow)
@@ -208,8 +211,8 @@ class EmailStore:
             EmailRow.item_id == item_id,
         )
 
-    def _is_as_seen(self, email: Email) -> tuple[ColumnElement[bool], ...]:
-        """It can be sent, and nobody has tried since the card was drawn that the user saw."""
+    def _is_unchanged(self, email: Email) -> tuple[ColumnElement[bool], ...]:
+        """It can be sent, and there was no attempt since the user's card was drawn."""
         return (
             *self._is(email.thread_id, email.item_id),
             EmailRow.status.in_(WAITING),

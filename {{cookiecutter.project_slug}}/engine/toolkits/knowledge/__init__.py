@@ -1,1 +1,1 @@
-"""The documents that the assistant answers from: reading them, and cutting them into passages."""
+"""The documents that the assistant answers from: reads, splits, stores and searches them."""

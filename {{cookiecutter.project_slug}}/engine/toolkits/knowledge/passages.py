@@ -1,4 +1,4 @@
-"""A document becomes passages: short enough to be handed to a model, long enough to make sense."""
+"""Splits a document into passages, which are short enough for a model's prompt."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ SEPARATOR = " > "
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of a document. Level 1 to 6 is a heading, 0 a text below the last one."""
+    """A piece of a document. Level 1 to 6 is a heading, level 0 is text below the last heading."""
 
     text: str
     level: int = 0
@@ -19,34 +19,34 @@ class Block:
 
 @dataclass(frozen=True)
 class Passage:
-    """`heading` is the way to it through the document: "Returns > Damaged goods"."""
+    """`heading` is the path of headings above the text: "Returns > Damaged goods"."""
 
     heading: str
     text: str
 
 
 def title_of(blocks: list[Block], otherwise: str) -> str:
-    """The first heading, which most documents begin with."""
+    """The first heading, or `otherwise` if there is none."""
     first = next((block.text for block in blocks if block.level), otherwise)
     return " ".join(first.split())[:MAX_HEADING_CHARS]
 
 
 def passages(blocks: list[Block]) -> list[Passage]:
-    """A passage ends where a heading begins, and before it gets too long."""
+    """Split the document at headings, and before a passage becomes too long."""
     found: list[Passage] = []
-    way: dict[int, str] = {}
+    path: dict[int, str] = {}
     texts: list[str] = []
 
     def end() -> None:
         if texts:
-            found.append(Passage(_heading(way), "\n\n".join(texts)))
+            found.append(Passage(_heading(path), "\n\n".join(texts)))
             texts.clear()
 
     for block in blocks:
         if block.level:
             end()
-            way = {level: text for level, text in way.items() if level < block.level}
-            way[block.level] = " ".join(block.text.split())
+            path = {level: text for level, text in path.items() if level < block.level}
+            path[block.level] = " ".join(block.text.split())
             continue
         for piece in _pieces(block.text):
             if sum(map(len, texts)) + len(piece) > PASSAGE_CHARS:
@@ -56,12 +56,12 @@ def passages(blocks: list[Block]) -> list[Passage]:
     return found
 
 
-def _heading(way: dict[int, str]) -> str:
-    return SEPARATOR.join(way[level] for level in sorted(way))[:MAX_HEADING_CHARS]
+def _heading(path: dict[int, str]) -> str:
+    return SEPARATOR.join(path[level] for level in sorted(path))[:MAX_HEADING_CHARS]
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """At most `PASSAGE_CHARS` each, cut at the end of a sentence or line, or else of a word."""
+    """Pieces of at most `PASSAGE_CHARS`, cut after a sentence or line, or else after a word."""
     while len(text) > PASSAGE_CHARS:
         head = text[:PASSAGE_CHARS]
         ends = [m.end() for m in re.finditer(r"[.!?]\s|\n", head)] or [head.rfind(" ") + 1]

@@ -1,4 +1,4 @@
-"""A file becomes headings and texts: Markdown, HTML, PDF, DOCX, and plain text."""
+"""Reads the headings and texts of a file: Markdown, HTML, PDF, DOCX, and plain text."""
 
 import io
 import itertools
@@ -25,20 +25,20 @@ BLOCK_TAGS = [
 ]
 
 
-# The operator adds files one by one, and waits for each.
-SECONDS = 300.0
+# The limits are high, because an operator adds files one by one.
+READ_SECONDS = 300.0
 MEMORY_BYTES = 1_000_000_000
 
 
 class Unreadable(Exception):
-    """The message says why, in a few words."""
+    """A file cannot be read; the message says why, in a few words."""
 
 
 async def read_limited(path: Path) -> list[Block]:
-    """In a process of its own, whose time and memory are limited. Raises `Unreadable`."""
+    """Like `read`, in a separate process with limited time and memory. Raises `Unreadable`."""
     try:
         blocks, problem = await run_limited(
-            _blocks_or_problem, path, seconds=SECONDS, memory_bytes=MEMORY_BYTES
+            _blocks_or_problem, path, seconds=READ_SECONDS, memory_bytes=MEMORY_BYTES
         )
     except LimitExceeded as error:
         raise Unreadable(str(error)) from None
@@ -48,7 +48,7 @@ async def read_limited(path: Path) -> list[Block]:
 
 
 def _blocks_or_problem(path: Path) -> tuple[list[tuple[str, int]], str]:
-    """One of the two is empty."""
+    """The blocks and the error, one of which is empty."""
     try:
         return [(block.text, block.level) for block in read(path)], ""
     except Unreadable as error:
@@ -56,10 +56,11 @@ def _blocks_or_problem(path: Path) -> tuple[list[tuple[str, int]], str]:
 
 
 def read(path: Path) -> list[Block]:
-    """Raises `Unreadable`, for whatever reason."""
+    """The file's headings and texts. Every failure is raised as `Unreadable`."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise Unreadable(f"{path.suffix or 'no suffix'} is none of {', '.join(sorted(READERS))}")
+        suffixes = ", ".join(sorted(READERS))
+        raise Unreadable(f"expected one of {suffixes}, found {path.suffix or 'no suffix'}")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise Unreadable(f"larger than {MAX_FILE_BYTES:,} bytes")
@@ -69,7 +70,7 @@ def read(path: Path) -> list[Block]:
         ]
     except (Unreadable, MemoryError):
         raise
-    except Exception as error:  # a library may raise anything for a file that is broken
+    except Exception as error:  # libraries raise many kinds of errors for a damaged file
         raise Unreadable(f"damaged ({type(error).__name__})") from error
     if not any(block.level == 0 for block in blocks):
         raise Unreadable("there is no text in it")
@@ -77,7 +78,7 @@ def read(path: Path) -> list[Block]:
 
 
 def _clean(text: str) -> str:
-    """Without NUL and lone surrogates, which PostgreSQL does not store."""
+    """Remove NUL characters and lone surrogates, which PostgreSQL cannot store."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode().strip()
 
 
@@ -111,7 +112,7 @@ def _html(content: bytes) -> Iterator[Block]:
     if page.title is not None:
         yield Block(page.title.get_text(" ", strip=True), 1)
     texts = page.body.find_all(string=True) if page.body is not None else page.find_all(string=True)
-    # A text belongs to the innermost block that it stands in, however blocks are nested.
+    # Blocks can be nested; a text belongs to the innermost block around it.
     for block, strings in itertools.groupby(texts, lambda text: text.find_parent(BLOCK_TAGS)):
         name = "div" if block is None else block.name
         words = "".join(strings)

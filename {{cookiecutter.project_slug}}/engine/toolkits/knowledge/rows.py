@@ -1,7 +1,7 @@
-"""The project's documents, in passages that full-text search finds.
+"""The tables of the project's documents and passages, with PostgreSQL's full-text search.
 
-They belong to nobody who signs in: their owner is `PROJECT`, in whose name everybody's questions
-are answered and `python -m app knowledge` writes.
+The owner of these rows is `PROJECT_OWNER` and not a user: all users search them, and
+`python -m app knowledge` writes them.
 """
 
 from collections.abc import Sequence
@@ -36,20 +36,20 @@ from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY, TSVECTOR
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import PROJECT, TABLE_PREFIX, Base, Database
+from engine.database.database import PROJECT_OWNER, TABLE_PREFIX, Base, Database
 from engine.database.rows import UserRow
 from engine.database.users import ensure_user
 from engine.settings.settings import EnvSettings
 from engine.toolkits.knowledge.passages import SEPARATOR, Passage
 
-# Where a word stands says how much it counts: a passage's own heading before those that it stands
-# under, the document's title among them.
+# Weights of full-text search: a passage's own heading counts most, then the headings above it and
+# the document's title, then its text.
 HEADING, TITLE, BODY = "A", "B", "C"
-# A passage that repeats a word because it is long is no better: divide by 1 + log(length).
+# ts_rank divides the rank by 1 + log(length), so that long passages are not preferred.
 NORMALIZATION = 1
 
-# A word that everybody uses is in most passages, and ranking takes microseconds for each. So many
-# are ranked, from either index, shared out among the words that may stand for one another.
+# The number of passages that are ranked from each index, because ranking takes microseconds for
+# each and a common word is in most passages. Alternative words (OR) share this number.
 CANDIDATES = 3_000
 MAX_WORDS = 8
 
@@ -89,7 +89,7 @@ class PassageRow(Base):
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     heading: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
-    # The words of title and heading, and these together with those of the text.
+    # `headings` holds the words of title and headings; `search` holds those and the text's words.
     headings: Mapped[Any] = mapped_column(TSVECTOR)
     search: Mapped[Any] = mapped_column(TSVECTOR)
 
@@ -104,7 +104,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Found:
-    """A passage, and the document that it is of."""
+    """A passage that a search found, with its document."""
 
     document_id: int
     number: int
@@ -120,21 +120,21 @@ class KnowledgeStore:
         self._language = cast(language, REGCONFIG)
 
     async def put(self, source: str, title: str, passages: Sequence[Passage]) -> None:
-        """Add the document, in place of the one that had this source: all of it or nothing."""
-        async with self._database.transaction(PROJECT) as connection:
-            await connection.execute(ensure_user(PROJECT))
+        """Add the document, or replace the one with the same source, in one transaction."""
+        async with self._database.transaction(PROJECT_OWNER) as connection:
+            await connection.execute(ensure_user(PROJECT_OWNER))
             await connection.execute(_delete(source))
-            document = insert(DocumentRow).values(user_id=PROJECT, source=source, title=title)
+            document = insert(DocumentRow).values(user_id=PROJECT_OWNER, source=source, title=title)
             document_id = await connection.scalar(document.returning(DocumentRow.id))
             for number, passage in enumerate(passages, 1):
                 row = {"heading": passage.heading, "text": passage.text}
-                key = {"user_id": PROJECT, "document_id": document_id, "number": number}
+                key = {"user_id": PROJECT_OWNER, "document_id": document_id, "number": number}
                 words = self._words(title, passage)
                 await connection.execute(insert(PassageRow).values(**key, **row, **words))
 
     async def remove(self, source: str) -> bool:
-        """True when there was such a document."""
-        async with self._database.transaction(PROJECT) as connection:
+        """Returns False if there was no such document."""
+        async with self._database.transaction(PROJECT_OWNER) as connection:
             return (await connection.execute(_delete(source))).rowcount > 0
 
     async def all(self) -> list[Listed]:
@@ -146,15 +146,15 @@ class KnowledgeStore:
                 DocumentRow.added_at,
             )
             .outerjoin(PassageRow, _same_document())
-            .where(DocumentRow.user_id == PROJECT)
+            .where(DocumentRow.user_id == PROJECT_OWNER)
             .group_by(DocumentRow.user_id, DocumentRow.id)
             .order_by(DocumentRow.source)
         )
-        rows = await self._database.read(PROJECT, statement)
+        rows = await self._database.read(PROJECT_OWNER, statement)
         return [Listed(row.source, row.title, row.passages, row.added_at) for row in rows]
 
     async def search(self, question: str, limit: int) -> list[Found]:
-        """Passages with all of the words, the best first; without any, those with some of them."""
+        """The best passages with all of the words, or with some of them if there are none."""
         question = question.replace("\0", " ")
         every = func.websearch_to_tsquery(self._language, question)
         found = await self._find(every, limit)
@@ -165,7 +165,7 @@ class KnowledgeStore:
 
     async def _find(self, query: ColumnElement[Any], limit: int) -> list[Found]:
         statement = best_passages(query, limit)
-        return [Found(**row._mapping) for row in await self._database.read(PROJECT, statement)]
+        return [Found(**row._mapping) for row in await self._database.read(PROJECT_OWNER, statement)]
 
     def _words(self, title: str, passage: Passage) -> dict[str, ColumnElement[Any]]:
         above, _, own = passage.heading.rpartition(SEPARATOR)
@@ -181,9 +181,9 @@ class KnowledgeStore:
 def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str, str, str, str]:
     """The statement for the passages that match, the best first.
 
-    Only `CANDIDATES` of them are ranked. What has the words in its title or heading would win
-    anyway and is looked at first; and each alternative of a query has a share, so that a rare
-    word is not lost among the passages that have a common one.
+    It ranks only `CANDIDATES` passages. It takes those with the words in title or heading first,
+    because they rank highest. Each alternative of a query gets an equal share, so that passages
+    with a rare word are not crowded out by those with a common word.
     """
     alternatives = (
         func.regexp_split_to_table(cast(query, Text), r" \| ")
@@ -192,7 +192,7 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
     )
     wanted = (
         select(cast(alternatives.c.text, TSQUERY).label("query"))
-        # (T is for what says only which words must not be there: no index helps with that.)
+        # querytree is T for a query that only excludes words; no index can serve it.
         .where(func.querytree(cast(alternatives.c.text, TSQUERY)) != "T")
         .limit(MAX_WORDS)
         .cte("wanted")
@@ -206,12 +206,13 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
         rank = func.ts_rank(PassageRow.search, query, NORMALIZATION).label("rank")
         return (
             select(PassageRow.document_id, PassageRow.number, rank)
-            .where(PassageRow.user_id == PROJECT, words.bool_op("@@")(wanted.c.query), *conditions)
+            .where(PassageRow.user_id == PROJECT_OWNER, words.bool_op("@@")(wanted.c.query), *conditions)
             .correlate(wanted)
             .limit(share)
         )
 
-    candidates = union_all(  # (What a heading lacks may stand in its text, and must not if the question says so.)
+    candidates = union_all(
+        # The second condition also checks the text, which may hold an excluded word.
         some_with(PassageRow.headings, PassageRow.search.bool_op("@@")(wanted.c.query)),
         some_with(PassageRow.search),
     ).lateral("candidate")
@@ -239,13 +240,13 @@ def best_passages(query: ColumnElement[Any], limit: int) -> Select[int, int, str
             best,
             (PassageRow.document_id == best.c.document_id) & (PassageRow.number == best.c.number),
         )
-        .where(PassageRow.user_id == PROJECT, DocumentRow.user_id == PROJECT)
+        .where(PassageRow.user_id == PROJECT_OWNER, DocumentRow.user_id == PROJECT_OWNER)
         .order_by(best.c.rank.desc(), PassageRow.document_id, PassageRow.number)
     )
 
 
 def _delete(source: str) -> Any:
-    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT, DocumentRow.source == source)
+    return delete(DocumentRow).where(DocumentRow.user_id == PROJECT_OWNER, DocumentRow.source == source)
 
 
 def _same_document() -> ColumnElement[bool]:

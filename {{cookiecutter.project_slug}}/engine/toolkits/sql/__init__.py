@@ -1,1 +1,1 @@
-"""The database that questions are answered from: what may be asked of it, and asking it."""
+"""The analytics database: checks a query and executes it."""

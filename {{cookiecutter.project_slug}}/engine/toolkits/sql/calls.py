@@ -1,4 +1,4 @@
-"""The functions that a parsed statement calls, by the names that they have in its text."""
+"""The names and arguments of the functions that a parsed statement calls."""
 
 import re
 
@@ -8,7 +8,7 @@ DIALECT = "postgres"
 
 
 def name_of(function: exp.Func) -> str | None:
-    """The name that it gets in the statement; AND, CASE, -> and the like are no call there."""
+    """The function's name in the SQL text; None for AND, CASE, -> and other operators."""
     if isinstance(function, exp.Anonymous):
         return function.name.lower()
     call = re.match(r"(\w+)\s*\(", function.sql(dialect=DIALECT, comments=False))

@@ -1,4 +1,4 @@
-"""The analytics database: its tables, and the rows that one question gets."""
+"""The analytics database: lists its tables and executes read-only queries."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import asyncpg
 from pydantic import Field, field_validator
 
-from engine.database.database import is_away
+from engine.database.database import is_unreachable
 from engine.settings.database_url import checked_url, connect_options
 from engine.settings.settings import EnvSettings
-from engine.toolkits.sql.guard import FUNCTIONS, Query, Refused, readable
+from engine.toolkits.sql.guard import FUNCTIONS, Query, Refused, check_query
 from engine.tools.services import ToolRefusal
 
 CONNECT_SECONDS = 5
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 NUMERIC = {"int2", "int4", "int8", "float4", "float8", "numeric", "money"}
 
-# A role sees what it may select; parts of a partitioned table are the table's own affair.
+# The tables that the role may SELECT from, without the partitions of partitioned tables.
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name,
        obj_description(c.oid, 'pg_class') AS comment,
@@ -51,10 +51,10 @@ ORDER BY n.nspname, c.relname
 LIMIT $2
 """
 
-# What the role or the database may have set otherwise, until the transaction ends. The guard
-# reads strings as the standard does; with this off, a backslash would end them elsewhere. Memory
-# is that of one process, and no hash may take several times as much. The size of temporary files
-# is a superuser's to limit: the README has the role carry it.
+# Settings for the transaction, whatever the role or the database has set. The guard parses strings
+# as standard-conforming; with that setting off, PostgreSQL would treat backslashes differently.
+# Memory is limited to that of one process, without a multiple for hashes. Only a superuser can
+# limit temporary files, so the role has that limit (README).
 SETTINGS = f"""
 SELECT set_config('statement_timeout', $1, true),
        set_config('idle_in_transaction_session_timeout', $1, true),
@@ -67,9 +67,9 @@ SELECT set_config('statement_timeout', $1, true),
             THEN set_config('temp_file_limit', '{TEMPORARY_FILES}', true) END
 """
 
-# Functions that a name behind a dot would call: `o.f` is f(o) where `o` has no column f, be `o` a
-# row or a number. Conversions of types and what only computes may stay, or no column could be
-# called "date" or "length".
+# Functions that a name behind a dot would call: PostgreSQL reads `o.f` as f(o) if `o` has no column
+# f. Type conversions and immutable functions are allowed, because a column may be named "date" or
+# "length".
 REACHED_BY_DOT = """
 SELECT p.proname::text
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -92,7 +92,7 @@ SELECT current_setting('is_superuser') = 'on' OR EXISTS (
 """
 
 
-# What runs with its owner's rights shows the role more than its own do.
+# A function that runs with its owner's rights can give the role access to more data.
 RUNS_AS_OWNER = """
 SELECT format('%I.%I', n.nspname, p.proname)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -123,7 +123,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Result:
-    """Every value as PostgreSQL writes it, None for NULL; `is_cut` when there are more rows."""
+    """Values as PostgreSQL's text, None for NULL; `is_cut` is true if there are more rows."""
 
     columns: list[Column]
     rows: list[list[str | None]]
@@ -132,7 +132,7 @@ class Result:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table or view that may be read, with its columns and their types in one line."""
+    """A check_query table or view; `columns` lists names and types in one line."""
 
     name: str
     columns: str
@@ -140,16 +140,16 @@ class TableInfo:
 
 
 class Analytics:
-    """A pool of its own, connected when it is first needed.
+    """A separate connection pool, which connects at the first query.
 
-    Whatever goes wrong is a `ToolRefusal`: it costs an answer its result and nothing else.
+    Every error is raised as `ToolRefusal`, so that the turn goes on.
     """
 
     def __init__(self, settings: AnalyticsSettings | None = None) -> None:
         self._settings = settings or AnalyticsSettings()
         self._pool: asyncpg.Pool | None = None
         self._connect_seconds: float = CONNECT_SECONDS
-        # Its warnings quote statements, which may hold what people said.
+        # sqlglot's warnings quote statements, which may contain personal data.
         logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
     async def start(self) -> None:
@@ -161,7 +161,7 @@ class Analytics:
                 **options,
                 min_size=0,
                 max_size=self._settings.analytics_pool_size,
-                statement_cache_size=0,  # for poolers of transactions
+                statement_cache_size=0,  # prepared statements fail behind transaction poolers
             )
 
     async def close(self) -> None:
@@ -190,15 +190,15 @@ class Analytics:
         return "the analytics database answers, and its role only reads"
 
     async def tables(self, containing: str) -> list[TableInfo]:
-        """At most `MAX_TABLES`; `containing` is part of a name, in any case."""
+        """At most `MAX_TABLES`; `containing` is part of a name and ignores its case."""
         async with self._connection() as connection:
             rows = await connection.fetch(TABLES, containing.replace("\0", ""), MAX_TABLES)
         return [TableInfo(row["name"], row["columns"], row["comment"]) for row in rows]
 
     async def query(self, sql: str) -> Result:
         try:
-            # Some thousand characters take a moment to parse; meanwhile, others go on.
-            query = await asyncio.to_thread(readable, sql)
+            # Parsing a long query takes time, so it runs outside the event loop.
+            query = await asyncio.to_thread(check_query, sql)
         except Refused as refusal:
             raise ToolRefusal(f"the query was refused: {refusal}.") from refusal
         async with self._connection() as connection:
@@ -216,7 +216,7 @@ class Analytics:
             )
 
     async def _read(self, connection: asyncpg.Connection, statement: str) -> Result:
-        """The server itself cuts rows and cells, so that no result can be too large to receive."""
+        """PostgreSQL cuts rows and cells, so that a large result is never transferred."""
         attributes = (await connection.prepare(statement)).get_attributes()
         if not 1 <= len(attributes) <= MAX_COLUMNS:
             raise ToolRefusal(f"a query has 1 to {MAX_COLUMNS} columns.")
@@ -234,7 +234,7 @@ class Analytics:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         if self._pool is None:
-            raise ToolRefusal("ANALYTICS_DATABASE_URL is not set, so there is nothing to ask.")
+            raise ToolRefusal("ANALYTICS_DATABASE_URL is not set, so there is no database to query.")
         seconds = self._settings.analytics_timeout_seconds
         milliseconds = str(int(seconds * 1000))
         connection = await self._connect(self._pool)
@@ -247,9 +247,9 @@ class Analytics:
         except asyncpg.ReadOnlySQLTransactionError as error:
             raise ToolRefusal("the query would write, and here it can only read.") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if is_away(error):
-                raise _away(error) from error
-            # Its own words, by which the model can mend the query.
+            if is_unreachable(error):
+                raise _unavailable(error) from error
+            # With PostgreSQL's message the model can correct the query.
             words = " ".join(str(error).split())[:MAX_ERROR_CHARS]
             raise ToolRefusal(f"PostgreSQL says: {words}.") from error
         finally:
@@ -259,11 +259,11 @@ class Analytics:
         try:
             return await pool.acquire(timeout=self._connect_seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
 
-def _away(error: Exception) -> ToolRefusal:
-    logger.warning("the analytics database is away", exc_info=error)
+def _unavailable(error: Exception) -> ToolRefusal:
+    logger.warning("the analytics database is unavailable", exc_info=error)
     return ToolRefusal("the analytics database does not answer. Go on without it and say so.")
 
 

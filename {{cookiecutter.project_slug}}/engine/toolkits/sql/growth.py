@@ -1,7 +1,7 @@
-"""Limits how large a query can make a value: PostgreSQL stops at 1 GB for each, which is too late.
+"""Limits how large a query can make a value. PostgreSQL's own limit is 1 GB for each value.
 
-What a table holds counts as 1, whatever it is; a query may make it so many times as large. (What
-a recursion adds up is written to temporary files, whose size the role limits.)
+A stored value counts as size 1; the growth of a query is the largest factor by which it can enlarge
+a value. Recursive queries write to temporary files, which the role limits.
 """
 
 import re
@@ -16,43 +16,43 @@ MAX_GROWTH = 100_000
 MAX_COPIES = 1_000
 MAX_SERIES = 1_000_000
 MAX_REPLACEMENT_CHARS = 100
-MAX_COLLECTING = 4
+MAX_AGGREGATES_IN_MEMORY = 4
 JSON_ESCAPE = 6  # \u0001
 
-# Each of these holds all of its rows in memory.
-COLLECTING = {
+# Aggregates that keep all of their rows in memory.
+AGGREGATES_IN_MEMORY = {
     *("array_agg", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "string_agg"),
     *("mode", "percentile_cont", "percentile_disc", "range_agg"),
 }
 
 
-class TooMuch(Exception):
-    """The message says what would be too large, in words for the model."""
+class TooLarge(Exception):
+    """A query could make a value too large; the message says which, for the model."""
 
 
 def check_growth(statement: exp.Expr) -> None:
-    """Raises `TooMuch`."""
+    """Raises `TooLarge` if the query could make a value too large."""
     calls = list(statement.find_all(exp.Func))
-    if sum(name_of(call) in COLLECTING for call in calls) > MAX_COLLECTING:
-        raise TooMuch(f"a query has at most {MAX_COLLECTING} of {', '.join(sorted(COLLECTING))}")
+    if sum(name_of(call) in AGGREGATES_IN_MEMORY for call in calls) > MAX_AGGREGATES_IN_MEMORY:
+        raise TooLarge(f"a query has at most {MAX_AGGREGATES_IN_MEMORY} of {', '.join(sorted(AGGREGATES_IN_MEMORY))}")
     for call in calls:
         if name_of(call) == "generate_series":
             _check_series([_number(argument) for argument in arguments_of(call)])
     if _growth(statement) > MAX_GROWTH:
-        raise TooMuch("it would make texts too large; repeat, join and replace less")
+        raise TooLarge("it would make texts too large; repeat, join and replace less")
 
 
 def _check_series(numbers: list[float | None]) -> None:
-    """Those that are written out; others are days between dates as a rule, and end in time."""
+    """Check a series with literal bounds. Others are usually dates, and the timeout limits them."""
     match numbers:
         case [float(first), float(last), *step] if None not in step:
             size = abs(last - first) / (abs(step[0] or 1) if step else 1)
             if size > MAX_SERIES:
-                raise TooMuch(f"a series has at most {MAX_SERIES:,} values")
+                raise TooLarge(f"a series has at most {MAX_SERIES:,} values")
 
 
 def _growth(node: exp.Expr) -> int:
-    """How many times as large as what it is made of the largest value of this can be."""
+    """The largest factor by which this expression can enlarge its input."""
     if isinstance(node, exp.Query) and not isinstance(node, exp.Subquery):
         return _of_query(node)
     if isinstance(node, exp.Func) and (own := _OWN.get(name_of(node) or "")):
@@ -63,7 +63,7 @@ def _growth(node: exp.Expr) -> int:
 
 
 def _of_query(query: exp.Query) -> int:
-    """A query can make what it reads larger, and so can each of those that it reads."""
+    """A query can enlarge its input, and so can each of its subqueries."""
     with_ = query.args.get("with_")
     read = prod(_growth(cte.this) for cte in with_.expressions) if with_ else 1
     children = [child for child in _children(query) if child is not with_]
@@ -94,7 +94,7 @@ def _replace(arguments: list[exp.Expr]) -> int:
 
 
 def _regexp_replace(arguments: list[exp.Expr]) -> int:
-    """It may match between any two characters, and put in several times what it found."""
+    """It may match between any two characters, and insert the match several times."""
     return _largest(arguments) * (1 + _added(arguments[2:3]))
 
 
@@ -109,10 +109,10 @@ def _ts_headline(arguments: list[exp.Expr]) -> int:
 def _format(arguments: list[exp.Expr]) -> int:
     pattern = _text(arguments[0])
     if pattern is None or "*" in pattern:
-        raise TooMuch("format takes a text that is written out, and no width that is computed")
+        raise TooLarge("format needs a literal text as its pattern, without a computed width (*)")
     width = sum(map(int, re.findall(r"\d+", pattern)))
     if width > MAX_COPIES:
-        raise TooMuch(f"format fills up to {MAX_COPIES} characters at most")
+        raise TooLarge(f"format fills up to {MAX_COPIES} characters at most")
     return _sum(arguments) * (1 + pattern.count("%")) + width
 
 
@@ -152,7 +152,7 @@ def _copies(arguments: list[exp.Expr]) -> int:
         return 1  # (PostgreSQL refuses it.)
     count = _number(arguments[1])
     if count is None or count > MAX_COPIES:
-        raise TooMuch(
+        raise TooLarge(
             f"repeat, lpad and rpad take a number that is written out, {MAX_COPIES} at most"
         )
     return max(1, int(count))
@@ -162,7 +162,7 @@ def _added(texts: list[exp.Expr]) -> int:
     """The length of what is put in between or in place of something."""
     written = [_text(text) for text in texts]
     if any(text is None or len(text) > MAX_REPLACEMENT_CHARS for text in written):
-        raise TooMuch(
+        raise TooLarge(
             "what a text is replaced or joined with has to be written out, in at most"
             f" {MAX_REPLACEMENT_CHARS} characters"
         )

@@ -1,11 +1,11 @@
-"""What may be asked of the analytics database: one SELECT that only reads tables and computes.
+"""Checks that a query for the analytics database is one SELECT that only reads and computes.
 
-This is the first of three walls. The second is the transaction, which is READ ONLY and short; the
-third is the database role, which should have no right to anything else (README).
+This is the first of three protections. The second is the transaction, which is READ ONLY and has a
+short timeout; the third is the database role, which should have only the right to SELECT (README).
 
-What is checked is what is executed: not the model's text but the statement that sqlglot writes
-from what it understood. That statement is parsed once more and has to come out the same, so that
-neither a difference between two parsers nor a fault of the writer can be used to slip past.
+The statement that is executed is not the model's text but the one that sqlglot generates from its
+syntax tree. That statement is parsed again and must give the same result, so that a query cannot
+exploit a difference between sqlglot's and PostgreSQL's parsers, or an error of sqlglot's generator.
 """
 
 import re
@@ -18,13 +18,13 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.postgres import PostgresParser
 
 from engine.toolkits.sql.calls import DIALECT, name_of
-from engine.toolkits.sql.growth import TooMuch, check_growth
+from engine.toolkits.sql.growth import TooLarge, check_growth
 
 MAX_SQL_CHARS = 8_000
 
-# PostgreSQL has about 3,000 functions, and extensions and people add more. Reading files, waiting,
-# signalling other sessions, running SQL that is hidden in a string: a list of all that is forbidden
-# would never be complete, so this lists what is allowed.
+# This is a list of allowed functions, because a list of forbidden ones would never be complete:
+# PostgreSQL has about 3,000 functions, extensions and users add more, and some of them read files,
+# wait, signal other sessions or run SQL from a string.
 _ALLOWED = """
 any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp
 every grouping json_agg json_object_agg jsonb_agg jsonb_object_agg max min mode percentile_cont
@@ -91,41 +91,41 @@ FORBIDDEN: dict[type[exp.Expr], str] = {
 
 
 class _Parser(PostgresParser):
-    """Knows no function but those with a syntax of their own, such as EXTRACT.
+    """Knows only functions with a special syntax, such as EXTRACT.
 
-    What it does not know, it leaves as it is. What it knows, it would write in its own way, and
-    a to_char() whose format came out a little different would be a wrong answer.
+    sqlglot keeps unknown functions unchanged, but rewrites those that it knows; a rewritten format
+    of to_char(), for example, could give a wrong result.
     """
 
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
 
 
 class Refused(Exception):
-    """The statement may not run; the message says why, in words for the model."""
+    """The statement is not allowed; the message says why, for the model."""
 
 
 @dataclass(frozen=True)
 class Query:
     """A statement to execute.
 
-    `attributes` are the names behind a dot. PostgreSQL takes `o.name` for `name(o)` where there is
-    no such column, so they must not be the names of functions: only the database can tell.
+    `attributes` are the names behind a dot. PostgreSQL reads `o.name` as `name(o)` if there is no
+    such column, so they must not be names of functions, which only the database can check.
     """
 
     sql: str
     attributes: frozenset[str] = frozenset()
 
 
-def readable(sql: str) -> Query:
-    """The statement to execute for this text. Raises `Refused`."""
+def check_query(sql: str) -> Query:
+    """The statement to execute for this text. Raises `Refused` if it is not allowed."""
     if len(sql) > MAX_SQL_CHARS:
         raise Refused(f"a query has at most {MAX_SQL_CHARS} characters")
-    asked = _checked(sql)
-    written = _written(asked)
-    sent = _checked(written)
-    if _written(sent) != written or _leaves(sent) != _leaves(asked):
-        raise Refused("it does not mean the same when it is written anew; write it more simply")
-    return Query(written, frozenset(_attributes(sent)))
+    parsed = _checked(sql)
+    written = _written(parsed)
+    reparsed = _checked(written)
+    if _written(reparsed) != written or _names_and_values(reparsed) != _names_and_values(parsed):
+        raise Refused("it could be understood in two ways; write it more simply")
+    return Query(written, frozenset(_attributes(reparsed)))
 
 
 def _checked(sql: str) -> exp.Expr:
@@ -134,7 +134,7 @@ def _checked(sql: str) -> exp.Expr:
         _check(node)
     try:
         check_growth(statement)
-    except TooMuch as error:
+    except TooLarge as error:
         raise Refused(str(error)) from error
     return statement
 
@@ -143,10 +143,10 @@ def _written(statement: exp.Expr) -> str:
     return statement.sql(dialect=DIALECT, comments=False)
 
 
-def _leaves(statement: exp.Expr) -> list[tuple[str, str]]:
+def _names_and_values(statement: exp.Expr) -> list[tuple[str, str]]:
     """The names and values in the order of the text.
 
-    The trees themselves may differ: 2 ^ 3 is written POWER(2, 3).
+    Two equal statements can have different trees: 2 ^ 3 becomes POWER(2, 3).
     """
     return [
         ("value" if isinstance(node, _VALUES) else type(node).__name__, str(node.this))
@@ -159,7 +159,7 @@ _VALUES = (exp.Literal, exp.RawString, exp.ByteString, exp.National, exp.Unicode
 
 
 def _attributes(statement: exp.Expr) -> Iterator[str]:
-    """The names behind a dot, as PostgreSQL folds them."""
+    """The names behind a dot, in lower case unless they are quoted, as PostgreSQL reads them."""
     for node in statement.find_all(exp.Column, exp.Dot):
         name = node.this if isinstance(node, exp.Column) else node.expression
         is_behind_dot = isinstance(node, exp.Dot) or node.args.get("table") is not None
@@ -216,7 +216,7 @@ def _check_table(table: exp.Table) -> None:
 
 
 def _check_argument_name(argument: exp.Kwarg) -> None:
-    """(sqlglot writes such a name without its quotes, whatever stands in it.)"""
+    """Refuse quoted argument names, because sqlglot omits the quotes."""
     if not re.fullmatch(r"[A-Za-z_]\w*", argument.this.name, re.ASCII):
         raise Refused("an argument's name is written without quotes")
 

@@ -1,4 +1,4 @@
-"""The notes that users ask the assistant to keep."""
+"""The table of notes, and one user's access to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ class Note:
 
 
 class NoteStore:
-    """One user's notes; nobody else's can be reached through it."""
+    """Reads and writes the notes of one user."""
 
     def __init__(self, database: Database, user_id: str) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class NoteStore:
         return Note(note_id, text)
 
     async def newest(self, limit: int, containing: str = "") -> list[Note]:
-        """At most `limit` notes, newest first; `containing` matches without regard to case."""
+        """At most `limit` notes, newest first; `containing` ignores upper and lower case."""
         statement = (
             select(NoteRow.id, NoteRow.text)
             .where(NoteRow.user_id == self._user_id)
@@ -54,7 +54,7 @@ class NoteStore:
         return [Note(row.id, row.text) for row in rows]
 
     async def delete(self, note_id: int) -> bool:
-        """True when there was such a note."""
+        """Returns False if there was no such note."""
         statement = delete(NoteRow).where(NoteRow.user_id == self._user_id, NoteRow.id == note_id)
         async with self._database.transaction(self._user_id) as connection:
             return (await connection.execute(statement)).rowcount > 0

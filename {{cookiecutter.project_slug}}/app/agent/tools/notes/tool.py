@@ -1,4 +1,4 @@
-"""Notes that the user asks the assistant to keep."""
+"""Saves, lists, searches and deletes the user's notes."""
 
 import re
 
@@ -15,7 +15,7 @@ Turn = RunContextWrapper[TurnContext]
 
 @agent_function
 async def save_note(turn: Turn, text: str) -> str:
-    """Keep a note for the user.
+    """Save a note for the user.
 
     Args:
         text: The note, in the user's words.
@@ -38,17 +38,17 @@ async def search_notes(turn: Turn, words: str) -> str:
     """Find the user's notes that contain these words.
 
     Args:
-        words: What to look for, as it may stand in the note.
+        words: The words to search for, as written in the note.
     """
     return _lines(await _notes(turn).newest(MAX_LISTED, containing=words.strip()))
 
 
 @agent_function
 async def delete_note(turn: Turn, number: int) -> str:
-    """Delete one of the user's notes. Only on their request.
+    """Delete one of the user's notes. Only if the user asks for it.
 
     Args:
-        number: The note's number, as listing or searching gave it.
+        number: The note's number in the result of list_notes or search_notes.
     """
     deleted = await _notes(turn).delete(number)
     return f"Deleted note {number}." if deleted else f"There is no note {number}."
@@ -63,7 +63,7 @@ def _lines(notes: list[Note]) -> str:
 
 
 def _demo(text: str) -> DemoCall | None:
-    """The first pattern that matches decides; its group, if any, is the argument."""
+    """The call for the first pattern that matches; the pattern's group is the argument."""
     if found := re.search(r"\b(?:delete|forget) note (\d+)", text, re.I):
         return DemoCall("delete_note", {"number": int(found[1])})
     if found := re.search(

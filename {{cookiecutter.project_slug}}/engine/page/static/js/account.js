@@ -3,7 +3,7 @@
 import { find } from "./find.js";
 
 /**
- * Shows who is signed in, and the way out; nothing where the site has no pages for that.
+ * Shows the signed-in user and the sign-out button; hides both if the site has no sign-in pages.
  *
  * @param {HTMLFormElement} form
  * @param {Account | null} account
@@ -19,7 +19,7 @@ export function showAccount(form, account) {
 }
 
 /**
- * Where to sign in and come back from.
+ * The address of the sign-in page, which returns to this page afterwards.
  *
  * @param {string} signIn
  * @param {Pick<Location, "pathname" | "search">} here

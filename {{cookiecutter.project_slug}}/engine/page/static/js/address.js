@@ -1,6 +1,6 @@
 const PARAMETER = "thread";
 
-/** Which thread the page's URL names: `?thread=…`. */
+/** Reads and writes the thread id in the page's URL: `?thread=…`. */
 export class Address {
   /**
    * @param {Pick<Location, "href">} location

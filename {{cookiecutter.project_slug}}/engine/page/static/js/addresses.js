@@ -1,7 +1,7 @@
 /** @import { PageConfig } from "../../types" */
 
 /**
- * The server's addresses, which are relative to the page, as the element needs them.
+ * Makes the server's addresses absolute, because the element does not accept relative ones.
  *
  * @param {PageConfig} config
  * @param {string} base the page's `document.baseURI`

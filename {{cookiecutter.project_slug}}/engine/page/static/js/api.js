@@ -5,21 +5,21 @@ import { isEventStream, isStreaming, parseObject } from "./requests.js";
 
 /**
  * @typedef {object} Api
- * @property {URL} url where the backend is: nothing of ours goes to any other origin
+ * @property {URL} url the backend's address; other origins get no session id and no credentials
  * @property {string} sessionId
  * @property {string} locale
  * @property {ToolPrefix} tool
- * @property {() => Record<string, string> | null} context what the site says of its page
- * @property {() => ChatAuth | undefined} auth the host page's hook, if it has one
- * @property {() => Promise<unknown>} visit lets the backend hand out a cookie
- * @property {Headers} credentials those of the latest request, for when there is no time to ask
- * @property {(problem: ProblemId | null) => void} report told after each request how it went
+ * @property {() => Record<string, string> | null} context the host page's facts for the model
+ * @property {() => ChatAuth | undefined} auth the host page's `window.chatAuth`
+ * @property {() => Promise<unknown>} visit requests a page for which the backend sets a cookie
+ * @property {Headers} credentials of the latest request, for use when the page is closed
+ * @property {(problem: ProblemId | null) => void} report called after each request with its result
  * @property {Fetch} fetch
  */
 
 /**
- * The `fetch` that the element uses: ours, with the session id, the chosen tool and the user's
- * credentials, renewed once after a 401. Responses pass untouched, so streams stay streams.
+ * The `fetch` for the element. It adds the session id, the chosen tool and the user's credentials,
+ * and renews the credentials once after a 401. It does not change responses.
  *
  * @param {Api} api
  * @returns {Fetch}
@@ -28,7 +28,7 @@ export function createFetch(api) {
   /** @type {Promise<Headers> | null} */
   let renewal = null;
 
-  // Requests that are refused together renew together: one new cookie, not several.
+  // Parallel requests with a 401 share one renewal.
   function renew() {
     renewal ??= credentials(api, true).finally(() => {
       renewal = null;
@@ -52,7 +52,7 @@ export function createFetch(api) {
 }
 
 /**
- * Asks twice when nobody is known yet: the first answer may set the cookie that says who it is.
+ * Requests the configuration again if it has no user: the first response may set the user's cookie.
  *
  * @param {Fetch} fetch
  * @param {string} locale
@@ -92,7 +92,7 @@ function send(input, request, credentials, api) {
   if (!headers.has("Accept-Language")) headers.set("Accept-Language", api.locale);
   credentials.forEach((value, name) => headers.set(name, value));
   api.credentials = credentials;
-  // A Request's body can be read once only, and a 401 has it sent twice.
+  // A Request's body can be read only once, and after a 401 it is sent again.
   const target = input instanceof Request ? input.clone() : input;
   return api.fetch(target, { ...request, headers, credentials: "same-origin" });
 }
@@ -114,7 +114,7 @@ function bearer(token) {
 }
 
 /**
- * Uploads and whatever else is not a JSON object stay as they are.
+ * Adds context to a JSON object; other bodies, such as uploads, stay unchanged.
  *
  * @param {BodyInit | null | undefined} body
  * @param {Api} api
@@ -139,7 +139,7 @@ function isOurs(input, url) {
 
 /**
  * @param {Response} response
- * @param {boolean} streams whether an event stream was asked for
+ * @param {boolean} streams true if an event stream was requested
  * @returns {Promise<ProblemId | null>}
  */
 async function problemOf(response, streams) {
@@ -148,5 +148,5 @@ async function problemOf(response, streams) {
   if (response.status < 500) return null;
   const error = parseObject(await response.clone().text())?.error;
   if (error?.code === "database_unavailable") return "databaseDown";
-  return error?.code ? null : "backendDown"; // a refusal in the server's words: it does answer
+  return error?.code ? null : "backendDown"; // an error with a code proves that the server runs
 }

@@ -1,14 +1,14 @@
 /** @import { Beacon, Fetch } from "../../types" */
 
 /**
- * Says something to the server as the page goes away, when nothing can be awaited any more.
+ * Creates the function that sends a request while the page is closed.
  *
- * A cookie goes along by itself. A token does not: sendBeacon carries no headers, and asking the
- * host page for a fresh one would come too late, so the latest one has to do.
+ * The browser adds cookies to a beacon. It cannot have an Authorization header, so with tokens a
+ * `fetch` with `keepalive` is used. It uses the latest token, because renewing it would take too long.
  *
  * @param {Pick<Navigator, "sendBeacon">} navigator
- * @param {Fetch} fetch the browser's own
- * @param {() => Headers} credentials those of the latest request
+ * @param {Fetch} fetch the browser's own function
+ * @param {() => Headers} credentials of the latest request
  * @returns {Beacon}
  */
 export function createBeacon(navigator, fetch, credentials) {
@@ -16,6 +16,6 @@ export function createBeacon(navigator, fetch, credentials) {
     const headers = credentials();
     if (!headers.has("Authorization") && navigator.sendBeacon(url)) return;
     const request = { method: "POST", headers, keepalive: true };
-    fetch(url, { ...request, credentials: "same-origin" }).catch(() => {}); // nobody is left to tell
+    fetch(url, { ...request, credentials: "same-origin" }).catch(() => {}); // the page is closed, so errors cannot be shown
   };
 }

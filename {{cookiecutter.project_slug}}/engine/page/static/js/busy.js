@@ -1,4 +1,4 @@
-/** Whether a thread loads or an answer streams: the element's methods reject then. */
+/** True while a thread loads or an answer streams. The element's methods reject during that time. */
 export class Busy {
   constructor() {
     /** @type {Set<"load" | "response">} */

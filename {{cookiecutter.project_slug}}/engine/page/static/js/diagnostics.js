@@ -6,7 +6,7 @@ import { voice } from "./texts.js";
 const SECONDS_TO_LOAD = 15;
 const SECONDS_TO_DEFINE = 5;
 const SECONDS_TO_READY = 10;
-const SECONDS_TO_SPEAK = 1;
+const SECONDS_TO_MESSAGE = 1;
 
 // Where the element comes from, if the page does not say.
 const CDN = "https://cdn.platform.openai.com";
@@ -14,9 +14,9 @@ const CDN = "https://cdn.platform.openai.com";
 const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist";
 
 /**
- * What can keep the chat from working, and what to do about it.
+ * The texts of all problems: what happened, and how to fix it.
  *
- * @param {string} host where this page is
+ * @param {string} host of this page
  * @param {string} scriptUrl
  * @param {Say} say
  * @returns {Record<ProblemId, Problem>}
@@ -42,7 +42,7 @@ export function problems(host, scriptUrl, say = voice("en")) {
         say("The browser's console names the error. A proxy may have answered with another file."),
       ],
     },
-    notReady: isLocal(host) ? notReadyHere(host, cdn, say) : notReadyThere(host, cdn, say),
+    notReady: isLocal(host) ? notReadyLocal(host, cdn, say) : notReadyRemote(host, cdn, say),
     backendDown: {
       title: say("The server does not answer"),
       advice: say("Your conversations are safe. Please try again in a moment."),
@@ -66,14 +66,14 @@ export function problems(host, scriptUrl, say = voice("en")) {
 }
 
 /**
- * On a real host, the key is what is missing nearly always.
+ * The texts for a public host, where the domain key is nearly always the reason.
  *
  * @param {string} host
  * @param {string} cdn
  * @param {Say} say
  * @returns {Problem}
  */
-function notReadyThere(host, cdn, say) {
+function notReadyRemote(host, cdn, say) {
   return {
     title: say("The chat did not open"),
     advice: say("Most often, {} has not been allowed to show it.", host),
@@ -87,15 +87,15 @@ function notReadyThere(host, cdn, say) {
 }
 
 /**
- * On localhost OpenAI asks for no key. Whether it knows this machine by its address too, it does
- * not say.
+ * The texts for localhost, where OpenAI requires no domain key. It is not documented whether that is
+ * also true for 127.0.0.1.
  *
  * @param {string} host
  * @param {string} cdn
  * @param {Say} say
  * @returns {Problem}
  */
-function notReadyHere(host, cdn, say) {
+function notReadyLocal(host, cdn, say) {
   const name = host.replace(/^(127\.0\.0\.1|\[::1\])/, "localhost");
   return {
     title: say("The chat did not open"),
@@ -109,10 +109,10 @@ function notReadyHere(host, cdn, say) {
 }
 
 /**
- * Watches the element come to life, and says in `panel` what is wrong when it does not.
+ * Observes how the element starts, and explains in `panel` why it does not.
  *
- * `chatkit.ready` is the load of the element's frame, and a browser fires that for a frame that was
- * refused or does not exist, too. Only a chat that works sends messages and asks for threads.
+ * `chatkit.ready` fires when the element's frame has loaded, which browsers also report for a frame
+ * that was blocked or does not exist. Only a working chat sends messages and requests threads.
  */
 export class Diagnostics {
   /**
@@ -126,11 +126,11 @@ export class Diagnostics {
     this.script = script;
     this.say = say;
     this.frame = new FrameListener(script.src, element, () => this.frameIsAlive());
-    // In an application that shows the chat again, the frame may have begun before.
+    // In a single-page application that shows the chat again, the frame may be loaded already.
     this.isLoaded = Boolean(document.body.dataset.chat);
     this.isAlive = document.body.dataset.chat === "ready";
     this.isRefused = false;
-    /** Has the element send its frame something that the frame answers. */
+    /** Makes the element send its frame a message that the frame answers. */
     this.ask = () => {};
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.asking = undefined;
@@ -172,23 +172,23 @@ export class Diagnostics {
     if (!customElements.get("openai-chatkit")) this.expect("notDefined", SECONDS_TO_DEFINE);
   };
 
-  /** To be called once the element has its options. */
+  /** To be called after the element has got its options. */
   frameIsStarting() {
     if (this.isLoaded) this.frameIsLoaded();
     else if (!this.isAlive) this.expect("notReady", SECONDS_TO_READY);
   }
 
-  /** To be called at `chatkit.ready`. A frame that has not spoken yet stays in sight and is asked. */
+  /** To be called at `chatkit.ready`. A frame without a message stays visible and is sent one. */
   frameIsLoaded() {
     this.isLoaded = true;
     if (this.isRefused) return;
     document.body.dataset.chat = this.isAlive ? "ready" : "loaded";
     if (this.isAlive) return;
     this.expect("notReady", SECONDS_TO_READY);
-    this.asking = setTimeout(this.ask, SECONDS_TO_SPEAK * 1000);
+    this.asking = setTimeout(this.ask, SECONDS_TO_MESSAGE * 1000);
   }
 
-  /** To be called at each sign of life. */
+  /** To be called for each message and request of the frame. */
   frameIsAlive() {
     if (this.isAlive || this.isRefused) return;
     this.isAlive = true;
@@ -198,7 +198,7 @@ export class Diagnostics {
   }
 
   /**
-   * A refused domain is an error, sometimes after "ready", and leaves the frame blank.
+   * Handles `chatkit.error`: for a domain that is not allowed the frame stays blank.
    *
    * @param {Error} error
    */
@@ -211,7 +211,7 @@ export class Diagnostics {
     }
   }
 
-  /** @param {ProblemId | null} problem how the last request to the backend went */
+  /** @param {ProblemId | null} problem of the last request to the backend */
   backendAnswered(problem) {
     if (problem) this.show(problem);
     else this.hide(["backendDown", "databaseDown", "unauthenticated"]);

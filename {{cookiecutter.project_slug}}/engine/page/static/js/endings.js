@@ -1,12 +1,12 @@
 /** @type {WeakSet<AbortSignal>} */
-const over = new WeakSet();
+const ended = new WeakSet();
 
 /**
- * The same response, whose end is noticed: fetch-event-source aborts its signal after a normal end
+ * The same response, whose end is recorded: fetch-event-source aborts its signal after a normal end
  * and after a broken connection too, and in neither case did the user stop it.
  *
  * @param {Response} response
- * @param {AbortSignal | null | undefined} signal that of its request
+ * @param {AbortSignal | null | undefined} signal of its request
  * @param {(error: unknown) => void} onOver called once, with `null` after a normal end
  * @returns {Response}
  */
@@ -16,7 +16,7 @@ export function watchEnd(response, signal, onOver) {
 
   /** @param {unknown} error */
   const end = (error) => {
-    if (signal && !signal.aborted) over.add(signal);
+    if (signal && !signal.aborted) ended.add(signal);
     onOver(error);
   };
   /** @type {UnderlyingDefaultSource} */
@@ -34,15 +34,15 @@ export function watchEnd(response, signal, onOver) {
     },
     cancel: (reason) => reader.cancel(reason),
   };
-  const body = new ReadableStream(source, { highWaterMark: 0 }); // nothing is read ahead
+  const body = new ReadableStream(source, { highWaterMark: 0 }); // do not read ahead
   const { status, statusText, headers } = response;
   return new Response(body, { status, statusText, headers });
 }
 
 /**
  * @param {AbortSignal | null | undefined} signal
- * @returns {boolean} whether the response was read to its end, or broke, before an abort
+ * @returns {boolean} true if the response ended, normally or with an error, before an abort
  */
 export function isOver(signal) {
-  return signal ? over.has(signal) : false;
+  return signal ? ended.has(signal) : false;
 }

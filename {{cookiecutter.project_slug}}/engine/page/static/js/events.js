@@ -9,7 +9,7 @@
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
 /**
- * What handlers reach for.
+ * The objects that handlers use.
  *
  * @typedef {object} Parts
  * @property {Busy} busy
@@ -24,7 +24,7 @@
  */
 
 /**
- * What the page does at each of the element's events; what needs no deed is logged.
+ * The page's handlers for each event of the element; some events are only logged.
  *
  * @param {Parts} parts
  * @returns {EventHandlers}
@@ -36,7 +36,7 @@ export function eventHandlers(parts) {
     "chatkit.error": ({ error }) => {
       console.error("chatkit.error", error);
       telemetry.report("error", error?.name ?? "");
-      busy.clear("load"); // a load that fails never ends
+      busy.clear("load"); // a failed load has no `load.end` event
       diagnostics.frameFailed(error);
     },
     "chatkit.response.start": () => busy.set("response"),
@@ -54,7 +54,7 @@ export function eventHandlers(parts) {
       follower.threadChanges(threadId);
     },
     "chatkit.tool.change": ({ toolId }) => {
-      if (toolId) tool.select(null); // the composer's own menu wins over the host's buttons
+      if (toolId) tool.select(null); // the composer's menu replaces the choice of the host's buttons
     },
     "chatkit.history.open": () => log("chatkit.history.open"),
     "chatkit.history.close": () => log("chatkit.history.close"),
@@ -67,7 +67,7 @@ export function eventHandlers(parts) {
   };
 }
 
-/** Connects a table of handlers to the element. */
+/** Adds a table of handlers to the element. */
 export class EventObserver {
   /**
    * @param {OpenAIChatKit | EventTarget} element

@@ -1,9 +1,9 @@
 /**
- * An element of the page. Where the page leaves it out it is one outside of the document: what it
- * is told is not shown, and nobody clicks on it.
+ * An element of the page. If the page omits it, a new element is returned, which is not part of the
+ * document and therefore not visible.
  *
  * @param {string} selector
- * @param {string} [tag] what is made in its place
+ * @param {string} [tag] of the new element
  * @param {ParentNode} [parent]
  * @returns {any}
  */

@@ -7,12 +7,12 @@
  * @property {string} threadId
  */
 
-const SECONDS_BETWEEN = 2;
-const SECONDS_AT_MOST = 30;
+const POLL_SECONDS = 2;
+const MAX_POLL_SECONDS = 30;
 
 /**
  * Shows an answer that is being written and not streamed to this page: one that a reload left
- * behind, or another tab's. The server stores what has been said about once a second.
+ * behind, or another tab's. The server stores the text about once a second.
  */
 export class RunFollower {
   /** @type {Following | null} */
@@ -36,31 +36,31 @@ export class RunFollower {
   }
 
   /**
-   * To be called when a thread begins to load: asked any later, an answer that ends in between
-   * would count as loaded and stay half.
+   * To be called when a thread begins to load. If the run's state were requested later, an answer
+   * that ends meanwhile would stay incomplete on the page.
    *
    * @param {string} threadId
    */
   async threadLoads(threadId) {
-    if (this.following?.threadId === threadId) return; // fetching updates may count as a load
+    if (this.following?.threadId === threadId) return; // fetchUpdates may fire this event
     const following = this.begin(threadId);
     const isRunning = await this.isRunning(threadId).catch(() => true);
-    if (isRunning) await this.keepUp(following);
+    if (isRunning) await this.poll(following);
     else this.end(following);
   }
 
-  /** @param {string | null} threadId the one that is open from now on */
+  /** @param {string | null} threadId of the thread that is open from now on */
   threadChanges(threadId) {
     if (this.following?.threadId !== threadId) this.stop();
   }
 
   /**
-   * Shows the open thread's newest answer, whether it has ended or not.
+   * Shows the open thread's newest answer, running or ended.
    *
    * @param {string} threadId
    */
   async follow(threadId) {
-    await this.keepUp(this.begin(threadId));
+    await this.poll(this.begin(threadId));
   }
 
   stop() {
@@ -79,7 +79,7 @@ export class RunFollower {
   }
 
   /** @param {Following} following */
-  async keepUp(following) {
+  async poll(following) {
     let failures = 0;
     while (this.following === following) {
       try {
@@ -89,15 +89,15 @@ export class RunFollower {
       } catch {
         failures += 1;
       }
-      await this.sleep(Math.min(SECONDS_BETWEEN * 2 ** failures, SECONDS_AT_MOST));
+      await this.sleep(Math.min(POLL_SECONDS * 2 ** failures, MAX_POLL_SECONDS));
     }
   }
 
   /**
-   * Asks before it fetches, so that what is fetched after the end is all there is.
+   * Requests the run's state first, so that the update after the end is complete.
    *
    * @param {Following} following
-   * @returns {Promise<boolean>} whether there is more to come
+   * @returns {Promise<boolean>} true if the run is still running
    */
   async update(following) {
     await this.whenVisible();

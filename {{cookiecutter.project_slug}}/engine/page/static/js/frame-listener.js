@@ -1,6 +1,6 @@
 /**
- * Hears whether the element's frame says anything. It shares the origin of the script that opens it;
- * should it come from elsewhere, it is a frame of this window that the page did not put there itself.
+ * Detects messages from the element's frame. The frame usually has the origin of the element's
+ * script; otherwise it is a frame of this window that the page itself did not add.
  */
 export class FrameListener {
   /**
@@ -15,21 +15,21 @@ export class FrameListener {
   }
 
   start() {
-    window.addEventListener("message", this.heard);
+    window.addEventListener("message", this.messageReceived);
   }
 
   stop() {
-    window.removeEventListener("message", this.heard);
+    window.removeEventListener("message", this.messageReceived);
   }
 
   /** @param {Pick<MessageEvent, "origin" | "source">} message */
-  heard = ({ origin, source }) => {
+  messageReceived = ({ origin, source }) => {
     if (!isWindow(source) || source === window || source.parent !== window) return;
     if (origin === this.origin || this.isElements(source)) this.onMessage();
   };
 
   /**
-   * The element keeps its frame in a shadow root, where the document does not find it.
+   * True for a frame in the element's shadow root, which `querySelectorAll` does not find.
    *
    * @param {Window} source
    */

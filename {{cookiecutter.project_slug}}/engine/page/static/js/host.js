@@ -4,15 +4,15 @@
 /** @import { ToolPrefix } from "./tool-prefix.js" */
 
 /**
- * What the page offers to the site around it, as `window.chat`. The methods wait until the chat
- * is ready and idle: the element's own reject while it is not.
+ * The interface for the site around the page, `window.chat`. Its methods wait until the chat is
+ * ready and idle, because the element's methods reject before that.
  *
  * @param {OpenAIChatKit} element
- * @param {HTMLElement} panel what holds the chat
+ * @param {HTMLElement} panel that contains the chat
  * @param {Promise<unknown>} ready
  * @param {Busy} busy
  * @param {ToolPrefix} tool
- * @param {PageContext} context what goes along with each message
+ * @param {PageContext} context that is sent with each message
  * @returns {ChatPage}
  */
 export function hostInterface(element, panel, ready, busy, tool, context) {

@@ -1,11 +1,11 @@
 /** @import { SupportedLocale } from "@openai/chatkit" */
 
-// Where a region matters to ChatKit, and which one stands for those it does not know.
+// ChatKit's locales that include a region.
 const REGIONAL = new Set(["es-ES", "fr-CA", "pt-BR", "pt-PT", "zh-CN", "zh-HK", "zh-TW", "zh-Hant"]);
 
 /**
- * The page's language, for the element, the backend and the page's own texts: the browser's, or
- * `lang` of <html> where that is not marked `data-locale="auto"`.
+ * The page's language, for the element, the backend and the page's own texts: the browser's language
+ * if <html> has `data-locale="auto"`, otherwise its `lang`.
  *
  * @param {Pick<HTMLElement, "lang" | "dataset">} root
  * @param {Pick<Navigator, "language">} navigator
@@ -16,7 +16,7 @@ export function pageLocale(root, navigator) {
 }
 
 /**
- * The one of ChatKit's locales that is meant; one that it does not know it shows in English.
+ * ChatKit's locale for this language; ChatKit shows unknown ones in English.
  *
  * @param {string} locale
  * @returns {SupportedLocale}

@@ -1,5 +1,5 @@
 import { readTheme } from "./theme.js";
 
-// page.css rounds and spaces by these, as page.js has it do around the chat.
+// Sets the attributes that page.css uses for corners and spacing, as page.js does around the chat.
 const { radius, density } = readTheme(getComputedStyle(document.documentElement));
 Object.assign(document.documentElement.dataset, { radius, density });

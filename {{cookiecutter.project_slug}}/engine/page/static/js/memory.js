@@ -2,8 +2,8 @@
 /** @import { Address } from "./address.js" */
 
 /**
- * Which thread is open. The URL names it, so that it can be bookmarked; and it is remembered from
- * visit to visit, once it is known who the user is, for when the URL names none.
+ * Remembers the open thread. Its id is in the URL, for bookmarks. For each user it is also stored in
+ * the browser, for visits without an id in the URL.
  */
 export class ThreadMemory {
   /** @type {string | null} */
@@ -21,7 +21,7 @@ export class ThreadMemory {
     this.address = address;
   }
 
-  /** @param {string | null} user null while nobody is known: then nothing is remembered */
+  /** @param {string | null} user null without a user: then nothing is stored */
   open(user) {
     this.key = user && `chat-thread:${user}`;
     this.threadId = this.address.threadId ?? (this.key && this.storage.getItem(this.key));
@@ -37,9 +37,9 @@ export class ThreadMemory {
   }
 
   /**
-   * Drops the thread when the backend no longer has it.
+   * Forgets the thread if the backend does not have it any more.
    *
-   * Asked before the element loads it, because its methods reject while a thread loads.
+   * To be called before the element loads it, because the element's methods reject while it loads.
    *
    * @param {URL} url the ChatKit endpoint
    * @param {Fetch} fetch

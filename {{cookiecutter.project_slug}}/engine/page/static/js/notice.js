@@ -5,8 +5,8 @@ import { find } from "./find.js";
 const SECONDS_SHOWN = 10;
 
 /**
- * One line above the chat that says why the server did not do something. It goes by itself: when
- * it can be tried again, counted down to where the server says when, or after a while.
+ * One line above the chat that explains why the server refused a request. It disappears after some
+ * seconds, or at the end of a countdown if the server says when to try again.
  */
 export class Notice {
   /** @type {number | undefined} */
@@ -40,7 +40,7 @@ export class Notice {
   show({ message, seconds }) {
     this.line.textContent = message;
     this.countdown.hidden = seconds === null;
-    // Until a moment, not for a number of ticks: tabs in the background tick as they please.
+    // Compare with the clock instead of counting ticks, because background tabs are throttled.
     const end = this.clock.Date.now() + (seconds ?? SECONDS_SHOWN) * 1000;
     this.clock.clearInterval(this.timer);
     this.timer = this.clock.setInterval(() => this.tick(end), 1000);
@@ -64,7 +64,7 @@ export class Notice {
 
 /**
  * @param {number} seconds
- * @returns {string} like 0:42, 12:05 or 3:00:00
+ * @returns {string} such as 0:42, 12:05 or 3:00:00
  */
 export function clockFace(seconds) {
   const hours = Math.floor(seconds / 3600);

@@ -4,7 +4,7 @@
 import { chatLocale } from "./locale.js";
 
 /**
- * Everything the element is told. Always the full object: `setOptions` replaces, never merges.
+ * All options of the element. The object is always complete, because `setOptions` does not merge.
  *
  * @param {PageConfig} config
  * @param {string} locale
@@ -12,7 +12,7 @@ import { chatLocale } from "./locale.js";
  * @param {string | null} initialThread
  * @param {Fetch} fetch
  * @param {ChatKitOptions["onClientTool"]} onClientTool
- * @param {ChatPageFunctions} [host] what the site around the chat brings
+ * @param {ChatPageFunctions} [host] functions of the site around the chat
  * @param {NonNullable<ChatKitOptions["widgets"]>["onAction"]} [onAction]
  * @returns {ChatKitOptions}
  */
@@ -38,7 +38,7 @@ export function chatOptions(config, locale, theme, initialThread, fetch, onClien
     threadItemActions: { feedback: element.feedback, retry: element.retry },
     composer: {
       placeholder: config.placeholder,
-      // Whether an empty menu is shown is not documented.
+      // Omitted if empty, because it is not documented whether an empty menu is shown.
       ...(config.tools.length > 0 && { tools: config.tools }),
       ...(config.models.length > 0 && { models: config.models }),
       ...config.extras.composer,

@@ -31,8 +31,8 @@ import { ToolPrefix } from "./tool-prefix.js";
 import { TabVisibility } from "./visibility.js";
 
 /**
- * What happens between the markup of a page, the element and the backend. A page may leave any of
- * it out: one without the element has a header that works, and no chat.
+ * Connects the markup of a page, the ChatKit element and the backend. A page may omit any part of
+ * the markup: without the element it has a working header and no chat.
  */
 export class Page {
   /** @type {PageContext} */
@@ -46,7 +46,7 @@ export class Page {
 
   isStopped = false;
 
-  /** @param {LoadModule} load imports a module of this folder that came with a tool */
+  /** @param {LoadModule} load imports a tool's module from this folder */
   constructor(load) {
     const root = document.documentElement;
     const storage = openStorage("localStorage");
@@ -79,7 +79,7 @@ export class Page {
     });
   }
 
-  /** For an application that shows other pages in the same document. */
+  /** For single-page applications, which show other pages in the same document. */
   stop() {
     this.isStopped = true;
     for (const part of this.running.splice(0)) part.stop();
@@ -110,7 +110,7 @@ export class Page {
     await customElements.whenDefined("openai-chatkit");
     if (this.isStopped) return;
     this.keepOptions(config, (input, init) => {
-      this.diagnostics.frameIsAlive(); // the element asks for what its frame wants
+      this.diagnostics.frameIsAlive(); // the element sends requests on behalf of its frame
       return fetch(input, init);
     });
     this.diagnostics.frameIsStarting();
@@ -142,11 +142,11 @@ export class Page {
   }
 
   /**
-   * Joins the element's events and requests.
+   * Connects the element's events and requests.
    *
    * @param {Api} api
    * @param {PageConfig} config
-   * @returns {Fetch} the one for the element
+   * @returns {Fetch} for the element
    */
   connect(api, config) {
     const { element, busy, tool, memory, diagnostics, notice } = this;
@@ -259,7 +259,7 @@ function effects(config, load) {
   return new Registry(config.effects, own, (name) => load(`effects/${name}.js`));
 }
 
-/** Links in answers: what they do is the host's to say. */
+/** Deep links in answers, which the host's functions handle. */
 function deeplinks() {
   const none = (/** @type {string} */ name) => Promise.reject(new Error(`no module ${name}`));
   return new Registry([], () => window.chatPage?.deeplinks, none);

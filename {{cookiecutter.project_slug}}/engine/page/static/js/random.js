@@ -1,8 +1,8 @@
 /**
- * Not crypto.randomUUID(), which plain-http pages on a local network lack.
+ * Replaces crypto.randomUUID(), which is not available on http pages in a local network.
  *
  * @param {number} bytes
- * @returns {string} twice as many hex digits
+ * @returns {string} of twice as many hex digits
  */
 export function randomHex(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));

@@ -9,12 +9,12 @@ import { parseObject } from "./requests.js";
 
 const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 
-const SECONDS_BETWEEN = 0.5;
+const RETRY_SECONDS = 0.5;
 const ATTEMPTS = 20;
 
 /**
- * Tells `onRefusal` what the server does not do, and why. The element gets the response unread, and
- * after it: fetch-event-source aborts a request that was refused, which ends its clone as well.
+ * Calls `onRefusal` when the server refuses a request. A clone of the response is read before the
+ * element gets the response, because fetch-event-source then aborts both.
  *
  * @param {Fetch} fetch
  * @param {(refusal: Refusal) => void} onRefusal
@@ -30,7 +30,7 @@ export function withRefusals(fetch, onRefusal) {
 }
 
 /**
- * What the page does at each refusal, by the code of its error; the others are shown.
+ * The page's handler for each error code of a refusal; all other refusals are shown.
  *
  * @param {Notice} notice
  * @param {RunFollower} follower
@@ -43,21 +43,21 @@ export function withRefusals(fetch, onRefusal) {
 export function refusalHandler(notice, follower, memory, busy, element, sleep = sleepSeconds) {
   /** @type {Record<string, (refusal: Refusal) => unknown>} */
   const handlers = {
-    // Another tab's answer, or one that this tab has lost sight of.
+    // Another tab's answer, or one from which this tab was disconnected.
     run_in_progress(refusal) {
       notice.show(refusal);
       if (memory.threadId) follower.follow(memory.threadId);
     },
-    // The message did arrive the first time; what is missing here is its answer.
+    // The first request has arrived, so only its answer must be shown.
     async repeated_request({ threadId }) {
       if (!threadId) return;
       if (threadId === memory.threadId) return follower.follow(threadId);
-      // Loading it makes it followed. The element refuses until it has noticed the stream's end.
+      // Loading the thread also follows it. The element rejects until it has handled the stream's end.
       for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
         await busy.whenIdle();
         const isOpened = await element.setThreadId(threadId).then(() => true, () => false);
         if (isOpened) return;
-        await sleep(SECONDS_BETWEEN);
+        await sleep(RETRY_SECONDS);
       }
     },
   };
@@ -77,7 +77,7 @@ function sleepSeconds(seconds) {
 
 /**
  * @param {Response} response
- * @returns {Promise<Refusal | null>} null for a proxy's own page
+ * @returns {Promise<Refusal | null>} null for an error page of a proxy
  */
 async function readRefusal(response) {
   const error = parseObject(await response.text())?.error;

@@ -1,15 +1,15 @@
 /** @import { ChatKitOptions } from "@openai/chatkit" */
 /** @import { NamedDetail, PageFunctions } from "../../types" */
 
-const SECONDS_TO_ANSWER = 10;
+const ANSWER_SECONDS = 10;
 
 /**
- * What the backend may call in the page, by name: client tools in one registry, effects in another.
- * A function of the host's wins over the module that came with a tool of the backend's.
+ * Functions that the backend can call by name: one registry for client tools, another for effects.
+ * A function of the host page replaces the module of a tool.
  */
 export class Registry {
   /**
-   * @param {string[]} names those that have a module
+   * @param {string[]} names of functions that have a module
    * @param {() => PageFunctions | undefined} own the host's functions
    * @param {(name: string) => Promise<{ default: PageFunctions[string] }>} load imports a module
    */
@@ -32,13 +32,13 @@ export class Registry {
 }
 
 /**
- * Answers client tools, whatever happens: the conversation waits for it.
+ * Answers calls of client tools. It always returns a result, because the run waits for it.
  *
  * @param {Registry} registry
- * @param {number} [seconds] how long it may take
+ * @param {number} [seconds] the timeout
  * @returns {(call: { name: string, params: Record<string, unknown> }) => Promise<Record<string, unknown>>}
  */
-export function answerFrom(registry, seconds = SECONDS_TO_ANSWER) {
+export function answerFrom(registry, seconds = ANSWER_SECONDS) {
   return async ({ name, params }) => {
     try {
       const answer = registry.get(name).then((run) => run(params));
@@ -51,7 +51,7 @@ export function answerFrom(registry, seconds = SECONDS_TO_ANSWER) {
 }
 
 /**
- * Runs effects and deeplinks; nobody waits for them.
+ * Runs effects and deep links, and logs their errors.
  *
  * @param {Registry} registry
  * @param {"effect" | "deeplink"} kind
@@ -69,7 +69,7 @@ export function runFrom(registry, kind) {
 }
 
 /**
- * Carries out what a widget's button leaves to the page (`handler: "client"`); the host's to say.
+ * Runs the host's functions for actions of widgets with `handler: "client"`.
  *
  * @param {Pick<Window, "chatPage">} host
  * @returns {NonNullable<NonNullable<ChatKitOptions["widgets"]>["onAction"]>}

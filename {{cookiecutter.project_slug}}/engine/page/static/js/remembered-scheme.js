@@ -1,5 +1,5 @@
-// A classic script before the stylesheets: what the visitor chose is there before anything is
-// painted. Where the page follows the system, scheme-button.js lets them choose.
+// A classic script before the stylesheets, so that the visitor's choice applies before the first
+// paint. If the page follows the system, scheme-button.js lets visitors choose.
 
 {
   const root = document.documentElement;
@@ -9,7 +9,7 @@
       const chosen = localStorage.getItem("chat-color-scheme");
       if (chosen === "light" || chosen === "dark") root.dataset.colorScheme = chosen;
     } catch {
-      // No storage, no memory of a choice.
+      // Without storage the choice is not remembered.
     }
   }
 }

@@ -6,8 +6,8 @@ import { randomHex } from "./random.js";
 import { isEventStream, isStreaming, parseObject } from "./requests.js";
 
 /**
- * A request for an answer. It is `open` until it is answered or stopped: asked again in the same
- * words before that, it is a repeat.
+ * A request for an answer. It is open until it is answered or stopped. An equal request before that
+ * is a repeat.
  *
  * @typedef {object} Attempt
  * @property {string} body
@@ -17,12 +17,12 @@ import { isEventStream, isStreaming, parseObject } from "./requests.js";
  */
 
 /**
- * Gives each request for an answer a key of its own, and a repeat of it the same key, so that it is
- * not answered twice. The element repeats by itself whatever is answered by neither an event stream
- * nor a 4xx, and a request that a hidden tab aborted; users repeat after any failure.
+ * Adds an `Idempotency-Key` to each request for an answer. A repeat gets the same key, so that it is
+ * not answered twice. The element repeats requests whose response is neither an event stream nor a
+ * 4xx, and requests that a hidden tab has aborted; users repeat after any failure.
  *
- * A repeat that the server refuses has its answer elsewhere, and the page shows it. The element
- * would show an error instead, so it gets a stream without events.
+ * If the server refuses a repeat, its answer already exists and the page shows it. The element would
+ * show an error, so it gets an empty stream instead.
  *
  * @param {Fetch} fetch
  * @param {() => string} newKey
@@ -48,7 +48,7 @@ export function withRequestKeys(fetch, newKey = () => randomHex(16), visibility 
     headers.set("Idempotency-Key", key);
     const response = await fetch(input, { ...init, headers });
     if (response.status >= 400 && response.status < 500) attempt.isOpen = false;
-    if (isEventStream(response) && !signal) attempt.isOpen = false; // its end goes unnoticed
+    if (isEventStream(response) && !signal) attempt.isOpen = false; // without a signal, its end is not observed
     return (await isRefusedRepeat(response)) ? emptyStream() : response;
   };
 }

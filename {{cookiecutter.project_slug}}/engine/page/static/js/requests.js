@@ -1,4 +1,4 @@
-/** The ChatKit requests that are answered by a stream: the server keeps a run for each. */
+/** The ChatKit requests whose response is a stream; the server creates a run for each. */
 const STREAMING = new Set([
   "threads.create",
   "threads.add_user_message",
@@ -26,7 +26,7 @@ export function isEventStream(response) {
 }
 
 /**
- * A JSON body, or null for uploads and whatever else is not a JSON object.
+ * The parsed JSON object, or null for other bodies, such as uploads.
  *
  * @param {unknown} body
  * @returns {Record<string, any> | null}

@@ -5,15 +5,15 @@ import { watchEnd } from "./endings.js";
 
 /**
  * The answers that stream into this page. What happens to one whose page disconnects depends on
- * why: the server hears of it here, because a broken connection looks the same in either case.
+ * why. This class tells the server, because a broken connection looks the same in either case.
  */
 export class RunObserver {
   /** @type {Set<string>} */
   streaming = new Set();
 
   /**
-   * Those that ended a moment ago. When a page goes, its requests fail first; whoever else listens
-   * to `pagehide` before us gives the element the time to say that its answer has ended.
+   * Runs that ended a moment ago. When a page is closed, its requests fail first, and the element may
+   * report the end of its answer before our `pagehide` listener is called.
    *
    * @type {Set<string>}
    */
@@ -47,7 +47,7 @@ export class RunObserver {
   }
 
   /**
-   * For the element: fetches, and remembers whose answer begins to stream.
+   * The element's `fetch`, which remembers the run of each streaming response.
    *
    * @type {Fetch}
    */
@@ -61,22 +61,22 @@ export class RunObserver {
 
   /**
    * @param {string} run
-   * @param {AbortSignal | null} [signal] the element's way to end it
+   * @param {AbortSignal | null} [signal] with which the element ends it
    */
   begin(run, signal) {
     this.streaming.add(run);
-    signal?.addEventListener("abort", () => this.cut(run), { once: true });
+    signal?.addEventListener("abort", () => this.aborted(run), { once: true });
   }
 
-  /** To be called when the answer has ended: there is nothing left to stop, nor soon to leave. */
+  /** To be called when the answer has ended: after that it is neither stopped nor left. */
   end() {
     for (const run of this.streaming) this.ended.add(run);
     this.streaming.clear();
-    setTimeout(() => this.ended.clear()); // (nothing else runs in between while the page goes)
+    setTimeout(() => this.ended.clear()); // while the page is closed, no other task runs before this
   }
 
   /**
-   * The response came to its end, or broke: an abort after that stops nothing.
+   * The response ended normally or with an error: an abort after that does not stop the run.
    *
    * @param {string} run
    * @param {unknown} error null at a normal end
@@ -87,10 +87,10 @@ export class RunObserver {
   }
 
   /** @param {string} run */
-  cut(run) {
+  aborted(run) {
     if (this.isLeaving || !this.streaming.delete(run)) return;
     if (this.visibility.isAway) return this.beacon(this.urlOf(run, "leave"));
-    // In vain at worst: the server then goes by its setting for broken connections.
+    // If this fails, the server applies its setting for broken connections.
     this.send(this.urlOf(run, "stop"), { method: "POST", keepalive: true }).catch(() => {});
   }
 
@@ -99,7 +99,7 @@ export class RunObserver {
     for (const run of [...this.streaming, ...this.ended]) this.beacon(this.urlOf(run, "leave"));
   };
 
-  // A page can come back, as it was, from the browser's back-forward cache.
+  // The browser can restore a page from its back-forward cache.
   pageShows = () => {
     this.isLeaving = false;
   };

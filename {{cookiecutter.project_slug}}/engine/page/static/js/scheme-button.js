@@ -1,18 +1,18 @@
 /** @import { KeyValueStore } from "../../types" */
 
-// (remembered-scheme.js reads it, before modules run)
+// remembered-scheme.js reads it before modules run.
 const KEY = "chat-color-scheme";
 
 /**
- * The button in the header that turns page and chat light or dark. While the visitor has not
- * chosen, both follow the system.
+ * The header's button that switches page and chat between light and dark. Until the visitor uses it,
+ * both follow the system.
  */
 export class SchemeButton {
   /**
    * @param {HTMLElement} button
    * @param {HTMLElement} root the <html> element
    * @param {KeyValueStore} storage
-   * @param {() => boolean} isDark how the page looks just now
+   * @param {() => boolean} isDark true if the page is dark now
    */
   constructor(button, root, storage, isDark) {
     this.button = button;
@@ -37,7 +37,7 @@ export class SchemeButton {
     this.update();
   };
 
-  /** To be called when the page has turned light or dark by other means. */
+  /** To be called when the colour scheme was changed elsewhere. */
   update() {
     this.button.ariaPressed = String(this.isDark());
   }

@@ -5,7 +5,7 @@ import { randomHex } from "./random.js";
 const KEY = "chatkit-session-id";
 
 /**
- * One id for as long as the tab lives, reloads included.
+ * An id of the browser tab, which stays the same after reloads.
  *
  * @param {KeyValueStore} storage
  * @returns {string}

@@ -1,8 +1,8 @@
 /** @import { KeyValueStore } from "../../types" */
 
 /**
- * The browser's storage, or one that forgets with the page where the browser refuses it
- * (cookies blocked, some private windows and frames).
+ * The browser's storage, or one in memory if the browser refuses it, as with blocked cookies and in
+ * some private windows and frames.
  *
  * @param {"localStorage" | "sessionStorage"} name
  * @returns {KeyValueStore}

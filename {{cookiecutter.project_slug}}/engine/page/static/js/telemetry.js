@@ -10,24 +10,24 @@
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$/;
 const IS_ID = /(^|_)ids?$|Ids?$/;
 const MAX_IDS = 5;
-const AT_ONCE = 20;
-const IN_ALL = 100;
-const SECONDS_TOGETHER = 2;
+const MAX_PER_REQUEST = 20;
+const MAX_REPORTS = 100;
+const BATCH_SECONDS = 2;
 
 /**
- * Reports to the server what went wrong here: names and ids, never words. It gives up for good
- * when the server has heard enough, and keeps quiet about reports that do not arrive.
+ * Reports errors of this page to the server, as names and ids without any text. It stops when the
+ * server answers 429, and ignores reports that fail.
  */
 export class Telemetry {
   /** @type {Report[]} */
   waiting = [];
 
-  left = IN_ALL;
+  left = MAX_REPORTS;
 
   /**
    * @param {string} url
    * @param {Fetch} fetch
-   * @param {() => boolean} isAway whether the server is known not to answer: reports then wait
+   * @param {() => boolean} isAway true if the server does not answer: reports then wait
    * @param {(flush: () => void, milliseconds: number) => unknown} later
    */
   constructor(url, fetch, isAway = () => false, later = (flush, milliseconds) => setTimeout(flush, milliseconds)) {
@@ -46,13 +46,13 @@ export class Telemetry {
     if (this.left === 0) return;
     this.left -= 1;
     this.waiting.push({ kind, name: NAME.test(name) ? name : "unnamed", ids: idsOf(data) });
-    if (this.waiting.length === 1) this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
+    if (this.waiting.length === 1) this.later(() => this.flush(), BATCH_SECONDS * 1000);
   }
 
   async flush() {
-    if (this.isAway()) return this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
-    const reports = this.waiting.splice(0, AT_ONCE);
-    if (this.waiting.length > 0) this.later(() => this.flush(), SECONDS_TOGETHER * 1000);
+    if (this.isAway()) return this.later(() => this.flush(), BATCH_SECONDS * 1000);
+    const reports = this.waiting.splice(0, MAX_PER_REQUEST);
+    if (this.waiting.length > 0) this.later(() => this.flush(), BATCH_SECONDS * 1000);
     try {
       const response = await this.fetch(this.url, {
         method: "POST",
@@ -62,7 +62,7 @@ export class Telemetry {
       });
       if (response.status === 429) this.left = 0;
     } catch {
-      // There is nobody to report that to.
+      // A failed report cannot be reported.
     }
   }
 }

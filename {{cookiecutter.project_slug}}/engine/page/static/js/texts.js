@@ -1,8 +1,8 @@
 /** @import { Say } from "../../types" */
 
 /**
- * What the page itself says, in the languages that `engine/text/locales.py` knows. English is what
- * index.html and the modules say; `{}` is what they fill in.
+ * Translations of the page's texts into the languages of `engine/text/locales.py`. The keys are the
+ * English texts of index.html and the modules; `{}` is replaced with a value.
  *
  * @type {Record<string, Record<string, string>>}
  */
@@ -252,7 +252,7 @@ export const TEXTS = {
 };
 
 /**
- * The page's voice: a text in the language of `locale`, as it is where nobody put it so.
+ * A function that translates a text into the language of `locale`; without a translation it is English.
  *
  * @param {string} locale
  * @returns {Say}
@@ -263,7 +263,7 @@ export function voice(locale) {
 }
 
 /**
- * The one of the page's languages that is meant.
+ * The page's language for a locale; English if it is not supported.
  *
  * @param {string} locale
  */
@@ -273,8 +273,8 @@ export function languageOf(locale) {
 }
 
 /**
- * Puts what stands in index.html into the language: the text of what is marked `data-text`, the
- * elements inside it in their order, and every label for screen readers.
+ * Translates index.html: the text of elements marked `data-text`, in which child elements keep their
+ * order, and every `aria-label`.
  *
  * @param {HTMLElement} root the <html> element
  * @param {string} locale

@@ -4,8 +4,8 @@
 /** @typedef {(name: string, problem: string) => void} Warn */
 
 /**
- * theme.css as the element wants it. A bad value is left out, and `warn` names it; a variable
- * that is not set means ChatKit's own default.
+ * Reads theme.css as the element's `ThemeOption`. An invalid value is omitted and reported with
+ * `warn`; for a missing variable ChatKit uses its default.
  *
  * @param {ComputedValues} style
  * @param {Warn} [warn]
@@ -41,7 +41,7 @@ export function readTheme(style, warn = warnOnConsole) {
   });
 }
 
-/** Calls `onChange` whenever the system or the page turns light or dark. */
+/** Calls `onChange` when the colour scheme of the system or of the page changes. */
 export class SchemeObserver {
   /** @param {() => void} onChange */
   constructor(onChange) {
@@ -69,7 +69,7 @@ function reader(style, warn) {
   /**
    * @template T
    * @param {string} name
-   * @param {(value: string) => T} parse throws an Error that says what is allowed
+   * @param {(value: string) => T} parse throws an Error that names the allowed values
    * @returns {T | undefined}
    */
   return (name, parse) => {
@@ -145,7 +145,7 @@ function fontSources(value) {
   const fonts = parseJson(value);
   if (!Array.isArray(fonts) || !fonts.every(isFont)) throw new Error(allowed);
   try {
-    // The frame is on another host, where it would look for a path.
+    // Absolute addresses, because the frame is on another host.
     return fonts.map((font) => ({ ...font, src: new URL(font.src, document.baseURI).href }));
   } catch {
     throw new Error(allowed);
@@ -179,7 +179,7 @@ function present(fields) {
 }
 
 /**
- * All of the fields, or nothing where one is missing: ChatKit refuses half a group.
+ * All of the fields, or undefined if one is missing: ChatKit refuses incomplete groups.
  *
  * @template {object} T
  * @param {T} fields

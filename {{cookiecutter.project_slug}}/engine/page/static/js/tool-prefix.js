@@ -1,8 +1,8 @@
 const REQUESTS_WITH_MESSAGE = new Set(["threads.create", "threads.add_user_message"]);
 
 /**
- * Tool selection for hosts with buttons of their own: the message that leaves begins with
- * `[TOOL:id]`, which the backend obeys and strips. The composer's own menu needs none of this.
+ * Tool selection for hosts with their own buttons: messages are sent with the prefix `[TOOL:id]`,
+ * which the backend applies and removes. The composer's menu does not need this.
  */
 export class ToolPrefix {
   /** @type {string | null} */
@@ -17,7 +17,7 @@ export class ToolPrefix {
   }
 
   /**
-   * Puts the prefix into a request's message, unless it has one already.
+   * Adds the prefix to a request's message, unless it has one already.
    *
    * @param {any} request the parsed body of a ChatKit request; changed in place
    */

@@ -1,7 +1,7 @@
 /**
- * Tells an abort by the browser tab from one by the user. fetch-event-source, which the element most
- * probably reads its streams with, aborts a request when the tab is hidden, and again just before it
- * repeats the request when the tab is shown.
+ * Distinguishes aborts by a hidden tab from aborts by the user. The element probably reads its streams
+ * with fetch-event-source, which aborts a request when the tab is hidden, and again before it repeats
+ * the request when the tab is shown.
  */
 export class TabVisibility {
   isChanging = false;
@@ -12,7 +12,7 @@ export class TabVisibility {
   }
 
   start() {
-    // Before the library's own listener, which it adds with each request.
+    // Added before the library's own listener, which it adds with each request.
     this.page.addEventListener("visibilitychange", this.changes);
   }
 
@@ -20,7 +20,7 @@ export class TabVisibility {
     this.page.removeEventListener("visibilitychange", this.changes);
   }
 
-  /** True while the tab is hidden, and in the task in which it is shown again. */
+  /** True while the tab is hidden, and during the task that shows it again. */
   get isAway() {
     return this.page.hidden || this.isChanging;
   }

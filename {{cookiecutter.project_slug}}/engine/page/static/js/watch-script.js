@@ -1,5 +1,5 @@
-// A classic script before the CDN's: a module would come too late to see that one fail.
-// It writes on the tag what became of it, for diagnostics.js to read.
+// A classic script before the CDN's script, because a module would run too late to see it fail.
+// It stores the result in the tag's `data-outcome`, which diagnostics.js reads.
 
 for (const outcome of ["load", "error"]) {
   document.addEventListener(
@@ -10,6 +10,6 @@ for (const outcome of ["load", "error"]) {
         target.dataset.outcome = outcome;
       }
     },
-    true, // a script's load and error do not bubble
+    true, // load and error events of scripts do not bubble
   );
 }

@@ -1,5 +1,5 @@
-// /embed.js: puts the chat's launcher on a page of another site. The server writes into it what the
-// launcher has to know, and which origins may show the chat.
+// /embed.js: adds the chat's launcher to a page of another site. The server inserts the launcher's
+// configuration, which contains the origins that may show the chat.
 
 /** @import { ChatLauncher, LauncherConfig } from "./types" */
 

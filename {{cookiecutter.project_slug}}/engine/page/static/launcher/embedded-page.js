@@ -6,8 +6,8 @@ import { voice } from "../js/texts.js";
 import { SignInWindow } from "./sign-in-window.js";
 
 /**
- * The page in the frame of a launcher. The server hears that it is one, so that its cookies are
- * such as browsers keep there, and nobody is signed in or out by leaving for another page.
+ * The page in the launcher's frame. It tells the server that it is in a frame, so that its cookies
+ * have the attributes that browsers require there. Sign-in and sign-out do not leave this page.
  */
 export class EmbeddedPage extends Page {
   visit() {
@@ -35,7 +35,7 @@ export class EmbeddedPage extends Page {
   }
 
   /**
-   * The bar above the frame has the title.
+   * The element has no title, because the launcher's bar above the frame shows it.
    *
    * @param {PageConfig} config
    * @param {ThemeOption} theme

@@ -1,4 +1,4 @@
-// Starts the page in the frame of a launcher, once it has heard from the page around it.
+// Starts the page in the launcher's frame, after the page around it has answered.
 
 /** @import { Greeting } from "./types" */
 
@@ -11,7 +11,7 @@ const load = (/** @type {string} */ file) => import(`../js/${file}`);
 const root = document.documentElement;
 const host = hostOf(location, root.dataset.origins ?? "");
 
-/** @param {string} host the origin of the page around this one: to no other is anything said */
+/** @param {string} host the origin of the page around this one, the only one that gets messages */
 async function connect(host) {
   const { port1, port2 } = new MessageChannel();
   const line = new Line(port1, {

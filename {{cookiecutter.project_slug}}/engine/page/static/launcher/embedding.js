@@ -1,10 +1,10 @@
 /**
- * The origin of the page around the frame. The launcher's address names it; whether it is true, the
- * browser sees to: it hands a message to no other origin.
+ * The origin of the page around the frame, from the frame's address. A false origin does no harm,
+ * because browsers deliver a message only to the origin that it is sent to.
  *
  * @param {Pick<Location, "search" | "origin">} here
- * @param {string} origins those that may show the chat, apart from its own
- * @returns {string | null} null unless it may
+ * @param {string} origins that may show the chat, besides its own
+ * @returns {string | null} null if the origin may not show the chat
  */
 export function hostOf({ search, origin }, origins) {
   const named = new URLSearchParams(search).get("host");

@@ -7,15 +7,15 @@ import { FRAME_IS_HERE, Line } from "./line.js";
 import { callAt, outlineOf } from "./remote.js";
 import { LauncherView } from "./view.js";
 
-// A tab remembers by itself: whoever comes back another day is not met by an open chat.
+// Kept in sessionStorage, so that a later visit does not begin with an open chat.
 const OPEN = "chat-launcher-open";
 const THREAD = "chat-launcher-thread";
 
 /**
- * Puts the launcher on the page that included /embed.js.
+ * Adds the launcher to the page that includes /embed.js.
  *
  * @param {LauncherConfig} config
- * @param {string} home the address that the chat lives at, with a slash at the end
+ * @param {string} home the chat's address, with a slash at the end
  * @returns {Promise<ChatLauncher>}
  */
 export async function start(config, home) {
@@ -30,7 +30,7 @@ export async function start(config, home) {
 }
 
 /**
- * The button, the panel, and the frame in it, which is made when it is opened for the first time.
+ * The button, the panel, and its frame, which is created when the panel is opened for the first time.
  *
  * @implements {ChatLauncher}
  */
@@ -38,7 +38,7 @@ export class Launcher {
   /** @type {HTMLIFrameElement | null} */
   frame = null;
 
-  /** @type {Line | null} to the page in the frame; another one after each of its loads */
+  /** @type {Line | null} the connection to the page in the frame; a new one after each load */
   line = null;
 
   /** @type {Record<string, string> | null} */
@@ -67,8 +67,8 @@ export class Launcher {
     this.view.onToggle = () => this.toggle();
     this.view.onClose = () => this.close();
     this.view.start();
-    window.addEventListener("message", this.heard);
-    // Where it would cover the whole page it waits for the visitor.
+    window.addEventListener("message", this.messageReceived);
+    // On small screens it would cover the page, so it does not open by itself.
     if (this.storage.getItem(OPEN) && !this.view.isSmall) this.show(false);
   }
 
@@ -76,7 +76,7 @@ export class Launcher {
     this.show(true);
     this.frame?.focus();
     const line = await this.started;
-    if (this.view.hasFocus) line.call("open").catch(() => {}); // it may be loading another page
+    if (this.view.hasFocus) line.call("open").catch(() => {}); // the frame may be loading another page
   }
 
   async close() {
@@ -137,7 +137,7 @@ export class Launcher {
   }
 
   /**
-   * Which thread is open. Where browsers block cookies of third parties, the frame cannot keep it.
+   * Stores the open thread, because the frame has no storage if the browser blocks third parties.
    *
    * @param {string | null} threadId
    */
@@ -156,15 +156,15 @@ export class Launcher {
   }
 
   /**
-   * The page in the frame is there, and hands over the end of a line to it. From nobody else.
+   * Accepts a `MessagePort` from the page in the frame, and ignores all other messages.
    *
    * @param {MessageEvent} event
    */
-  heard = ({ data, origin, source, ports }) => {
+  messageReceived = ({ data, origin, source, ports }) => {
     if (origin !== new URL(this.home).origin || !this.frame || source !== this.frame.contentWindow) return;
     if (data !== FRAME_IS_HERE || ports.length !== 1) return;
     if (this.line) {
-      this.line.hangUp();
+      this.line.close();
       this.line = null;
       this.expectFrame();
     }
@@ -196,7 +196,7 @@ export class Launcher {
   }
 
   /**
-   * What the chat gets from its host is here, around the frame: the visitor's page.
+   * The functions of the page around the frame, which is the chat's host.
    *
    * @returns {ChatPageFunctions}
    */
@@ -212,7 +212,7 @@ export class Launcher {
 }
 
 /**
- * For the page around it: `chat-launcher.open`, and so on, on its window.
+ * Dispatches an event such as `chat-launcher.open` on the page's window.
  *
  * @param {string} name
  */

@@ -1,10 +1,10 @@
-/** What the page in the frame says to the one around it, with the end of a line. */
+/** The message with which the page in the frame sends its `MessagePort` to the page around it. */
 export const FRAME_IS_HERE = "chat-frame-is-here";
 
 /** @typedef {(...args: any[]) => unknown} Offered */
 
 /**
- * A call has a name, an answer has none.
+ * A call has a `name`, a response has none.
  *
  * @typedef {object} Message
  * @property {number} id
@@ -15,8 +15,8 @@ export const FRAME_IS_HERE = "chat-frame-is-here";
  */
 
 /**
- * A line between two windows, a `MessagePort` at each end: either calls the functions that the
- * other offers, by name. Who is at the other end is checked once, when the port is handed over.
+ * Remote procedure calls between two windows over a `MessagePort`. Both windows can call functions of
+ * the other by name. The other window's origin is checked once, when the port is sent.
  */
 export class Line {
   /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void }>} */
@@ -31,13 +31,13 @@ export class Line {
   constructor(port, offered) {
     this.port = port;
     this.offered = offered;
-    port.onmessage = ({ data }) => this.take(data);
+    port.onmessage = ({ data }) => this.receive(data);
   }
 
   /**
    * @param {string} name
    * @param {unknown[]} args
-   * @returns {Promise<any>} what the function there returns, or rejected with what it threw
+   * @returns {Promise<any>} the result of the function, or a rejection with its error
    */
   call(name, ...args) {
     this.calls += 1;
@@ -48,14 +48,14 @@ export class Line {
     });
   }
 
-  hangUp() {
+  close() {
     this.port.close();
-    for (const { reject } of this.waiting.values()) reject(new Error("the line is closed"));
+    for (const { reject } of this.waiting.values()) reject(new Error("the connection is closed"));
     this.waiting.clear();
   }
 
   /** @param {Message} message */
-  async take({ id, name, args = [], value, error }) {
+  async receive({ id, name, args = [], value, error }) {
     if (name !== undefined) return this.reply(id, await this.answer(name, args));
     const call = this.waiting.get(id);
     this.waiting.delete(id);
@@ -71,7 +71,7 @@ export class Line {
     try {
       this.port.postMessage({ id, ...answer });
     } catch (error) {
-      this.port.postMessage({ id, error: String(error) }); // what cannot be copied: an element, say
+      this.port.postMessage({ id, error: String(error) }); // some values cannot be copied, such as elements
     }
   }
 
@@ -81,7 +81,7 @@ export class Line {
    */
   async answer(name, args) {
     try {
-      if (!Object.hasOwn(this.offered, name)) throw new Error(`no ${name} here`);
+      if (!Object.hasOwn(this.offered, name)) throw new Error(`there is no function ${name}`);
       return { value: await this.offered[name](...args) };
     } catch (error) {
       return { error: error instanceof Error ? error.message : String(error) };

@@ -1,11 +1,11 @@
 /** @import { Say } from "../../types" */
 
-// The page of engine/launcher/frames/routes.py that a window ends on.
+// The page of engine/launcher/frames/routes.py that the window shows after sign-in.
 const IN_FRAME = "sign-in/frame";
 
 /**
- * Lets somebody sign in to a page that is in a frame: in a window, which has an address bar, and
- * which providers do not refuse. `signed-in.js` there sends the code that signs this frame in.
+ * Signs users in to a page in a frame, in a separate window: a window has an address bar, and identity
+ * providers do not allow frames. In the window, `signed-in.js` sends the code that signs this frame in.
  */
 export class SignInWindow {
   /** @type {Window | null} */
@@ -33,11 +33,11 @@ export class SignInWindow {
     button.textContent = say("Sign in");
     button.addEventListener("click", this.open);
     this.panel.replaceChildren(title, advice, button);
-    window.addEventListener("message", this.heard);
+    window.addEventListener("message", this.messageReceived);
   }
 
   stop() {
-    window.removeEventListener("message", this.heard);
+    window.removeEventListener("message", this.messageReceived);
   }
 
   open = () => {
@@ -45,7 +45,7 @@ export class SignInWindow {
   };
 
   /** @param {MessageEvent} event */
-  heard = async ({ data, origin, source }) => {
+  messageReceived = async ({ data, origin, source }) => {
     if (origin !== location.origin || !this.opened || source !== this.opened) return;
     const response = await fetch(`${IN_FRAME}?embedded`, {
       method: "POST",

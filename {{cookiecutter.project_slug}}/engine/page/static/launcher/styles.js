@@ -1,5 +1,5 @@
 /**
- * theme.css speaks of the page's root. In a shadow tree, what it is about is the host.
+ * Adapts theme.css to a shadow tree: replaces the page's root in selectors with the host.
  *
  * @param {string} css
  * @returns {string}
@@ -11,9 +11,9 @@ export function scoped(css) {
 }
 
 /**
- * Which ink is easier to read on a colour, by the contrast of WCAG 2.
+ * The text colour with the better contrast on a background, calculated as in WCAG 2.
  *
- * @param {string} color as computed styles give it: rgb(37, 99, 235)
+ * @param {string} color in the format of computed styles: rgb(37, 99, 235)
  * @returns {"light" | "dark"}
  */
 export function inkOn(color) {
@@ -22,7 +22,7 @@ export function inkOn(color) {
   return (luminance + 0.05) ** 2 > 1.05 * 0.05 ? "dark" : "light";
 }
 
-/** @param {number} value of a channel, 0 to 1 */
+/** @param {number} value of a colour channel, 0 to 1 */
 function linear(value) {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }

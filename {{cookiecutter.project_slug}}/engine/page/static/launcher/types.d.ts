@@ -2,7 +2,7 @@
 
 import type { SendOptions } from "../../types";
 
-/** What /embed.js carries: `LauncherConfig` in engine/launcher/routes.py is its mirror. */
+/** The configuration inside /embed.js, the same as `LauncherConfig` in engine/launcher/routes.py. */
 export interface LauncherConfig {
   origins: string[];
   title: string;
@@ -17,27 +17,27 @@ export interface LauncherWords {
   close: string;
 }
 
-/** What the page around a frame tells the page in it at first. */
+/** The first data that the launcher's page sends to the page in the frame. */
 export interface Greeting {
   locale: string;
   colorScheme: string;
   context: Record<string, string> | null;
   tool: string | null;
-  /** Whether it can be asked for tokens. */
+  /** True if the host page provides tokens. */
   hasTokens: boolean;
-  /** What it has of `ChatPageFunctions`, as an outline: see remote.js. */
+  /** The host page's `ChatPageFunctions`, as an outline: see remote.js. */
   page: unknown;
 }
 
-/** What the launcher offers to the page that it is on. */
+/** The launcher's interface for the page that includes it. */
 export interface ChatLauncher {
   open(): Promise<void>;
   close(): Promise<void>;
   toggle(): Promise<void>;
-  /** These two open it, if it is not. */
+  /** This and `send` open the launcher if it is closed. */
   newThread(): Promise<void>;
   send(text: string, options?: SendOptions): Promise<void>;
-  /** What the model is to know of the page, with each message from now on; null is nothing. */
+  /** Facts about the page that are sent to the model with each message; null removes them. */
   setContext(facts: Record<string, string> | null): Promise<void>;
   selectTool(id: string | null): Promise<void>;
 }

@@ -9,10 +9,10 @@ const BUBBLE = "M12 3c5 0 9 3.4 9 7.7s-4 7.7-9 7.7c-.9 0-1.8-.1-2.6-.3L5 20.5l.7
 const CROSS = "M6 6l12 12M18 6L6 18";
 
 /**
- * What of the launcher can be seen: a button, and a panel with a frame. All of it is in a shadow
- * tree, so that no style gets in or out.
+ * The launcher's visible parts: a button, and a panel with a frame. They are in a shadow tree, which
+ * isolates their styles from those of the page.
  *
- * A `<dialog>` that is modal where it covers the page, and beside the page elsewhere.
+ * The panel is a `<dialog>`, which is modal on small screens, where it covers the page.
  */
 export class LauncherView {
   /** @type {Element | null} */
@@ -130,7 +130,7 @@ export class LauncherView {
     this.host.dataset.ink = inkOn(getComputedStyle(this.button).backgroundColor);
   }
 
-  /** A dialog turns modal, or no longer is, only by being opened anew. */
+  /** A dialog becomes modal or non-modal only when it is opened again. */
   sizeChanges() {
     if (!this.isOpen) return;
     const { hasFocus } = this;
@@ -159,7 +159,7 @@ function element(name, dataset = {}) {
   return /** @type {any} */ (made);
 }
 
-/** @param {string} path in a square of 24 */
+/** @param {string} path in a square of 24 by 24 */
 function icon(path) {
   const namespace = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(namespace, "svg");

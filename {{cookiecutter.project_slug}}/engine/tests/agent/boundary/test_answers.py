@@ -1,4 +1,4 @@
-"""Answers as models give them: in any order, refused, cut short, or not given at all."""
+"""Answers of models: items in any order, refusals, truncated answers, and empty answers."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from engine.tests.talk import Turn
 
 APIS = ["responses", "chat_completions"]
 GERMAN = {"Accept-Language": "de-DE"}
-SILENT = ("The model gave no answer. Please try again.", True)
+EMPTY = ("The model gave no answer. Please try again.", True)
 SEARCH: Event = {
     "type": "web_search_call",
     "id": "ws_1",
@@ -90,14 +90,14 @@ def opened(turn: Turn) -> set[str]:
 
 
 def closed(turn: Turn) -> set[str]:
-    """Those of the items that were opened which came to an end, or were taken back."""
+    """The ids of opened items that were completed or removed."""
     ended = {e["item"]["id"] for e in turn.events if e["type"] == "thread.item.done"}
     ended |= {e["item_id"] for e in turn.events if e["type"] == "thread.item.removed"}
     return opened(turn) & ended
 
 
 @pytest.mark.parametrize("title", [None, "Looking it up"])
-async def test_summaries_of_thoughts_are_tasks(with_server: WithServer, title: str | None) -> None:
+async def test_reasoning_summaries_are_tasks(with_server: WithServer, title: str | None) -> None:
     visitor, model = await with_server()
     summary = f"**{title}**\n\nFirst the map." if title else "First the map."
     model.does(respond(thought(summary, "Then the sea."), said("Done.")))
@@ -111,7 +111,7 @@ async def test_summaries_of_thoughts_are_tasks(with_server: WithServer, title: s
     assert {task["status_indicator"] for task in tasks} == {"complete"}
 
 
-async def test_thoughts_of_chat_completions_are_tasks_too(with_server: WithServer) -> None:
+async def test_reasoning_of_chat_completions_is_a_task(with_server: WithServer) -> None:
     visitor, model = await with_server(openai_api="chat_completions")
     model.does(
         complete(
@@ -148,7 +148,7 @@ WITHHELD_IN_GERMAN = (
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("headers", "words"), [({}, WITHHELD), (GERMAN, WITHHELD_IN_GERMAN)])
-async def test_a_filter_that_leaves_nothing(
+async def test_an_answer_that_was_filtered_completely(
     with_server: WithServer, api: str, headers: dict[str, str], words: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
@@ -181,7 +181,7 @@ def cut_short(api: str, reason: str) -> Behaviour:
         ("content_filter", "de", "Inhaltsfilter"),
     ],
 )
-async def test_an_answer_that_is_cut_says_so_below_it(
+async def test_a_truncated_answer_has_a_note(
     with_server: WithServer, api: str, reason: str, language: str, words: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
@@ -196,12 +196,12 @@ async def test_an_answer_that_is_cut_says_so_below_it(
     assert words in remark
     stored = await visitor.items(turn.thread_id)
     assert [item["type"] for item in stored[-2:]] == ["assistant_message", "task"]
-    # The next turn goes on as usual.
+    # The next turn works.
     assert (await visitor.say("go on", turn.thread_id)).answer == "All is well."
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_half_a_call_is_not_made(with_server: WithServer, api: str) -> None:
+async def test_an_incomplete_call_is_not_executed(with_server: WithServer, api: str) -> None:
     visitor, model = await with_server(openai_api=api)
     half = '{"text": "ha'
     model.does(
@@ -209,7 +209,7 @@ async def test_half_a_call_is_not_made(with_server: WithServer, api: str) -> Non
         if api == "responses"
         else complete(chat_call("shout", half), finish_reason="length")
     )
-    assert told(await visitor.say("hello")) == SILENT
+    assert told(await visitor.say("hello")) == EMPTY
     assert len(model.exchanges) == 1
 
 
@@ -229,7 +229,7 @@ NOTHING: dict[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-async def test_no_turn_ends_in_silence(with_server: WithServer, name: str) -> None:
+async def test_an_empty_answer_is_an_error(with_server: WithServer, name: str) -> None:
     api = "chat_completions" if name.startswith("chat") else "responses"
     visitor, model = await with_server(openai_api=api)
     model.does(NOTHING[name], answer("Here I am."))
@@ -238,8 +238,8 @@ async def test_no_turn_ends_in_silence(with_server: WithServer, name: str) -> No
 
     assert turn.error is not None
     assert turn.error["allow_retry"] is True
-    if name != "chat: no room":  # the SDK calls that a breach
-        assert told(turn) == SILENT
+    if name != "chat: no room":  # the SDK raises its own error
+        assert told(turn) == EMPTY
     assert turn.done("assistant_message") == []
     again = await visitor.stream(
         "threads.retry_after_item", thread_id=turn.thread_id, item_id=turn.user_message_id
@@ -247,16 +247,14 @@ async def test_no_turn_ends_in_silence(with_server: WithServer, name: str) -> No
     assert again.answer == "Here I am."
 
 
-async def test_silence_after_a_tool_is_silence_too(with_server: WithServer) -> None:
+async def test_an_empty_answer_after_a_tool_is_an_error(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(respond(called("shout", '{"text": "x"}')), respond())
-    assert told(await visitor.say("hello")) == SILENT
+    assert told(await visitor.say("hello")) == EMPTY
 
 
 @pytest.mark.parametrize("items", [[said("Here I am.")], [thought(), said("Here I am.")]])
-async def test_a_message_that_comes_at_the_end_alone(
-    with_server: WithServer, items: list[Event]
-) -> None:
+async def test_a_message_without_deltas(with_server: WithServer, items: list[Event]) -> None:
     visitor, model = await with_server()
     model.does(respond(*items, told=False))
 
@@ -266,14 +264,14 @@ async def test_a_message_that_comes_at_the_end_alone(
     assert (await visitor.items(turn.thread_id))[-1]["content"][0]["text"] == "Here I am."
 
 
-async def test_a_call_that_comes_at_the_end_alone(with_server: WithServer) -> None:
+async def test_a_call_only_in_the_completed_response(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(respond(called("shout", '{"text": "x"}'), told=False))
     await visitor.say("hello")
     assert model.exchanges[1].results[0].startswith("X!")
 
 
-async def test_text_that_the_deltas_left_out(with_server: WithServer) -> None:
+async def test_text_that_the_deltas_omit(with_server: WithServer) -> None:
     visitor, model = await with_server()
 
     async def forgetful(exchange: Any) -> None:
@@ -328,7 +326,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("code", ERRORS)
-async def test_an_error_in_the_stream_means_what_its_status_means(
+async def test_an_error_in_the_stream_has_the_same_message_as_its_status(
     with_server: WithServer, code: str
 ) -> None:
     visitor, model = await with_server(model_retries=0)
@@ -343,13 +341,13 @@ async def test_an_error_in_the_stream_means_what_its_status_means(
     assert told(await visitor.say("hello")) == by_status
 
 
-async def test_what_nobody_can_name(with_server: WithServer) -> None:
+async def test_an_unknown_error(with_server: WithServer) -> None:
     visitor, model = await with_server(model_retries=0)
     model.does(refuse(400, "unheard_of"))
     assert told(await visitor.say("hello")) == ("The model could not take this request.", False)
 
 
-async def test_a_picture_that_fails_leaves_no_place(with_server: WithServer) -> None:
+async def test_a_failed_picture_is_removed(with_server: WithServer) -> None:
     visitor, model = await with_server()
     failure = {**PICTURE, "status": "failed", "result": None}
     model.does(respond(failure, said("I could not draw that.")))
@@ -358,12 +356,12 @@ async def test_a_picture_that_fails_leaves_no_place(with_server: WithServer) -> 
 
     assert turn.answer == "I could not draw that."
     assert opened(turn) == closed(turn)
-    # At once, and not with the end of the turn.
+    # Immediately, and not at the end of the turn.
     assert turn.story.index("thread.item.removed") < turn.story.index("assistant_message added")
     assert "generated_image" not in [i["type"] for i in await visitor.items(turn.thread_id)]
 
 
-async def test_a_picture_that_breaks_off_leaves_no_place(with_server: WithServer) -> None:
+async def test_an_interrupted_picture_is_removed(with_server: WithServer) -> None:
     visitor, model = await with_server()
 
     async def begun(exchange: Any) -> None:
@@ -402,7 +400,7 @@ CITATIONS: list[tuple[Event, dict[str, Any] | None]] = [
 
 
 @pytest.mark.parametrize(("given", "shown"), CITATIONS)
-async def test_a_citation_never_ends_an_answer(
+async def test_an_invalid_citation_does_not_fail_the_answer(
     with_server: WithServer, given: Event, shown: dict[str, Any] | None
 ) -> None:
     visitor, model = await with_server()

@@ -1,4 +1,4 @@
-"""Events of a server in any order become a sequence that is whole, in order, and can be stored."""
+"""Events in any order are normalized to a complete, ordered and storable sequence."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ ENDS = st.builds(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(EVENTS, max_size=8), end=ENDS)
-def test_the_sequence_that_is_relied_on(events: list[Any], end: Any) -> None:
+def test_the_sequence_is_valid(events: list[Any], end: Any) -> None:
     response = ResponseEvents(ItemIds(new_id), CallIds(), {"tool"}, Ending(), Visible("Withheld."))
     told: list[Any] = []
     cut = end["response"]["incomplete_details"]["reason"]
@@ -119,13 +119,13 @@ def is_half_call(item: Any) -> bool:
 
 
 def check_texts(told: list[Any]) -> None:
-    """All of it can be written down."""
+    """All texts can be encoded."""
     for fit in told:
         fit.model_dump_json(warnings=False)
 
 
 def check_messages(told: list[Any]) -> None:
-    """Each opens once, has its text, and ends once, with that text."""
+    """Each message opens once, has its text, and ends once with that text."""
     shown: dict[str, str] = {}
     ended: set[str] = set()
     for fit in told:

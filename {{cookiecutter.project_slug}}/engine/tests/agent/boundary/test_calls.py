@@ -1,4 +1,4 @@
-"""Tool calls go back in a form that every server takes: in the same turn, later, and from before."""
+"""Tool calls are sent back in a form that every server accepts, in the same turn and later."""
 
 import json
 import re
@@ -29,7 +29,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def calls_in(body: Event) -> list[tuple[str, str, str]]:
-    """Name, id and arguments of each call that goes to the server."""
+    """Name, id and arguments of each call that is sent to the server."""
     if "messages" in body:
         made = [c for message in body["messages"] for c in message.get("tool_calls") or ()]
         return [(c["function"]["name"], c["id"], c["function"]["arguments"]) for c in made]
@@ -62,7 +62,7 @@ def check(bodies: Iterable[Event]) -> None:
 
 
 def calling(api: str, *calls: tuple[str, str, str | None]) -> Behaviour:
-    """Call these by name, with arguments and ids."""
+    """Call these functions; each has a name, arguments and an id."""
     if api == "responses":
         return respond(*(called(name, args, call_id or "") for name, args, call_id in calls))
     made = (chat_call(n, a, call_id, i) for i, (n, a, call_id) in enumerate(calls))
@@ -87,7 +87,7 @@ ODD: dict[str, tuple[str, str, str | None]] = {
     "encoded twice": ("shout", json.dumps(TEXT), "1"),
     "not a number": ("shout", '{"text": NaN}', "1"),
 }
-HEARD = {
+EXECUTED = {
     "no id",
     "an id of null",
     "a long id",
@@ -100,7 +100,7 @@ HEARD = {
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("name", ODD)
-async def test_an_odd_call_goes_back_in_order(with_server: WithServer, api: str, name: str) -> None:
+async def test_an_invalid_call_is_normalized(with_server: WithServer, api: str, name: str) -> None:
     visitor, model = await with_server(openai_api=api)
     model.does(calling(api, ODD[name]))
 
@@ -111,12 +111,12 @@ async def test_an_odd_call_goes_back_in_order(with_server: WithServer, api: str,
     assert turn.answer.strip() == "All is well."
     assert len(model.exchanges) == 3
     check(exchange.body for exchange in model.exchanges)
-    if name in HEARD:
+    if name in EXECUTED:
         assert model.exchanges[1].results[0].startswith("X!")
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_ids_that_are_used_again(with_server: WithServer, api: str) -> None:
+async def test_duplicate_call_ids(with_server: WithServer, api: str) -> None:
     """In one response, in the next one, and in the next turn."""
     visitor, model = await with_server(openai_api=api)
     two = calling(api, ("shout", '{"text": "a"}', "0"), ("shout", '{"text": "b"}', "0"))
@@ -149,7 +149,7 @@ STORED: list[Event] = [
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_old_conversations_heal(
+async def test_stored_conversations_are_normalized(
     with_server: WithServer, database: Database, api: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
@@ -173,7 +173,7 @@ async def test_old_conversations_heal(
     assert NO_RESULT in str(body)
 
 
-async def test_ids_of_a_servers_own_items_go_back_to_it(with_server: WithServer) -> None:
+async def test_a_servers_own_item_ids_are_sent_back(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(respond(said("Let me see."), called("shout", TEXT)))
     turn = await visitor.say("go")
@@ -220,7 +220,7 @@ def test_arguments(given: Any, read: str, sent_back: str) -> None:
     assert object_arguments(given) == sent_back
 
 
-def test_nothing_empty_is_sent() -> None:
+def test_empty_messages_are_not_sent() -> None:
     blank = {"type": "input_text", "text": " "}
     words = {"type": "input_text", "text": "x"}
     given: list[Any] = [

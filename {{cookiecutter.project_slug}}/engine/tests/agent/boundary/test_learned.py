@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's API differ: what one refuses is asked for otherwise, and only once."""
+"""Workarounds for OpenAI-compatible servers: tried after a refusal, and then remembered."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -12,7 +12,7 @@ from agents.models.interface import ModelTracing
 from engine.context.ids import new_id
 from engine.demo.model import DemoModel
 from engine.models.boundary.inputs import digests_of
-from engine.models.boundary.learned import Concession, Learned, Request
+from engine.models.boundary.learned import LearnedWorkarounds, Request, Workaround
 from engine.models.boundary.model import BoundaryModel, Dialect
 from engine.models.boundary.outputs import ItemIds
 from engine.tests.agent.fixtures import WithServer
@@ -40,7 +40,7 @@ def bodies(model: ModelServer) -> list[Event]:
 # --- Thoughts ---
 
 
-async def test_thoughts_go_back_encrypted(with_server: WithServer) -> None:
+async def test_encrypted_reasoning_is_sent_back(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(respond(thought(encrypted_content="gAAA"), called("shout", TEXT)))
     await visitor.say("go")
@@ -51,7 +51,7 @@ async def test_thoughts_go_back_encrypted(with_server: WithServer) -> None:
     assert kept["encrypted_content"] == "gAAA"
 
 
-async def test_the_setting_switches_that_off(with_server: WithServer) -> None:
+async def test_a_setting_disables_encrypted_reasoning(with_server: WithServer) -> None:
     visitor, model = await with_server(reasoning_encrypted_content=False)
     await visitor.say("go")
     assert ENCRYPTED not in (bodies(model)[0].get("include") or [])
@@ -60,9 +60,7 @@ async def test_the_setting_switches_that_off(with_server: WithServer) -> None:
 @pytest.mark.parametrize(
     "message", ["Encrypted content is not supported with this model.", "include: unknown value"]
 )
-async def test_servers_that_do_not_know_it_do_without(
-    with_server: WithServer, message: str
-) -> None:
+async def test_servers_without_encrypted_reasoning(with_server: WithServer, message: str) -> None:
     visitor, model = await with_server()
 
     def wants(body: Event) -> bool:
@@ -78,7 +76,7 @@ async def test_servers_that_do_not_know_it_do_without(
     assert list(map(wants, bodies(model))) == [True, False, False]
 
 
-async def test_a_server_that_stores_nothing_gets_nothing_that_it_would_look_up(
+async def test_a_server_without_stored_items_gets_no_references(
     with_server: WithServer,
 ) -> None:
     visitor, model = await with_server()
@@ -96,7 +94,7 @@ def lacks_thoughts(body: Event) -> bool:
     return any(m.get("tool_calls") and not m.get("reasoning_content") for m in body["messages"])
 
 
-async def test_thoughts_are_kept_with_their_calls(with_server: WithServer) -> None:
+async def test_reasoning_is_sent_back_with_its_calls(with_server: WithServer) -> None:
     visitor, model = await with_server(openai_api="chat_completions", model="deepseek-v9")
     model.does(
         complete(
@@ -114,7 +112,7 @@ async def test_thoughts_are_kept_with_their_calls(with_server: WithServer) -> No
     assert "Look first." in str(bodies(model)[-1])
 
 
-async def test_they_are_not_sent_to_another_model(with_server: WithServer) -> None:
+async def test_reasoning_is_not_sent_to_another_model(with_server: WithServer) -> None:
     visitor, model = await with_server(
         openai_api="chat_completions", models=("deepseek-v9", "other")
     )
@@ -127,7 +125,9 @@ async def test_they_are_not_sent_to_another_model(with_server: WithServer) -> No
     assert "Hm." in str(bodies(model)[-1])
 
 
-async def test_the_responses_api_does_not_get_them(with_server: WithServer) -> None:
+async def test_reasoning_of_chat_completions_is_not_sent_to_the_responses_api(
+    with_server: WithServer,
+) -> None:
     chat = {"openai_api": "chat_completions", "model": "deepseek-v9"}
     visitor, model = await with_server(**chat)
     call = chat_call("shout", TEXT)
@@ -141,7 +141,7 @@ async def test_the_responses_api_does_not_get_them(with_server: WithServer) -> N
     assert "function_call" in [item.get("type") for item in sent]
 
 
-async def test_a_server_that_wants_thoughts_which_were_not_kept(with_server: WithServer) -> None:
+async def test_a_server_that_requires_reasoning_that_was_not_kept(with_server: WithServer) -> None:
     visitor, model = await with_server(openai_api="chat_completions")
     message = "The `reasoning_content` in the thinking mode must be passed back to the API."
     call = complete(chat_call("shout", TEXT), finish_reason="tool_calls")
@@ -154,7 +154,7 @@ async def test_a_server_that_wants_thoughts_which_were_not_kept(with_server: Wit
 # --- Dialects of Chat Completions ---
 
 
-async def test_stream_options_that_a_server_refuses(with_server: WithServer) -> None:
+async def test_a_server_that_refuses_stream_options(with_server: WithServer) -> None:
     visitor, model = await with_server(openai_api="chat_completions")
     model.does(refuse_saying(422, "stream_options: extra inputs are not permitted"))
     turn = await visitor.say("go")
@@ -180,7 +180,7 @@ def does_not_alternate(body: Event) -> bool:
     return any(a == b for a, b in zip(roles(body), roles(body)[1:], strict=False))
 
 
-async def test_roles_alternate_where_the_server_wants_them_to(with_server: WithServer) -> None:
+async def test_a_server_that_requires_alternating_roles(with_server: WithServer) -> None:
     visitor, model = await with_server(openai_api="chat_completions", model_retries=0)
     message = "Conversation roles must alternate user/assistant/user/assistant/..."
     call = complete(
@@ -199,7 +199,7 @@ async def test_roles_alternate_where_the_server_wants_them_to(with_server: WithS
     assert all(text in str(last) for text in ("one", "two", "Let me see.", "three"))
 
 
-async def test_a_refusal_that_nothing_can_mend_is_told(with_server: WithServer) -> None:
+async def test_a_refusal_without_a_workaround_is_reported(with_server: WithServer) -> None:
     visitor, model = await with_server()
     model.does(*[refuse_saying(400, "include: unknown value")] * 2)
     turn = await visitor.say("go")
@@ -215,7 +215,7 @@ PDF = {"type": "input_file", "filename": "plan.pdf", "file_data": "data:applicat
 
 
 class Blind(Model):
-    """A model that refuses whatever `is_refused` of its input."""
+    """A model that refuses input for which `is_refused` is true."""
 
     def __init__(self, is_refused: Callable[[Any], bool]) -> None:
         self.asked: list[Any] = []
@@ -236,7 +236,7 @@ class Blind(Model):
         raise NotImplementedError
 
 
-async def ask(model: Model, learned: Learned, *messages: Any) -> BoundaryModel:
+async def ask(model: Model, learned: LearnedWorkarounds, *messages: Any) -> BoundaryModel:
     boundary = BoundaryModel(model, Dialect(True, learned=learned), ItemIds(new_id))
     rest: dict[str, Any] = {"previous_response_id": None, "conversation_id": None, "prompt": None}
     stream = boundary.stream_response(
@@ -255,8 +255,8 @@ def has(*refused: Any) -> Callable[[Any], bool]:
     return lambda input: any(part in [*item["content"]] for item in input for part in refused)
 
 
-async def test_files_that_a_model_cannot_take_become_their_mention() -> None:
-    model, learned = Blind(has(PICTURE, PDF)), Learned()
+async def test_refused_files_are_replaced_with_mentions() -> None:
+    model, learned = Blind(has(PICTURE, PDF)), LearnedWorkarounds()
     boundary = await ask(model, learned, saying(PICTURE, PDF))
 
     refused, taken = model.asked
@@ -269,20 +269,20 @@ async def test_files_that_a_model_cannot_take_become_their_mention() -> None:
     assert boundary.remarks.refused_files
 
 
-async def test_what_was_refused_once_is_not_sent_again() -> None:
-    model, learned = Blind(has(PICTURE)), Learned()
+async def test_a_refused_file_is_not_sent_again() -> None:
+    model, learned = Blind(has(PICTURE)), LearnedWorkarounds()
     await ask(model, learned, saying(PICTURE))
     answered = {"role": "assistant", "content": "I see nothing."}
     later = await ask(model, learned, saying(PICTURE), answered, saying())
     again = await ask(model, learned, saying(PICTURE))
 
     assert sum(map(has(PICTURE), model.asked)) == 1
-    assert not later.remarks.refused_files  # it was said when the file came
+    assert not later.remarks.refused_files  # the user was informed when the file was sent
     assert again.remarks.refused_files
 
 
-async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
-    model, learned = Blind(has(OTHER)), Learned()
+async def test_an_accepted_file_is_kept_when_another_is_refused() -> None:
+    model, learned = Blind(has(OTHER)), LearnedWorkarounds()
     await ask(model, learned, saying(PICTURE))
     await ask(model, learned, saying(PICTURE), saying(OTHER))
 
@@ -290,8 +290,8 @@ async def test_a_file_that_was_taken_stays_when_another_is_refused() -> None:
     assert not has(OTHER)(model.asked[-1])
 
 
-async def test_files_are_not_blamed_for_other_refusals() -> None:
-    model, learned = Blind(lambda _input: True), Learned()
+async def test_other_refusals_do_not_mark_files_as_refused() -> None:
+    model, learned = Blind(lambda _input: True), LearnedWorkarounds()
     with pytest.raises(openai.BadRequestError, match="reason 1"):
         await ask(model, learned, saying(PICTURE))
     assert len(model.asked) == 2
@@ -300,31 +300,31 @@ async def test_files_are_not_blamed_for_other_refusals() -> None:
     assert has(PICTURE)(seeing.asked[0])
 
 
-async def test_a_thought_of_another_turn_does_not_go_to_the_responses_api() -> None:
+async def test_reasoning_of_another_turn_is_not_sent_to_the_responses_api() -> None:
     model = Blind(lambda _input: False)
     thought_before = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
-    await ask(model, Learned(), thought_before, saying())
+    await ask(model, LearnedWorkarounds(), thought_before, saying())
     assert "Hm." not in str(model.asked)
 
 
-async def test_what_one_model_refuses_another_is_asked() -> None:
-    await ask(Blind(has(PICTURE)), Learned(), saying(PICTURE))
+async def test_workarounds_are_remembered_for_each_model() -> None:
+    await ask(Blind(has(PICTURE)), LearnedWorkarounds(), saying(PICTURE))
     seeing = Blind(lambda _input: False)
-    await ask(seeing, Learned(), saying(PICTURE))
+    await ask(seeing, LearnedWorkarounds(), saying(PICTURE))
     assert has(PICTURE)(seeing.asked[0])
 
 
-def test_a_refused_file_is_found_again_in_a_message_that_was_merged() -> None:
-    """Files are known by the identity of their parts, which the other changes have to keep."""
+def test_a_refused_file_in_a_merged_message_is_replaced() -> None:
+    """Files are identified by the `id()` of their parts, which other workarounds must keep."""
     picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
     items: Any = [
         {"role": "user", "content": [picture]},
         {"role": "user", "content": "What is it?"},
     ]
     request = Request(items, ModelSettings(), False, digests_of(items))
-    tried = frozenset({Concession.ALTERNATING_ROLES, Concession.NOT_THESE_FILES})
+    tried = frozenset({Workaround.ALTERNATING_ROLES, Workaround.NO_REFUSED_FILES})
 
-    sent = Learned().applied(request, tried)
+    sent = LearnedWorkarounds().apply(request, tried)
 
     [message] = cast("list[dict[str, Any]]", sent.input)
     assert [part["type"] for part in message["content"]] == ["input_text", "input_text"]

@@ -1,4 +1,4 @@
-"""The text of an answer: valid Unicode, without thoughts, whatever the server splits it into."""
+"""The text of an answer is valid Unicode without thoughts, however the server splits it."""
 
 import json
 
@@ -16,7 +16,7 @@ from engine.tests.model_server import (
     respond,
     said,
 )
-from engine.text.unicode import TextJoiner, joined
+from engine.text.unicode import TextJoiner, valid_unicode
 
 HIGH, LOW = "\ud83d", "\ude00"  # the halves of 😀
 APIS = ["responses", "chat_completions"]
@@ -40,7 +40,7 @@ def says(api: str, *deltas: str) -> Behaviour:
         (["\n", " ", "Hi"], "\n Hi"),
     ],
 )
-async def test_halves_of_a_character(
+async def test_split_surrogate_pairs(
     with_server: WithServer, api: str, deltas: list[str], text: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
@@ -57,7 +57,7 @@ async def test_halves_of_a_character(
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_halves_in_a_refusal(with_server: WithServer, api: str) -> None:
+async def test_split_surrogate_pairs_in_a_refusal(with_server: WithServer, api: str) -> None:
     visitor, model = await with_server(openai_api=api)
     deltas = ["No ", HIGH, LOW]
     model.does(
@@ -69,7 +69,9 @@ async def test_halves_in_a_refusal(with_server: WithServer, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_halves_in_the_arguments_of_a_call(with_server: WithServer, api: str) -> None:
+async def test_lone_surrogates_in_the_arguments_of_a_call(
+    with_server: WithServer, api: str
+) -> None:
     visitor, model = await with_server(openai_api=api)
     arguments = r'{"text": "a\ud83d\ude00 b\ud83d"}'
     model.does(
@@ -83,7 +85,7 @@ async def test_halves_in_the_arguments_of_a_call(with_server: WithServer, api: s
     assert model.exchanges[1].results[0].startswith("A😀 B\ufffd!")
 
 
-async def test_halves_in_a_title(with_server: WithServer) -> None:
+async def test_lone_surrogates_in_a_title(with_server: WithServer) -> None:
     visitor, model = await with_server(title_model="small", model="large")
     both = of_model(small=says("responses", "On ", HIGH, LOW), large=answer("Yes.", pause=0.5))
     model.does(both, both)
@@ -94,7 +96,7 @@ async def test_halves_in_a_title(with_server: WithServer) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_what_is_salvaged_cannot_fail_on_its_own_text(
+async def test_an_interrupted_text_with_lone_surrogates_is_stored(
     with_server: WithServer, api: str
 ) -> None:
     visitor, model = await with_server(openai_api=api)
@@ -109,7 +111,7 @@ async def test_what_is_salvaged_cannot_fail_on_its_own_text(
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_thoughts_are_no_part_of_an_answer(with_server: WithServer, api: str) -> None:
+async def test_thoughts_are_removed_from_an_answer(with_server: WithServer, api: str) -> None:
     visitor, model = await with_server(openai_api=api)
     model.does(says(api, "<th", "ink>\nHm.", "</think>", "\n\nIt is ", "Paris."))
 
@@ -119,13 +121,13 @@ async def test_thoughts_are_no_part_of_an_answer(with_server: WithServer, api: s
     assert "Hm." not in str(turn.events)
 
 
-def test_joined_leaves_all_other_text_alone() -> None:
+def test_valid_text_is_unchanged() -> None:
     for text in ("", "abc", "ä😀", "\u2028"):
-        assert joined(text) == text
-    assert joined(LOW + HIGH) == "\ufffd\ufffd"
+        assert valid_unicode(text) == text
+    assert valid_unicode(LOW + HIGH) == "\ufffd\ufffd"
 
 
-def test_a_joiner_holds_back_one_half_at_most() -> None:
+def test_a_joiner_holds_back_at_most_one_surrogate() -> None:
     joiner = TextJoiner()
     assert [joiner.feed(HIGH), joiner.feed(HIGH), joiner.feed(LOW + "x")] == ["", "\ufffd", "😀x"]
     assert joiner.finish() == ""

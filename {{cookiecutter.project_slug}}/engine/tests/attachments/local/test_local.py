@@ -21,13 +21,13 @@ from engine.tests.attachments.samples import PNG, TEXT
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
-async def test_the_page_uploads_straight_to_the_application(application: Application) -> None:
+async def test_the_page_uploads_to_the_application(application: Application) -> None:
     extras = (await application.visitor.client.get("/config.json")).json()["extras"]
 
     assert extras["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "attachments"}
 
 
-async def test_the_answer_is_the_attachment(application: Application) -> None:
+async def test_the_response_is_the_attachment(application: Application) -> None:
     text = await attach(application.visitor, TEXT, "a.txt", "text/plain; charset=utf-8")
     picture = await attach(application.visitor, PNG, "a.bin", "application/octet-stream")
 
@@ -35,7 +35,7 @@ async def test_the_answer_is_the_attachment(application: Application) -> None:
     assert (picture["type"], picture["mime_type"]) == ("image", "image/png")
 
 
-async def test_nothing_can_be_announced(application: Application) -> None:
+async def test_two_phase_uploads_are_refused(application: Application) -> None:
     params: Any = {"name": "a", "size": 1, "mime_type": "text/plain"}
 
     response = await application.visitor.send("attachments.create", **params)
@@ -55,15 +55,15 @@ async def test_nothing_can_be_announced(application: Application) -> None:
     ],
     ids=["text", "no boundary", "no form", "no file", "another field", "two files"],
 )
-async def test_what_is_no_upload(application: Application, request_: dict[str, object]) -> None:
+async def test_invalid_uploads(application: Application, request_: dict[str, object]) -> None:
     response = await application.visitor.client.post("/attachments", **request_)  # type: ignore[arg-type]
 
     assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
     assert await application.keys() == set()
 
 
-async def test_too_large_without_saying_so(attaching: Attaching) -> None:
-    """It is not read to its end, which does not come."""
+async def test_a_large_upload_without_content_length(attaching: Attaching) -> None:
+    """It is not read to its end, which would never come."""
     application = await attaching(attachment_max_bytes="1000")
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
 
@@ -77,14 +77,14 @@ async def test_too_large_without_saying_so(attaching: Attaching) -> None:
     assert await application.keys() == set()
 
 
-async def test_what_says_that_it_is_too_large_is_not_waited_for(attaching: Attaching) -> None:
+async def test_a_large_content_length_is_refused_before_the_body(attaching: Attaching) -> None:
     application = await attaching(attachment_max_bytes="1000")
 
     declared = FORM | {"Content-Length": "100000"}
     assert await application.visitor.post_without_end("/attachments", declared) == 413
 
 
-async def test_where_there_is_no_room_no_file_is_waited_for(attaching: Attaching) -> None:
+async def test_a_user_without_room_is_refused_before_the_body(attaching: Attaching) -> None:
     application = await attaching(attachment_user_bytes=str(len(TEXT)))
     await attach(application.visitor)
 
@@ -92,7 +92,7 @@ async def test_where_there_is_no_room_no_file_is_waited_for(attaching: Attaching
     assert await application.visitor.post_without_end("/attachments", declared) == 413
 
 
-async def test_a_folder_that_cannot_be_written_to(attaching: Attaching, tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_writable(attaching: Attaching, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("no folder")
     application = await attaching(attachment_folder=str(tmp_path / "occupied" / "files"))
 
@@ -104,7 +104,7 @@ async def test_a_folder_that_cannot_be_written_to(attaching: Attaching, tmp_path
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """It has 64 kB; where nothing may be mounted, no file may be larger, which fails as late."""
+    """A file system of 64 kB, or if mounting is not possible, a limit for the size of files."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
@@ -119,7 +119,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_disk_that_is_full(attaching: Attaching, small_disk: Path) -> None:
+async def test_a_full_disk(attaching: Attaching, small_disk: Path) -> None:
     application = await attaching(attachment_folder=str(small_disk))
 
     response = await upload(application.visitor, b"x" * 100_000)
@@ -130,8 +130,8 @@ async def test_a_disk_that_is_full(attaching: Attaching, small_disk: Path) -> No
     await say_with(application.visitor, attachment["id"])
 
 
-async def test_one_that_cannot_be_deleted_keeps_no_other(tmp_path: Path) -> None:
-    (tmp_path / "owner" / "kept").mkdir(parents=True)  # (which not even root deletes like a file)
+async def test_a_failed_deletion_does_not_prevent_others(tmp_path: Path) -> None:
+    (tmp_path / "owner" / "kept").mkdir(parents=True)  # a folder, which even root cannot delete like a file
     (tmp_path / "owner" / "file").write_text("content")
 
     with pytest.raises(FilesLeft) as left:
@@ -143,8 +143,8 @@ async def test_one_that_cannot_be_deleted_keeps_no_other(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("key", ["../secret", "a/../../secret", "a/../../../secret", "/etc/passwd"])
-async def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
-    """No request can name one; should that change, this holds."""
+async def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
+    """Requests cannot contain keys; this is a second protection."""
     (tmp_path / "secret").write_text("mine")
     files = LocalFiles(tmp_path / "files")
 
@@ -166,7 +166,7 @@ def inside(folder: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-async def test_files_are_their_owners_alone(
+async def test_files_are_not_readable_by_other_users_of_the_machine(
     application: Application, tmp_path: Path, umask: int
 ) -> None:
     before = os.umask(umask)
@@ -182,7 +182,7 @@ async def test_files_are_their_owners_alone(
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_an_upload_that_stalls_is_given_up(
+async def test_a_stalled_upload_is_aborted(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_body, "IDLE_SECONDS", 0.2)
@@ -192,7 +192,7 @@ async def test_an_upload_that_stalls_is_given_up(
     assert await application.keys() == set()
 
 
-async def test_an_upload_that_drips_is_given_up(
+async def test_a_slow_upload_is_aborted(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_route, "UPLOAD_SECONDS", 0.2)
@@ -201,7 +201,7 @@ async def test_an_upload_that_drips_is_given_up(
     assert await application.visitor.post_without_end("/attachments", declared) == 408
 
 
-async def test_a_user_uploads_a_few_files_at_once(
+async def test_parallel_uploads_of_a_user_are_limited(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_route, "UPLOADS_PER_USER", 2)
@@ -214,10 +214,10 @@ async def test_a_user_uploads_a_few_files_at_once(
             assert (await upload(application.stranger)).status_code == 200
             with upload_route._one_more("somebody"):
                 assert (await upload(application.stranger)).status_code == 429
-    assert not upload_route._under_way
+    assert not upload_route._active_uploads
 
 
-async def test_a_file_that_cannot_be_stored_takes_no_room(
+async def test_a_failed_upload_does_not_use_room(
     attaching: Attaching, tmp_path: Path
 ) -> None:
     application = await attaching(attachment_user_bytes=str(len(TEXT)))

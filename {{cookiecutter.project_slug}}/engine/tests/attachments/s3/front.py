@@ -1,4 +1,4 @@
-"""A store that forwards to moto, or answers in its place what a test says."""
+"""An S3 store that forwards requests to moto, or returns responses of the test."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from starlette.routing import Route
 from engine.tests.attachments.s3 import kind as s3
 from engine.tests.fixtures import AUTHORITIES, serving
 
-# What a request is answered with; None to forward it.
+# Returns the response to a request; None forwards it.
 Rule = Callable[[Request, bytes], Response | None]
 METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]
 
@@ -28,7 +28,7 @@ class Front:
         return [r for r in self.requests if r.method == method and query in r.url.query]
 
     def refuse(self, method: str, response: Response) -> None:
-        """Answer this to all requests with that method."""
+        """Return this response for all requests with that method."""
         self.rule = lambda request, _body: response if request.method == method else None
 
 
@@ -59,7 +59,7 @@ HOP_BY_HOP = {"connection", "content-length", "content-encoding", "transfer-enco
 def error(
     status: int, code: str, *, headers: dict[str, str] | None = None, **more: str
 ) -> Response:
-    """As S3 words it: `error(403, "AccessDenied", Message="…")`."""
+    """An error in S3's format: `error(403, "AccessDenied", Message="…")`."""
     fields = "".join(f"<{name}>{text}</{name}>" for name, text in {"Code": code, **more}.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?><Error>{fields}</Error>'
     return Response(body, status, {"content-type": "application/xml", **(headers or {})})

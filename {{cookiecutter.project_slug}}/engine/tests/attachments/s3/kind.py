@@ -1,4 +1,4 @@
-"""Files in a bucket of the tests' own, on moto's server in a process of its own."""
+"""Tests with files in a separate bucket, on moto's server in a separate process."""
 
 import atexit
 import os
@@ -25,14 +25,14 @@ ACCESS = {"S3_ACCESS_KEY_ID": "tests", "S3_SECRET_ACCESS_KEY": "tests"}
 
 @contextmanager
 def place(_folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of an application that keeps its files there."""
+    """The environment of an application that stores its files there."""
     bucket = f"test-{secrets.token_hex(8)}"
     httpx.put(f"{server()}/{bucket}", verify=AUTHORITIES).raise_for_status()
     yield {"S3_ENDPOINT_URL": server(), "S3_PATH_STYLE": "true", "S3_BUCKET": bucket, **ACCESS}
 
 
 def without_amazons_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of whoever runs the tests."""
+    """Remove the AWS settings of the developer who runs the tests."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -40,7 +40,7 @@ def without_amazons_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx.Response:
-    """As the widget does it; the body of the answer is the attachment."""
+    """Upload like ChatKit; the body of the response is the attachment."""
     params: Any = {"name": name, "size": len(content), "mime_type": mime_type}
     created = await visitor.send("attachments.create", **params)
     if created.status_code == 200:
@@ -63,11 +63,11 @@ async def put(attachment: dict[str, object], content: bytes) -> httpx.Response:
 
 @cache
 def server() -> str:
-    """The URL of one for the whole test process. It ends with it, however that ends."""
+    """The URL of a server that runs until the test process ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # (Nothing is written to the pipe: it tells the server that this process is gone.)
+    # The pipe closes when this process ends, which stops the server.
     command = [sys.executable, "-c", _SERVE, str(port)]
     process = subprocess.Popen(  # noqa: S603 — known
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Where addresses for uploads lead, and what the page may connect to."""
+"""The hosts of presigned URLs, and the origins that the page may connect to."""
 
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -36,7 +36,7 @@ async def upload_address(settings: S3Settings) -> str:
 AMAZON = [
     ("us-east-1", "my-bucket.s3.us-east-1.amazonaws.com"),
     ("eu-central-1", "my-bucket.s3.eu-central-1.amazonaws.com"),
-    # (Opened after 2019: unknown to the global host.)
+    # Opened after 2019, so the global host does not know it.
     ("af-south-1", "my-bucket.s3.af-south-1.amazonaws.com"),
     ("me-central-1", "my-bucket.s3.me-central-1.amazonaws.com"),
     ("cn-north-1", "my-bucket.s3.cn-north-1.amazonaws.com.cn"),
@@ -45,7 +45,7 @@ AMAZON = [
 
 
 @pytest.mark.parametrize(("region", "host"), AMAZON)
-async def test_an_address_is_of_the_regions_own_host(
+async def test_a_presigned_url_has_the_regions_host(
     monkeypatch: pytest.MonkeyPatch, region: str, host: str
 ) -> None:
     monkeypatch.setenv("S3_REGION", region)
@@ -60,10 +60,10 @@ async def test_an_address_is_of_the_regions_own_host(
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
-async def test_a_name_with_dots_stands_in_the_path(
+async def test_a_bucket_name_with_dots_is_in_the_path(
     monkeypatch: pytest.MonkeyPatch, region: str
 ) -> None:
-    """Amazon's certificate is for one name before its own."""
+    """Amazon's wildcard certificate covers only one label."""
     monkeypatch.setenv("S3_REGION", region)
     monkeypatch.setenv("S3_BUCKET", "files.example.com")
 
@@ -93,7 +93,7 @@ async def test_other_stores_are_addressed_by_the_path(
     assert (await upload_address(S3Settings())).startswith(start)
 
 
-# Settings of ours and of boto's, each of which decides about the host.
+# Our settings and boto's, each of which determines the host.
 PLACES: list[dict[str, str]] = [
     {},
     {"S3_BUCKET": "my.bucket"},
@@ -116,7 +116,7 @@ PLACES: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("environment", PLACES, ids=str)
-async def test_the_page_may_connect_to_what_is_signed(
+async def test_the_page_may_connect_to_the_presigned_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     accelerate = tmp_path / "accelerate"
@@ -137,16 +137,16 @@ async def test_the_page_may_connect_to_what_is_signed(
         for directive in headers["Content-Security-Policy"].split(";")
         if directive.startswith(" connect-src ")
     ]
-    # (A browser compares what is decoded.)
+    # Browsers compare decoded URLs.
     assert [unquote(allowed) for allowed in connect[2:]] == [unquote(source)]
     if "accelerate" in environment.values():
         assert urlsplit(url).netloc == "my-bucket.s3-accelerate.amazonaws.com"
 
 
-async def test_nothing_is_asked_to_know_where_the_page_connects(
+async def test_the_policy_needs_no_credentials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The machine's role may answer later, or never."""
+    """The credentials of the machine's role may arrive later, or never."""
     for name in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/")
@@ -159,14 +159,14 @@ async def test_nothing_is_asked_to_know_where_the_page_connects(
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"S3_BUCKET": "https://my-bucket.test"}, "S3_BUCKET is a bucket's name alone"),
-        ({"S3_REGION": "eu central"}, "S3_REGION is a region"),
-        ({"S3_ENDPOINT_URL": "minio:9000"}, "begin with https://"),
+        ({"S3_BUCKET": "https://my-bucket.test"}, "S3_BUCKET must be only a bucket's name"),
+        ({"S3_REGION": "eu central"}, "S3_REGION must be a region"),
+        ({"S3_ENDPOINT_URL": "minio:9000"}, "must begin with https://"),
         ({"S3_SECRET_ACCESS_KEY": ""}, "S3_SECRET_ACCESS_KEY is missing"),
         ({"S3_ACCESS_KEY_ID": ""}, "S3_ACCESS_KEY_ID is missing"),
     ],
 )
-def test_what_cannot_work_is_refused_at_once(
+def test_invalid_settings_are_refused(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
 ) -> None:
     for name, value in environment.items():

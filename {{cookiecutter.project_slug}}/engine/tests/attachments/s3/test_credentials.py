@@ -1,4 +1,4 @@
-"""A machine's role that gives its credentials late, in each of the ways that there are."""
+"""Credentials of a machine's role that arrive late, on EC2, ECS and EKS."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ REFUSAL = """<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>
 
 @dataclass
 class Machine:
-    """What gives a machine's credentials out: for EC2, ECS and EKS."""
+    """The metadata services that return a machine's credentials on EC2, ECS and EKS."""
 
     url: str = ""
     is_ready: bool = False
@@ -109,10 +109,10 @@ def with_eks(machine: Machine, monkeypatch: pytest.MonkeyPatch, folder: Path) ->
     [
         (with_ec2, "there are no credentials (yet): set S3_ACCESS_KEY_ID"),
         (with_ecs, "this machine's role gives no credentials (yet): "),
-        (with_eks, "this machine's role cannot be taken (AccessDenied): check AWS_ROLE_ARN"),
+        (with_eks, "this machine's role cannot be assumed (AccessDenied): check AWS_ROLE_ARN"),
     ],
 )
-async def test_a_role_that_answers_late_is_asked_again(
+async def test_credentials_that_arrive_late_are_requested_again(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -125,7 +125,7 @@ async def test_a_role_that_answers_late_is_asked_again(
     async with bucket() as files:
         with pytest.raises(FilesUnavailable):
             await address(files)
-        assert machine.came, "nobody was asked"
+        assert machine.came, "the metadata service got no request"
         [line] = [
             record.getMessage() for record in caplog.records if record.name.startswith("engine")
         ]
@@ -137,7 +137,7 @@ async def test_a_role_that_answers_late_is_asked_again(
         assert "AKIDOFTHEROLE" in await address(files)
 
 
-async def test_a_token_that_is_written_late(
+async def test_a_token_file_that_is_written_late(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -149,14 +149,14 @@ async def test_a_token_that_is_written_late(
     async with bucket() as files:
         with pytest.raises(FilesUnavailable):
             await address(files)
-        assert f"{tmp_path / 'token'} is missing" in caplog.text
+        assert f"{tmp_path / 'token'}, from which the credentials are read, does not exist" in caplog.text
 
         (tmp_path / "token").write_text("token")
 
         assert "AKIDOFTHEROLE" in await address(files)
 
 
-async def test_many_who_come_at_once_ask_and_go_on(
+async def test_parallel_requests_for_credentials(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with_ec2(machine, monkeypatch, tmp_path)

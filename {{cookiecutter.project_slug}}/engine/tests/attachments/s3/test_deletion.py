@@ -1,4 +1,4 @@
-"""A store says 200 to a request that deletes many, whatever becomes of each."""
+"""Deletion of several files with one request, to which a store answers 200 even if it fails."""
 
 import base64
 import hashlib
@@ -42,21 +42,21 @@ async def fill(application: Application) -> None:
 
 
 def listed(request: Request, body: bytes) -> list[str] | None:
-    """The keys of a request that deletes many."""
+    """The keys in a DeleteObjects request."""
     if request.method != "POST" or "delete" not in request.query_params:
         return None
     return re.findall(r"<Key>([^<]*)</Key>", body.decode())
 
 
 def result(deleted: list[str], **refused: str) -> Response:
-    """As S3 answers it: keys, and by code the end of one that it keeps."""
+    """S3's response: deleted keys, and by error code the last part of keys that it keeps."""
     lines = [f"<Deleted><Key>{key}</Key></Deleted>" for key in deleted]
     lines += [f"<Error><Key>{k}</Key><Code>{c}</Code></Error>" for c, k in refused.items()]
     body = f"<DeleteResult>{''.join(lines)}</DeleteResult>"
     return Response(body, media_type="application/xml")
 
 
-async def test_many_are_deleted_with_one_request(application: Application, store: Front) -> None:
+async def test_several_files_are_deleted_with_one_request(application: Application, store: Front) -> None:
     await fill(application)
 
     await application.attachments.files.delete([*NAMES, "owner/never-there"])
@@ -66,7 +66,7 @@ async def test_many_are_deleted_with_one_request(application: Application, store
     assert store.came("DELETE") == []
 
 
-async def test_a_store_that_wants_md5(application: Application, store: Front) -> None:
+async def test_a_store_that_requires_content_md5(application: Application, store: Front) -> None:
     def demanding(request: Request, body: bytes) -> Response | None:
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         if listed(request, body) and request.headers.get("content-md5") != digest:
@@ -83,7 +83,7 @@ async def test_a_store_that_wants_md5(application: Application, store: Front) ->
 
 
 @pytest.mark.parametrize("status", [400, 405, 501])
-async def test_a_store_that_deletes_no_more_than_one(
+async def test_a_store_without_delete_objects(
     application: Application, store: Front, status: int
 ) -> None:
     await fill(application)
@@ -97,7 +97,7 @@ async def test_a_store_that_deletes_no_more_than_one(
     assert len(store.came("DELETE")) == len(NAMES)
 
 
-async def test_one_that_is_kept_is_named(application: Application, store: Front) -> None:
+async def test_a_file_that_is_kept_is_reported(application: Application, store: Front) -> None:
     await fill(application)
 
     def refusing(request: Request, body: bytes) -> Response | None:
@@ -112,7 +112,7 @@ async def test_one_that_is_kept_is_named(application: Application, store: Front)
     assert "s3:DeleteObject is missing" in left.value.reasons
 
 
-async def test_one_of_which_nothing_is_said_is_deleted_alone(
+async def test_a_file_missing_in_the_response_is_deleted_alone(
     application: Application, store: Front
 ) -> None:
     await fill(application)
@@ -124,7 +124,7 @@ async def test_one_of_which_nothing_is_said_is_deleted_alone(
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "404"])
-async def test_what_is_not_there_is_no_error(
+async def test_missing_files_are_ignored(
     application: Application, store: Front, code: str
 ) -> None:
     def answer(request: Request, body: bytes) -> Response | None:
@@ -140,7 +140,7 @@ async def test_what_is_not_there_is_no_error(
     await application.attachments.files.delete(NAMES)
 
 
-async def test_a_store_in_trouble_is_not_asked_for_each(
+async def test_after_a_server_error_no_single_deletions_are_sent(
     application: Application, store: Front
 ) -> None:
     store.rule = lambda request, _body: (
@@ -152,7 +152,7 @@ async def test_a_store_in_trouble_is_not_asked_for_each(
     assert store.came("DELETE") == []
 
 
-async def test_a_user_takes_back_what_the_store_keeps(
+async def test_a_user_deletes_a_file_that_the_store_keeps(
     application: Application, store: Front, caplog: pytest.LogCaptureFixture
 ) -> None:
     attachment_id = (await attach(application.visitor))["id"]
@@ -165,17 +165,17 @@ async def test_a_user_takes_back_what_the_store_keeps(
     deleted = await application.visitor.send("attachments.delete", attachment_id=attachment_id)
 
     assert deleted.status_code == 200
-    assert "1 files are left to be swept: s3:DeleteObject is missing" in caplog.text
+    assert "1 files are left to the sweeper: s3:DeleteObject is missing" in caplog.text
 
 
-async def test_nothing_is_said_to_be_swept_that_is_not(
+async def test_kept_files_do_not_count_as_swept(
     application: Application,
     store: Front,
     database: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await until_old()
-    await application.attachments.sweeper.sweep()  # what other tests have left
+    await application.attachments.sweeper.sweep()  # files of other tests
     kept, other = [(await attach(application.visitor))["id"] for _ in range(2)]
     await until_old()
     moto = store.rule
@@ -192,7 +192,7 @@ async def test_nothing_is_said_to_be_swept_that_is_not(
     assert await unsent(database, application) == {kept}
     assert [other in key or kept in key for key in await application.keys()] == [True]
     [line] = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
-    assert line.startswith("1 files are left to the next round: s3:DeleteObject is missing")
+    assert line.startswith("1 files are left to the next sweep: s3:DeleteObject is missing")
 
     store.rule = moto
     assert await application.attachments.sweeper.sweep() == 1
@@ -200,7 +200,7 @@ async def test_nothing_is_said_to_be_swept_that_is_not(
     assert await application.keys() == set()
 
 
-async def test_a_row_outlives_a_store_that_is_away(
+async def test_a_row_stays_while_the_store_is_unavailable(
     application: Application, store: Front, database: Database
 ) -> None:
     attachment_id = (await attach(application.visitor))["id"]

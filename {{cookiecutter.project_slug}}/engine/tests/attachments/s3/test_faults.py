@@ -1,4 +1,4 @@
-"""What the log says of a store's faults: one line, with the mend."""
+"""Errors of the store are logged in one line with the fix."""
 
 import io
 import re
@@ -31,12 +31,12 @@ FAULTS = [
     (error(403, "InvalidAccessKeyId"), ["replace S3_ACCESS_KEY_ID"]),
     (error(403, "SignatureDoesNotMatch"), ["replace S3_SECRET_ACCESS_KEY"]),
     (error(400, "ExpiredToken"), ["the credentials have expired"]),
-    (error(400, "SomethingElse"), ["refuses: SomethingElse"]),
+    (error(400, "SomethingElse"), ["refused a request: SomethingElse"]),
 ]
 
 
 @pytest.mark.parametrize(("response", "said"), FAULTS, ids=lambda value: str(value)[-40:])
-async def test_a_fault_is_told_with_its_mend(
+async def test_an_error_is_logged_with_its_fix(
     caplog: pytest.LogCaptureFixture, response: Response, said: list[str]
 ) -> None:
     line = await refused_upload(caplog, lambda: response)
@@ -44,7 +44,7 @@ async def test_a_fault_is_told_with_its_mend(
         assert part in line
 
 
-async def test_a_wrong_clock_is_told_by_how_much(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_clock_is_logged_with_the_difference(caplog: pytest.LogCaptureFixture) -> None:
     def refusal() -> Response:
         an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
         moment = an_hour_ago.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -66,7 +66,7 @@ async def refused_upload(caplog: pytest.LogCaptureFixture, refusal: Callable[[],
             await files.close()
 
     [line] = [r.getMessage() for r in caplog.records if r.name.startswith("engine.")]
-    assert line.startswith("the store of attachments refuses: ")
+    assert line.startswith("the S3 store refused a request: ")
     assert "\n" not in line
     assert "owner" not in line
     return line
@@ -84,7 +84,7 @@ async def test_a_store_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) 
     assert "owner" not in line
 
 
-def test_a_right_by_operation() -> None:
+def test_the_permission_of_each_operation() -> None:
     for operation, right in (
         ("GetObject", "s3:GetObject"),
         ("DeleteObject", "s3:DeleteObject"),
@@ -95,7 +95,7 @@ def test_a_right_by_operation() -> None:
         assert reason(refusal, settings("http://store.test")).startswith(f"{right} is missing")
 
 
-def test_a_clock_that_is_behind() -> None:
+def test_a_slow_clock() -> None:
     said = wrong_clock(datetime.now(UTC) + timedelta(seconds=1_000))
     assert "behind the store's" in said
 

@@ -1,4 +1,4 @@
-"""Uploads in two phases: announced to the application, and sent to the store."""
+"""Two-phase uploads: created at the application, then sent to the store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,12 +17,12 @@ from engine.tests.talk import PATIENCE_SECONDS
 
 @asynccontextmanager
 async def silent_server() -> AsyncIterator[tuple[str, list[None]]]:
-    """Takes requests and answers none: its URL, and an entry for each that came."""
+    """A server that never responds: its URL, and an entry for each connection."""
     came: list[None] = []
 
     async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(None)
-        await reader.read()  # ends when the client hangs up
+        await reader.read()  # ends when the client disconnects
         writer.close()
 
     async with await asyncio.start_server(read, "127.0.0.1") as server:
@@ -37,7 +37,7 @@ async def announce(application: Application, size: int = len(PNG)) -> dict[str, 
     return attachment
 
 
-async def test_the_store_is_told_what_to_take(attaching: Attaching) -> None:
+async def test_size_and_type_are_signed(attaching: Attaching) -> None:
     application = await attaching(s3_upload_seconds="77")
 
     attachment = await announce(application)
@@ -64,10 +64,10 @@ async def test_the_page_may_send_files_to_the_store(
     [connect] = [directive for directive in directives if directive.startswith("connect-src ")]
     sources = connect.split()[2:]
     assert [url.startswith(source) for source in sources].count(True) == 1
-    assert all("test-" in source for source in sources)  # this bucket, and no other
+    assert all("test-" in source for source in sources)  # only this bucket
 
 
-async def test_browsers_may_know_the_store_by_another_address(attaching: Attaching) -> None:
+async def test_browsers_may_use_another_address_of_the_store(attaching: Attaching) -> None:
     application = await attaching(s3_public_endpoint_url="https://files.example.com")
 
     descriptor = (await announce(application))["upload_descriptor"]
@@ -76,7 +76,7 @@ async def test_browsers_may_know_the_store_by_another_address(attaching: Attachi
     assert descriptor["url"].startswith("https://files.example.com/")
 
 
-async def test_what_is_not_taken_cannot_be_announced(attaching: Attaching) -> None:
+async def test_unsupported_files_are_refused_at_creation(attaching: Attaching) -> None:
     application = await attaching(attachment_max_bytes="1000")
 
     for size, mime_type, code in (
@@ -89,7 +89,7 @@ async def test_what_is_not_taken_cannot_be_announced(attaching: Attaching) -> No
         assert response.json()["error"]["code"] == code
 
 
-async def test_what_was_not_uploaded_cannot_be_sent(application: Application) -> None:
+async def test_a_missing_upload_cannot_be_sent(application: Application) -> None:
     attachment = await announce(application)
 
     response = await send(application.visitor, str(attachment["id"]))
@@ -101,7 +101,7 @@ async def test_what_was_not_uploaded_cannot_be_sent(application: Application) ->
 
 
 @pytest.mark.parametrize("content", [HTML, TEXT, bytes(100)], ids=["page", "text", "zeros"])
-async def test_what_was_not_announced_is_not_sent(application: Application, content: bytes) -> None:
+async def test_an_upload_of_another_type_is_not_sent(application: Application, content: bytes) -> None:
     attachment = await announce(application)
     await s3.put(attachment, content)
 
@@ -111,8 +111,8 @@ async def test_what_was_not_announced_is_not_sent(application: Application, cont
     assert await application.keys() == set()
 
 
-async def test_more_than_was_announced_is_not_sent(attaching: Attaching) -> None:
-    """For a store that does not hold a browser to what it signed."""
+async def test_a_larger_upload_is_not_sent(attaching: Attaching) -> None:
+    """For a store that does not check the signed size."""
     application = await attaching(attachment_max_bytes="100")
     attachment = await announce(application)
     await s3.put(attachment, PNG + bytes(100))
@@ -123,7 +123,7 @@ async def test_more_than_was_announced_is_not_sent(attaching: Attaching) -> None
     assert await application.keys() == set()
 
 
-async def test_what_was_sent_cannot_be_replaced(application: Application) -> None:
+async def test_a_sent_file_cannot_be_replaced(application: Application) -> None:
     attachment = await announce(application)
     await s3.put(attachment, PNG)
     await say_with(application.visitor, str(attachment["id"]))
@@ -134,7 +134,7 @@ async def test_what_was_sent_cannot_be_replaced(application: Application) -> Non
     assert await application.attachments.files.read(key) == PNG
 
 
-async def test_the_address_for_uploads_is_given_out_once(application: Application) -> None:
+async def test_the_upload_url_is_returned_only_once(application: Application) -> None:
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
 
     turn = await say_with(application.visitor, attachment["id"])
@@ -144,7 +144,7 @@ async def test_the_address_for_uploads_is_given_out_once(application: Applicatio
     assert all("upload_descriptor" not in a for a in told)
 
 
-async def test_an_address_at_the_store_lasts_no_longer_than_ours(attaching: Attaching) -> None:
+async def test_a_presigned_url_expires_before_our_link(attaching: Attaching) -> None:
     application = await attaching(attachment_link_seconds="60")
     attachment = await attach(application.visitor, PNG, "a.png", "image/png")
     turn = await say_with(application.visitor, attachment["id"])
@@ -158,7 +158,7 @@ async def test_an_address_at_the_store_lasts_no_longer_than_ours(attaching: Atta
     assert query["response-content-type"] == ["image/png"]
 
 
-async def test_a_store_that_is_away(attaching: Attaching) -> None:
+async def test_an_unavailable_store(attaching: Attaching) -> None:
     application = await attaching()
     attachment = await attach(application.visitor)
     away = await attaching(s3_endpoint_url="http://127.0.0.1:9")
@@ -166,14 +166,14 @@ async def test_a_store_that_is_away(attaching: Attaching) -> None:
     response = await away.visitor.send(
         "attachments.create", name="a", size=1, mime_type="text/plain"
     )
-    assert response.status_code == 200, "an address is signed without asking"
+    assert response.status_code == 200, "presigning needs no request"
     response = await send(away.visitor, response.json()["id"])
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
     assert attachment["id"]
 
 
-async def test_a_store_that_never_answers(
+async def test_a_store_that_never_responds(
     attaching: Attaching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.attachments.s3.clients.READ_SECONDS", 0.2)
@@ -185,11 +185,11 @@ async def test_a_store_that_never_answers(
             response = await send(silent.visitor, str(announced["id"]))
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "files_unavailable")
-    # To copy it, and to delete what came of it.
+    # One to copy it, and one to delete the copy.
     assert len(came) == 2 * 3
 
 
-async def test_without_a_bucket_nothing_is_offered(attaching: Attaching) -> None:
+async def test_without_a_bucket_attachments_are_disabled(attaching: Attaching) -> None:
     application = await attaching(s3_bucket="")
 
     extras = (await application.visitor.client.get("/config.json")).json()["extras"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from engine.auth.anonymous.rows import EVERYONE, VisitorUseRow, forget_old
+from engine.auth.anonymous.rows import ALL_VISITORS, VisitorUseRow, delete_old
 from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
 from engine.database.database import EVERYBODY, Database
 from engine.http.addresses import Addresses
@@ -193,7 +193,7 @@ async def test_while_all_of_them_have_to_wait_an_address_uses_nothing_up(
     assert await site.codes(1, ELSEWHERE) == ["ok"]
     assert await site.codes(3) == ["server_busy"] * 3
 
-    await database.fetch(EVERYBODY, delete(VisitorUseRow).where(VisitorUseRow.who == EVERYONE))
+    await database.fetch(EVERYBODY, delete(VisitorUseRow).where(VisitorUseRow.who == ALL_VISITORS))
 
     assert await site.codes(1) == ["ok"]
 
@@ -247,15 +247,15 @@ async def test_no_address_is_kept_and_none_for_longer_than_a_day(
     await site.ask()
 
     rows = await database.fetch(EVERYBODY, select(VisitorUseRow.who, VisitorUseRow.tokens))
-    assert {row.who for row in rows} == {Addresses(settings).hashed(HERE), EVERYONE}
+    assert {row.who for row in rows} == {Addresses(settings).hashed(HERE), ALL_VISITORS}
     assert all(row.tokens > 0 for row in rows)
     assert not any(HERE in str(row) for row in rows)
 
-    await database.fetch(EVERYBODY, forget_old())
+    await database.fetch(EVERYBODY, delete_old())
     assert len(await database.fetch(EVERYBODY, select(VisitorUseRow.who))) == 2
     aged = {"day": VisitorUseRow.day - 1, "full_at": func.now() - timedelta(minutes=11)}
     await database.fetch(EVERYBODY, update(VisitorUseRow).values(**aged))
-    await database.fetch(EVERYBODY, forget_old())
+    await database.fetch(EVERYBODY, delete_old())
     assert await database.fetch(EVERYBODY, select(VisitorUseRow.who)) == []
 
 

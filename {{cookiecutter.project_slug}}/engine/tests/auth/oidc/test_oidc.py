@@ -13,18 +13,17 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 
-from engine.tests.application import create_app
-from dev.doctor import Finding
-from dev.doctor_openid import check
-from dev.options import DOCTOR_CHECKS
 from engine.auth.oidc import openid
-from engine.auth.oidc.openid import LONGEST_HINT, Attempt, OidcSettings, user_id
+from engine.auth.oidc.doctor import check
+from engine.auth.oidc.openid import MAX_HINT_CHARS, Attempt, OidcSettings, user_id
 from engine.auth.oidc.rows import IdTokenRow
 from engine.auth.oidc.sign_in import ATTEMPT_SECONDS, OidcAuth
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
+from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
+from engine.tests.application import create_app
 from engine.tests.fixtures import AUTHORITIES, serving
 from engine.tests.talk import Visitor
 
@@ -420,7 +419,7 @@ class TestSigningOut:
     async def test_one_too_long_for_an_address_is_left_out(
         self, browser: Browser, provider: OpenIdProvider
     ) -> None:
-        provider.bend = lambda claims: {**claims, "groups": "x" * LONGEST_HINT}
+        provider.bend = lambda claims: {**claims, "groups": "x" * MAX_HINT_CHARS}
         await browser.sign_in()
         response = await browser.sign_out(await browser.form_token())
         assert "client_id" in response.text
@@ -551,14 +550,14 @@ class TestTokenEndpoint:
         self, provider: OpenIdProvider, settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:
         provider.discovery = {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}
-        said = "the token endpoint takes 'private_key_jwt' and no client secret. Register"
+        said = "the token endpoint accepts 'private_key_jwt' and no client secret. Register"
         finding = await asyncio.to_thread(check)
         assert finding.state == "fail"
         assert said in finding.text
         async with serving(create_app(settings)) as url, browsing(url) as browser:
             heard = ""
             async with asyncio.timeout(60):
-                while f"nobody can sign in: {said}" not in heard:
+                while f"sign-in is not possible: {said}" not in heard:
                     await asyncio.sleep(0.01)  # it is said in the background
                     heard += capsys.readouterr().err
             assert (await browser.http.get("/sign-in")).status_code == 503
@@ -582,9 +581,6 @@ class TestDoctor:
         finding = await asyncio.to_thread(check)
         assert finding.state == "warn"
         assert "OIDC_DISCOVERY_URL" in finding.text
-
-    async def test_doctor_asks(self) -> None:
-        assert "dev.doctor_openid" in DOCTOR_CHECKS
 
 
 def test_the_same_subject_at_two_providers_is_two_users() -> None:

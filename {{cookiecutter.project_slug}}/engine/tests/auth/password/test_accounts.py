@@ -8,7 +8,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import event, select, text
 
-from engine.auth.password.accounts import Accounts, AccountSettings, WrongCredentials, normal_name
+from engine.auth.password.accounts import Accounts, AccountSettings, WrongCredentials, normalized_name
 from engine.auth.password.rows import AccountStore, AttemptRow, AttemptStore, user_id_of
 from engine.auth.sessions.rows import Session, SessionRow
 from engine.auth.sessions.sessions import Ticket
@@ -130,7 +130,7 @@ class TestAttempts:
     async def test_what_was_none_is_given_back(self, attempts: AttemptStore, whose: str) -> None:
         for _ in range(5):
             assert await attempts.take(whose, 2, self.PAUSE) is None
-            await attempts.give_back(whose, self.PAUSE)
+            await attempts.refund(whose, self.PAUSE)
 
     async def test_a_sweep_takes_what_counts_no_more(
         self, attempts: AttemptStore, database: Database, whose: str
@@ -190,4 +190,4 @@ async def test_every_statement_names_one_owner(database: Database, store: Accoun
 
 @pytest.mark.parametrize("spelling", ["Ada", " ada ", "ＡＤＡ", "ａda"])
 def test_a_name_has_one_spelling(spelling: str) -> None:
-    assert normal_name(spelling) == "ada"
+    assert normalized_name(spelling) == "ada"

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.tests import application
-from engine.tests.application import create_app
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.sessions.rows import Session
 from engine.auth.sessions.sessions import COOKIE, Ticket
 from engine.database.database import Database
 from engine.settings.settings import Settings
+from engine.tests import application
+from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream
 from engine.tests.fixtures import OneModel, serving

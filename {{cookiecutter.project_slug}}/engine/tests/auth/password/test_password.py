@@ -15,14 +15,15 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from engine.tests.application import create_app
-from dev.smoke import smoke
 from engine.auth.password.accounts import Hasher
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.database.users import ensure_user
+from engine.operate import smoke_sign_in
+from engine.operate.smoke import smoke
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.fixtures import AUTHORITIES, serving
 
 pytestmark = pytest.mark.long
@@ -639,7 +640,7 @@ class TestSmoke:
     async def smoke(url: str, *users: str) -> int:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SMOKE_USERS", ",".join(users))
-            return await asyncio.to_thread(smoke, url, [])
+            return await asyncio.to_thread(smoke, url, [], [smoke_sign_in])
 
     async def test_two_accounts_prove_it_through_the_form(
         self, closed: str, database: Database, capsys: pytest.CaptureFixture[str]

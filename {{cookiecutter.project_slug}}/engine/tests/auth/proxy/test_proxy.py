@@ -6,10 +6,9 @@ import pytest
 import uvicorn
 from pydantic import ValidationError
 
-from engine.tests import application
-from engine.tests.application import create_app
 from engine.auth.proxy.sign_in import ProxyAuth, ProxySettings
 from engine.settings.settings import Settings
+from engine.tests.application import create_app
 from engine.tests.auth.identity_provider import IdentityProvider, ec_key, running_provider
 from engine.tests.fixtures import serving
 from engine.tests.talk import Visitor
@@ -287,9 +286,9 @@ class TestSettings:
             ({"trusted_addresses": ""}, r"PROXY_TRUSTED_ADDRESSES is empty.*python -m app setup"),
             ({"trusted_addresses": "0.0.0.0/0"}, "whole internet"),
             ({"trusted_addresses": "127.0.0.1, ::/0"}, "whole internet"),
-            ({"issuer": ISSUER}, "say nothing without PROXY_JWKS_URL"),
-            ({"signer": "arn:aws:x"}, "say nothing without PROXY_JWKS_URL"),
-            ({"audience": AUDIENCE}, "say nothing without PROXY_JWKS_URL"),
+            ({"issuer": ISSUER}, "have no effect without PROXY_JWKS_URL"),
+            ({"signer": "arn:aws:x"}, "have no effect without PROXY_JWKS_URL"),
+            ({"audience": AUDIENCE}, "have no effect without PROXY_JWKS_URL"),
             ({"jwks_url": "https://id.example/"}, "set PROXY_ISSUER and PROXY_AUDIENCE"),
             (
                 {"jwks_url": "https://id.example/", "issuer": ISSUER},

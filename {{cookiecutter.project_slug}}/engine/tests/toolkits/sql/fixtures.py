@@ -28,7 +28,7 @@ async def analytics(reader_url: str) -> AsyncIterator[Analytics]:
 
 
 @pytest_asyncio.fixture
-async def unwalled(shop_url: str) -> AsyncIterator[Analytics]:
-    """With a superuser, as nobody should: the other walls stand alone."""
+async def as_superuser(shop_url: str) -> AsyncIterator[Analytics]:
+    """A connection as superuser, to test the other protections without the role."""
     async with analytics_at(shop_url) as analytics:
         yield analytics

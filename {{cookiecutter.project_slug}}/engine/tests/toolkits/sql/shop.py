@@ -44,7 +44,7 @@ GRANT SELECT ON orders, best, parts, parts_1, "Odd One"."Sales; 2026" TO {role};
 
 @contextmanager
 def shop(postgres_url: str) -> Iterator[str]:
-    """Gives the URL of the superuser who made it, who could do anything."""
+    """Create the database; returns the superuser's URL."""
     with new_database(postgres_url, f"shop_{secrets.token_hex(4)}") as url:
         execute(url, SHOP)
         yield url
@@ -52,7 +52,7 @@ def shop(postgres_url: str) -> Iterator[str]:
 
 @contextmanager
 def reader(shop_url: str) -> Iterator[str]:
-    """The URL of a role that may read some of it. (test_role.py has the README's.)"""
+    """The URL of a role that may read some tables. test_role.py has the README's role."""
     role, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(16)
     execute(shop_url, ROLE.format(role=role, password=password))
     as_role = make_url(shop_url).set(username=role, password=password)

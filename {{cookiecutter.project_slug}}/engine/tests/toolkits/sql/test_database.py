@@ -1,4 +1,4 @@
-"""What stands behind the guard: the transaction, the limits, the role, and a server that is away."""
+"""The protections behind the guard: transaction, limits and role; and an unavailable server."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ from engine.tools.services import ToolRefusal
 
 @pytest.fixture
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "readable", Query)
+    monkeypatch.setattr(database, "check_query", Query)
 
 
 @pytest.mark.usefixtures("no_guard")
@@ -39,35 +39,35 @@ def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
         "WITH gone AS (DELETE FROM orders RETURNING 1) SELECT * FROM gone",
     ],
 )
-async def test_past_the_guard_even_a_superuser_cannot_write(
-    unwalled: Analytics, shop_url: str, sql: str
+async def test_without_the_guard_even_a_superuser_cannot_write(
+    as_superuser: Analytics, shop_url: str, sql: str
 ) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
     await connection.execute("CREATE SEQUENCE IF NOT EXISTS numbers")
     with pytest.raises(ToolRefusal):
-        await unwalled.query(sql)
+        await as_superuser.query(sql)
     assert await connection.fetchval("SELECT count(*) FROM orders") == 3
     await connection.close()
 
 
 @pytest.mark.usefixtures("no_guard")
-async def test_the_transaction_says_that_it_only_reads(unwalled: Analytics) -> None:
+async def test_a_write_is_refused_by_the_transaction(as_superuser: Analytics) -> None:
     with pytest.raises(ToolRefusal, match="it can only read"):
-        await unwalled.query("SELECT grow()")
+        await as_superuser.query("SELECT grow()")
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM salaries", "SELECT count(*) FROM salaries"])
-async def test_the_role_decides_what_is_read(analytics: Analytics, sql: str) -> None:
+async def test_the_role_limits_what_is_read(analytics: Analytics, sql: str) -> None:
     with pytest.raises(ToolRefusal, match="PostgreSQL says: permission denied for table salaries"):
         await analytics.query(sql)
     assert "salaries" not in str(await analytics.tables(""))
 
 
-# Only as far as somebody reads on.
+# Infinite: rows are produced only as they are read.
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT x FROM n"
 
 
-async def test_rows_end_at_the_limit(reader_url: str) -> None:
+async def test_rows_are_limited(reader_url: str) -> None:
     async with analytics_at(reader_url, analytics_max_rows=2) as analytics:
         cut = await analytics.query("SELECT id FROM orders ORDER BY id DESC")
         whole = await analytics.query("SELECT id FROM orders WHERE id < 3 ORDER BY id")
@@ -78,13 +78,13 @@ async def test_rows_end_at_the_limit(reader_url: str) -> None:
 
 
 @pytest.mark.usefixtures("no_guard")
-async def test_cells_end_at_the_limit(analytics: Analytics) -> None:
+async def test_cells_are_cut(analytics: Analytics) -> None:
     result = await analytics.query("SELECT repeat('x', 10000000), repeat('y', 1000)")
     assert result.rows == [["x" * MAX_CELL_CHARS + "…", "y" * 1000]]
 
 
 @pytest.mark.usefixtures("no_guard")
-async def test_no_more_of_a_cell_is_received_than_is_shown(analytics: Analytics) -> None:
+async def test_cells_are_cut_by_the_server(analytics: Analytics) -> None:
     tracemalloc.start()
     result = await analytics.query("SELECT repeat('x', 1000000) FROM generate_series(1, 50)")
     _, most = tracemalloc.get_traced_memory()
@@ -93,14 +93,14 @@ async def test_no_more_of_a_cell_is_received_than_is_shown(analytics: Analytics)
     assert most < 10_000_000
 
 
-async def test_columns_have_a_limit(analytics: Analytics) -> None:
+async def test_columns_are_limited(analytics: Analytics) -> None:
     with pytest.raises(ToolRefusal, match="1 to 100 columns"):
         await analytics.query("SELECT " + ", ".join(["1"] * 101))
     with pytest.raises(ToolRefusal, match="1 to 100 columns"):
         await analytics.query("SELECT FROM orders")
 
 
-async def test_a_query_that_takes_too_long_is_stopped(reader_url: str) -> None:
+async def test_a_slow_query_is_cancelled(reader_url: str) -> None:
     async with analytics_at(reader_url, analytics_timeout_seconds=1.5) as analytics:
         with pytest.raises(ToolRefusal, match=r"stopped after 1.5 seconds"):
             await asyncio.wait_for(analytics.query(SLOW), PATIENCE_SECONDS)
@@ -108,7 +108,7 @@ async def test_a_query_that_takes_too_long_is_stopped(reader_url: str) -> None:
 
 
 @pytest.mark.usefixtures("no_guard")
-async def test_a_transaction_that_is_forgotten_ends(analytics: Analytics) -> None:
+async def test_an_idle_transaction_ends(analytics: Analytics) -> None:
     setting = "current_setting('idle_in_transaction_session_timeout')"
     assert (await analytics.query(f"SELECT {setting}")).rows == [["15s"]]
 
@@ -124,14 +124,14 @@ async def test_a_transaction_that_is_forgotten_ends(analytics: Analytics) -> Non
     ],
 )
 async def test_memory_and_temporary_files_are_limited(
-    analytics: Analytics, unwalled: Analytics, setting: str, value: str
+    analytics: Analytics, as_superuser: Analytics, setting: str, value: str
 ) -> None:
-    for asked in (analytics, unwalled):
+    for asked in (analytics, as_superuser):
         found = await asked.query(f"SELECT current_setting('{setting}')")
         assert found.rows == [[value]]
 
 
-async def test_nobody_is_waited_for_who_locks_a_table(
+async def test_a_locked_table_times_out(
     analytics: Analytics, shop_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "LOCK_SECONDS", 0.2)
@@ -143,11 +143,11 @@ async def test_nobody_is_waited_for_who_locks_a_table(
     await connection.close()
 
 
-# (It takes hours, and hardly any room: each side is written down before it is joined.)
+# It takes hours but little space, because each side is materialized before the join.
 SLOW = "SELECT count(*) FROM generate_series(1, 234567) AS a(x), generate_series(1, 234567) AS b(y)"
 
 
-async def test_a_query_that_nobody_waits_for_ends(analytics: Analytics, shop_url: str) -> None:
+async def test_a_cancelled_query_ends_on_the_server(analytics: Analytics, shop_url: str) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
     asked = asyncio.create_task(analytics.query(SLOW))
     await until(connection, running=1)
@@ -165,7 +165,7 @@ async def until(connection: asyncpg.Connection, *, running: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_string_ends_where_the_guard_thinks(reader_url: str, shop_url: str) -> None:
+async def test_strings_are_standard_conforming(reader_url: str, shop_url: str) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
     role = connect_options(reader_url)["user"]
     await connection.execute(f"ALTER ROLE {role} SET standard_conforming_strings = off")
@@ -177,7 +177,7 @@ async def test_a_string_ends_where_the_guard_thinks(reader_url: str, shop_url: s
         await connection.close()
 
 
-async def test_tables_are_told_with_their_columns_and_comments(analytics: Analytics) -> None:
+async def test_tables_are_listed_with_columns_and_comments(analytics: Analytics) -> None:
     [orders] = await analytics.tables("ORDERS")
     assert orders.name == "public.orders"
     assert orders.comment == "One row for each order"
@@ -189,7 +189,7 @@ async def test_tables_are_told_with_their_columns_and_comments(analytics: Analyt
     assert await analytics.tables("nothing' OR true --") == []
 
 
-async def test_a_mistake_is_told_in_the_servers_words(analytics: Analytics) -> None:
+async def test_an_error_has_the_servers_message(analytics: Analytics) -> None:
     for sql, words in (
         ("SELECT nothing FROM orders", 'column "nothing" does not exist'),
         ("SELECT * FROM nowhere", 'relation "nowhere" does not exist'),
@@ -199,12 +199,12 @@ async def test_a_mistake_is_told_in_the_servers_words(analytics: Analytics) -> N
             await analytics.query(sql)
 
 
-async def test_a_role_that_can_write_is_found_out(
-    analytics: Analytics, unwalled: Analytics
+async def test_doctor_reports_a_role_that_can_write(
+    analytics: Analytics, as_superuser: Analytics
 ) -> None:
     assert "only reads" in await analytics.check()
     with pytest.raises(ToolRefusal, match="a role that may write"):
-        await unwalled.check()
+        await as_superuser.check()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ async def test_a_role_that_can_write_is_found_out(
         "SELECT (o).income_of FROM orders AS o",
         "SELECT (SELECT o FROM orders AS o LIMIT 1).income_of",
         "SELECT id FROM orders AS o ORDER BY o.income_of",
-        f"SELECT o.{'long_' * 13} FROM orders AS o",  # noqa: S608 — (cut to 63 bytes, it is a function's)
+        f"SELECT o.{'long_' * 13} FROM orders AS o",  # noqa: S608 — cut to 63 bytes, it is the name of a function
     ],
 )
 async def test_a_name_behind_a_dot_calls_no_function(
@@ -236,12 +236,12 @@ async def test_a_name_behind_a_dot_calls_no_function(
         await analytics.query(sql)
 
 
-async def test_a_column_may_be_called_like_a_type_or_a_calculation(analytics: Analytics) -> None:
+async def test_a_column_may_have_the_name_of_a_type_or_function(analytics: Analytics) -> None:
     sql = 'SELECT q."date", q.length, q.name, q.sum FROM (SELECT 1, 2, 3, 4) AS q(date, length, name, sum)'
     assert (await analytics.query(sql)).rows == [["1", "2", "3", "4"]]
 
 
-async def test_a_function_that_runs_as_its_owner_is_found_out(
+async def test_doctor_reports_a_security_definer_function(
     analytics: Analytics, shop_url: str
 ) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
@@ -256,7 +256,7 @@ async def test_a_function_that_runs_as_its_owner_is_found_out(
         await connection.close()
 
 
-async def test_a_role_that_could_fill_the_disk_is_found_out(reader_url: str, shop_url: str) -> None:
+async def test_doctor_reports_unlimited_temporary_files(reader_url: str, shop_url: str) -> None:
     connection = await asyncpg.connect(**connect_options(shop_url))
     role = connect_options(reader_url)["user"]
     await connection.execute(f"ALTER ROLE {role} RESET temp_file_limit")
@@ -280,14 +280,14 @@ async def test_without_a_database_it_says_what_to_set() -> None:
 
 @pytest.fixture
 async def silent_port() -> AsyncIterator[int]:
-    """Accepts connections and never says a word."""
+    """Accepts connections and never responds."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield server.getsockname()[1]
 
 
-async def test_a_database_that_is_away_costs_seconds(
+async def test_an_unavailable_database_times_out(
     silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "CONNECT_SECONDS", 0.2)
@@ -301,7 +301,7 @@ async def test_a_database_that_is_away_costs_seconds(
                     await analytics.query("SELECT 1")
 
 
-async def test_connections_that_died_are_replaced(analytics: Analytics, shop_url: str) -> None:
+async def test_broken_connections_are_replaced(analytics: Analytics, shop_url: str) -> None:
     await analytics.query("SELECT 1")
     connection = await asyncpg.connect(**connect_options(shop_url))
     await connection.execute(
@@ -318,7 +318,7 @@ async def test_connections_that_died_are_replaced(analytics: Analytics, shop_url
 @pytest.mark.parametrize(
     "url", ["postgresql://u:s3cret@x@h/d", "postgresql://u@h/d?pgbouncer=true"]
 )
-def test_its_url_is_read_as_every_other(url: str) -> None:
+def test_its_url_is_checked(url: str) -> None:
     with pytest.raises(ValidationError) as refused:
         AnalyticsSettings(analytics_database_url=url)
     assert "s3cret" not in str(refused.value)

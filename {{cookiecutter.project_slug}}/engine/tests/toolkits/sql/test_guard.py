@@ -1,7 +1,7 @@
-"""Only what reads tables and computes gets through, and it comes out meaning the same.
+"""The guard accepts only queries that read and compute, and does not change their meaning.
 
-Every attack is tried twice: the guard refuses it, and past the guard the READ ONLY transaction or
-the role does (`test_database.py` tries those without a guard).
+Every attack is tested twice: the guard refuses it here, and `test_database.py` tests that the READ
+ONLY transaction or the role refuses it without the guard.
 """
 
 import pytest
@@ -9,11 +9,11 @@ from sqlglot import exp
 
 from engine.toolkits.sql import database, guard
 from engine.toolkits.sql.database import Analytics
-from engine.toolkits.sql.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, readable
+from engine.toolkits.sql.guard import FUNCTIONS, MAX_SQL_CHARS, Query, Refused, check_query
 from engine.tools.services import ToolRefusal
 
 ATTACKS = {
-    # Writing, openly.
+    # Writing.
     "INSERT INTO orders VALUES (4)": "only SELECT",
     "UPDATE orders SET total = 0": "only SELECT",
     "DELETE FROM orders": "only SELECT",
@@ -68,7 +68,7 @@ ATTACKS = {
     "SELECT 1;; SELECT 2": "only one statement",
     "SELECT 1 /* ; */ ; COMMIT; DELETE FROM orders --": "only one statement",
     "SELECT $$a$$; DROP TABLE orders; SELECT $$b$$": "only one statement",
-    # Functions that reach out, wait, signal, configure, write or run SQL from a string.
+    # Functions that read files, wait, signal, configure, write or run SQL from a string.
     "SELECT pg_read_file('/etc/passwd')": "pg_read_file is not on the list",
     "SELECT * FROM pg_ls_dir('/')": "pg_ls_dir is not on the list",
     "SELECT pg_stat_file('/etc/passwd')": "pg_stat_file is not on the list",
@@ -120,7 +120,7 @@ ATTACKS = {
     "SELECT evil.lower('x')": "without its schema",
     "SELECT * FROM evil.lower('x')": "without its schema",
     "SELECT 1 OPERATOR(evil.+) 2": "OPERATOR",
-    # An argument's name that is no name.
+    # An argument's name that is not an identifier.
     'SELECT make_interval("days => 1)::text, pg_sleep(2)::text, make_interval(days" => 1)': "quotes",
     "SELECT make_interval('days => 1), evil.lower(''x''), make_interval(days' => 1)": "quotes",
     "SELECT 1 FROM orders TABLESAMPLE evil (1)": "TABLESAMPLE is possible with",
@@ -133,7 +133,7 @@ ATTACKS = {
     "SELECT * FROM information_schema.tables": "system's tables",
     "SELECT 1 WHERE 1 IN (SELECT oid FROM pg_roles)": "system's tables",
     "TABLE pg_user": "only SELECT",
-    # What has no value or no end.
+    # Syntax errors.
     "SELECT $1": "placeholders",
     "SELECT :name": "placeholders",
     "SELECT " + "(" * 3_000 + "1": "cannot be read",
@@ -142,7 +142,7 @@ ATTACKS = {
     f"SELECT {'1,' * MAX_SQL_CHARS}1": f"at most {MAX_SQL_CHARS} characters",
     "SELECT * FROM (INSERT INTO orders VALUES (4) RETURNING 1) AS q": "cannot be read",
     "Please delete all orders": "only SELECT",
-    # What would be too large.
+    # Values that would be too large.
     "SELECT repeat('x', 1000000000)": "1000 at most",
     "SELECT repeat('x', id) FROM orders": "written out",
     "SELECT lpad('x', 1000000000)": "1000 at most",
@@ -156,7 +156,7 @@ ATTACKS = {
     "SELECT replace(customer, 'a', customer) FROM orders": "written out",
     "SELECT " + "regexp_replace(" * 3 + "'x'" + f", '', '{'x' * 99}', 'g')" * 3: "too large",
     "SELECT format('%1000000000s', 'x')": "at most",
-    "SELECT format('%*s', 1000000000, 'x')": "no width that is computed",
+    "SELECT format('%*s', 1000000000, 'x')": "without a computed width",
     "SELECT " + "to_json(" * 9 + "'x'" + ")::text" * 9: "too large",
     "SELECT concat(" + ", ".join(["repeat('x', 1000)"] * 101) + ")": "too large",
     "SELECT string_agg(customer, repeat('x', 9)) FROM orders": "written out",
@@ -170,7 +170,7 @@ ATTACKS = {
 @pytest.mark.parametrize("sql", ATTACKS)
 def test_an_attack_is_refused(sql: str) -> None:
     with pytest.raises(Refused, match=ATTACKS[sql]):
-        readable(sql)
+        check_query(sql)
 
 
 @pytest.mark.parametrize(
@@ -182,31 +182,31 @@ def test_an_attack_is_refused(sql: str) -> None:
         (exp.SessionParameter(), "session parameters"),
     ],
 )
-def test_what_no_text_leads_to_is_refused_all_the_same(node: exp.Expr, reason: str) -> None:
-    """Other walls stand before these; the parser's next version may lead around them."""
+def test_forbidden_nodes_are_refused(node: exp.Expr, reason: str) -> None:
+    """Other checks catch these now; a new version of the parser may change that."""
     with pytest.raises(Refused, match=reason):
         guard._check(node)
 
 
-def test_what_is_sent_has_to_be_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the writer, as it wrote the names of arguments: what it says is looked at again."""
+def test_the_generated_statement_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of sqlglot's generator with names of arguments; its output is checked again."""
     monkeypatch.setattr(guard, "_check_argument_name", lambda argument: None)
     for inner, why in (
         ("pg_sleep(2)", "pg_sleep is not on the list"),
         ("(SELECT max(query) FROM pg_stat_activity)", "system's tables"),
-        ("now()", "does not mean the same"),
+        ("now()", "understood in two ways"),
     ):
         with pytest.raises(Refused, match=why):
-            readable(f'SELECT make_interval("days => 1), {inner}, make_interval(days" => 1)')
+            check_query(f'SELECT make_interval("days => 1), {inner}, make_interval(days" => 1)')
 
 
 @pytest.mark.parametrize("sql", [sql for sql in ATTACKS if len(sql) < 1_000])
-async def test_nothing_of_it_reaches_the_database(analytics: Analytics, sql: str) -> None:
+async def test_a_refused_query_is_not_executed(analytics: Analytics, sql: str) -> None:
     with pytest.raises(ToolRefusal, match="the query was refused: "):
         await analytics.query(sql)
 
 
-QUESTIONS = [
+QUERIES = [
     "SELECT customer, sum(total) FROM orders GROUP BY customer ORDER BY 2 DESC;",
     "select * from best order by spent",
     "WITH o AS (SELECT * FROM orders WHERE placed >= DATE '2026-02-01') SELECT count(*) FROM o",
@@ -253,20 +253,20 @@ QUESTIONS = [
 ]
 
 
-@pytest.mark.parametrize("sql", QUESTIONS)
-async def test_a_question_means_the_same_afterwards(
+@pytest.mark.parametrize("sql", QUERIES)
+async def test_a_query_keeps_its_meaning(
     analytics: Analytics, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded = await analytics.query(sql)
     assert guarded.rows or sql == "SELECT * FROM parts"
 
-    # As it was written, to compare with.
-    monkeypatch.setattr(database, "readable", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
+    # The original query, for comparison.
+    monkeypatch.setattr(database, "check_query", lambda sql: Query(sql.rstrip(";").partition("--")[0]))
     assert guarded.rows == (await analytics.query(sql)).rows
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_an_allowed_function_is_written_as_it_was(name: str) -> None:
+def test_an_allowed_function_is_unchanged(name: str) -> None:
     with_syntax = {
         "decode": "'61', 'hex'",
         "format": "'%s', a",
@@ -275,6 +275,6 @@ def test_an_allowed_function_is_written_as_it_was(name: str) -> None:
     }
     special = {"cast", "extract", "overlay", "position", "json_object", "case", "array", "exists"}
     if name in special | {"all", "any", "some", "date_part"}:
-        return  # the questions above use them
+        return  # the queries above use them
     arguments = with_syntax.get(name, "a")
-    assert readable(f"SELECT {name}({arguments})").sql.lower() == f"select {name}({arguments})"
+    assert check_query(f"SELECT {name}({arguments})").sql.lower() == f"select {name}({arguments})"

@@ -1,4 +1,4 @@
-"""The role that the README makes, with nothing in front of it."""
+"""The role that the README creates, without the other protections."""
 
 import re
 import secrets
@@ -60,7 +60,7 @@ async def connection(role_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.mark.parametrize("name", ["orders", "later"])
-async def test_it_reads_what_it_is_given(connection: asyncpg.Connection, name: str) -> None:
+async def test_it_reads_the_granted_tables(connection: asyncpg.Connection, name: str) -> None:
     assert await connection.fetchval(f"SELECT count(*) FROM reporting.{name}") is not None  # noqa: S608
 
 
@@ -86,15 +86,15 @@ async def test_it_reads_what_it_is_given(connection: asyncpg.Connection, name: s
         "SET ROLE postgres",
     ],
 )
-async def test_it_may_do_nothing_else(connection: asyncpg.Connection, sql: str) -> None:
-    """In a transaction that may write: READ ONLY is the wall before this one."""
+async def test_everything_else_is_denied(connection: asyncpg.Connection, sql: str) -> None:
+    """In a transaction that may write, because READ ONLY is another protection."""
     await connection.execute("SET default_transaction_read_only = off")
     await connection.execute("SET search_path = reporting, public")
     with pytest.raises(asyncpg.PostgresError, match=r"permission denied|must be|not permitted"):
         await connection.execute(sql)
 
 
-async def test_its_transactions_only_read(connection: asyncpg.Connection) -> None:
+async def test_its_transactions_are_read_only(connection: asyncpg.Connection) -> None:
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await connection.execute("SELECT lo_create(0)")
 
@@ -103,6 +103,6 @@ async def test_its_temporary_files_have_a_limit(connection: asyncpg.Connection) 
     assert await connection.fetchval("SHOW temp_file_limit") == "256MB"
 
 
-async def test_doctor_is_content(role_url: str) -> None:
+async def test_doctor_accepts_it(role_url: str) -> None:
     async with analytics_at(role_url) as analytics:
         assert "only reads" in await analytics.check()

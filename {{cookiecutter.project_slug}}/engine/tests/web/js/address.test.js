@@ -16,12 +16,12 @@ function at(href) {
   return { address: new Address(location, history), location, history };
 }
 
-test("the URL may name a thread", () => {
+test("the thread is read from the URL", () => {
   assert.equal(at("https://chat.test/?thread=thr_1").address.threadId, "thr_1");
   assert.equal(at("https://chat.test/").address.threadId, null);
 });
 
-test("naming a thread leaves the rest of the URL as it is", () => {
+test("setting the thread keeps the rest of the URL", () => {
   const { address, location } = at("https://chat.test/help?lang=de#top");
   address.threadId = "thr/1";
   assert.equal(location.href, "https://chat.test/help?lang=de&thread=thr%2F1#top");
@@ -30,7 +30,7 @@ test("naming a thread leaves the rest of the URL as it is", () => {
   assert.equal(location.href, "https://chat.test/help?lang=de#top");
 });
 
-test("the same thread again is no new entry", () => {
+test("setting the same thread does not change the history", () => {
   const { address, history } = at("https://chat.test/?thread=thr_1");
   address.threadId = "thr_1";
   assert.equal(history.replaced, 0);

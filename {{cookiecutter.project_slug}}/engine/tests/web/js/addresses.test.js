@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { withAddresses } from "../../../page/static/js/addresses.js";
 
-test("addresses are those under which the page was opened", () => {
+test("addresses are relative to the page's URL", () => {
   const { title, api, extras } = withAddresses(
     {
       title: "Chat",

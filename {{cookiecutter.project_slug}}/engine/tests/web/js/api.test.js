@@ -5,7 +5,7 @@ import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 const URL_OF_API = "https://chat.test/chatkit";
 
-/** An Api whose backend answers with `statuses` in turn, and what it saw. */
+/** An Api whose backend answers with `statuses` in turn, and a record of its requests. */
 function backend(...statuses) {
   const seen = { requests: [], reports: [], visits: 0, refreshes: [] };
   const api = {
@@ -41,7 +41,7 @@ function post(api, body = '{"type":"threads.list"}', extra = {}) {
   return createFetch(api)(URL_OF_API, { method: "POST", body, ...extra });
 }
 
-test("the session id travels in the body, credentials stay at home", async () => {
+test("the session id is sent in the body, credentials only to the same origin", async () => {
   const { api, seen } = backend();
   await post(api, '{"type":"threads.list","params":{}}', { headers: { "X-Mine": "1" } });
   const [request] = seen.requests;
@@ -55,7 +55,7 @@ test("the session id travels in the body, credentials stay at home", async () =>
   assert.equal(request.headers.has("Authorization"), false);
 });
 
-test("the chosen tool is in the message", async () => {
+test("the message contains the chosen tool", async () => {
   const { api, seen } = backend();
   api.tool.select("weather");
   const content = [{ type: "input_text", text: "hello" }];
@@ -65,14 +65,14 @@ test("the chosen tool is in the message", async () => {
 });
 
 for (const body of [new FormData(), new Blob(["x"]), "not json", "[1]", undefined]) {
-  test(`a body that is no JSON object stays as it is: ${body}`, async () => {
+  test(`a body that is not a JSON object stays unchanged: ${body}`, async () => {
     const { api, seen } = backend();
     await createFetch(api)(URL_OF_API, { method: "POST", body });
     assert.equal(seen.requests[0].body, body);
   });
 }
 
-test("the abort signal and the response pass through untouched", async () => {
+test("the abort signal and the response are passed on unchanged", async () => {
   const { api, seen } = backend();
   const answer = new Response(new ReadableStream());
   const { signal } = new AbortController();
@@ -94,14 +94,14 @@ test("every request carries the host page's token", async () => {
   assert.deepEqual(seen.refreshes, [false]);
 });
 
-test("the latest credentials are at hand when there is no time to ask", async () => {
+test("the latest credentials are kept for beacons", async () => {
   const { api, seen } = backend(401, 200);
   withTokens({ api, seen });
   await post(api);
   assert.equal(api.credentials.get("Authorization"), "Bearer new");
 });
 
-test("a 401 asks for a new token, once", async () => {
+test("after a 401 a new token is requested once", async () => {
   const { api, seen } = backend(401, 401);
   withTokens({ api, seen });
   const response = await post(api);
@@ -113,14 +113,14 @@ test("a 401 asks for a new token, once", async () => {
   assert.deepEqual(seen.reports, ["unauthenticated"]);
 });
 
-test("without tokens, a 401 visits for a new cookie and tries again", async () => {
+test("without tokens, a new cookie is requested after a 401", async () => {
   const { api, seen } = backend(401, 200);
   assert.equal((await post(api)).status, 200);
   assert.equal(seen.visits, 1);
   assert.deepEqual(seen.reports, [null]);
 });
 
-test("requests that are refused together share one visit", async () => {
+test("parallel requests with a 401 share one renewal", async () => {
   const { api, seen } = backend(401, 401, 200, 200);
   const fetch = createFetch(api);
   const ask = () => fetch(URL_OF_API, { method: "POST", body: "{}" });
@@ -128,7 +128,7 @@ test("requests that are refused together share one visit", async () => {
   assert.equal(seen.visits, 1);
 });
 
-test("another origin gets neither token nor session", async () => {
+test("other origins get neither token nor session id", async () => {
   const { api, seen } = backend();
   withTokens({ api, seen });
   await createFetch(api)("https://files.test/upload", { method: "PUT", body: "{}" });
@@ -137,7 +137,7 @@ test("another origin gets neither token nor session", async () => {
   assert.equal(request.body, "{}");
 });
 
-test("what the site says of its page goes along with messages, and with nothing else", async () => {
+test("the host page's facts are sent only with messages", async () => {
   const { api, seen } = backend();
   api.context = () => ({ order: "7" });
   await post(api, JSON.stringify({ type: "threads.create", params: {}, metadata: { a: 1 } }));
@@ -147,7 +147,7 @@ test("what the site says of its page goes along with messages, and with nothing 
   assert.equal(list.metadata, undefined);
 });
 
-test("every request says which language the page speaks", async () => {
+test("every request has the page's language", async () => {
   const { api, seen } = backend();
   await post(api);
   await post(api, "{}", { headers: { "Accept-Language": "fr" } });
@@ -155,14 +155,14 @@ test("every request says which language the page speaks", async () => {
   assert.deepEqual(languages, ["de-AT", "fr"]);
 });
 
-test("an unavailable backend is reported, and its recovery", async () => {
+test("an unavailable backend and its recovery are reported", async () => {
   const { api, seen } = backend(503, 200);
   await post(api);
   await post(api);
   assert.deepEqual(seen.reports, ["backendDown", null]);
 });
 
-test("a backend without its database is told apart from none at all", async () => {
+test("an unavailable database and an unavailable backend are different problems", async () => {
   const { api, seen } = backend();
   const error = { code: "database_unavailable", message: "…" };
   const answers = [
@@ -177,7 +177,7 @@ test("a backend without its database is told apart from none at all", async () =
 });
 
 for (const status of [500, 520, 524]) {
-  test(`a proxy's ${status} in the server's place is told of`, async () => {
+  test(`a proxy's ${status} is reported`, async () => {
     const { api, seen } = backend();
     api.fetch = async () => new Response("<h1>Error", { status });
     await post(api);
@@ -185,7 +185,7 @@ for (const status of [500, 520, 524]) {
   });
 }
 
-test("what is no event stream is no answer to a message", async () => {
+test("a message's response that is not an event stream is reported", async () => {
   const { api, seen } = backend();
   const create = '{"type":"threads.create","params":{}}';
   const answers = ["text/html", "text/event-stream; charset=utf-8"];
@@ -195,7 +195,7 @@ test("what is no event stream is no answer to a message", async () => {
   assert.deepEqual(seen.reports, ["backendDown", null]);
 });
 
-test("a server that says why it does not do something is there", async () => {
+test("an error with a code is not reported as an unavailable backend", async () => {
   const { api, seen } = backend();
   const error = { code: "files_unavailable", message: "…" };
   api.fetch = async () => Response.json({ error }, { status: 503 });
@@ -203,7 +203,7 @@ test("a server that says why it does not do something is there", async () => {
   assert.deepEqual(seen.reports, [null]);
 });
 
-test("an unreachable backend is reported, a stopped answer is not", async () => {
+test("an unreachable backend is reported, an aborted request is not", async () => {
   const { api, seen } = backend();
   api.fetch = async () => {
     throw new TypeError("Failed to fetch");
@@ -213,14 +213,14 @@ test("an unreachable backend is reported, a stopped answer is not", async () => 
   assert.deepEqual(seen.reports, ["backendDown"]);
 });
 
-test("the first visit asks again, to learn who the cookie made us", async () => {
+test("a first visit requests the configuration twice, to get the new user", async () => {
   const users = [null, "ada"];
   const fetch = async () => Response.json({ user: users.shift() });
   assert.equal((await loadConfig(fetch, "de", () => undefined)).user, "ada");
   assert.deepEqual(users, []);
 });
 
-test("settings that do not arrive are an error", async () => {
+test("a configuration that cannot be loaded is an error", async () => {
   const fetch = async () => new Response("", { status: 500 });
   await assert.rejects(loadConfig(fetch, "de", () => undefined), /500/);
 });

@@ -19,13 +19,13 @@ function browser({ accepts = true, headers = {} } = {}) {
   return { beacon: createBeacon(navigator, fetch, () => new Headers(headers)), seen };
 }
 
-test("with a cookie, the browser's beacon does", () => {
+test("with a cookie, the browser's beacon is used", () => {
   const { beacon, seen } = browser();
   beacon(LEAVE);
   assert.deepEqual(seen, { beacons: [LEAVE], fetches: [] });
 });
 
-test("a token needs a request with headers, which outlives the page too", () => {
+test("with a token, a fetch with keepalive is used", () => {
   const { beacon, seen } = browser({ headers: { Authorization: "Bearer old" } });
   beacon(LEAVE);
   const [{ url, method, keepalive, credentials, headers }] = seen.fetches;
@@ -34,7 +34,7 @@ test("a token needs a request with headers, which outlives the page too", () => 
   assert.equal(headers.get("Authorization"), "Bearer old");
 });
 
-test("a beacon that the browser does not take is sent the other way", () => {
+test("if the browser refuses a beacon, fetch is used", () => {
   const { beacon, seen } = browser({ accepts: false });
   beacon(LEAVE);
   assert.equal(seen.fetches.length, 1);

@@ -4,18 +4,18 @@ import { Diagnostics, problems } from "../../../page/static/js/diagnostics.js";
 
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 
-test("every problem says what it is and what to do", () => {
+test("every problem has a title, advice and steps", () => {
   for (const problem of Object.values(problems("chat.example.com", SCRIPT))) {
     assert.ok(problem.title && problem.advice && problem.mend.length);
   }
 });
 
-test("a blocked script is named", () => {
+test("the text for a blocked script contains its URL", () => {
   const { scriptBlocked } = problems("chat.example.com", SCRIPT);
   assert.ok(scriptBlocked.mend[0].includes(SCRIPT));
 });
 
-test("a frame that stays blank points to the allow-list, with this host", () => {
+test("the text for a blank frame contains the allow-list and this host", () => {
   const { notReady } = problems("chat.example.com", SCRIPT);
   assert.ok(notReady.advice.includes("chat.example.com"));
   assert.equal(
@@ -25,7 +25,7 @@ test("a frame that stays blank points to the allow-list, with this host", () => 
 });
 
 for (const host of ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"]) {
-  test(`on ${host} the allow-list is not blamed`, () => {
+  test(`on ${host} the allow-list is not mentioned`, () => {
     const { advice, mend, link } = problems(host, SCRIPT).notReady;
     assert.doesNotMatch([advice, ...mend].join(), /allow-list|CHATKIT_DOMAIN_KEY/);
     assert.equal(link, undefined);
@@ -41,7 +41,7 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   globalThis.location = new URL("https://chat.example.com/");
   globalThis.window = new EventTarget();
-  window.parent = window; // as of a page in no frame
+  window.parent = window; // a page that is not in a frame
   globalThis.document = {
     body: { dataset: {} },
     querySelectorAll: () => [],
@@ -58,7 +58,7 @@ beforeEach(() => {
   globalThis.customElements = { get: () => isDefined || undefined, whenDefined: () => defined };
 });
 
-/** A page that watches its script, of which is known what watch-script.js wrote on it. */
+/** Diagnostics of a page whose script has the `outcome` of watch-script.js. */
 function watching(outcome) {
   const script = Object.assign(new EventTarget(), { src: SCRIPT, dataset: { outcome } });
   const panel = { replaceChildren() {} };
@@ -67,7 +67,7 @@ function watching(outcome) {
   return { diagnostics, script };
 }
 
-/** After this time, what is shown is this. */
+/** Asserts that this problem is shown after this time. */
 function shows(diagnostics, seconds, problem) {
   mock.timers.tick(seconds * 1000 - 1);
   assert.equal(diagnostics.shown, null);
@@ -75,28 +75,28 @@ function shows(diagnostics, seconds, problem) {
   assert.equal(diagnostics.shown, problem);
 }
 
-test("a script that fails is told of, also when it failed before", () => {
+test("a script that fails is reported, also if it failed before the start", () => {
   const { diagnostics, script } = watching();
   script.dispatchEvent(new Event("error"));
   assert.equal(diagnostics.shown, "scriptBlocked");
   assert.equal(watching("error").diagnostics.shown, "scriptBlocked");
 });
 
-test("a script that does not come is told of, until it does", async () => {
+test("a script that does not load is reported until it loads", async () => {
   const { diagnostics } = watching();
   shows(diagnostics, 15, "scriptBlocked");
   await define();
   assert.equal(diagnostics.shown, null);
 });
 
-test("a script that defines nothing is told of, also when it came before", () => {
+test("a script that does not define the element is reported, also if it loaded before the start", () => {
   const { diagnostics, script } = watching();
   script.dispatchEvent(new Event("load"));
   shows(diagnostics, 5, "notDefined");
   shows(watching("load").diagnostics, 5, "notDefined");
 });
 
-test("a script that does what it should is not told of", async () => {
+test("a script that works is not reported", async () => {
   const { diagnostics, script } = watching();
   await define();
   script.dispatchEvent(new Event("load"));
@@ -104,12 +104,12 @@ test("a script that does what it should is not told of", async () => {
   assert.equal(diagnostics.shown, null);
 });
 
-/** The frame says something, or somebody else does. */
+/** Sends a message, by default from the frame. */
 function say(origin = new URL(SCRIPT).origin, source = { parent: window }) {
   window.dispatchEvent(Object.assign(new Event("message"), { origin, source }));
 }
 
-test("a frame that does not load in time is told of, until it works", () => {
+test("a frame that does not load in time is reported until it works", () => {
   const { diagnostics } = watching();
   diagnostics.frameIsStarting();
   shows(diagnostics, 10, "notReady");
@@ -122,7 +122,7 @@ test("a frame that does not load in time is told of, until it works", () => {
   assert.equal(diagnostics.shown, null);
 });
 
-test("a frame that loads and says nothing is told of, and stays in sight", () => {
+test("a frame that loads and sends no message is reported, and stays visible", () => {
   const { diagnostics } = watching();
   diagnostics.frameIsStarting();
   mock.timers.tick(9_000);
@@ -132,10 +132,10 @@ test("a frame that loads and says nothing is told of, and stays in sight", () =>
 });
 
 for (const [name, live] of Object.entries({
-  "says something": () => say(),
-  "has asked for something": (diagnostics) => diagnostics.frameIsAlive(),
+  "sends a message": () => say(),
+  "sends a request": (diagnostics) => diagnostics.frameIsAlive(),
 })) {
-  test(`a frame that ${name} works, before it is loaded or after`, () => {
+  test(`a frame that ${name} works, before or after it is loaded`, () => {
     const early = watching().diagnostics;
     early.frameIsStarting();
     live(early);
@@ -154,7 +154,7 @@ for (const [name, live] of Object.entries({
   });
 }
 
-test("a frame that says nothing by itself is asked once, one that has spoken is not", () => {
+test("a frame without a message is asked once, others are not", () => {
   const { diagnostics } = watching();
   diagnostics.ask = mock.fn(() => say()); // it answers
   diagnostics.frameIsLoaded();
@@ -171,7 +171,7 @@ test("a frame that says nothing by itself is asked once, one that has spoken is 
   assert.equal(other.ask.mock.callCount(), 0);
 });
 
-test("a script of one's own, whose frame is elsewhere, works too", () => {
+test("a custom script with a frame of another origin works", () => {
   const { diagnostics } = watching();
   diagnostics.frameIsLoaded();
   say("https://frames.example.com");
@@ -179,7 +179,7 @@ test("a script of one's own, whose frame is elsewhere, works too", () => {
   assert.equal(diagnostics.shown, null);
 });
 
-test("a frame of the script's origin is the element's wherever it is", () => {
+test("a frame of the script's origin counts as the element's frame", () => {
   const { diagnostics } = watching();
   const moved = { contentWindow: { parent: window } };
   document.querySelectorAll = () => [moved];
@@ -189,7 +189,7 @@ test("a frame of the script's origin is the element's wherever it is", () => {
   assert.equal(diagnostics.shown, null);
 });
 
-test("whoever else says something is not taken for the frame", () => {
+test("messages of other windows are ignored", () => {
   const { diagnostics } = watching();
   const others = { contentWindow: { parent: window } };
   document.querySelectorAll = () => [others];
@@ -202,7 +202,7 @@ test("whoever else says something is not taken for the frame", () => {
   shows(diagnostics, 10, "notReady");
 });
 
-test("a chat that is shown again in the same document works still", async () => {
+test("a chat that is shown again in the same document works", async () => {
   document.body.dataset.chat = "ready";
   const { diagnostics } = watching();
   await define();
@@ -212,7 +212,7 @@ test("a chat that is shown again in the same document works still", async () => 
   assert.equal(document.body.dataset.chat, "ready");
 });
 
-test("a stopped observer says and asks nothing", () => {
+test("a stopped observer shows and sends nothing", () => {
   const { diagnostics } = watching();
   diagnostics.ask = mock.fn();
   diagnostics.frameIsLoaded();
@@ -224,7 +224,7 @@ test("a stopped observer says and asks nothing", () => {
   assert.equal(document.body.dataset.chat, "loaded");
 });
 
-test("a domain that is refused before the frame has said anything else is told of, too", () => {
+test("a refused domain is reported before the frame's first message", () => {
   const { diagnostics } = watching();
   diagnostics.frameIsStarting();
   diagnostics.frameFailed(new Error("Domain verification failed"));
@@ -234,7 +234,7 @@ test("a domain that is refused before the frame has said anything else is told o
   assert.equal(document.body.dataset.chat, undefined);
 });
 
-test("a domain that is refused is told of, whenever that is, and no other error", () => {
+test("a refused domain is reported at any time, other errors are not", () => {
   const { diagnostics } = watching();
   say();
   diagnostics.frameIsLoaded();
@@ -251,7 +251,7 @@ test("a domain that is refused is told of, whenever that is, and no other error"
 });
 
 for (const problem of ["backendDown", "databaseDown", "unauthenticated"]) {
-  test(`${problem} is told of until the backend answers, and reported once`, () => {
+  test(`${problem} is shown until the backend answers, and reported once`, () => {
     const { diagnostics } = watching();
     diagnostics.onProblem = mock.fn();
     diagnostics.backendAnswered(problem);
@@ -263,7 +263,7 @@ for (const problem of ["backendDown", "databaseDown", "unauthenticated"]) {
   });
 }
 
-test("a backend that answers makes no blank frame good", () => {
+test("a backend that answers does not hide the problem of a blank frame", () => {
   const { diagnostics } = watching();
   diagnostics.show("notReady");
   diagnostics.backendAnswered(null);

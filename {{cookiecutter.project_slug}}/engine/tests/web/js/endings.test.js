@@ -10,14 +10,14 @@ function watched(body) {
   return { controller, ends, isOver: () => isOver(controller.signal), response };
 }
 
-test("the end is noticed when it has been read, and not before", async () => {
+test("the end is recorded after it has been read", async () => {
   const { ends, isOver, response } = watched("data: {}");
   assert.deepEqual([isOver(), ends()], [false, []]);
   assert.equal(await response.text(), "data: {}");
   assert.deepEqual([isOver(), ends()], [true, [null]]);
 });
 
-test("a connection that breaks is over too, and says why", async () => {
+test("a broken connection is recorded with its error", async () => {
   const gone = new TypeError("gone");
   const broken = new ReadableStream({ start: (stream) => stream.error(gone) });
   const { ends, isOver, response } = watched(broken);
@@ -25,7 +25,7 @@ test("a connection that breaks is over too, and says why", async () => {
   assert.deepEqual([isOver(), ends()], [true, [gone]]);
 });
 
-test("a stop is no end", async () => {
+test("an abort is not recorded as an end", async () => {
   let source;
   const body = new ReadableStream({ start: (stream) => (source = stream) });
   const { controller, isOver, response } = watched(body);
@@ -36,14 +36,14 @@ test("a stop is no end", async () => {
   assert.equal(isOver(), false);
 });
 
-test("who stops to read stops the download", async () => {
+test("cancelling the reader cancels the download", async () => {
   const cancel = mock.fn();
   const { response } = watched(new ReadableStream({ cancel }));
   await response.body.cancel("enough");
   assert.deepEqual(cancel.mock.calls[0].arguments, ["enough"]);
 });
 
-test("what has no body passes, and a request without a signal is never over", () => {
+test("a response without a body is unchanged, and without a signal no end is recorded", () => {
   const response = new Response(null, { status: 204 });
   assert.equal(watchEnd(response, undefined, () => {}), response);
   assert.equal(isOver(undefined), false);

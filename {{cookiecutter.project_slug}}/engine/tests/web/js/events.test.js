@@ -50,11 +50,11 @@ function page() {
   return { busy, deeplink, diagnostics, effect, fire, follower, handlers, memory, observer, runs, telemetry, tool };
 }
 
-test("each of the thirteen events has its handler", () => {
+test("each of the thirteen events has a handler", () => {
   assert.deepEqual(Object.keys(page().handlers).sort(), EVENTS);
 });
 
-test("an effect of the backend's is run", () => {
+test("an effect of the backend is run", () => {
   const { effect, fire } = page();
   fire("chatkit.effect", { name: "blink", data: { times: 2 } });
   assert.deepEqual(effect.mock.calls[0].arguments[0], { name: "blink", data: { times: 2 } });
@@ -70,7 +70,7 @@ test("an answer and a load keep the page busy", () => {
   assert.equal(busy.isBusy, false);
 });
 
-test("what waits for idleness goes on when it comes", async () => {
+test("whenIdle resolves when the page is idle", async () => {
   const { busy, fire } = page();
   fire("chatkit.response.start");
   let idle = false;
@@ -84,7 +84,7 @@ test("what waits for idleness goes on when it comes", async () => {
   await busy.whenIdle();
 });
 
-test("a load that fails does not keep the page busy", (t) => {
+test("after a failed load the page is not busy", (t) => {
   t.mock.method(console, "error", () => {});
   const { busy, diagnostics, fire } = page();
   const error = new Error("no such thread");
@@ -100,7 +100,7 @@ test("the open thread is remembered", () => {
   assert.equal(memory.threadId, "thr_1");
 });
 
-test("the follower is told of threads as they begin to load, and of those that are left", () => {
+test("the follower gets loads and changes of threads", () => {
   const { fire, follower } = page();
   fire("chatkit.thread.load.start", { threadId: "thr_1" });
   fire("chatkit.thread.change", { threadId: null });
@@ -108,7 +108,7 @@ test("the follower is told of threads as they begin to load, and of those that a
   assert.deepEqual(follower.threadChanges.mock.calls[0].arguments, [null]);
 });
 
-test("an answer that has ended streams no more", () => {
+test("an ended answer ends its run", () => {
   const { fire, runs } = page();
   fire("chatkit.response.start");
   assert.equal(runs.end.mock.callCount(), 0);
@@ -116,7 +116,7 @@ test("an answer that has ended streams no more", () => {
   assert.equal(runs.end.mock.callCount(), 1);
 });
 
-test("the composer's menu wins over the host's buttons", () => {
+test("a choice in the composer's menu clears the host's choice", () => {
   const { fire, tool } = page();
   tool.select("weather");
   fire("chatkit.tool.change", { toolId: null });
@@ -125,7 +125,7 @@ test("the composer's menu wins over the host's buttons", () => {
   assert.equal(tool.selected, null);
 });
 
-test("ready is passed on, until the observer stops", () => {
+test("a stopped observer does not handle events", () => {
   const { diagnostics, fire, observer } = page();
   fire("chatkit.ready");
   observer.stop();
@@ -133,13 +133,13 @@ test("ready is passed on, until the observer stops", () => {
   assert.equal(diagnostics.frameIsLoaded.mock.callCount(), 1);
 });
 
-test("a deeplink is passed on with its name and data", () => {
+test("a deep link is run with its name and data", () => {
   const { deeplink, fire } = page();
   fire("chatkit.deeplink", { name: "order", data: { id: "7" } });
   assert.deepEqual(deeplink.mock.calls[0].arguments, [{ name: "order", data: { id: "7" } }]);
 });
 
-test("errors and log entries are reported by name, and words are not passed on", (t) => {
+test("errors and log entries are reported by name, without messages", (t) => {
   t.mock.method(console, "error", () => {});
   t.mock.method(console, "debug", () => {});
   const { fire, telemetry } = page();

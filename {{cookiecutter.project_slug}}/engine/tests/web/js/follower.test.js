@@ -8,7 +8,7 @@ const API = "https://chat.test/chatkit";
 const RUNNING = { run: { id: "run_1", status: "running" } };
 const DONE = { run: { id: "run_1", status: "done" } };
 
-/** A page whose server says `answers` in turn: bodies, statuses or errors; the last one stays. */
+/** A page whose server returns `answers` in turn: bodies, statuses or errors; the last one is repeated. */
 function page(...answers) {
   const log = [];
   const busy = new Busy();
@@ -26,7 +26,7 @@ function page(...answers) {
     if (typeof answer === "number") return new Response("", { status: answer });
     return Response.json(answer);
   };
-  // Sleeps until woken, like the real one but for the length of it.
+  // Sleeps until `wake` is called.
   const sleepers = [];
   const sleep = (seconds) => {
     log.push(`${seconds} s`);
@@ -40,14 +40,14 @@ function page(...answers) {
   return { busy, document, element, follower, log, wake };
 }
 
-/** Lets everything happen that does not wait for a sleeper, for idleness or for visibility. */
+/** Runs all pending tasks, except those that wait for sleep, idleness or visibility. */
 async function settle() {
   for (let count = 0; count < 20; count += 1) await turn();
 }
 
 const ASK = "ask /threads/thr_1/run";
 
-test("a thread at rest is only asked about", async () => {
+test("without a running answer nothing is fetched", async () => {
   for (const answer of [DONE, { run: null }, 404]) {
     const { follower, log } = page(answer);
     await follower.threadLoads("thr_1");
@@ -56,7 +56,7 @@ test("a thread at rest is only asked about", async () => {
   }
 });
 
-test("a running answer is fetched every two seconds, and once more when it has ended", async () => {
+test("a running answer is fetched every two seconds, and once after its end", async () => {
   const { busy, follower, log, wake } = page(RUNNING, RUNNING, RUNNING, DONE);
   busy.set("load");
   follower.threadLoads("thr_1");
@@ -73,13 +73,13 @@ test("a running answer is fetched every two seconds, and once more when it has e
   assert.equal(follower.following, null);
 });
 
-test("a repeated message's answer is fetched even if it has ended", async () => {
+test("follow fetches an answer that has ended", async () => {
   const { follower, log } = page(DONE);
   await follower.follow("thr_1");
   assert.deepEqual(log, [ASK, "update"]);
 });
 
-test("a load that fetching updates may cause starts nothing new", async () => {
+test("a load caused by fetchUpdates does not start another follower", async () => {
   const { follower, log, wake } = page(RUNNING);
   follower.threadLoads("thr_1");
   await settle();
@@ -90,11 +90,11 @@ test("a load that fetching updates may cause starts nothing new", async () => {
   assert.deepEqual(log, [ASK, "update", "2 s"]);
 });
 
-test("following ends with the thread", async () => {
+test("following stops when another thread is opened", async () => {
   const { follower, log, wake } = page(RUNNING);
   follower.threadLoads("thr_1");
   await settle();
-  follower.threadChanges("thr_1"); // how some loads announce themselves
+  follower.threadChanges("thr_1"); // some loads fire this event
   assert.notEqual(follower.following, null);
   follower.threadChanges(null);
   log.length = 0;
@@ -102,7 +102,7 @@ test("following ends with the thread", async () => {
   assert.deepEqual(log, []);
 });
 
-test("a thread that was left while it was asked about is not fetched", async () => {
+test("a thread that was closed during the request is not fetched", async () => {
   const { busy, follower, log } = page(RUNNING);
   busy.set("load");
   follower.threadLoads("thr_1");
@@ -113,7 +113,7 @@ test("a thread that was left while it was asked about is not fetched", async () 
   assert.equal(log.includes("update"), false);
 });
 
-test("late news of one thread does not end the following of another", async () => {
+test("a late response for one thread does not stop following another", async () => {
   const { follower, log, wake } = page(DONE, RUNNING);
   follower.threadLoads("thr_1");
   follower.threadLoads("thr_2");
@@ -122,7 +122,7 @@ test("late news of one thread does not end the following of another", async () =
   assert.equal(log.filter((entry) => entry === "update").length, 2);
 });
 
-test("coming back to a thread follows it once", async () => {
+test("returning to a thread follows it once", async () => {
   const { follower, log, wake } = page(RUNNING);
   for (const threadId of ["thr_1", "thr_2", "thr_1"]) {
     follower.threadLoads(threadId);
@@ -133,7 +133,7 @@ test("coming back to a thread follows it once", async () => {
   assert.deepEqual(log, [ASK, "update", "2 s"]);
 });
 
-test("failures are asked again, ever less often, until an answer comes", async () => {
+test("failed requests are retried with growing pauses", async () => {
   const down = new TypeError("Failed to fetch");
   const { follower, log, wake } = page(down, down, 503, 500, 429, 401, RUNNING, DONE);
   follower.threadLoads("thr_1");
@@ -144,7 +144,7 @@ test("failures are asked again, ever less often, until an answer comes", async (
   assert.deepEqual(log.slice(-2), [ASK, "update"]);
 });
 
-test("an update that fails is fetched again, also the last one", async () => {
+test("a failed update is fetched again, also the last one", async () => {
   const { element, follower, log, wake } = page(RUNNING, DONE);
   const { fetchUpdates } = element;
   element.fetchUpdates = async () => {
@@ -158,7 +158,7 @@ test("an update that fails is fetched again, also the last one", async () => {
   assert.deepEqual(log, [ASK, "update"]);
 });
 
-test("a hidden page pauses", async () => {
+test("a hidden page does not poll", async () => {
   const { document, follower, log, wake } = page(RUNNING);
   follower.threadLoads("thr_1");
   await settle();

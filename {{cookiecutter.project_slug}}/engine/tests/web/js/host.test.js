@@ -26,7 +26,7 @@ function page({ ready = Promise.resolve() } = {}) {
   return { busy, calls, chat: hostInterface(element, panel, ready, busy, tool, context), context, panel, tool };
 }
 
-test("a message is sent as the element wants it", async () => {
+test("a message is sent in the element's format", async () => {
   const { calls, chat } = page();
   await chat.send("hello", { tool: "weather", newThread: true });
   await chat.send("and now?", { reply: "hello" });
@@ -36,7 +36,7 @@ test("a message is sent as the element wants it", async () => {
   ]);
 });
 
-test("nothing is asked of the element while it is busy", async () => {
+test("methods of the element are not called while it is busy", async () => {
   const { busy, calls, chat } = page();
   busy.set("response");
   const sent = chat.send("hello");
@@ -50,7 +50,7 @@ test("nothing is asked of the element while it is busy", async () => {
   assert.deepEqual(calls("setThreadId"), [[null]]);
 });
 
-test("nothing is asked of the element before it is ready", async () => {
+test("methods of the element are not called before it is ready", async () => {
   const { promise, resolve } = deferred();
   const { calls, chat } = page({ ready: promise });
   const sent = chat.send("hello");
@@ -61,7 +61,7 @@ test("nothing is asked of the element before it is ready", async () => {
   assert.equal(calls("sendUserMessage").length, 1);
 });
 
-test("the chat closes, and opens with the cursor in it and the focus brought back after", async () => {
+test("opening focuses the composer, closing restores the focus", async () => {
   const { calls, chat, panel } = page();
   const opener = Object.assign(new HTMLElement(), { focus: mock.fn() });
   globalThis.document = { activeElement: opener };
@@ -74,7 +74,7 @@ test("the chat closes, and opens with the cursor in it and the focus brought bac
   assert.equal(opener.focus.mock.callCount(), 1);
 });
 
-test("a draft is put into the composer, and the cursor with it", async () => {
+test("a draft is put into the composer, which gets the focus", async () => {
   const { calls, chat } = page();
   await chat.compose({ text: "Dear", tool: "weather", model: "small" });
   assert.deepEqual(calls("setComposerValue"), [
@@ -83,7 +83,7 @@ test("a draft is put into the composer, and the cursor with it", async () => {
   assert.equal(calls("focusComposer").length, 1);
 });
 
-test("the site sets actions off, and opens and closes the history", async () => {
+test("the site triggers actions, and shows and hides the history", async () => {
   const { calls, chat } = page();
   await chat.act({ type: "order.cancel", payload: { id: 7 } }, "msg_1");
   await chat.showHistory();
@@ -92,13 +92,13 @@ test("the site sets actions off, and opens and closes the history", async () => 
   assert.deepEqual([calls("showHistory"), calls("hideHistory")], [[[]], [[]]]);
 });
 
-test("a host's button picks a tool", () => {
+test("a host's button selects a tool", () => {
   const { chat, tool } = page();
   chat.selectTool("weather");
   assert.equal(tool.selected, "weather");
 });
 
-test("what the page shows goes along until it is taken back", () => {
+test("facts about the page are kept until they are removed", () => {
   const { chat, context } = page();
   chat.setContext({ order: "7" });
   assert.deepEqual(context.page, { order: "7" });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chatLocale, pageLocale } from "../../../page/static/js/locale.js";
 
-test("the browser decides, unless the page does", () => {
+test("the language is the browser's or the page's", () => {
   const browser = { language: "de-AT" };
   assert.equal(pageLocale({ lang: "en", dataset: { locale: "auto" } }, browser), "de-AT");
   assert.equal(pageLocale({ lang: "fr", dataset: {} }, browser), "fr");

@@ -11,7 +11,7 @@ function page(selection, url = "https://shop.test/prices?token=secret#secret") {
   };
 }
 
-test("the page is seen by title, address and selection", () => {
+test("the result has title, address and selection", () => {
   assert.deepEqual(lookAtPage({}, page({ toString: () => " 12 euros\n" })), {
     title: "Prices",
     address: "https://shop.test/prices",
@@ -19,15 +19,15 @@ test("the page is seen by title, address and selection", () => {
   });
 });
 
-test("nothing selected is an empty selection", () => {
+test("without a selection it is empty", () => {
   assert.equal(lookAtPage({}, page(null)).selection, "");
 });
 
-test("a selection is cut", () => {
+test("a long selection is cut", () => {
   assert.equal(lookAtPage({}, page("x".repeat(5_000))).selection.length, 4_000);
 });
 
-test("the page turns dark and light, and nothing else", () => {
+test("the page switches to dark and light, other values are refused", () => {
   const root = { dataset: { colorScheme: "auto" } };
   setColorScheme({ scheme: "dark" }, root);
   assert.equal(root.dataset.colorScheme, "dark");

@@ -18,7 +18,7 @@ function answering(status, bodies = []) {
   };
 }
 
-test("each user finds their own thread again", () => {
+test("each user's thread is remembered separately", () => {
   const storage = memoryStore();
   visit(storage, "ada").remember("thr_1");
   assert.equal(visit(storage, "ada").threadId, "thr_1");
@@ -33,14 +33,14 @@ test("a new thread replaces the remembered one", () => {
   assert.equal(visit(storage, "ada").threadId, null);
 });
 
-test("nothing is stored for nobody", () => {
+test("nothing is stored without a user", () => {
   const storage = { ...memoryStore(), setItem: () => assert.fail("it is stored") };
   const memory = visit(storage, null);
   memory.remember("thr_1");
   assert.equal(memory.threadId, "thr_1");
 });
 
-test("a thread that still loads stays", async () => {
+test("a thread that exists is kept", async () => {
   const storage = memoryStore();
   visit(storage, "ada").remember("thr_1");
   const memory = visit(storage, "ada");
@@ -50,7 +50,7 @@ test("a thread that still loads stays", async () => {
   assert.deepEqual(bodies, [{ type: "threads.get_by_id", params: { thread_id: "thr_1" } }]);
 });
 
-test("a thread that is gone is dropped for good", async () => {
+test("a deleted thread is forgotten", async () => {
   const storage = memoryStore();
   visit(storage, "ada").remember("thr_1");
   const memory = visit(storage, "ada");
@@ -59,7 +59,7 @@ test("a thread that is gone is dropped for good", async () => {
   assert.equal(visit(storage, "ada").threadId, null);
 });
 
-test("a backend in trouble costs nobody their thread", async () => {
+test("a failing backend does not delete the remembered thread", async () => {
   const storage = memoryStore();
   visit(storage, "ada").remember("thr_1");
   const memory = visit(storage, "ada");
@@ -68,13 +68,13 @@ test("a backend in trouble costs nobody their thread", async () => {
   assert.equal(visit(storage, "ada").threadId, "thr_1");
 });
 
-test("the thread that the URL names goes before the remembered one", () => {
+test("the thread in the URL is preferred", () => {
   const storage = memoryStore();
   visit(storage, "ada").remember("thr_1");
   assert.equal(visit(storage, "ada", { threadId: "thr_2" }).threadId, "thr_2");
 });
 
-test("the URL follows the open thread", () => {
+test("the URL is updated with the open thread", () => {
   const address = { threadId: null };
   const memory = visit(memoryStore(), "ada", address);
   memory.remember("thr_1");
@@ -83,14 +83,14 @@ test("the URL follows the open thread", () => {
   assert.equal(address.threadId, null);
 });
 
-test("a thread of somebody else's in the URL is dropped, there too", async () => {
+test("another user's thread is removed from the URL", async () => {
   const address = { threadId: "thr_9" };
   const memory = visit(memoryStore(), "ada", address);
   await memory.verify(url, answering(404));
   assert.deepEqual([memory.threadId, address.threadId], [null, null]);
 });
 
-test("a thread that was followed to by its URL is remembered", async () => {
+test("a thread opened by its URL is remembered", async () => {
   const storage = memoryStore();
   await visit(storage, "ada", { threadId: "thr_2" }).verify(url, answering(200));
   assert.equal(visit(storage, "ada").threadId, "thr_2");

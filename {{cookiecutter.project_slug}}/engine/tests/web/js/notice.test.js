@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Notice, clockFace } from "../../../page/static/js/notice.js";
 
-/** A clock that only moves when told to. */
+/** A clock that the test sets. */
 function stoppedClock() {
   const ticks = new Map();
   let now = 0;
@@ -42,7 +42,7 @@ function page() {
   };
 }
 
-test("a message goes by itself", () => {
+test("a message disappears after some seconds", () => {
   const { clock, countdown, isOpen, line, notice } = page();
   assert.equal(isOpen(), false);
   notice.show({ message: "Too long.", seconds: null });
@@ -54,7 +54,7 @@ test("a message goes by itself", () => {
   assert.equal(clock.ticks.size, 0);
 });
 
-test("a wait is counted down, also where the timer was asleep", () => {
+test("a wait is counted down, also if the timer was throttled", () => {
   const { clock, countdown, isOpen, notice } = page();
   notice.show({ message: "Not now.", seconds: 90 });
   assert.equal(countdown(), "1:30");
@@ -66,7 +66,7 @@ test("a wait is counted down, also where the timer was asleep", () => {
   assert.equal(isOpen(), false);
 });
 
-test("a new message takes the place and the time of the old one", () => {
+test("a new message replaces the old one and its countdown", () => {
   const { clock, countdown, isOpen, line, notice } = page();
   notice.show({ message: "Too long.", seconds: null });
   notice.show({ message: "Not now.", seconds: 30 });
@@ -83,7 +83,7 @@ test("it can be dismissed", () => {
   assert.equal(clock.ticks.size, 0);
 });
 
-test("a stopped notice is gone", () => {
+test("stopping hides the notice", () => {
   const { clock, isOpen, notice } = page();
   notice.show({ message: "Not now.", seconds: 90 });
   notice.stop();
@@ -98,5 +98,5 @@ for (const [seconds, face] of [
   [3600, "1:00:00"],
   [45296, "12:34:56"],
 ]) {
-  test(`${seconds} seconds are ${face}`, () => assert.equal(clockFace(seconds), face));
+  test(`${seconds} seconds are shown as ${face}`, () => assert.equal(clockFace(seconds), face));
 }

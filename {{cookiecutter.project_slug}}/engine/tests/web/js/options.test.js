@@ -25,7 +25,7 @@ const config = {
   },
 };
 
-test("the element is told everything, each time", () => {
+test("the options are complete", () => {
   const theme = { colorScheme: "dark" };
   const onClientTool = async () => ({});
   assert.deepEqual(chatOptions(config, "de-AT", theme, "thr_1", fetch, onClientTool), {
@@ -46,7 +46,7 @@ test("the element is told everything, each time", () => {
   });
 });
 
-test("what the backend adds goes into the sections", () => {
+test("extras of the backend are added to their sections", () => {
   const extras = { api: { more: 1 }, composer: { further: 2 } };
   const options = chatOptions({ ...config, extras }, "en", {}, null, fetch);
   assert.equal(options.api.more, 1);
@@ -65,7 +65,7 @@ test("each part of the element can be switched off", () => {
   assert.deepEqual(options.thread, { autoScroll: false });
 });
 
-test("what the site brings is handed on", () => {
+test("functions of the host page are passed on", () => {
   const leftAction = { icon: "menu", onClick() {} };
   const entities = { onTagSearch: async () => [] };
   const commands = { onSearch: async () => [] };
@@ -77,12 +77,12 @@ test("what the site brings is handed on", () => {
   assert.deepEqual(options.commands, { enabled: true, ...commands });
 });
 
-test("there is no menu with nothing in it", () => {
+test("empty menus are omitted", () => {
   const options = chatOptions({ ...config, tools: [], models: [] }, "en", {}, null, fetch);
   assert.deepEqual(options.composer, { placeholder: "Message" });
 });
 
-test("building options changes nothing", () => {
+test("building options does not change the configuration", () => {
   const before = structuredClone(config);
   chatOptions(config, "en", {}, null, fetch, async () => ({}));
   assert.deepEqual(config, before);

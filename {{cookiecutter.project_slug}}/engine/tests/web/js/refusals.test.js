@@ -19,7 +19,7 @@ async function refusalsOf(response) {
   );
   assert.equal(await fetch("/chatkit"), response);
   assert.equal(response.bodyUsed, false, "the element reads it too");
-  return refusals; // by now: what the element does next may end the response
+  return refusals; // it must be read by now, because the element may end the response
 }
 
 for (const [status, code] of [
@@ -30,33 +30,33 @@ for (const [status, code] of [
   [503, "files_unavailable"],
   [429, "too_many_turns"],
 ]) {
-  test(`${status} ${code} is told in the server's words`, async () => {
+  test(`${status} ${code} is reported with the server's message`, async () => {
     const response = answer(status, { code, message: "Not now." }, { "Retry-After": "42" });
     const [refusal] = await refusalsOf(response);
     assert.deepEqual(refusal, { code, message: "Not now.", seconds: 42, threadId: null });
   });
 }
 
-test("a refusal need not say when, but where", async () => {
+test("a refusal may have a thread instead of a wait", async () => {
   const error = { code: "repeated_request", message: "…", thread_id: "thr_1", run_id: "run_1" };
   const [refusal] = await refusalsOf(answer(409, error));
   assert.equal(refusal.seconds, null);
   assert.equal(refusal.threadId, "thr_1");
 });
 
-test("everything else passes without a word", async () => {
+test("other responses are not reported", async () => {
   const error = { code: "not_found", message: "Not found." };
   for (const status of [200, 401, 404, 500]) {
     assert.deepEqual(await refusalsOf(answer(status, error)), []);
   }
 });
 
-test("a database that is away has a panel of its own", async () => {
+test("an unavailable database is not reported as a refusal", async () => {
   const error = { code: "database_unavailable", message: "…" };
   assert.deepEqual(await refusalsOf(answer(503, error)), []);
 });
 
-test("a proxy's own page is no message", async () => {
+test("a proxy's error page is not reported as a refusal", async () => {
   for (const body of ["<h1>Too large</h1>", "null", "{}", '{"error":{}}', '{"error":"no"}']) {
     assert.deepEqual(await refusalsOf(new Response(body, { status: 413 })), []);
   }
@@ -95,14 +95,14 @@ for (const code of ["too_many_turns", "message_too_long", "some_new_limit"]) {
   });
 }
 
-test("an answer that is under way elsewhere is shown here too", () => {
+test("an answer that is running in another tab is followed", () => {
   const { refused, shown, followed } = page("thr_1");
   refused("run_in_progress");
   assert.deepEqual(shown(), ["run_in_progress"]);
   assert.deepEqual(followed(), ["thr_1"]);
 });
 
-test("without a thread there is nothing to follow or to open", async () => {
+test("without a thread nothing is followed or opened", async () => {
   const { refused, followed, opened } = page(null);
   refused("run_in_progress");
   refused("repeated_request");
@@ -110,13 +110,13 @@ test("without a thread there is nothing to follow or to open", async () => {
   assert.deepEqual([followed(), opened()], [[], []]);
 });
 
-test("a repeated message shows its answer, and no complaint", () => {
+test("a repeated message shows its answer and no notice", () => {
   const { refused, shown, followed, opened } = page("thr_1");
   refused("repeated_request", "thr_1");
   assert.deepEqual([shown(), followed(), opened()], [[], ["thr_1"], []]);
 });
 
-test("a repeated message's new thread is opened, as soon as that can be", async () => {
+test("a repeated message's new thread is opened when the page is idle", async () => {
   const { busy, refused, followed, opened } = page(null);
   busy.set("response");
   refused("repeated_request", "thr_2");
@@ -128,7 +128,7 @@ test("a repeated message's new thread is opened, as soon as that can be", async 
   assert.deepEqual(followed(), [], "loading it makes it followed");
 });
 
-test("an element that has not noticed the end yet is asked again, not for ever", async () => {
+test("opening the thread is retried a limited number of times", async () => {
   const late = page(null, 3);
   late.refused("repeated_request", "thr_2");
   for (let wait = 0; wait < 20; wait += 1) await turn();

@@ -14,14 +14,14 @@ beforeEach(() => {
   mock.method(console, "error", () => {});
 });
 
-test("a module answers, and is loaded when it is needed", async () => {
+test("a module is loaded when it is called", async () => {
   const tools = registry();
   const answer = answerFrom(tools);
   assert.equal(tools.load.mock.callCount(), 0);
   assert.deepEqual(await answer({ name: "look", params: { at: "x" } }), { seen: "x" });
 });
 
-test("the host's own function wins, also one that comes later", async () => {
+test("the host's function replaces the module, also if it is added later", async () => {
   const own = {};
   const tools = registry(own);
   own.look = async () => ({ seen: "the host's" });
@@ -32,7 +32,7 @@ test("the host's own function wins, also one that comes later", async () => {
   assert.equal(tools.load.mock.callCount(), 0);
 });
 
-test("nothing is loaded that the backend does not name", async () => {
+test("only modules that the backend lists are loaded", async () => {
   const tools = registry({});
   for (const name of ["../main", "toString", "constructor"]) {
     const { error } = await answerFrom(tools)({ name, params: {} });
@@ -41,7 +41,7 @@ test("nothing is loaded that the backend does not name", async () => {
   assert.equal(tools.load.mock.callCount(), 0);
 });
 
-test("the conversation goes on whatever happens in the page", async () => {
+test("errors and timeouts are returned as results", async () => {
   const own = {
     fails: () => {
       throw new Error("no such element");
@@ -57,7 +57,7 @@ test("the conversation goes on whatever happens in the page", async () => {
   assert.deepEqual(await answer({ name: "nothing", params: {} }), {});
 });
 
-test("an effect is run with its data, and one that fails or is unknown harms nothing", async () => {
+test("an effect is run with its data, and errors are only logged", async () => {
   const blink = mock.fn();
   const fails = () => {
     throw new Error("boom");
@@ -74,7 +74,7 @@ test("an effect is run with its data, and one that fails or is unknown harms not
   assert.equal(console.error.mock.callCount(), 2);
 });
 
-test("a widget's button that is the page's calls the site's function", async () => {
+test("an action of a widget calls the host's function", async () => {
   const errors = mock.method(console, "error", () => {});
   const cancel = mock.fn();
   const act = actionFrom({ chatPage: { actions: { "order.cancel": cancel } } });

@@ -9,18 +9,18 @@ const URL_OF_API = "https://chat.test/chatkit";
 const HELLO = '{"type":"threads.create","params":{"input":"hello"}}';
 const BYE = '{"type":"threads.create","params":{"input":"bye"}}';
 
-/** An answer that the server has begun. */
+/** The response of an answer that streams. */
 function stream() {
   const headers = { "Content-Type": "text/event-stream; charset=utf-8" };
   return new Response("data: {}\n\n", { headers });
 }
 
-/** What a proxy says in its server's place. */
+/** The response of a proxy. */
 function html(status = 200) {
   return new Response("<h1>One moment", { status, headers: { "Content-Type": "text/html" } });
 }
 
-/** A page whose attempts go as `outcomes` say: responses, statuses, or errors. */
+/** A page whose requests have these `outcomes`: responses, statuses, or errors. */
 function page(...outcomes) {
   const keys = [];
   let count = 0;
@@ -36,7 +36,7 @@ function page(...outcomes) {
   return { fetch, keyed: withRequestKeys(fetch, newKey, tab), keys, newKey, tab };
 }
 
-/** As fetch-event-source does: the stream is read, and the signal aborted, whatever came of it. */
+/** Like fetch-event-source: reads the stream and then aborts the signal, after errors too. */
 async function post(fetch, body, init) {
   const controller = new AbortController();
   const { signal } = controller;
@@ -47,18 +47,18 @@ async function post(fetch, body, init) {
       controller.abort();
     }
   } catch {
-    // The library repeats it, or not.
+    // The library may repeat it..
   }
 }
 
-test("each request for an answer has a key of its own", async () => {
+test("each request for an answer has its own key", async () => {
   const { keyed, keys } = page();
   await post(keyed, HELLO);
   await post(keyed, HELLO);
   assert.deepEqual(keys, ["key-1", "key-2"]);
 });
 
-test("keys are long, random, and what the server accepts", async () => {
+test("keys are long, random, and valid for the server", async () => {
   const { fetch, keys, tab } = page();
   await post(withRequestKeys(fetch, undefined, tab), HELLO);
   await post(withRequestKeys(fetch, undefined, tab), HELLO);
@@ -66,7 +66,7 @@ test("keys are long, random, and what the server accepts", async () => {
   assert.notEqual(keys[0], keys[1]);
 });
 
-test("what is not answered by a stream has none, and the element's headers stay", async () => {
+test("other requests have no key, and the element's headers are kept", async () => {
   const { keyed, keys } = page();
   await post(keyed, '{"type":"threads.list"}');
   assert.deepEqual(keys, [null]);
@@ -85,7 +85,7 @@ for (const [name, outcome] of Object.entries({
   ...Object.fromEntries([302, 500, 502, 503, 504, 520, 524].map((status) => [status, () => status])),
   "a proxy's page": () => html(),
 })) {
-  test(`after ${name} the same request keeps its key, once answered no more`, async () => {
+  test(`after ${name} the same request keeps its key until it is answered`, async () => {
     const { keyed, keys } = page(outcome(), outcome());
     for (let attempt = 0; attempt < 4; attempt += 1) await post(keyed, HELLO);
     assert.deepEqual(keys, ["key-1", "key-1", "key-1", "key-2"]);
@@ -93,7 +93,7 @@ for (const [name, outcome] of Object.entries({
 }
 
 for (const outcome of [stream(), 400, 401, 403, 409, 429]) {
-  test(`${outcome.status ?? outcome} is an answer`, async () => {
+  test(`${outcome.status ?? outcome} counts as an answer`, async () => {
     const { keyed, keys } = page(outcome);
     await post(keyed, HELLO);
     await post(keyed, HELLO);
@@ -101,7 +101,7 @@ for (const outcome of [stream(), 400, 401, 403, 409, 429]) {
   });
 }
 
-test("what is repeated while it is under way keeps its key too", async () => {
+test("a repeat during the request keeps its key", async () => {
   const { keyed, keys } = page();
   const first = await keyed(URL_OF_API, { body: HELLO, signal: new AbortController().signal });
   await keyed(URL_OF_API, { body: HELLO, signal: new AbortController().signal });
@@ -109,7 +109,7 @@ test("what is repeated while it is under way keeps its key too", async () => {
   await first.text();
 });
 
-test("an answer that breaks off has begun: said again, it is another message", async () => {
+test("after an interrupted answer the same message gets a new key", async () => {
   const broken = new ReadableStream({ start: (controller) => controller.error(new TypeError("gone")) });
   const headers = { "Content-Type": "text/event-stream" };
   const { keyed, keys } = page(new Response(broken, { headers }));
@@ -119,7 +119,7 @@ test("an answer that breaks off has begun: said again, it is another message", a
 });
 
 for (const isAway of [true, false]) {
-  test(`an abort by ${isAway ? "a hidden tab" : "the user"} in mid-answer`, async () => {
+  test(`an abort by ${isAway ? "a hidden tab" : "the user"} during the answer`, async () => {
     const { keyed, keys, tab } = page();
     const controller = new AbortController();
     await keyed(URL_OF_API, { body: HELLO, signal: controller.signal });
@@ -131,7 +131,7 @@ for (const isAway of [true, false]) {
   });
 }
 
-test("an answer that ended in a hidden tab has been given", async () => {
+test("an answer that ended in a hidden tab counts as answered", async () => {
   const { keyed, keys, tab } = page();
   tab.isAway = true;
   await post(keyed, HELLO);
@@ -140,7 +140,7 @@ test("an answer that ended in a hidden tab has been given", async () => {
   assert.deepEqual(keys, ["key-1", "key-2"]);
 });
 
-test("a repeat that has its answer elsewhere is no error: the element gets a stream that ends", async () => {
+test("a refused repeat gives the element an empty stream", async () => {
   const refusal = (code) =>
     Response.json({ error: { code, message: "…", thread_id: "thr_1" } }, { status: 409 });
   const { keyed, keys } = page(504, refusal("repeated_request"), refusal("run_in_progress"));
@@ -151,10 +151,10 @@ test("a repeat that has its answer elsewhere is no error: the element gets a str
   assert.equal(response.headers.get("Content-Type"), "text/event-stream");
   assert.equal(await response.text(), "");
 
-  assert.equal((await keyed(URL_OF_API, { body: BYE })).status, 409, "another's answer is one");
+  assert.equal((await keyed(URL_OF_API, { body: BYE })).status, 409, "another refusal is passed on");
 });
 
-test("another message in between is another matter", async () => {
+test("after another message the first one gets a new key", async () => {
   const { keyed, keys } = page(new TypeError("Failed to fetch"));
   await post(keyed, HELLO);
   await post(keyed, BYE);
@@ -162,7 +162,7 @@ test("another message in between is another matter", async () => {
   assert.deepEqual(keys, ["key-1", "key-2", "key-3"]);
 });
 
-test("what the user stopped is not asked again", async () => {
+test("after a stop the same message gets a new key", async () => {
   const { keyed, keys } = page(new DOMException("Aborted", "AbortError"));
   const controller = new AbortController();
   const stopped = post(keyed, HELLO, { signal: controller.signal });
@@ -172,7 +172,7 @@ test("what the user stopped is not asked again", async () => {
   assert.deepEqual(keys, ["key-1", "key-2"]);
 });
 
-test("a request that is sent again with new credentials keeps its key", async () => {
+test("a request that is retried with new credentials keeps its key", async () => {
   const { fetch, keys, newKey, tab } = page(401);
   const api = {
     url: new URL(URL_OF_API),

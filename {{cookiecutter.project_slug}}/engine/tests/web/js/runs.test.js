@@ -5,14 +5,14 @@ import { RunObserver } from "../../../page/static/js/runs.js";
 
 const API = "https://chat.test/chatkit";
 
-/** A page in a window of its own, and what it told the server. */
+/** A page in its own window, and a record of its requests. */
 function page(status = 200, body = () => "data: {}\n\n") {
   const seen = { beacons: [], posts: [] };
   const responses = [];
   const fetch = async (url, init) => {
     if (url !== API) {
       seen.posts.push({ url, ...init });
-      throw new TypeError("Failed to fetch"); // nobody minds
+      throw new TypeError("Failed to fetch"); // the page ignores it
     }
     const headers = { "X-Run-ID": `run_${responses.length + 1}` };
     responses.push(new Response(body(), { status, headers }));
@@ -34,7 +34,7 @@ function page(status = 200, body = () => "data: {}\n\n") {
   };
 }
 
-test("the element gets what the server said, and the user's stop breaks it off", async () => {
+test("the element gets the response, which the user's stop ends", async () => {
   const { responses, send } = page();
   const response = await send();
   assert.equal(response.status, 200);
@@ -54,12 +54,12 @@ test("the element gets what the server said, and the user's stop breaks it off",
   assert.equal(seen.posts.length, 1);
 });
 
-test("what is no answer passes untouched", async () => {
+test("other responses are unchanged", async () => {
   const { responses, send } = page(409);
   assert.equal(await send(), responses[0]);
 });
 
-test("the abort that comes after a normal end stops nothing", async () => {
+test("an abort after a normal end does not stop the run", async () => {
   const { fire, seen, send, stop } = page();
   await (await send()).text();
   stop.abort();
@@ -67,7 +67,7 @@ test("the abort that comes after a normal end stops nothing", async () => {
   assert.deepEqual(seen, { beacons: [], posts: [] });
 });
 
-test("the abort that comes after a broken connection stops nothing", async () => {
+test("an abort after a broken connection does not stop the run", async () => {
   const broken = () => new ReadableStream({ start: (stream) => stream.error(new TypeError("gone")) });
   const { seen, send, stop } = page(200, broken);
   await assert.rejects((await send()).text(), TypeError);
@@ -75,7 +75,7 @@ test("the abort that comes after a broken connection stops nothing", async () =>
   assert.deepEqual(seen.posts, []);
 });
 
-test("an answer whose connection breaks because the page goes away is left all the same", async () => {
+test("a run is left if its connection breaks while the page is closed", async () => {
   const broken = () => new ReadableStream({ start: (stream) => stream.error(new TypeError("gone")) });
   const { fire, seen, send } = page(200, broken);
   await assert.rejects((await send()).text(), TypeError);
@@ -83,7 +83,7 @@ test("an answer whose connection breaks because the page goes away is left all t
   assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
 });
 
-test("an abort in a hidden tab leaves the answer, which goes on", async () => {
+test("an abort in a hidden tab leaves the run", async () => {
   const { fire, seen, send, stop, tab } = page();
   await send();
   tab.isAway = true;
@@ -92,14 +92,14 @@ test("an abort in a hidden tab leaves the answer, which goes on", async () => {
   assert.deepEqual(seen, { beacons: [`${API}/runs/run_1/leave`], posts: [] });
 });
 
-test("a page that goes away leaves the answer that streams", async () => {
+test("closing the page leaves the running answer", async () => {
   const { fire, seen, send } = page();
   await send();
   fire("pagehide");
   assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
 });
 
-test("an answer that ends because the page goes away is left all the same", async () => {
+test("a run is left if its answer ends while the page is closed", async () => {
   const { fire, runs, seen, send } = page();
   await send();
   runs.end();
@@ -107,7 +107,7 @@ test("an answer that ends because the page goes away is left all the same", asyn
   assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
 });
 
-test("there is nothing to leave without an answer, after it, or where it was refused", async () => {
+test("no command is sent without an answer, after it, or after a refusal", async () => {
   const { fire, runs, seen, send } = page();
   fire("pagehide");
   await send();
@@ -122,7 +122,7 @@ test("there is nothing to leave without an answer, after it, or where it was ref
   assert.deepEqual(refused.seen.beacons, []);
 });
 
-test("an answer that the user stops is stopped at the server", async () => {
+test("a stop by the user stops the run", async () => {
   const { seen, send, stop } = page();
   await send();
   stop.abort();
@@ -130,7 +130,7 @@ test("an answer that the user stops is stopped at the server", async () => {
   assert.deepEqual([url, method, keepalive], [`${API}/runs/run_1/stop`, "POST", true]);
 });
 
-test("a stopped answer is not left as well", async () => {
+test("a stopped run is not left", async () => {
   const { fire, seen, send, stop } = page();
   await send();
   stop.abort();
@@ -138,7 +138,7 @@ test("a stopped answer is not left as well", async () => {
   assert.deepEqual(seen.beacons, []);
 });
 
-test("an abort before the answer or after it stops nothing", async () => {
+test("an abort before or after the answer does not stop the run", async () => {
   const { runs, seen, send, stop } = page();
   await send();
   runs.end();
@@ -150,7 +150,7 @@ test("an abort before the answer or after it stops nothing", async () => {
   assert.deepEqual(late.seen.posts, []);
 });
 
-test("an abort because the page goes away is no stop, until the page comes back", async () => {
+test("an abort while the page is closed is not a stop, until the page is restored", async () => {
   const { fire, seen, send, stop } = page();
   await send();
   const other = new AbortController();
@@ -164,7 +164,7 @@ test("an abort because the page goes away is no stop, until the page comes back"
   assert.equal(seen.posts[0].url, `${API}/runs/run_2/stop`);
 });
 
-test("a stopped observer says nothing", async () => {
+test("a stopped observer sends nothing", async () => {
   const { fire, runs, seen, send } = page();
   await send();
   runs.stop();

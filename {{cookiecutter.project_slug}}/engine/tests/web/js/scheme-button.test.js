@@ -15,7 +15,7 @@ function page(isSystemDark = false) {
   return { button, click, observer, root, storage };
 }
 
-test("a click turns the page to the other side, and again", () => {
+test("a click switches the colour scheme", () => {
   const { button, click, root } = page();
   assert.equal(button.ariaPressed, "false");
   click();
@@ -24,7 +24,7 @@ test("a click turns the page to the other side, and again", () => {
   assert.deepEqual([root.dataset.colorScheme, button.ariaPressed], ["light", "false"]);
 });
 
-test("on a dark system the first click makes it light", () => {
+test("on a dark system the first click switches to light", () => {
   const { button, click, root } = page(true);
   assert.equal(button.ariaPressed, "true");
   click();

@@ -13,7 +13,7 @@ function page(status = 204, isAway = () => false) {
   return { telemetry, sent, later: async () => Promise.all(timers.splice(0).map((f) => f())) };
 }
 
-test("what happens together is reported together", async () => {
+test("reports are sent in batches", async () => {
   const { telemetry, sent, later } = page();
   telemetry.report("problem", "notReady");
   telemetry.report("log", "composer.submit", { itemId: "msg_1", thread_id: "thr_1" });
@@ -28,7 +28,7 @@ test("what happens together is reported together", async () => {
   ]);
 });
 
-test("nothing that anybody wrote is reported", async () => {
+test("texts are not reported", async () => {
   const { telemetry, sent, later } = page();
   telemetry.report("error", "could not say: my password is hunter2");
   telemetry.report("log", "submit", {
@@ -49,14 +49,14 @@ test("nothing that anybody wrote is reported", async () => {
   );
 });
 
-test("of many ids five are reported, which is what the server takes", async () => {
+test("at most five ids are reported, the server's limit", async () => {
   const { telemetry, sent, later } = page();
   telemetry.report("log", "submit", Object.fromEntries(Array.from("abcdefg", (name) => [`${name}_id`, name])));
   await later();
   assert.equal(Object.keys(sent[0][1].ids).length, 5);
 });
 
-test("a storm of errors is cut off", async () => {
+test("the number of reports is limited", async () => {
   const { telemetry, sent, later } = page();
   for (let index = 0; index < 1000; index += 1) telemetry.report("error", "Error");
   for (let round = 0; round < 20; round += 1) await later();
@@ -64,7 +64,7 @@ test("a storm of errors is cut off", async () => {
   assert.equal(sent.flat().length, 5 + 100);
 });
 
-test("when the server has heard enough, nothing more is reported", async () => {
+test("after a 429 nothing more is reported", async () => {
   const { telemetry, sent, later } = page(429);
   telemetry.report("error", "Error");
   await later();
@@ -73,13 +73,13 @@ test("when the server has heard enough, nothing more is reported", async () => {
   assert.equal(sent.length, 1);
 });
 
-test("a report that does not arrive is no error of its own", async () => {
+test("a failed report is ignored", async () => {
   const telemetry = new Telemetry("/telemetry", () => Promise.reject(new TypeError("offline")));
   telemetry.waiting.push({ kind: "error", name: "Error", ids: {} });
   await telemetry.flush();
 });
 
-test("while the server is away, reports wait", async () => {
+test("while the server is unavailable, reports wait", async () => {
   let isAway = true;
   const { telemetry, sent, later } = page(204, () => isAway);
   telemetry.report("problem", "backendDown");

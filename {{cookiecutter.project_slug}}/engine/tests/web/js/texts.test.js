@@ -7,7 +7,7 @@ const STATIC = new URL("../../../page/static/", import.meta.url);
 const PAGE = new URL("../../page/", import.meta.url);
 const html = ["index.html", "_header.html"].map((name) => readFileSync(new URL(name, PAGE), "utf8")).join("");
 
-/** What the page says, as the catalogue would name it. */
+/** The page's texts, in the format of the catalogue's keys. */
 function said() {
   const modules = readdirSync(new URL("js/", STATIC)).filter((name) => name.endsWith(".js"));
   const code = modules.map((name) => readFileSync(new URL(`js/${name}`, STATIC), "utf8")).join("");
@@ -22,12 +22,12 @@ function said() {
 }
 
 for (const [language, texts] of Object.entries(TEXTS)) {
-  test(`everything is said in ${language}, and nothing else`, () => {
+  test(`the catalogue of ${language} has the page's texts`, () => {
     const translated = Object.keys(texts);
     assert.deepEqual([...said()].filter((text) => !translated.includes(text)), []);
   });
 
-  test(`what is filled in, settings and names stay in ${language}`, () => {
+  test(`placeholders, settings and names are kept in ${language}`, () => {
     const fixed = /\{\}|[A-Z]+_[A-Z_]+|window\.\S+|script-src|frame-src/g;
     for (const [text, translated] of Object.entries(texts)) {
       assert.ok(translated.trim(), text);
@@ -35,12 +35,12 @@ for (const [language, texts] of Object.entries(TEXTS)) {
     }
   });
 
-  test(`without scripts the page says so in ${language}`, () => {
+  test(`the text for pages without JavaScript exists in ${language}`, () => {
     assert.match(html, new RegExp(`<p lang="${language}">[^<]*JavaScript`));
   });
 }
 
-test("no text in index.html is left out", () => {
+test("every text in index.html is marked for translation", () => {
   const marked = html.replace(/<(\w+)[^>]* data-text>.*?<\/\1>/gs, "");
   const words = marked
     .replace(/<(title|h1|noscript|script)\b.*?<\/\1>|<!--.*?-->|<[^>]*>/gs, " ")
@@ -48,16 +48,16 @@ test("no text in index.html is left out", () => {
   assert.equal(words, "×");
 });
 
-test("a text is filled in, in whichever language", () => {
+test("placeholders are replaced in every language", () => {
   assert.equal(voice("de-AT")("The browser could not load {}.", "a.js"), "Der Browser konnte a.js nicht laden.");
   assert.equal(voice("pt-BR")("The browser could not load {}.", "a.js"), "The browser could not load a.js.");
   assert.equal(voice("de")("A word of your own"), "A word of your own");
 });
 
-test("what a value says is not filled in again", () => {
+test("a placeholder inside a value is not replaced", () => {
   assert.equal(voice("en")("{} loaded, but never defined {}.", "{}", "b"), "{} loaded, but never defined b.");
 });
 
-test("a language that the page does not speak is English", () => {
+test("an unsupported language falls back to English", () => {
   assert.deepEqual(["JA-jp", "xx", "constructor", ""].map(languageOf), ["ja", "en", "en", "en"]);
 });

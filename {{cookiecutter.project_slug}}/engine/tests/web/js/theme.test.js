@@ -39,7 +39,7 @@ function blocks() {
   );
 }
 
-test("every field of ThemeOption has its variable", () => {
+test("every field of ThemeOption has a variable", () => {
   const { theme, warned } = read(GOOD);
   assert.deepEqual(warned, []);
   assert.deepEqual(theme, {
@@ -84,7 +84,7 @@ for (const [name, value] of [
   });
 }
 
-test("a font of this host is named in full, since the frame is on another", () => {
+test("a relative font address becomes absolute", () => {
   const sources = '[{ "family": "Inter", "src": "static/inter.woff2", "weight": 700 }]';
   const { theme } = read({ "--chat-font-sources": sources });
   assert.deepEqual(theme.typography.fontSources, [
@@ -92,20 +92,20 @@ test("a font of this host is named in full, since the frame is on another", () =
   ]);
 });
 
-test("what is not set is left to ChatKit, without a warning", () => {
+test("a missing variable is omitted without a warning", () => {
   const { theme, warned } = read({});
   assert.deepEqual(warned, []);
   assert.deepEqual(theme, { typography: {}, color: {} });
 });
 
-test("theme.css sets every variable that is read, to a good value", () => {
+test("theme.css has a valid value for every variable", () => {
   const [light, dark] = blocks();
   assert.deepEqual(Object.keys(light).sort(), Object.keys(GOOD).sort());
   assert.deepEqual(read(light).warned, []);
   assert.deepEqual(read({ ...light, ...dark }).warned, []);
 });
 
-test("both dark blocks say the same", () => {
+test("both dark blocks are equal", () => {
   const [, system, chosen] = blocks();
   assert.equal(system["--chat-color-scheme"], "dark");
   assert.deepEqual(system, chosen);

@@ -19,11 +19,11 @@ for (const type of ["threads.create", "threads.add_user_message"]) {
   });
 }
 
-test("a prefix that is there already stays the only one", () => {
+test("an existing prefix is kept", () => {
   assert.equal(sent(message("[TOOL:maps] hello"))[0].text, "[TOOL:maps] hello");
 });
 
-test("a message that begins with a tag gets the prefix in its text", () => {
+test("in a message that begins with a tag, the text gets the prefix", () => {
   const request = message("and then?");
   request.params.input.content.unshift({ type: "input_tag", id: "t", text: "@Plan" });
   assert.deepEqual(
@@ -32,13 +32,13 @@ test("a message that begins with a tag gets the prefix in its text", () => {
   );
 });
 
-test("a message of tags only gets a text", () => {
+test("a message that has only tags gets a text", () => {
   const request = message("");
   request.params.input.content = [{ type: "input_tag", id: "t", text: "@Plan" }];
   assert.deepEqual(sent(request)[0], { type: "input_text", text: "[TOOL:weather]" });
 });
 
-test("without a choice, or in another request, nothing changes", () => {
+test("without a choice, and in other requests, nothing changes", () => {
   assert.equal(sent(message("hello"), null)[0].text, "hello");
   assert.equal(sent(message("hello", "threads.list"))[0].text, "hello");
 });

@@ -13,14 +13,14 @@ function tab() {
   return { page, turn, visibility };
 }
 
-test("a hidden tab is away, one that is shown is not", () => {
+test("a hidden tab is away, a visible tab is not", () => {
   const { page, visibility } = tab();
   assert.equal(visibility.isAway, false);
   page.hidden = true;
   assert.equal(visibility.isAway, true);
 });
 
-test("while it is shown again it is away still: what is aborted then is asked again", async () => {
+test("a tab is still away during the task that shows it again", async () => {
   const { page, turn, visibility } = tab();
   const seen = [];
   visibility.start();

@@ -9,7 +9,7 @@ function host(named, origins = ORIGINS) {
   return hostOf({ origin: HOME, search: named && `?host=${encodeURIComponent(named)}&thread=thr_1` }, origins);
 }
 
-test("a site that may show the chat is spoken to, and its own", () => {
+test("allowed origins and the chat's own origin are accepted", () => {
   assert.equal(host("https://www.example.com"), "https://www.example.com");
   assert.equal(host("http://intranet:8080"), "http://intranet:8080");
   assert.equal(host(HOME), HOME);
@@ -27,10 +27,10 @@ for (const named of [
   "https://www.example.com.evil.example",
   "https://www.example.com http://intranet:8080",
 ]) {
-  test(`nobody is spoken to as ${named || "nobody"}`, () => assert.equal(host(named), null));
+  test(`the origin ${named || "(none)"} is refused`, () => assert.equal(host(named), null));
 }
 
-test("without origins only its own site is spoken to", () => {
+test("without origins only its own origin is accepted", () => {
   assert.equal(host("https://www.example.com", ""), null);
   assert.equal(host(" ", ""), null);
 });

@@ -9,14 +9,14 @@ const SITE = "https://www.example.com";
 
 const lines = [];
 
-afterEach(() => lines.splice(0).forEach((line) => line.hangUp()));
+afterEach(() => lines.splice(0).forEach((line) => line.close()));
 
 beforeEach(() => {
   globalThis.location = { origin: SITE };
   globalThis.window = new EventTarget();
 });
 
-/** What of the view the launcher uses. */
+/** The members of the view that the launcher uses. */
 function view(isSmall = false) {
   return {
     isSmall,
@@ -41,16 +41,16 @@ function launched({ storage = memoryStore(), shown = view(), clientTools = [] } 
   return { launcher, shown, storage };
 }
 
-/** The page in the frame, as embedded.js has it. */
+/** Connects like embedded.js in the frame. */
 function frame(launcher, source, offered = {}, origin = HOME, data = FRAME_IS_HERE) {
   const { port1, port2 } = new MessageChannel();
   const line = new Line(port1, offered);
   lines.push(line);
-  launcher.heard({ data, origin, source, ports: [port2] });
+  launcher.messageReceived({ data, origin, source, ports: [port2] });
   return line;
 }
 
-test("nothing is loaded before it is opened, and one frame ever", async () => {
+test("the frame is loaded when the launcher is first opened, and only once", async () => {
   const { launcher, shown } = launched();
   assert.deepEqual(shown.frames, []);
   launcher.open();
@@ -59,7 +59,7 @@ test("nothing is loaded before it is opened, and one frame ever", async () => {
   assert.deepEqual(shown.frames, [`${HOME}/help/embed?host=${encodeURIComponent(SITE)}`]);
 });
 
-test("whether it was open is remembered, and no focus is taken for that", async () => {
+test("an open launcher opens again on the next page, without taking the focus", async () => {
   const { launcher, storage } = launched();
   launcher.open();
   const again = launched({ storage });
@@ -68,13 +68,13 @@ test("whether it was open is remembered, and no focus is taken for that", async 
   assert.equal(launched({ storage }).shown.isOpen, false);
 });
 
-test("where it would cover the page it does not open by itself", () => {
+test("on a small screen it does not open by itself", () => {
   const { launcher, storage } = launched();
   launcher.open();
   assert.equal(launched({ storage, shown: view(true) }).shown.isOpen, false);
 });
 
-test("a message waits for the frame, and opens it", async () => {
+test("sending a message opens the launcher and waits for the frame", async () => {
   const { launcher, shown } = launched();
   const sent = launcher.send("hello", { tool: "weather" });
   assert.equal(shown.isOpen, true);
@@ -85,7 +85,7 @@ test("a message waits for the frame, and opens it", async () => {
   assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "weather" }]);
 });
 
-test("the frame is told what it needs, and hands over tokens and calls", async () => {
+test("the frame gets its data, and its requests for tokens and calls are answered", async () => {
   globalThis.window.chatAuth = { getToken: async ({ refresh }) => `token ${refresh}` };
   globalThis.window.chatPage = {
     clientTools: { look: ({ at }) => ({ seen: at }) },
@@ -120,7 +120,7 @@ test("the frame is told what it needs, and hands over tokens and calls", async (
   await assert.rejects(line.call("call", ["effects", "read"], [{}]), /no effects/);
 });
 
-test("the open thread is opened again, until there is none", async () => {
+test("the open thread is remembered", async () => {
   const { launcher, shown, storage } = launched();
   launcher.open();
   const line = frame(launcher, shown.inside);
@@ -131,7 +131,7 @@ test("the open thread is opened again, until there is none", async () => {
   assert.doesNotMatch(launched({ storage }).shown.frames[0], /thread/);
 });
 
-test("nobody else is listened to", async () => {
+test("messages from other origins and windows are ignored", async () => {
   const { launcher, shown } = launched();
   launcher.open();
   const offered = { send: mock.fn() };
@@ -141,7 +141,7 @@ test("nobody else is listened to", async () => {
     frame(launcher, {}, offered),
     frame(launcher, shown.inside, offered, HOME, "another's word"),
   ];
-  launcher.heard({ data: FRAME_IS_HERE, origin: HOME, source: shown.inside, ports: [] });
+  launcher.messageReceived({ data: FRAME_IS_HERE, origin: HOME, source: shown.inside, ports: [] });
   for (const line of strangers) line.call("hasStarted").catch(() => {});
   const sent = launcher.send("a secret");
   const line = frame(launcher, shown.inside, { send: mock.fn() });
@@ -150,7 +150,7 @@ test("nobody else is listened to", async () => {
   assert.equal(offered.send.mock.callCount(), 0);
 });
 
-test("a frame that was loaded anew gets a line of its own", async () => {
+test("a frame that was reloaded gets a new connection", async () => {
   const { launcher, shown } = launched();
   launcher.open();
   const first = frame(launcher, shown.inside);
@@ -163,7 +163,7 @@ test("a frame that was loaded anew gets a line of its own", async () => {
   assert.equal(newThread.mock.callCount(), 1);
 });
 
-test("the page around hears what happens", async () => {
+test("the page around gets events", async () => {
   const heard = [];
   const { launcher, shown } = launched();
   for (const name of ["open", "close", "ready", "response.end"]) {

@@ -4,16 +4,16 @@ import { Line } from "../../../page/static/launcher/line.js";
 
 const lines = [];
 
-afterEach(() => lines.splice(0).forEach((line) => line.hangUp()));
+afterEach(() => lines.splice(0).forEach((line) => line.close()));
 
-/** Both ends of a line, with what each offers. */
+/** Two connected ends, with the functions that each offers. */
 function connected(near, far) {
   const { port1, port2 } = new MessageChannel();
   lines.push(new Line(port1, near), new Line(port2, far));
   return lines;
 }
 
-test("each end calls what the other offers", async () => {
+test("each end calls functions of the other", async () => {
   const [near, far] = connected(
     { double: (number) => number * 2 },
     { greet: async (first, second) => `hello ${first} and ${second}` },
@@ -22,30 +22,30 @@ test("each end calls what the other offers", async () => {
   assert.equal(await far.call("double", 21), 42);
 });
 
-test("what fails there is rejected here", async () => {
+test("an error of a function rejects the call", async () => {
   const [near] = connected({}, { fail: () => { throw new Error("no"); } });
   await assert.rejects(near.call("fail"), /^Error: no$/);
 });
 
-test("what cannot be copied is an error, and nobody waits for it", async () => {
+test("a result that cannot be copied rejects the call", async () => {
   const [near] = connected({}, { look: () => ({ at: () => {} }) });
   await assert.rejects(near.call("look"), /could not be cloned/);
 });
 
-test("nothing is called that is not offered", async () => {
+test("a function that is not offered is not called", async () => {
   const [near] = connected({}, {});
-  await assert.rejects(near.call("toString"), /no toString here/);
-  await assert.rejects(near.call("constructor"), /no constructor here/);
+  await assert.rejects(near.call("toString"), /no function toString/);
+  await assert.rejects(near.call("constructor"), /no function constructor/);
 });
 
-test("what has not been answered when the line is closed is rejected", async () => {
+test("closing the connection rejects open calls", async () => {
   const [near] = connected({}, { never: () => new Promise(() => {}) });
   const call = near.call("never");
-  near.hangUp();
-  await assert.rejects(call, /the line is closed/);
+  near.close();
+  await assert.rejects(call, /the connection is closed/);
 });
 
-test("an answer that nobody waits for is dropped", async () => {
+test("a response without a call is ignored", async () => {
   const [near] = connected({}, {});
-  await near.take({ id: 7, value: "late" });
+  await near.receive({ id: 7, value: "late" });
 });

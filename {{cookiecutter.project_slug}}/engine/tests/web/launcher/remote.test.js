@@ -8,10 +8,10 @@ const HOST = {
   entities: { showComposerMenu: true, onTagSearch: async (query) => [{ id: "1", title: query }] },
 };
 
-/** A line that calls what is offered right here. */
+/** A connection that calls the functions directly. */
 const line = { call: async (name, place, args) => (assert.equal(name, "call"), callAt(HOST, place, args)) };
 
-test("what is there is there at the other end: data as it is, functions to be called", async () => {
+test("a proxy has the data and calls the functions of the original", async () => {
   const outline = structuredClone(outlineOf(HOST));
 
   const remote = remoteOf(outline, line);
@@ -25,12 +25,12 @@ test("what is there is there at the other end: data as it is, functions to be ca
 });
 
 for (const place of [["nothing"], ["actions", "nothing"], ["constructor"], ["actions", "toString"], ["__proto__", "valueOf"], []]) {
-  test(`nothing is called at ${place.join(".") || "no place"}`, () => {
+  test(`the path ${place.join(".") || "(empty)"} is refused`, () => {
     assert.throws(() => callAt(HOST, place, []), /this page has no/);
   });
 }
 
-test("a function finds what stands beside it", () => {
+test("a function is called with its object as `this`", () => {
   const host = { shop: { name: "Bramble", tell() { return this.name; } } };
   assert.equal(callAt(host, ["shop", "tell"], []), "Bramble");
 });

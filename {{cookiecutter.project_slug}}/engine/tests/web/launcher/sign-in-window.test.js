@@ -20,7 +20,7 @@ async function opened() {
 
 test("the window's code signs the frame in", async () => {
   const signIn = await opened();
-  await signIn.heard({ data: CODE, origin: HOME, source: window.opened });
+  await signIn.messageReceived({ data: CODE, origin: HOME, source: window.opened });
 
   const [[address, { method, body }]] = fetch.mock.calls.map((call) => call.arguments);
   assert.equal(address, "sign-in/frame?embedded");
@@ -37,14 +37,14 @@ for (const [who, origin, isWindow] of [
 ]) {
   test(`${who} signs nobody in`, async () => {
     const signIn = await opened();
-    await signIn.heard({ data: CODE, origin, source: isWindow ? window.opened : {} });
+    await signIn.messageReceived({ data: CODE, origin, source: isWindow ? window.opened : {} });
     assert.equal(fetch.mock.callCount(), 0);
   });
 }
 
-test("before the window is opened nobody is listened to", async () => {
+test("messages are ignored before the window is opened", async () => {
   const { SignInWindow } = await import("../../../page/static/launcher/sign-in-window.js");
   const signIn = new SignInWindow({}, "sign-in", (text) => text);
-  await signIn.heard({ data: CODE, origin: HOME, source: null });
+  await signIn.messageReceived({ data: CODE, origin: HOME, source: null });
   assert.equal(fetch.mock.callCount(), 0);
 });

@@ -6,7 +6,7 @@ const CODE = { code: "ada's" };
 
 globalThis.location = { origin: HOME };
 globalThis.window = { opener: null };
-const { handOver } = await import("../../../page/static/launcher/signed-in.js");
+const { sendCode } = await import("../../../page/static/launcher/signed-in.js");
 
 const frame = { postMessage: mock.fn() };
 
@@ -15,19 +15,19 @@ beforeEach(() => {
   window.close = mock.fn();
 });
 
-test("the code is handed to a frame of this very origin alone", async () => {
+test("the code is sent only to a frame of the same origin", async () => {
   globalThis.fetch = async () => new Response(JSON.stringify(CODE));
 
-  await handOver(frame);
+  await sendCode(frame);
 
   assert.deepEqual(frame.postMessage.mock.calls[0].arguments, [CODE, HOME]);
   assert.equal(window.close.mock.callCount(), 1);
 });
 
-test("whoever is not signed in hands nothing over", async () => {
+test("without a session no code is sent", async () => {
   globalThis.fetch = async () => new Response("", { status: 401 });
 
-  await handOver(frame);
+  await sendCode(frame);
 
   assert.equal(frame.postMessage.mock.callCount(), 0);
 });

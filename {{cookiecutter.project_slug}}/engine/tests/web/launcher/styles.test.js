@@ -5,7 +5,7 @@ import { inkOn, scoped } from "../../../page/static/launcher/styles.js";
 
 const theme = readFileSync(new URL("../../page/theme.css", import.meta.url), "utf-8");
 
-test("the theme is the host's, and not the page's", () => {
+test("the theme's selectors apply to the host", () => {
   const css = scoped(theme);
   assert.ok(!css.includes(":root"));
   assert.match(css, /^:host \{$/m);
@@ -24,5 +24,5 @@ for (const [color, ink] of [
   ["rgb(250, 204, 21)", "dark"],
   ["rgba(16, 185, 129, 0.9)", "dark"],
 ]) {
-  test(`on ${color} the ${ink} ink is read more easily`, () => assert.equal(inkOn(color), ink));
+  test(`on ${color} ${ink} text has the better contrast`, () => assert.equal(inkOn(color), ink));
 }

@@ -1,9 +1,9 @@
-const LONGEST_TITLE = 300;
-const LONGEST_SELECTION = 4_000;
+const MAX_TITLE_LENGTH = 300;
+const MAX_SELECTION_LENGTH = 4_000;
 
 /**
- * What the user has open. The address comes without what follows `?` and `#`: such parts carry
- * tokens and searches, which are not the model's to know.
+ * The title, address and selection of the user's page. The address omits the query and the fragment,
+ * because they may contain tokens and searches.
  *
  * @param {Record<string, unknown>} _params
  * @param {Pick<Window, "document" | "location" | "getSelection">} [page]
@@ -13,8 +13,8 @@ export default function lookAtPage(_params, page = window) {
   const { origin, pathname } = page.location;
   const selection = page.getSelection()?.toString().trim() ?? "";
   return {
-    title: page.document.title.slice(0, LONGEST_TITLE),
+    title: page.document.title.slice(0, MAX_TITLE_LENGTH),
     address: origin + pathname,
-    selection: selection.slice(0, LONGEST_SELECTION),
+    selection: selection.slice(0, MAX_SELECTION_LENGTH),
   };
 }

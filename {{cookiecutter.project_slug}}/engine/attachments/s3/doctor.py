@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dev.doctor import Finding
+from engine.settings.finding import Finding
 from engine.attachments.files import INCOMING
 from engine.attachments.s3.addresses import S3Addresses
 from engine.attachments.s3.clients import S3Clients

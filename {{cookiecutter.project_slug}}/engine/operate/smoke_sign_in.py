@@ -7,11 +7,11 @@ import secrets
 
 import httpx
 
-from dev.smoke_process import SmokeFailure
 from engine.auth.password.accounts import Hasher
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
+from engine.operate.smoke import expect
 from engine.settings.settings import Settings
 
 NAME = "a visitor signs in through the form, and out"
@@ -42,24 +42,24 @@ def _signed_in(url: str, user: str) -> dict[str, str]:
     with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
         fields = {"name": name, "password": password, "form_token": _form_token(client)}
         answer = client.post("/sign-in", data=fields)
-        _expect(answer.status_code == 303, f"{name} cannot sign in: {answer.status_code}")
+        expect(answer.status_code == 303, f"{name} cannot sign in: {answer.status_code}")
         return _session_cookie(client)
 
 
 def _visit(client: httpx.Client, name: str, password: str) -> None:
     fields = {"name": name, "password": "not the password", "form_token": _form_token(client)}
-    _expect(client.post("/sign-in", data=fields).status_code == 401, "a wrong password is taken")
+    expect(client.post("/sign-in", data=fields).status_code == 401, "a wrong password is taken")
     fields["password"] = password
-    _expect(client.post("/sign-in", data=fields).status_code == 303, "the right one is not")
+    expect(client.post("/sign-in", data=fields).status_code == 303, "the right one is not")
     account = client.get("/config.json").json()["account"]
-    _expect(account is not None and account["name"] == name, f"signed in as {account}")
+    expect(account is not None and account["name"] == name, f"signed in as {account}")
 
     cookie = _session_cookie(client)
-    _expect(_may_chat(client, cookie), "who has signed in is refused")
+    expect(_may_chat(client, cookie), "who has signed in is refused")
     signed_out = client.post(account["signOut"], data={"form_token": account["formToken"]})
-    _expect(signed_out.status_code == 303, f"signing out answers {signed_out.status_code}")
+    expect(signed_out.status_code == 303, f"signing out answers {signed_out.status_code}")
     client.cookies.clear()
-    _expect(not _may_chat(client, cookie), "the cookie still counts after signing out")
+    expect(not _may_chat(client, cookie), "the cookie still counts after signing out")
 
 
 def _session_cookie(client: httpx.Client) -> dict[str, str]:
@@ -70,7 +70,7 @@ def _session_cookie(client: httpx.Client) -> dict[str, str]:
 
 def _form_token(client: httpx.Client) -> str:
     found = _FORM_TOKEN.search(client.get("/sign-in").text)
-    _expect(found is not None, "there is no form to sign in with")
+    expect(found is not None, "there is no form to sign in with")
     assert found is not None
     return found[1]
 
@@ -78,11 +78,6 @@ def _form_token(client: httpx.Client) -> str:
 def _may_chat(client: httpx.Client, headers: dict[str, str]) -> bool:
     request = {"type": "threads.list", "params": {}}
     return client.post("/chatkit", json=request, headers=headers).status_code == 200
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise SmokeFailure(otherwise)
 
 
 async def _add(database_url: str, name: str, password: str) -> None:

@@ -8,11 +8,9 @@ import asyncio
 
 from sqlalchemy import Table, text
 
-from dev.database import running_database
 from engine.database.database import new_engine
 from engine.database.rows import UserRow
 from engine.database.tables import owned_tables, owner_column
-from engine.settings.settings import Settings
 
 HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
 DISTRIBUTED = "SELECT logicalrelid::text FROM pg_dist_partition"
@@ -23,13 +21,13 @@ NO_CITUS = (
 )
 
 
-def distribute(*, only_print: bool) -> int:
-    if only_print:
-        for table in owned_tables():
-            print(f"{distribution_of(table)};")
-        return 0
-    with running_database(Settings()) as url:
-        return asyncio.run(_distribute(url))
+def print_statements() -> None:
+    for table in owned_tables():
+        print(f"{distribution_of(table)};")
+
+
+def distribute(url: str) -> int:
+    return asyncio.run(_distribute(url))
 
 
 def distribution_of(table: Table) -> str:

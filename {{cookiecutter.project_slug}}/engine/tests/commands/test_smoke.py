@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from dev.smoke import check_order, smoke
-from dev.smoke_process import SmokeFailure
+from engine.operate.smoke import SmokeFailure, check_order, smoke
 
 Event = dict[str, object]
 

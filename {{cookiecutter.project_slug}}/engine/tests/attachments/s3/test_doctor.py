@@ -11,9 +11,8 @@ import pytest
 import pytest_asyncio
 from starlette.responses import Response
 
-from dev import doctor_s3
-from dev.doctor import Finding
-from dev.options import DOCTOR_CHECKS
+from engine.attachments.s3 import doctor
+from engine.settings.finding import Finding
 from engine.tests.attachments.s3 import kind as s3
 from engine.tests.attachments.s3.front import Front, error, front
 
@@ -47,7 +46,7 @@ def allow(store: Front, **changes: Response) -> None:
 
 
 async def finding() -> Finding:
-    return await asyncio.to_thread(doctor_s3.check)
+    return await asyncio.to_thread(doctor.check)
 
 
 async def test_a_bucket_that_will_do(store: Front) -> None:
@@ -198,7 +197,3 @@ async def test_no_bucket(store: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("S3_BUCKET")
     assert await finding() == Finding("warn", "S3_BUCKET is not set: nothing can be attached")
     assert store.requests == []
-
-
-def test_the_doctor_asks() -> None:
-    assert "dev.doctor_s3" in DOCTOR_CHECKS

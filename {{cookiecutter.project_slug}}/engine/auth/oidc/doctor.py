@@ -2,8 +2,8 @@
 
 import asyncio
 
-from dev.doctor import Finding
-from engine.auth.oidc.openid import OidcSettings, ProviderAway, configured_provider
+from engine.auth.oidc.openid import OidcSettings, ProviderUnreachable, configured_provider
+from engine.settings.finding import Finding
 
 NAME = "OpenID provider"
 
@@ -17,6 +17,6 @@ def check() -> Finding:
                 "warn", "none: nobody can sign in. Set OIDC_DISCOVERY_URL and OIDC_CLIENT_ID"
             )
         metadata = asyncio.run(provider.metadata())
-    except (ProviderAway, ValueError) as error:
+    except (ProviderUnreachable, ValueError) as error:
         return Finding("fail", str(error))
     return Finding("ok", f"{metadata['issuer']}, which knows us as {settings.client_id}")
