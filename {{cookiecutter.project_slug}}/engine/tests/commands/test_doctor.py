@@ -7,12 +7,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.auth import sign_in
 from engine.database.database import Database
 from engine.operate import doctor
 from engine.page.files import ENGINE_FILES
 from engine.settings.finding import Finding
 from engine.settings.settings import Settings
+from engine.tests.application import sign_in
 
 
 def settings(**values: object) -> Settings:
@@ -149,7 +149,7 @@ def test_sign_in() -> None:
     assert doctor._sign_in(sign_in, Settings()) == Finding("ok", name)
 
 
-PAGE = WEB_ROOT
+PAGE = ENGINE_FILES.parent
 
 
 def test_it_says_what_the_page_says() -> None:
