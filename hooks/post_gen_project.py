@@ -15,9 +15,7 @@ from typing import Any
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # What several options share.
-ATTACHMENTS = (
-    *("app/attachments.py", "engine/attachments", "engine/tests/attachments"),
-)
+ATTACHMENTS = ("app/attachments.py", "engine/attachments", "engine/tests/attachments")
 COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
 DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
 SESSIONS = (
@@ -93,7 +91,8 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *("migrations/versions/0007_id_tokens.py", *SESSIONS),
         ),
         "password": (
-            *("engine/auth/password", "engine/tests/auth/password", "engine/operate/smoke_sign_in.py"),
+            *("engine/auth/password", "engine/tests/auth/password"),
+            "engine/operate/smoke_sign_in.py",
             *("engine/page/static/account.css", "engine/page/static/js/looks.js"),
             *("engine/operate/commands/users.py", "migrations/versions/0004_passwords.py"),
             *SESSIONS,

@@ -92,7 +92,7 @@ def test_probes_use_the_applications_routes(
 
 
 def test_ports_and_commands_match_the_image(
-    project: BakedProject, manifests: dict[str, Manifest]
+    project: BakedProject, manifests: dict[str, Manifest], look: Bake
 ) -> None:
     _, image = read_stages(project.text("Dockerfile"))
     container = container_of(manifests["Deployment"])
@@ -105,7 +105,7 @@ def test_ports_and_commands_match_the_image(
     # It overrides settings.env and the secret.
     assert container["env"] == [{"name": "PORT", "value": str(port["containerPort"])}]
     assert served["targetPort"] == port["name"]
-    assert container_of(manifests["Job"])["command"] == compose_migration(project)
+    assert container_of(manifests["Job"])["command"] == compose_migration(look())
     assert {container["image"], container_of(manifests["Job"])["image"]} == {
         entry["name"] for entry in kustomization(project)["images"]
     }

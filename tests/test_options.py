@@ -185,7 +185,9 @@ def holds(names: set[str], file: str) -> bool:
 
 
 def test_every_check_of_an_option_is_one_of_doctors() -> None:
-    wired = re.findall(r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8"))
+    wired = re.findall(
+        r'"(engine\.[\w.]*doctor)"', (TEMPLATE / "app/commands.py").read_text("utf-8")
+    )
     there = [
         ".".join(file.relative_to(TEMPLATE).with_suffix("").parts)
         for room in ("attachments", "auth", "dictation", "toolkits")
@@ -226,7 +228,7 @@ def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**answers_with(option))
 
-    assert [name for name in FILES[question][option] if not project.has(name)] == []
+    assert [name for name in FILES[question][answer_of(option)] if not project.has(name)] == []
 
 
 @pytest.mark.parametrize("option", WITHOUT)
