@@ -21,16 +21,18 @@ DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.p
 SESSIONS = (
     *COOKIES,
     *("engine/auth/sessions", "engine/tests/auth/sessions"),
-    *("engine/page/static/js/signed-in.js", "engine/tests/web/js/signed-in.test.js"),
+    *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
     *("migrations/versions/0003_sessions.py", "migrations/versions/0011_frame_codes.py"),
 )
+IMAGES = ("Dockerfile", ".dockerignore", "nextjs/Dockerfile", "nextjs/Dockerfile.dockerignore")
 TOKENS = (
     "engine/auth/tokens.py",
     "engine/tests/auth/identity_provider.py",
     "engine/tests/auth/test_tokens.py",
 )
 
-# Files and folders that only exist for some answers. One stays if any chosen option names it.
+# Files and folders that only exist for some answers. One stays if each question that names it has an
+# answer that names it.
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
         "chart": ("app/agent/tools/chart.py", "tests/tools/test_chart.py"),
@@ -89,11 +91,8 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
             *("migrations/versions/0007_id_tokens.py", *SESSIONS),
         ),
         "password": (
-            *(
-                "engine/auth/password",
-                "engine/tests/auth/password",
-                "engine/operate/smoke_sign_in.py",
-            ),
+            *("engine/auth/password", "engine/tests/auth/password"),
+            "engine/operate/smoke_sign_in.py",
             *("engine/page/static/account.css", "engine/page/static/js/looks.js"),
             *("engine/operate/commands/users.py", "migrations/versions/0004_passwords.py"),
             *SESSIONS,
@@ -108,6 +107,16 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "host_page": {
         "nextjs": ("nextjs", "dev/nextjs.py", "dev/tests/test_nextjs.py"),
+    },
+    "deploy": {
+        "compose": (*IMAGES, "compose.yaml"),
+        "kubernetes": (*IMAGES, "deploy/kubernetes"),
+    },
+    "launcher": {
+        "yes": (
+            *("engine/launcher", "engine/page/static/launcher", "engine/tests/web/launcher"),
+            "migrations/versions/0011_frame_codes.py",
+        ),
     },
     "license": {"MIT": ("LICENSE",), "Apache-2.0": ("LICENSE",)},
 }
@@ -155,22 +164,20 @@ def prune(project: Path) -> None:
 
 
 def files_not_chosen(project: Path, answers: dict[str, Any]) -> set[Path]:
-    chosen = {
-        "agent_tools": set(answers["__tools"].split(",")),
-        "attachments": {answers["attachments"]},
-        "auth_style": {answers["auth_style"]},
-        "dictation": {answers["dictation"]},
-        "host_page": {answers["host_page"]},
-        "license": {answers["license"]},
-    }
-    kept = {
-        name
+    said = answers | {"agent_tools": answers["__tools"]}
+    return {
+        file
         for question, options in FILES.items()
-        for option, names in options.items()
-        if option in chosen[question]
-        for name in names
+        for file in files_of_others(project, options, said[question].split(","))
     }
-    every = {name for options in FILES.values() for names in options.values() for name in names}
+
+
+def files_of_others(
+    project: Path, options: dict[str, tuple[str, ...]], chosen: list[str]
+) -> set[Path]:
+    """Those that only other options of the question name."""
+    kept = {name for option in chosen for name in options.get(option, ())}
+    every = {name for names in options.values() for name in names}
     # In the order of their length: of two folders one in the other, the inner one counts.
     named = {file: name for name in sorted(every, key=len) for file in files_of(project / name)}
     return {file for file, name in named.items() if name not in kept}

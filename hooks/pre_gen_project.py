@@ -38,6 +38,8 @@ CHOICES = {
     "attachments": ("none", "local", "s3"),
     "dictation": ("no", "yes"),
     "host_page": ("plain", "nextjs"),
+    "launcher": ("no", "yes"),
+    "deploy": ("compose", "kubernetes", "none"),
     "theme_color_scheme": ("auto", "light", "dark"),
     "setup": SETUPS,
 }

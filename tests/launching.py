@@ -85,6 +85,7 @@ class Projects:
         folder = self._folder / auth_style
         answers = {
             "auth_style": auth_style,
+            "launcher": "yes",
             "agent_tools": agent_tools,
             "table_prefix": f"{auth_style}_",
         }

@@ -24,7 +24,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture
 def project(look: Bake) -> BakedProject:
-    return look(project_slug="my_chat-1")
+    return look(project_slug="my_chat-1", deploy="kubernetes")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_kubectl_builds_them(project: BakedProject) -> None:
 
 def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
     for slug in ("1" * 64, f"{'a' * 62}_b"):
-        namespace = kustomization(bake(project_slug=slug))["namespace"]
+        namespace = kustomization(bake(project_slug=slug, deploy="kubernetes"))["namespace"]
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace)
 
 
@@ -92,7 +92,7 @@ def test_probes_use_the_applications_routes(
 
 
 def test_ports_and_commands_match_the_image(
-    project: BakedProject, manifests: dict[str, Manifest]
+    project: BakedProject, manifests: dict[str, Manifest], look: Bake
 ) -> None:
     _, image = read_stages(project.text("Dockerfile"))
     container = container_of(manifests["Deployment"])
@@ -105,7 +105,7 @@ def test_ports_and_commands_match_the_image(
     # It overrides settings.env and the secret.
     assert container["env"] == [{"name": "PORT", "value": str(port["containerPort"])}]
     assert served["targetPort"] == port["name"]
-    assert container_of(manifests["Job"])["command"] == compose_migration(project)
+    assert container_of(manifests["Job"])["command"] == compose_migration(look())
     assert {container["image"], container_of(manifests["Job"])["image"]} == {
         entry["name"] for entry in kustomization(project)["images"]
     }

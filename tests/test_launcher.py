@@ -100,8 +100,8 @@ def test_little_is_loaded_before_it_is_opened(page: ShopPage) -> None:
     assert loaded[0] == "embed.js"
     assert set(loaded[1:]) == {
         "launcher.js",
-        "launcher-view.js",
-        "launcher-styles.js",
+        "view.js",
+        "styles.js",
         "line.js",
         "locale.js",
         "remote.js",
@@ -320,7 +320,7 @@ def test_it_does_not_appear_on_other_sites(visit: Visit, anonymous: Application,
     page.tab.expect_complaint(rf"ALLOWED_ORIGINS do not name http://other\.localhost:{port}")
 
     home = f"http://127.0.0.1:{page.port}"
-    module = f"import('{home}/static/js/launcher.js').then(() => 'loaded', () => 'refused')"
+    module = f"import('{home}/static/launcher/launcher.js').then(() => 'loaded', () => 'refused')"
     assert tab.evaluate(module) == "refused"
     page.tab.expect_complaint("CORS policy|ERR_FAILED")
     named = f"{home}/embed?host=http://shop.localhost:{port}"

@@ -49,6 +49,9 @@ TRACES = {
     "local": r"ATTACHMENT_|puremagic|multipart|uploadStrategy|LocalAttachments|\"/attachments",
     "nextjs": r"(?i:next\.?js)|NEXT_TELEMETRY|next/|BACKEND_URL|(?i:\breact\b)|:3000\b",
     "yes": r"DICTATION_|\bSpeech\b|import av\b|\"av\"",
+    "launcher": r"(?i:launcher|embed\.js|\bembedd(?:ing\b|ed-page|ed\.js)|data-embedded|frame[ _]?code|partitioned;)",
+    "compose": r"(?i:docker|compose\.yaml|docker.compose)",
+    "kubernetes": r"(?i:kubernetes|kubectl|kustomiz)",
     "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
 
@@ -72,6 +75,17 @@ WITHOUT = {
     "s3": {"attachments": "local"},
     "yes": {"dictation": "no"},
     "nextjs": {"host_page": "plain"},
+    "launcher": {"launcher": "no"},
+    "compose": {"deploy": "none"},
+    "kubernetes": {"deploy": "compose"},
+}
+# Other questions whose answers bring more of an option, or of what must not be left of it.
+BESIDE = {
+    "launcher": {"auth_style": "password"},
+    "compose": {"host_page": "nextjs"},
+    "kubernetes": {"host_page": "nextjs"},
+    "oidc": {"launcher": "yes"},
+    "password": {"launcher": "yes"},
 }
 # Answers for "no option".
 NOTHING = {"none", "no"}
@@ -83,7 +97,7 @@ PLACES = {
     "dictation": ("engine/dictation", "app/main.py"),
 }
 # Questions whose options are not modules of the application.
-WITHOUT_MODULE = {"host_page", "license"}
+WITHOUT_MODULE = {"deploy", "host_page", "launcher", "license"}
 
 PRINT_NAMES = """
 import json
@@ -106,12 +120,16 @@ def test_the_table_has_every_option() -> None:
     assert set(FILES["attachments"]) == set(QUESTIONS["attachments"]) - {"none"}
     assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
     assert set(FILES["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
+    assert set(FILES["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
+    assert set(FILES["deploy"]) == set(QUESTIONS["deploy"]) - {"none"}
     assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
 @pytest.mark.parametrize(("question", "option"), OPTIONS)
 def test_the_files_of_an_option_are_in_the_template(question: str, option: str) -> None:
-    missing = [name for name in FILES[question][option] if not (TEMPLATE / name).exists()]
+    missing = [
+        name for name in FILES[question][answer_of(option)] if not (TEMPLATE / name).exists()
+    ]
 
     assert missing == []
 
@@ -211,7 +229,7 @@ def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**answers_with(option))
 
-    assert [name for name in FILES[question][option] if not project.has(name)] == []
+    assert [name for name in FILES[question][answer_of(option)] if not project.has(name)] == []
 
 
 @pytest.mark.parametrize("option", WITHOUT)
@@ -224,19 +242,28 @@ def test_a_dependency_is_only_added_by_its_option(look: Bake, option: str) -> No
 
 
 def question_of(option: str) -> str:
-    return next(question for question, name in OPTIONS if name == option)
+    return option if option in QUESTIONS else next(q for q, name in OPTIONS if name == option)
+
+
+def answer_of(option: str) -> str:
+    """An option that is called as its question is its `yes`."""
+    return "yes" if option in QUESTIONS else option
 
 
 def answers_with(option: str) -> dict[str, str]:
     """Answers with the option, and with the options that it needs."""
     needed, without = hook("pre_gen_project").NEEDS.get(option, ("", ""))
     others = [value for value in QUESTIONS.get(needed, ()) if value != without]
-    return {question_of(option): option} | ({needed: others[0]} if needed else {})
+    return {
+        **BESIDE.get(option, {}),
+        question_of(option): answer_of(option),
+        **({needed: others[0]} if needed else {}),
+    }
 
 
 def answers_without(option: str) -> dict[str, str]:
     """Another one chosen."""
-    return WITHOUT[option]
+    return BESIDE.get(option, {}) | WITHOUT[option]
 
 
 def test_all_tools_are_those_that_work_with_the_other_answers() -> None:

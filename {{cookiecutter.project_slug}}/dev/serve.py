@@ -15,7 +15,7 @@ from dev.paths import PROJECT_ROOT
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 
-# How every server of this project reads HTTP. The Dockerfile says the same with flags. httptools
+# How every server of this project reads HTTP. In production, options say the same (README.md). httptools
 # takes a header of any length and reads it again and again as it grows: one connection, without
 # signing in, freezes a process. h11 closes it at the limit, for 0.2 ms of CPU more a request.
 # Cookies and tokens come together to less; common proxies allow less.

@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -29,8 +29,8 @@ from engine.models.source import ModelSource
 from engine.operate import health
 from engine.operate.shutdown import Shutdown
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
-from engine.page import embedding, telemetry
 from engine.page import routes as page_routes
+from engine.page import telemetry
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
 from engine.runs.command_listener import CommandListener
@@ -59,8 +59,8 @@ class Chat:
     page: index.html, page.toml, theme.css, pictures, and other pages beside it. `sign_in`,
     `attachments` and `dictation` are called once and give a part of the engine or of the
     application. Without `attachments` no message carries a file; without `dictation` nobody
-    dictates. `models` replaces where answers come from. Raises ValueError when a setting is missing
-    or unusable.
+    dictates. `models` replaces where answers come from. `extensions` add routes and middleware of
+    their own. Raises ValueError when a setting is missing or unusable.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Chat:
         attachments: BuildAttachments | None = None,
         dictation: BuildDictation | None = None,
         models: ModelSource | None = None,
+        extensions: Sequence["Extension"] = (),
     ) -> None:
         settings.check_keys()
         configure_logging(settings.log_level)
@@ -120,7 +121,7 @@ class Chat:
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
         self._is_started = False
         self._routers = self._make_routers()
-        self.app = self._app()
+        self.app = self._app(extensions)
         self.router = router_of(self.app, self._paths)
 
     @asynccontextmanager
@@ -162,7 +163,7 @@ class Chat:
             with Shutdown(self.runs.drain):
                 yield
 
-    def _app(self) -> FastAPI:
+    def _app(self, extensions: Sequence["Extension"]) -> FastAPI:
         settings = self.settings
         app = FastAPI(
             title="Chat",
@@ -170,11 +171,13 @@ class Chat:
             redoc_url=None,
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,
         )
-        app.state.settings = settings  # for cookies
+        app.state.settings = settings  # for the audit log
+        self._routers += [extend(self, app) for extend in extensions]
+        self._routers.append(page_routes.other_routes(settings, self.page))
         self.protect(app)
         for router in self._routers:
             app.include_router(router)
-        page_routes.mount_static(app, settings, self.page)
+        page_routes.mount_static(app, self.page)
         return app
 
     @property
@@ -188,7 +191,6 @@ class Chat:
 
     @property
     def _headers(self) -> dict[str, Any]:
-        pages = self.authenticator.pages
         return {
             "headers": security_headers(
                 self.settings,
@@ -196,7 +198,6 @@ class Chat:
                 microphone=self.dictation is not None,
             ),
             "settings": self.settings,
-            "windows": pages.windows if pages else (),
         }
 
     def _make_routers(self) -> list[APIRouter]:
@@ -211,10 +212,8 @@ class Chat:
             protocol.routes(self.server, self.admission, signed_in),
             *(self.attachments.routes(self.authenticator) if self.attachments else ()),
             page_routes.routes(settings, toolset, self.authenticator, own),
-            embedding.routes(settings, toolset, self.page),
             telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
-            page_routes.other_routes(settings, self.page),
         ]
 
     @property
@@ -229,6 +228,10 @@ class Chat:
         yield page_routes.STATIC_PATH + "/{path:path}"
         if self.settings.openapi_json:
             yield OPENAPI_PATH
+
+
+Extension = Callable[[Chat, FastAPI], APIRouter]
+"""Gives its routes, and may add middleware to the chat's own application."""
 
 
 @cache

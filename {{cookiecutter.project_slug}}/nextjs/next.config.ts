@@ -13,7 +13,7 @@ function ownAddresses() {
 export default {
   turbopack: { root: project },
   outputFileTracingRoot: project,
-  output: process.env.STANDALONE ? "standalone" : undefined, // for the image, see Dockerfile
+  output: process.env.STANDALONE ? "standalone" : undefined, // for an image
   // A compressed stream holds words back until there are enough of them. What stands in front may
   // compress the rest.
   compress: false,

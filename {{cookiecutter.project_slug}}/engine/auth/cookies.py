@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 
 from fastapi import Request, Response
 
-from engine.settings.settings import Settings
-
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 # Browsers accept a cookie with this prefix over HTTPS only, and not from other hosts of the same
@@ -25,8 +23,7 @@ class Cookie:
 def set_cookie(request: Request, response: Response, cookie: Cookie) -> None:
     """Set a cookie that is hidden from scripts and not sent with requests of other sites.
 
-    Over HTTPS its name begins with `__Host-`. A frame on another site's page gets a partitioned
-    cookie, which is only sent from frames on that site.
+    Over HTTPS its name begins with `__Host-`.
     """
     full_name = _full_name(request, cookie.name)
     if full_name != cookie.name and cookie.name in request.cookies:
@@ -55,19 +52,11 @@ def rename_cookie(request: Request, response: Response, name: str, max_age: int)
         set_cookie(request, response, Cookie(name, value, max_age))
 
 
-def is_embedded(request: Request) -> bool:
-    """True for requests of the chat in a frame on another site, marked by `embedded-page.js`."""
-    return _may_be_embedded(request) and "embedded" in request.query_params
-
-
 def _full_name(request: Request, name: str) -> str:
     return f"{PREFIX}{name}" if _needs_https(request) else name
 
 
 def _set_one(request: Request, response: Response, cookie: Cookie) -> None:
-    if is_embedded(request):
-        _set_partitioned(response, cookie)
-        return
     response.set_cookie(
         cookie.name,
         cookie.value,
@@ -77,29 +66,6 @@ def _set_one(request: Request, response: Response, cookie: Cookie) -> None:
         httponly=True,
         samesite="lax",
     )
-    if _may_be_embedded(request):
-        # If page and frame are on one site, both cookies would be sent, in any order.
-        _set_partitioned(response, Cookie(cookie.name, "", 0))
-
-
-def _may_be_embedded(request: Request) -> bool:
-    settings: Settings = request.app.state.settings
-    return bool(settings.allowed_origins)
-
-
-def _set_partitioned(response: Response, cookie: Cookie) -> None:
-    response.set_cookie(
-        cookie.name,
-        cookie.value,
-        max_age=cookie.max_age,
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="none",
-    )
-    # Python supports the attribute from 3.14 on.
-    header, value = response.raw_headers.pop()
-    response.raw_headers.append((header, value + b"; Partitioned"))
 
 
 def _needs_https(request: Request) -> bool:

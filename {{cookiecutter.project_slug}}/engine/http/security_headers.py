@@ -14,9 +14,6 @@ from engine.settings.settings import Settings
 
 # Cross-Origin-Embedder-Policy is not set: it would keep the element's frame blank.
 
-# `windows` are the paths of sign-in windows. Such a window passes a code to the frame that opened
-# it on another site's page, which Cross-Origin-Opener-Policy would prevent.
-
 _EXTRA = re.compile(r"[a-z-]+( [^\s;,]+)+")
 _UNSAFE = {
     "'unsafe-inline'",
@@ -104,17 +101,9 @@ def _origin(url: str) -> str:
 class SecurityHeadersMiddleware:
     """Adds the headers that a response does not set itself."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        headers: Mapping[str, str],
-        settings: Settings,
-        windows: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str], settings: Settings) -> None:
         self._app = app
         self._headers = _raw(headers)
-        self._window_headers = _raw({**headers, "Cross-Origin-Opener-Policy": "unsafe-none"})
-        self._windows = windows if settings.allowed_origins else ()
         self._hsts = _raw({"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"})
         self._has_hsts = settings.hsts_seconds > 0
 
@@ -135,11 +124,10 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
     def _headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        is_window = scope["path"].startswith(self._windows)
-        headers = self._window_headers if is_window else self._headers
         # Only over HTTPS (RFC 6797, section 7.2). Behind a proxy that terminates TLS, the scheme
         # is known if FORWARDED_ALLOW_IPS contains the proxy.
-        return [*headers, *self._hsts] if self._has_hsts and scope["scheme"] == "https" else headers
+        is_secure = self._has_hsts and scope["scheme"] == "https"
+        return [*self._headers, *self._hsts] if is_secure else self._headers
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

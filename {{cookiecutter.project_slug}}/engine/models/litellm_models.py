@@ -54,7 +54,7 @@ class LitellmModels:
             raise UnusableSettings(
                 f"{settings.litellm_models[0]} needs LiteLLM, which is not installed. "
                 "Run: python -m app setup (or: uv sync --inexact --extra litellm; "
-                "for the image: docker build --build-arg EXTRA=litellm)"
+                "in an image: the build argument EXTRA=litellm)"
             )
         if env_file := EnvSettings.model_config.get("env_file"):
             add_to_environment(Path(str(env_file)))

@@ -7,7 +7,6 @@ from pathlib import Path, PurePath
 
 from fastapi import Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 ENGINE_FILES = Path(__file__).resolve().parent / "static"
@@ -49,15 +48,14 @@ class PageFiles(StaticFiles):
     """Static files of two folders; a file in the first folder replaces one in the second.
 
     Browsers revalidate each file, which is mostly answered with 304: file names contain no version,
-    so that browsers would otherwise mix modules of two versions after a deployment. Allowed origins
-    may load the launcher's modules. All origins may load fonts, because the element's frame, on
-    OpenAI's origin, loads those of `--chat-font-sources`.
+    so that browsers would otherwise mix modules of two versions after a deployment. All origins
+    may load fonts, because the element's frame, on OpenAI's origin, loads those of
+    `--chat-font-sources`.
     """
 
-    def __init__(self, owner: Path, allowed_origins: tuple[str, ...]) -> None:
+    def __init__(self, owner: Path) -> None:
         super().__init__(directory=owner)
         self.all_directories = [owner, ENGINE_FILES]
-        self._allowed_origins = allowed_origins
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         return super().lookup_path(path) if _is_static(PurePath(path)) else ("", None)
@@ -71,7 +69,6 @@ class PageFiles(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
-        share(response, Headers(scope=scope).get("origin"), self._allowed_origins)
         if os.fspath(full_path).lower().endswith(FONTS):
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
@@ -80,10 +77,3 @@ class PageFiles(StaticFiles):
 def _is_static(path: PurePath) -> bool:
     is_hidden = any(part.startswith(".") for part in path.parts)
     return path.suffix.lower() not in NOT_STATIC and not is_hidden
-
-
-def share(response: Response, origin: str | None, allowed: tuple[str, ...]) -> None:
-    """Add CORS headers for an allowed origin, without access to responses with cookies."""
-    response.headers["Vary"] = "Origin"
-    if origin in allowed:
-        response.headers["Access-Control-Allow-Origin"] = origin

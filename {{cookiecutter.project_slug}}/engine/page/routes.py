@@ -136,8 +136,8 @@ class OwnPage(NamedTuple):
     extras: Extras
 
 
-def mount_static(app: FastAPI, settings: Settings, folder: Path) -> None:
-    app.mount(STATIC_PATH, PageFiles(folder, settings.allowed_origins), name="static")
+def mount_static(app: FastAPI, folder: Path) -> None:
+    app.mount(STATIC_PATH, PageFiles(folder), name="static")
 
 
 def routes(

@@ -29,7 +29,7 @@ MIN_KEY_LENGTH = 32
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# Kubernetes and Docker links set such variables for the address of another container.
+# Clusters and links between containers set such variables for the address of another container.
 SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
 # The prefix of models that are reached through LiteLLM.
@@ -86,7 +86,7 @@ class EnvSettings(BaseSettings):
 
 
 def without_service_links(values: dict[str, Any]) -> dict[str, Any]:
-    """The values without service links: Kubernetes sets NAME_PORT=tcp://10.0.0.1:80 by itself."""
+    """The values without service links: a cluster sets NAME_PORT=tcp://10.0.0.1:80 by itself."""
     return {
         name: value
         for name, value in values.items()

@@ -58,6 +58,14 @@ from engine.auth.proxy.sign_in import ProxyAuth
 from engine.dictation.speech import Speech
 
 # {%- endif +%}
+# {%- if cookiecutter.__frames == "yes" +%}
+from engine.launcher.frames.routes import sign_in_frames
+
+# {%- endif +%}
+# {%- if cookiecutter.launcher == "yes" +%}
+from engine.launcher.routes import launcher
+
+# {%- endif +%}
 from engine.rows import Database
 from engine.tests.agent.echo import ECHO
 
@@ -89,6 +97,14 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
     # {% endif %}
     # {% if cookiecutter.dictation == "yes" %}
     chosen["dictation"] = Speech
+    # {% endif %}
+    # {% if cookiecutter.launcher == "yes" %}
+    chosen["extensions"] = [
+        launcher,
+        # {% if cookiecutter.__frames == "yes" %}
+        sign_in_frames,
+        # {% endif %}
+    ]
     # {% endif %}
     chosen |= options
     return Chat(

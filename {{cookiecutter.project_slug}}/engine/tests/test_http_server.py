@@ -9,7 +9,7 @@ import pytest
 from dev.serve import HTTP, MAX_HEADER_BYTES
 from engine.settings.settings import Settings
 from engine.tests.talk import Visitor
-from engine.tests.workers import image_command, working
+from engine.tests.workers import server_command, working
 
 MAX_SENT_BYTES = 16_000_000
 HEADERS = b"X: a\r\n" * 10_000
@@ -52,7 +52,7 @@ async def sent_until_closed(visitor: Visitor, beginning: bytes, more: bytes) -> 
 
 
 def test_the_image_and_development_read_http_alike() -> None:
-    command = image_command("app", 1)
+    command = server_command("app", 1)
     options = dict(itertools.pairwise(command))
     assert options["--http"] == HTTP["http"]
     assert options["--h11-max-incomplete-event-size"] == str(MAX_HEADER_BYTES)

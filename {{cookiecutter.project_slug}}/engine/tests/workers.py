@@ -4,10 +4,8 @@ Each is forked from one process that has imported the SDKs, because importing ta
 """
 
 import asyncio
-import json
 import multiprocessing
 import os
-import re
 import shlex
 import signal
 import socket
@@ -29,6 +27,7 @@ from engine.tests.fixtures import every_settings_class, visiting
 from engine.tests.talk import Visitor
 
 START_SECONDS = 60
+PROXY_FOLDER = PROJECT_ROOT / "engine" / "auth" / "proxy"
 
 
 def create_app() -> FastAPI:
@@ -38,18 +37,18 @@ def create_app() -> FastAPI:
     return application.create_app()
 
 
-def image_command(application: str, port: int) -> list[str]:
-    """The arguments of uvicorn in the image, for this application and the loopback address."""
-    text = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
-    found = re.search(r"^CMD (\[.+\])$", text, re.M)
-    assert found is not None
-    [*shell, command] = json.loads(found[1])
-    assert shell == ["sh", "-c"]
-    [execute, program, _, *arguments] = shlex.split(command)
-    assert (execute, program) == ("exec", "uvicorn")
-    for name, value in (("--host", "127.0.0.1"), ("--port", str(port))):
-        arguments[arguments.index(name) + 1] = value
-    return [application, *arguments]
+# The options in README.md, and in the image if there is one.
+SERVER = shlex.split(
+    "--ws none --http h11 --h11-max-incomplete-event-size 65536 "
+    "--timeout-keep-alive 620 --timeout-graceful-shutdown 30"
+)
+
+
+def server_command(application: str, port: int) -> list[str]:
+    """The arguments of uvicorn, for this application and this machine alone."""
+    # A proxy that signs users in is known by its address, which X-Forwarded-For must not replace.
+    proxy = "--no-proxy-headers" if PROXY_FOLDER.exists() else "--proxy-headers"
+    return [application, "--factory", "--host", "127.0.0.1", "--port", str(port), *SERVER, proxy]
 
 
 def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None) -> None:
@@ -93,7 +92,7 @@ class Worker:
     async def start(self) -> None:
         """Start the process and wait until it answers. Can be called again after `kill`."""
         assert self.settings.database_url is not None
-        command = image_command("engine.tests.workers:create_app", self._port)
+        command = server_command("engine.tests.workers:create_app", self._port)
         command += ["--log-level", "warning", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")

@@ -34,7 +34,6 @@ from engine.auth.sessions.forms import (
     read_form,
     return_path,
 )
-from engine.auth.sessions.frames import add_frame_routes
 from engine.auth.sessions.sessions import COOKIE, SessionAuth, Sessions
 from engine.database.database import Database
 from engine.http.audit import record
@@ -91,7 +90,6 @@ class OidcPages:
         self.router.add_api_route(CALLBACK, self._finish, methods=["GET"])
         self.router.add_api_route(SIGN_OUT, self._sign_out, methods=["POST"])
         self.router.add_api_route(SIGNED_OUT, self._show_signed_out, methods=["GET"])
-        add_frame_routes(self.router, sessions, SIGN_IN)
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

@@ -26,7 +26,6 @@ from engine.auth.sessions.forms import (
     read_form,
     return_path,
 )
-from engine.auth.sessions.frames import add_frame_routes
 from engine.auth.sessions.sessions import COOKIE, Sessions
 from engine.database.database import DatabaseUnreachable
 from engine.http.addresses import Addresses
@@ -56,7 +55,6 @@ class AccountPages:
         self._forms = FormTokens(settings, COOKIE)
         self._templates = _templates()
         self.router = self._routes()
-        add_frame_routes(self.router, sessions, SIGN_IN)
 
     def form_token(self, request: Request) -> str:
         return self._forms.token(self._forms.secret(request))

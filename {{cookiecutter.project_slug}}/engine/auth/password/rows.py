@@ -234,9 +234,7 @@ class AttemptStore:
 
 
 async def _end_sessions_and_runs(connection: AsyncConnection, user_id: str) -> None:
-    """End all sessions, with their links to files and codes for frames, and stop all running
-    answers.
-    """
+    """End all sessions, with all that they gave out, and stop all running answers."""
     await connection.execute(lock_user(user_id))
     await connection.execute(end_sessions(user_id))
     await stop_runs(connection, user_id)

@@ -16,13 +16,10 @@ from engine.database.users import ensure_user
 # `seen_at` is updated at most this often, so that most requests only read.
 SEEN_EVERY = timedelta(minutes=5)
 
-CODE_LIFETIME = timedelta(seconds=60)
-
 
 class SessionRow(Base):
     """`id` is the hash of a secret that only the browser has. `name` is the user's name for
-    display, if the style knows it. `frame_code` is the hash of the code that a frame can exchange
-    for a session of its own.
+    display, if the style knows it.
     """
 
     __tablename__ = f"{TABLE_PREFIX}sessions"
@@ -34,8 +31,6 @@ class SessionRow(Base):
     name: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
-    frame_code: Mapped[str | None] = mapped_column(Text)
-    frame_code_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class SessionStore:
         rows = await self._database.read(
             user_id,
             select(SessionRow.name, was_seen_long_ago.label("is_stale")).where(
-                this, ~self._has_ended()
+                this, ~self.has_ended()
             ),
         )
         if not rows:
@@ -83,42 +78,6 @@ class SessionStore:
             await self._database.fetch(user_id, select(seen.cte("seen").c.id, ASYNC_COMMIT))
         return Session(user_id, session_id, rows[0].name)
 
-    async def save_code(self, user_id: str, session_id: str, code: str) -> None:
-        """Store the hash of a code; it replaces one that was not used."""
-        await self._database.write(
-            user_id,
-            update(SessionRow)
-            .where(_one(user_id, session_id))
-            .values(frame_code=code, frame_code_at=now()),
-        )
-
-    async def exchange_code(
-        self, user_id: str, session_id: str, code: str, new_id: str
-    ) -> Session | None:
-        """Begin a session with the id `new_id`; None if the code is not valid or was used.
-
-        A transaction that ends the user's sessions waits for this one, see `lock_user`.
-        """
-        take = (
-            update(SessionRow)
-            .where(
-                _one(user_id, session_id),
-                ~self._has_ended(),
-                SessionRow.frame_code == code,
-                SessionRow.frame_code_at > now() - CODE_LIFETIME,
-            )
-            .values(frame_code=None)
-            .returning(SessionRow.name)
-        )
-        async with self._database.transaction(user_id) as connection:
-            await connection.execute(lock_user(user_id, shared=True))
-            row = (await connection.execute(take)).one_or_none()
-            if row is None:
-                return None
-            session = Session(user_id, new_id, row.name)
-            await connection.execute(new_session(session))
-        return session
-
     async def end(self, user_id: str, session_id: str) -> None:
         await self._database.write(user_id, delete(SessionRow).where(_one(user_id, session_id)))
 
@@ -127,9 +86,10 @@ class SessionStore:
 
     def sweep(self, user_id: str) -> Delete:
         """The statement that deletes the expired sessions of this user."""
-        return delete(SessionRow).where(SessionRow.user_id == user_id, self._has_ended())
+        return delete(SessionRow).where(SessionRow.user_id == user_id, self.has_ended())
 
-    def _has_ended(self) -> ColumnElement[bool]:
+    def has_ended(self) -> ColumnElement[bool]:
+        """The condition of a session that no longer counts."""
         return (SessionRow.created_at < now() - self._lifetime) | (
             SessionRow.seen_at < now() - self._idle
         )

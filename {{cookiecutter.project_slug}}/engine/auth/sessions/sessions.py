@@ -134,20 +134,20 @@ class SessionAuth(Authenticator):
     checks_origin = True
 
     def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+        self.sessions = sessions
 
     async def authenticate(self, request: Request) -> User:
-        session = await self._sessions.authenticate(request)
+        session = await self.sessions.authenticate(request)
         return User(session.user_id, session.name, sign_in=session.id)
 
     async def is_signed_in(self, user_id: str, sign_in: str) -> bool:
-        return await self._sessions.store.find(user_id, sign_in) is not None
+        return await self.sessions.store.find(user_id, sign_in) is not None
 
     def visit(self, request: Request, response: Response) -> None:
-        self._sessions.rename_cookie(request, response)
+        self.sessions.rename_cookie(request, response)
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
-        return await self._sessions.sample_credentials(user_id)
+        return await self.sessions.sample_credentials(user_id)
 
 
 def _ticket_of(request: Request) -> Ticket | None:

@@ -1,4 +1,4 @@
-"""Cookies, on the own page and in a frame on another site's page."""
+"""Cookies, over HTTPS and on this machine."""
 
 import pytest
 from fastapi import FastAPI, Request, Response
@@ -12,17 +12,13 @@ from engine.auth.cookies import (
     rename_cookie,
     set_cookie,
 )
-from engine.settings.settings import Settings
 
-SITE = "https://www.example.com"
 OUTSIDE_OF_FRAMES = "Path=/; SameSite=lax; Secure"
-IN_FRAME = "Path=/; SameSite=none; Secure; Partitioned"
 OLD = {"Cookie": "who=bob"}
 
 
-def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncClient:
+def browser(base_url: str = "https://chat.test") -> AsyncClient:
     app = FastAPI()
-    app.state.settings = Settings(allowed_origins=origins)
 
     @app.get("/set")
     async def give(request: Request, response: Response) -> None:
@@ -45,56 +41,33 @@ def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncCl
 
 async def cookies(
     path: str,
-    origins: str = SITE,
     base_url: str = "https://chat.test",
     headers: dict[str, str] | None = None,
 ) -> list[str]:
-    async with browser(origins, base_url) as client:
+    async with browser(base_url) as client:
         return (await client.get(path, headers=headers)).headers.get_list("set-cookie")
 
 
-@pytest.mark.parametrize(
-    ("base_url", "name"), [("https://chat.test", "__Host-who"), ("http://localhost:8000", "who")]
-)
-async def test_in_a_frame_the_cookie_is_partitioned_and_secure(base_url: str, name: str) -> None:
-    assert await cookies("/set?embedded", base_url=base_url) == [
-        f"{name}=ada; HttpOnly; Max-Age=60; {IN_FRAME}"
-    ]
+async def test_over_https_it_has_a_prefix_and_is_not_for_other_sites() -> None:
+    assert await cookies("/set") == [f"__Host-who=ada; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"]
 
 
-async def test_in_a_frame_the_partitioned_cookie_is_deleted() -> None:
-    [cookie] = await cookies("/drop?embedded")
-    assert cookie.startswith('__Host-who=""; HttpOnly; Max-Age=0; ')
-    assert cookie.endswith("; Partitioned")
-
-
-async def test_without_allowed_origins_no_request_counts_as_embedded() -> None:
-    [cookie] = await cookies("/set?embedded", origins="")
-    assert cookie == f"__Host-who=ada; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
-
-
-async def test_outside_of_frames_the_cookie_is_lax_and_replaces_the_partitioned_one() -> None:
-    own, framed = await cookies("/set")
-    assert own == f"__Host-who=ada; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
-    assert framed == f'__Host-who=""; HttpOnly; Max-Age=0; {IN_FRAME}'
-
-
-async def test_on_loopback_the_cookie_has_no_prefix_and_needs_no_https() -> None:
-    [cookie] = await cookies("/set", origins="", base_url="http://localhost:8000")
+async def test_on_this_machine_it_has_no_prefix_and_works_without_https() -> None:
+    [cookie] = await cookies("/set", base_url="http://localhost:8000")
     assert cookie == "who=ada; HttpOnly; Max-Age=60; Path=/; SameSite=lax"
 
 
-async def test_a_cookie_without_prefix_is_renamed_once() -> None:
-    dropped, named = await cookies("/rename", origins="", headers=OLD)
+async def test_one_of_before_the_prefix_is_renamed_once() -> None:
+    dropped, named = await cookies("/rename", headers=OLD)
     assert dropped == f'who=""; HttpOnly; Max-Age=0; {OUTSIDE_OF_FRAMES}'
     assert named == f"__Host-who=bob; HttpOnly; Max-Age=60; {OUTSIDE_OF_FRAMES}"
     both = {"Cookie": "who=mallory; __Host-who=ada"}
-    assert await cookies("/rename", origins="", headers=both) == []
+    assert await cookies("/rename", headers=both) == []
     assert await cookies("/rename", base_url="http://localhost:8000", headers=OLD) == []
 
 
-async def test_signing_out_deletes_both_names() -> None:
-    assert [c.partition(";")[0] for c in await cookies("/drop", origins="", headers=OLD)] == [
+async def test_signing_out_drops_both_names() -> None:
+    assert [c.partition(";")[0] for c in await cookies("/drop", headers=OLD)] == [
         'who=""',
         '__Host-who=""',
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = sorted(str(path) for path in (Path(__file__).parent / "js").glob("*.test.js"))
+TESTS = sorted(str(path) for path in Path(__file__).parent.rglob("*.test.js"))
 MINIMUM_NODE = 20
 
 

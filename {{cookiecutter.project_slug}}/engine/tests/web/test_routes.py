@@ -20,7 +20,6 @@ from engine.tests.application import PAGE_FOLDER, TOOLS
 from engine.text.locales import ENGLISH, LANGUAGES
 from engine.tools.toolset import Toolset
 
-SCRIPTS = ENGINE_FILES / "js"
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
 
@@ -65,7 +64,7 @@ def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx.AsyncCl
     signing_in = CookieAuth(settings, NO_DATABASE)
     app.include_router(routes.routes(settings, toolset, signing_in, routes.OwnPage(folder, {})))
     app.include_router(routes.other_routes(settings, folder))
-    routes.mount_static(app, settings, folder)
+    routes.mount_static(app, folder)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
 
 
@@ -102,15 +101,15 @@ async def test_page_needs_no_inline_code(page: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted(p.relative_to(SCRIPTS).as_posix() for p in SCRIPTS.rglob("*.js")),
+    sorted(p.relative_to(ENGINE_FILES).as_posix() for p in ENGINE_FILES.rglob("*.js")),
 )
 async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, path: str) -> None:
-    response = await page.get(f"/static/js/{path}")
+    response = await page.get(f"/static/{path}")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/javascript")
     assert response.headers["cache-control"] == "no-cache"
     known = {"If-None-Match": response.headers["etag"]}
-    again = await page.get(f"/static/js/{path}", headers=known)
+    again = await page.get(f"/static/{path}", headers=known)
     assert again.status_code == 304
 
 
@@ -121,7 +120,7 @@ async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, p
 async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) -> None:
     (tmp_path / name).write_bytes(b"a font")
     app = FastAPI()
-    app.mount("/static", PageFiles(tmp_path, allowed_origins=()))
+    app.mount("/static", PageFiles(tmp_path))
     asking = {"Origin": "https://cdn.platform.openai.com"}
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://chat.test", headers=asking
@@ -180,7 +179,7 @@ async def test_the_owners_file_is_served_in_place_of_the_engines(tmp_path: Path)
     assert style.headers["cache-control"] == "no-cache"
     assert again.status_code == 304
     assert own.status_code == 200
-    assert engines.text == (SCRIPTS / "main.js").read_text("utf-8")
+    assert engines.text == (ENGINE_FILES / "js" / "main.js").read_text("utf-8")
 
 
 async def test_a_second_page_has_the_same_header(tmp_path: Path) -> None:

@@ -68,12 +68,6 @@ async def test_responses_with_messages_are_not_cached(
     assert response.headers.get_list("cache-control") == ["no-store"]
 
 
-async def test_every_site_can_load_the_launcher(visitor: Visitor) -> None:
-    response = await visitor.client.get("/embed.js")
-
-    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
-
-
 @pytest.mark.parametrize("is_given", [True, False])
 async def test_openapi_json_is_off_by_default(settings: Settings, is_given: bool) -> None:
     app = create_app(settings.model_copy(update={"openapi_json": is_given}))
@@ -190,15 +184,10 @@ def test_the_microphone_is_allowed_for_the_element() -> None:
 def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncClient:
     settings = chosen(**values)
     app = FastAPI()
-    app.add_middleware(
-        SecurityHeadersMiddleware,
-        headers=security_headers(settings),
-        settings=settings,
-        windows=("/sign-in",),
-    )
+    headers = security_headers(settings)
+    app.add_middleware(SecurityHeadersMiddleware, headers=headers, settings=settings)
 
     @app.get("/file")
-    @app.get("/sign-in")
     async def file() -> Response:
         return Response(headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
@@ -221,22 +210,6 @@ async def test_hsts_is_sent_over_https_only(
         response = await client.get("/file")
 
     assert response.headers.get("strict-transport-security") == expected
-
-
-@pytest.mark.parametrize(
-    ("path", "sites", "expected"),
-    [
-        ("/file", "", "same-origin-allow-popups"),
-        ("/sign-in", "", "same-origin-allow-popups"),
-        ("/file", "https://www.example.com", "same-origin-allow-popups"),
-        ("/sign-in", "https://www.example.com", "unsafe-none"),
-    ],
-)
-async def test_sign_in_windows_keep_their_opener(path: str, sites: str, expected: str) -> None:
-    async with asking(allowed_origins=sites) as client:
-        response = await client.get(path)
-
-    assert response.headers["cross-origin-opener-policy"] == expected
 
 
 async def test_a_response_can_set_a_header_itself() -> None:

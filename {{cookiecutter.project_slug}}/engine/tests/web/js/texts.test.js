@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { TEXTS, languageOf, voice } from "../../../page/static/js/texts.js";
 
 const STATIC = new URL("../../../page/static/", import.meta.url);
-const html = readFileSync(new URL("index.html", STATIC), "utf8");
+const PAGE = new URL("../../page/", import.meta.url);
+const html = ["index.html", "_header.html"].map((name) => readFileSync(new URL(name, PAGE), "utf8")).join("");
 
 /** The page's texts, in the format of the catalogue's keys. */
 function said() {
@@ -21,8 +22,9 @@ function said() {
 }
 
 for (const [language, texts] of Object.entries(TEXTS)) {
-  test(`the catalogue of ${language} has exactly the page's texts`, () => {
-    assert.deepEqual(new Set(Object.keys(texts)), said());
+  test(`the catalogue of ${language} has the page's texts`, () => {
+    const translated = Object.keys(texts);
+    assert.deepEqual([...said()].filter((text) => !translated.includes(text)), []);
   });
 
   test(`placeholders, settings and names are kept in ${language}`, () => {

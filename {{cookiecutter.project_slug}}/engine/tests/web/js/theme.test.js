@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readTheme } from "../../../page/static/js/theme.js";
 
 globalThis.document = { baseURI: "https://chat.example.com/?thread=thr_1" };
-const css = readFileSync(new URL("../../../page/static/theme.css", import.meta.url), "utf8");
+const css = readFileSync(new URL("../../page/theme.css", import.meta.url), "utf8");
 
 const GOOD = {
   "--chat-color-scheme": "dark",

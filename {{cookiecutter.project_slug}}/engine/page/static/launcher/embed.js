@@ -16,7 +16,7 @@
 
   const colorScheme = tag.dataset.colorScheme ?? config.colorScheme;
   /** @type {Promise<ChatLauncher>} */
-  const launcher = import(`${home}static/js/launcher.js`).then(({ start }) =>
+  const launcher = import(`${home}static/launcher/launcher.js`).then(({ start }) =>
     start({ ...config, colorScheme }, home.href),
   );
   window.chatLauncher = {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { inkOn, scoped } from "../../../page/static/js/launcher-styles.js";
+import { inkOn, scoped } from "../../../page/static/launcher/styles.js";
 
-const theme = readFileSync(new URL("../../../page/static/theme.css", import.meta.url), "utf-8");
+const theme = readFileSync(new URL("../../page/theme.css", import.meta.url), "utf-8");
 
 test("the theme's selectors apply to the host", () => {
   const css = scoped(theme);

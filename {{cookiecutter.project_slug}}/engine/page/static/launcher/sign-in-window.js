@@ -1,6 +1,6 @@
 /** @import { Say } from "../../types" */
 
-// The page of engine/auth/sessions/frames.py that the window shows after sign-in.
+// The page of engine/launcher/frames/routes.py that the window shows after sign-in.
 const IN_FRAME = "sign-in/frame";
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostOf } from "../../../page/static/js/embedding.js";
+import { hostOf } from "../../../page/static/launcher/embedding.js";
 
 const HOME = "https://chat.example.com";
 const ORIGINS = "https://www.example.com http://intranet:8080";

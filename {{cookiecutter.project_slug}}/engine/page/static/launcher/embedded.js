@@ -1,13 +1,13 @@
 // Starts the page in the launcher's frame, after the page around it has answered.
 
-/** @import { Greeting } from "../../types" */
+/** @import { Greeting } from "./types" */
 
 import { EmbeddedPage } from "./embedded-page.js";
 import { hostOf } from "./embedding.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
 import { remoteOf } from "./remote.js";
 
-const load = (/** @type {string} */ file) => import(`./${file}`);
+const load = (/** @type {string} */ file) => import(`../js/${file}`);
 const root = document.documentElement;
 const host = hostOf(location, root.dataset.origins ?? "");
 

@@ -6,7 +6,7 @@ const CODE = { code: "ada's" };
 
 globalThis.location = { origin: HOME };
 globalThis.window = { opener: null };
-const { sendCode } = await import("../../../page/static/js/signed-in.js");
+const { sendCode } = await import("../../../page/static/launcher/signed-in.js");
 
 const frame = { postMessage: mock.fn() };
 

@@ -1,10 +1,11 @@
-/** @import { ChatLauncher, ChatPageFunctions, Greeting, LauncherConfig, SendOptions } from "../../types" */
+/** @import { ChatPageFunctions, SendOptions } from "../../types" */
+/** @import { ChatLauncher, Greeting, LauncherConfig } from "./types" */
 
-import { LauncherView } from "./launcher-view.js";
+import { pageLocale } from "../js/locale.js";
+import { openStorage } from "../js/storage.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
-import { pageLocale } from "./locale.js";
 import { callAt, outlineOf } from "./remote.js";
-import { openStorage } from "./storage.js";
+import { LauncherView } from "./view.js";
 
 // Kept in sessionStorage, so that a later visit does not begin with an open chat.
 const OPEN = "chat-launcher-open";
@@ -203,7 +204,7 @@ export class Launcher {
     const modules = this.config.clientTools.map((name) => [
       name,
       async (/** @type {Record<string, unknown>} */ params) =>
-        (await import(`./client-tools/${name}.js`)).default(params),
+        (await import(`../js/client-tools/${name}.js`)).default(params),
     ]);
     const own = window.chatPage;
     return { ...own, clientTools: { ...Object.fromEntries(modules), ...own?.clientTools } };

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from engine.auth.sessions.frames import FrameCode
 from engine.auth.sessions.rows import SessionRow, end_sessions, lock_user
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
+from engine.launcher.frames.routes import FrameCode
+from engine.launcher.frames.rows import FrameCodeRow
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import serving
@@ -126,8 +127,8 @@ async def test_a_code_expires_after_a_minute(
     for seconds, status in ((50, 204), (61, 401)):
         code = await code_of(visitor)
         ago = func.now() - timedelta(seconds=seconds)
-        mine = update(SessionRow).where(SessionRow.user_id == visitor.user_id)
-        await database.fetch(visitor.user_id, mine.values(frame_code_at=ago))
+        mine = update(FrameCodeRow).where(FrameCodeRow.user_id == visitor.user_id)
+        await database.fetch(visitor.user_id, mine.values(created_at=ago))
         assert (await enter(frame, code)).status_code == status
 
 
@@ -151,9 +152,9 @@ async def test_a_code_is_bound_to_one_session(
 async def test_only_a_hash_of_the_code_is_stored(visitor: Visitor, database: Database) -> None:
     code = FrameCode.parse(await code_of(visitor))
     [row] = await database.fetch(
-        visitor.user_id, select(SessionRow.frame_code).where(SessionRow.user_id == code.user_id)
+        visitor.user_id, select(FrameCodeRow.code).where(FrameCodeRow.user_id == code.user_id)
     )
-    assert row.frame_code == code.digest != code.secret
+    assert row.code == code.digest != code.secret
 
 
 async def test_ending_all_sessions_includes_sessions_from_codes(

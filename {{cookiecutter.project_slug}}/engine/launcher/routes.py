@@ -3,19 +3,20 @@
 import hashlib
 import re
 from html import escape
-from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
-from engine.page.files import ENGINE_FILES, share
+from engine.chat import Chat
+from engine.launcher.headers import SCRIPT_PATH, FrameHeaders
+from engine.page.files import ENGINE_FILES
 from engine.page.routes import Frozen, page_html, page_texts
-from engine.settings.settings import Settings
 from engine.text.locales import LANGUAGES, translate
-from engine.tools.toolset import Toolset
 
-SCRIPT = Path(__file__).with_name("embed.js")
+FOLDER = ENGINE_FILES / "launcher"
+SCRIPT = FOLDER / "embed.js"
 CONFIG_PLACE = '"LAUNCHER_CONFIG"'
+STYLES = '<link rel="stylesheet" href="static/launcher/embedded.css">'
 
 
 class Words(Frozen):
@@ -26,7 +27,7 @@ class Words(Frozen):
 
 
 class LauncherConfig(Frozen):
-    """The configuration inside `/embed.js`, the same as `LauncherConfig` in `types.d.ts`.
+    """The configuration inside `/embed.js`, the same as `LauncherConfig` in its `types.d.ts`.
 
     It is part of the script, so that the site's Content-Security-Policy needs no `connect-src`.
     `origins` may show the chat; `client_tools` names the modules of client tools.
@@ -40,12 +41,18 @@ class LauncherConfig(Frozen):
     styles: str
 
 
-def routes(settings: Settings, toolset: Toolset, folder: Path) -> APIRouter:
+def launcher(chat: Chat, app: FastAPI) -> APIRouter:
+    """For `Chat(..., extensions=[launcher])`."""
+    settings = chat.settings
+    pages = chat.authenticator.pages
+    app.add_middleware(
+        FrameHeaders, origins=settings.allowed_origins, windows=pages.windows if pages else ()
+    )
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/embed.js")
-    def launcher(request: Request) -> Response:
-        config = launcher_config(settings, toolset, folder).model_dump_json(by_alias=True)
+    @router.get(SCRIPT_PATH)
+    def script(request: Request) -> Response:
+        config = launcher_config(chat).model_dump_json(by_alias=True)
         script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
         tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
         if request.headers.get("If-None-Match") == tag:
@@ -55,29 +62,31 @@ def routes(settings: Settings, toolset: Toolset, folder: Path) -> APIRouter:
         response.headers["ETag"] = tag
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        share(response, request.headers.get("Origin"), settings.allowed_origins)
         return response
 
     @router.get("/embed")
     def embedded_page() -> HTMLResponse:
         """The page without its header; its module communicates with the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
-        html = page_html(settings, folder)
+        html = page_html(settings, chat.page)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
-        html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
+        html = html.replace("static/js/main.js", "static/launcher/embedded.js", 1)
+        html = html.replace("</head>", f"  {STYLES}\n  </head>", 1)
         return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
     return router
 
 
-def launcher_config(settings: Settings, toolset: Toolset, folder: Path) -> LauncherConfig:
-    files = (folder / "theme.css", ENGINE_FILES / "launcher.css")
+def launcher_config(chat: Chat) -> LauncherConfig:
+    files = (chat.page / "theme.css", FOLDER / "launcher.css")
     return LauncherConfig(
-        origins=settings.allowed_origins,
-        title=page_texts(folder).title,
-        color_scheme=color_scheme(settings, folder),
+        origins=chat.settings.allowed_origins,
+        title=page_texts(chat.page).title,
+        color_scheme=color_scheme(page_html(chat.settings, chat.page)),
         words={language: words(language) for language in LANGUAGES},
-        client_tools=tuple(name for tool in toolset.usable() for name in tool.client_tools),
+        client_tools=tuple(
+            name for tool in chat.parts.toolset.usable() for name in tool.client_tools
+        ),
         styles="\n".join(file.read_text(encoding="utf-8") for file in files),
     )
 
@@ -86,7 +95,7 @@ def words(language: str) -> Words:
     return Words(chat=translate("Chat", language), close=translate("Close", language))
 
 
-def color_scheme(settings: Settings, folder: Path) -> str:
+def color_scheme(html: str) -> str:
     """The page's own `data-color-scheme`."""
-    found = re.search(r'data-color-scheme="(auto|light|dark)"', page_html(settings, folder))
+    found = re.search(r'data-color-scheme="(auto|light|dark)"', html)
     return found[1] if found else "auto"

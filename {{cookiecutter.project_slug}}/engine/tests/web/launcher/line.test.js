@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { Line } from "../../../page/static/js/line.js";
+import { Line } from "../../../page/static/launcher/line.js";
 
 const lines = [];
 

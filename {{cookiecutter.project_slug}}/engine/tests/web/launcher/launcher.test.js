@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { Launcher } from "../../../page/static/js/launcher.js";
-import { FRAME_IS_HERE, Line } from "../../../page/static/js/line.js";
+import { Launcher } from "../../../page/static/launcher/launcher.js";
+import { FRAME_IS_HERE, Line } from "../../../page/static/launcher/line.js";
 import { memoryStore } from "../../../page/static/js/storage.js";
 
 const HOME = "https://chat.example.com";

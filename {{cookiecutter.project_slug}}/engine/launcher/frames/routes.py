@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.sessions.forms import PAGE_HEADERS, read_form
-from engine.auth.sessions.frame_texts import TRANSLATIONS
 from engine.auth.sessions.rows import Session
-from engine.auth.sessions.sessions import Sessions, Ticket
+from engine.auth.sessions.sessions import SessionAuth, Ticket
+from engine.chat import Chat
 from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.http.home import home_path
+from engine.launcher.frames.rows import FrameCodeStore
+from engine.launcher.frames.texts import TRANSLATIONS
 from engine.text.locales import language_of, translate
 
 WINDOW = "/sign-in/frame"
@@ -37,7 +39,7 @@ INVALID_CODE = "This code came too late or was used already. Please sign in agai
 class FrameCode:
     """A code that can be exchanged once, within a minute, while the window's session lasts.
 
-    The row of the session has a hash of the secret, so that every worker can check it.
+    A row has a hash of the secret, so that every worker can check it.
     """
 
     user_id: str
@@ -69,8 +71,18 @@ class FrameCode:
         return base64.urlsafe_b64encode(content.encode()).decode()
 
 
-def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> None:
-    """Add the last page of the window, the route for its code, and the route of the exchange."""
+def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
+    """The last page of the window, the route for its code, and the route of the exchange.
+
+    For `Chat(..., extensions=[launcher, sign_in_frames])`. A way to sign in without sessions needs no
+    codes, and gets no routes.
+    """
+    router = APIRouter(include_in_schema=False)
+    authenticator = chat.authenticator
+    if not isinstance(authenticator, SessionAuth) or authenticator.pages is None:
+        return router
+    sessions, sign_in = authenticator.sessions, authenticator.pages.sign_in
+    codes = FrameCodeStore(chat.database, sessions.store)
 
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
@@ -84,14 +96,14 @@ def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> Non
     async def code(request: Request, response: Response) -> dict[str, str]:
         response.headers["Cache-Control"] = "no-store"
         code = FrameCode.new(await sessions.authenticate(request))
-        await sessions.store.save_code(code.user_id, code.session_id, code.digest)
+        await codes.save(code.user_id, code.session_id, code.digest)
         return {"code": str(code)}
 
     @router.post(WINDOW, status_code=204)
     async def enter(request: Request, response: Response) -> None:
         code = FrameCode.parse((await read_form(request)).get("code", ""))
         ticket = Ticket.new(code.user_id)
-        session = await sessions.store.exchange_code(
+        session = await codes.exchange(
             code.user_id, code.session_id, code.digest, ticket.session_id
         )
         if session is None:
@@ -99,6 +111,8 @@ def add_frame_routes(router: APIRouter, sessions: Sessions, sign_in: str) -> Non
             raise Unauthenticated(INVALID_CODE)
         record("signed in by a frame's code", request, user_id=session.user_id)
         await sessions.replace_session(request, response, ticket)
+
+    return router
 
 
 def _is_storable(*ids: str) -> bool:
@@ -128,7 +142,7 @@ PAGE = """<!doctype html>
     <link rel="icon" href="{home}/static/icon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="{home}/static/theme.css">
     <link rel="stylesheet" href="{home}/static/page.css">
-    <script src="{home}/static/js/signed-in.js" type="module"></script>
+    <script src="{home}/static/launcher/signed-in.js" type="module"></script>
   </head>
   <body>
     <main>

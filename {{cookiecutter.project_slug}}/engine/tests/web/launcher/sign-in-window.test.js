@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 
 async function opened() {
-  const { SignInWindow } = await import("../../../page/static/js/sign-in-window.js");
+  const { SignInWindow } = await import("../../../page/static/launcher/sign-in-window.js");
   const signIn = new SignInWindow({}, "sign-in", (text) => text);
   signIn.open();
   return signIn;
@@ -43,7 +43,7 @@ for (const [who, origin, isWindow] of [
 }
 
 test("messages are ignored before the window is opened", async () => {
-  const { SignInWindow } = await import("../../../page/static/js/sign-in-window.js");
+  const { SignInWindow } = await import("../../../page/static/launcher/sign-in-window.js");
   const signIn = new SignInWindow({}, "sign-in", (text) => text);
   await signIn.messageReceived({ data: CODE, origin: HOME, source: null });
   assert.equal(fetch.mock.callCount(), 0);

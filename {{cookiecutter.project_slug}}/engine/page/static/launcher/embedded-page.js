@@ -1,9 +1,9 @@
 /** @import { ChatKitOptions, ThemeOption } from "@openai/chatkit" */
 /** @import { Account, Fetch, PageConfig } from "../../types" */
 
-import { Page } from "./page.js";
+import { Page } from "../js/page.js";
+import { voice } from "../js/texts.js";
 import { SignInWindow } from "./sign-in-window.js";
-import { voice } from "./texts.js";
 
 /**
  * The page in the launcher's frame. It tells the server that it is in a frame, so that its cookies

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.launcher.routes import STYLES
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import serving
@@ -69,7 +70,7 @@ async def test_the_launcher_is_asked_for_again_and_sent_once(client: httpx.Async
 
 
 @pytest.mark.parametrize(
-    "path", ["/embed.js", "/static/js/launcher.js", "/static/js/launcher-view.js"]
+    "path", ["/embed.js", "/static/launcher/launcher.js", "/static/js/locale.js"]
 )
 async def test_only_named_origins_may_load_it(client: httpx.AsyncClient, path: str) -> None:
     named = await client.get(path, headers={"Origin": SITE})
@@ -82,7 +83,7 @@ async def test_only_named_origins_may_load_it(client: httpx.AsyncClient, path: s
 
 
 async def test_a_module_that_did_not_change_may_be_used_as_well(client: httpx.AsyncClient) -> None:
-    path = "/static/js/launcher.js"
+    path = "/static/launcher/launcher.js"
     tag = (await client.get(path)).headers["etag"]
 
     again = await client.get(path, headers={"Origin": SITE, "If-None-Match": tag})
@@ -103,6 +104,12 @@ async def test_what_is_not_the_launchers_no_site_gets_to_read(
     assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_every_site_may_ask_for_it(closed: httpx.AsyncClient) -> None:
+    response = await closed.get("/embed.js")
+
+    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
 async def test_only_named_origins_may_frame_it(client: httpx.AsyncClient) -> None:
     response = await client.get("/embed")
     policy = response.headers["content-security-policy"]
@@ -118,18 +125,19 @@ async def test_the_embedded_page_is_the_page(client: httpx.AsyncClient) -> None:
     embedded = (await client.get("/embed")).text
 
     assert f'<html data-embedded data-origins="{SITE}" ' in embedded
-    assert "static/js/embedded.js" in embedded
+    assert "static/launcher/embedded.js" in embedded
     assert "static/js/main.js" not in embedded
     assert embedded.count("<openai-chatkit>") == 1
     assert "data-embedded" not in page
     same = embedded.replace(f' data-embedded data-origins="{SITE}"', "")
-    assert same.replace("embedded.js", "main.js") == page
+    same = same.replace("launcher/embedded.js", "js/main.js").replace(f"  {STYLES}\n  ", "")
+    assert same == page
 
 
 async def test_by_default_it_stays_at_home(closed: httpx.AsyncClient) -> None:
     assert config_in((await closed.get("/embed.js")).text)["origins"] == []
     policy = (await closed.get("/embed")).headers["content-security-policy"]
     assert policy.endswith("frame-ancestors 'self'")
-    module = await closed.get("/static/js/launcher.js", headers={"Origin": SITE})
+    module = await closed.get("/static/launcher/launcher.js", headers={"Origin": SITE})
     assert "access-control-allow-origin" not in module.headers
     assert 'data-origins=""' in (await closed.get("/embed")).text

@@ -1,7 +1,7 @@
-/** @import { LauncherConfig, LauncherWords } from "../../types" */
+/** @import { LauncherConfig, LauncherWords } from "./types" */
 
-import { inkOn, scoped } from "./launcher-styles.js";
-import { readTheme } from "./theme.js";
+import { readTheme } from "../js/theme.js";
+import { inkOn, scoped } from "./styles.js";
 
 const SMALL = "(max-width: 480px)";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callAt, outlineOf, remoteOf } from "../../../page/static/js/remote.js";
+import { callAt, outlineOf, remoteOf } from "../../../page/static/launcher/remote.js";
 
 const HOST = {
   actions: { pick: (payload, itemId) => `${payload.name} of ${itemId}` },
