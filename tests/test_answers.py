@@ -148,6 +148,7 @@ REFUSED = {
     "model": ["gpt 5", 'x"', "x\\", "-x", "x\n"],
     "theme_accent": ["red", "#12345", "#ggg", "2563eb", "#2563eb;"],
     "agent_tools": ["notez", "notes, weather", "all,notes", "none, notes"],
+    "languages": ["it", "de,xx", "de;fr", "DE", "all", "../de"],
     "project_name": [" ", "two\nlines", "bell\a", "x" * 201, "sep\u2028arated"],
     "author_name": ["\t"],
 }

@@ -8,10 +8,10 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from engine.page.files import ENGINE_FILES, share
-from engine.page.routes import Frozen, page_html, page_texts
+from engine.page.files import ENGINE_FILES, read_page, share
+from engine.page.routes import Frozen, page_html, page_response, page_texts
 from engine.settings.settings import Settings
-from engine.text.locales import LANGUAGES, translate
+from engine.text.locales import languages, translate
 from engine.tools.toolset import Toolset
 
 SCRIPT = Path(__file__).with_name("embed.js")
@@ -59,13 +59,13 @@ def routes(settings: Settings, toolset: Toolset, folder: Path) -> APIRouter:
         return response
 
     @router.get("/embed")
-    def embedded_page() -> HTMLResponse:
+    def embedded_page(request: Request) -> HTMLResponse:
         """The page without its header; its module communicates with the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
-        html = page_html(settings, folder)
+        html = page_html(settings, request, folder)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
         html = html.replace("static/js/main.js", "static/js/embedded.js", 1)
-        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+        return page_response(html)
 
     return router
 
@@ -75,8 +75,8 @@ def launcher_config(settings: Settings, toolset: Toolset, folder: Path) -> Launc
     return LauncherConfig(
         origins=settings.allowed_origins,
         title=page_texts(folder).title,
-        color_scheme=color_scheme(settings, folder),
-        words={language: words(language) for language in LANGUAGES},
+        color_scheme=color_scheme(folder),
+        words={language: words(language) for language in languages()},
         client_tools=tuple(name for tool in toolset.usable() for name in tool.client_tools),
         styles="\n".join(file.read_text(encoding="utf-8") for file in files),
     )
@@ -86,7 +86,7 @@ def words(language: str) -> Words:
     return Words(chat=translate("Chat", language), close=translate("Close", language))
 
 
-def color_scheme(settings: Settings, folder: Path) -> str:
+def color_scheme(folder: Path) -> str:
     """The page's own `data-color-scheme`."""
-    found = re.search(r'data-color-scheme="(auto|light|dark)"', page_html(settings, folder))
+    found = re.search(r'data-color-scheme="(auto|light|dark)"', read_page(folder))
     return found[1] if found else "auto"

@@ -45,6 +45,7 @@ from engine.options import NO_ATTACHMENTS, NO_DICTATION
 from engine.runs.run_store import RunStore, check_writable
 from engine.runs.runs import Runs
 from engine.text.lengths import answer_chars, as_json, message_chars
+from engine.text.locales import Translatable
 from engine.text.title_text import one_line
 from engine.tools.tool import AgentTool
 from engine.turn.page_context import page_text
@@ -122,7 +123,13 @@ class Admission:
         # (Empty parts have no length, and are stored and shown all the same.)
         length = max(message_chars(message), len(message.content))
         if length + len(page_text(context.page)) > limit:
-            raise MessageTooLong(f"A message has at most {limit} characters.")
+            raise MessageTooLong(
+                Translatable(
+                    "A message has at most {count} character.",
+                    "A message has at most {count} characters.",
+                    count=limit,
+                )
+            )
         self._check_options(message.inference_options)
         try:
             await self._check_attachments(message.attachments, context)
@@ -204,7 +211,13 @@ class Admission:
         thread_id = request.params.thread_id
         limit = self._settings.message_chars
         if len(as_json(request.params.result)) > limit:
-            raise MessageTooLong(f"A result has at most {limit} characters.")
+            raise MessageTooLong(
+                Translatable(
+                    "A result has at most {count} character.",
+                    "A result has at most {count} characters.",
+                    count=limit,
+                )
+            )
         await self._check_writable(thread_id, context)
         newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
         match newest.data:
@@ -229,7 +242,13 @@ class Admission:
         thread_id, item_id = request.params.thread_id, request.params.item_id
         limit = self._settings.message_chars
         if answer_chars(request.params.input) > limit:
-            raise MessageTooLong(f"A message has at most {limit} characters.")
+            raise MessageTooLong(
+                Translatable(
+                    "A message has at most {count} character.",
+                    "A message has at most {count} characters.",
+                    count=limit,
+                )
+            )
         await self._check_writable(thread_id, context)
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, StructuredInputItem) or item.status != "pending":
@@ -243,5 +262,9 @@ def _ids(tools: Iterable[AgentTool]) -> set[str]:
 def _title(title: str) -> str:
     title = one_line(title)
     if not 0 < len(title) <= MAX_TITLE_LENGTH:
-        raise InvalidRequest(f"A title has 1 to {MAX_TITLE_LENGTH} characters.")
+        raise InvalidRequest(
+            Translatable(
+                "A title has {least} to {most} characters.", least=1, most=MAX_TITLE_LENGTH
+            )
+        )
     return title

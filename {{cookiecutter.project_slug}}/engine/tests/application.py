@@ -91,11 +91,12 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
     chosen["dictation"] = Speech
     # {% endif %}
     chosen |= options
+    page = chosen.pop("page", PAGE_FOLDER)
     return Chat(
         settings,
         agent=build_agent,
         tools=TOOLS,
-        page=PAGE_FOLDER,
+        page=page,
         sign_in=sign_in,
         models=models,
         **chosen,

@@ -19,7 +19,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.sessions.forms import PAGE_HEADERS, read_form
-from engine.auth.sessions.frame_texts import TRANSLATIONS
 from engine.auth.sessions.rows import Session
 from engine.auth.sessions.sessions import Sessions, Ticket
 from engine.http.audit import record
@@ -108,7 +107,7 @@ def _is_storable(*ids: str) -> bool:
 def _window_page(request: Request) -> HTMLResponse:
     """A page whose script closes the window; its text is for a window that no frame opened."""
     locale = request.headers.get("Accept-Language", "")
-    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    say = partial(translate, locale=locale)
     html = PAGE.format(
         home=home_path(request),
         language=language_of(locale),

@@ -3,7 +3,6 @@
 
 import { Page } from "./page.js";
 import { SignInWindow } from "./sign-in-window.js";
-import { voice } from "./texts.js";
 
 /**
  * The page in the launcher's frame. It tells the server that it is in a frame, so that its cookies
@@ -15,8 +14,8 @@ export class EmbeddedPage extends Page {
   }
 
   /** @param {string} signIn */
-  askToSignIn(signIn) {
-    this.run(new SignInWindow(this.diagnostics.panel, signIn, voice(this.locale)));
+  async askToSignIn(signIn) {
+    this.run(new SignInWindow(this.diagnostics.panel, signIn, await this.say));
   }
 
   /** @param {Account | null} account */
