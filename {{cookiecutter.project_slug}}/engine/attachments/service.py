@@ -123,7 +123,13 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
         if len(attachment_ids) > self.limits.max_count:
-            raise InvalidRequest(Translatable("A message has at most {count} file.", "A message has at most {count} files.", count=self.limits.max_count))
+            raise InvalidRequest(
+                Translatable(
+                    "A message has at most {count} file.",
+                    "A message has at most {count} files.",
+                    count=self.limits.max_count,
+                )
+            )
         if len(set(attachment_ids)) < len(attachment_ids):
             raise InvalidRequest("A message carries a file once.")
         for attachment in await self._find(attachment_ids, context):
@@ -271,7 +277,13 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     def _check_size(self, size: int) -> None:
         if size > self.limits.max_bytes:
-            raise FileTooLarge(Translatable("A file has at most {count} byte.", "A file has at most {count} bytes.", count=self.limits.max_bytes))
+            raise FileTooLarge(
+                Translatable(
+                    "A file has at most {count} byte.",
+                    "A file has at most {count} bytes.",
+                    count=self.limits.max_bytes,
+                )
+            )
         if size < 1:
             raise InvalidRequest("The file is empty.")
 
@@ -295,7 +307,11 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     def unsupported(self) -> UnsupportedFile:
         endings = ", ".join(ending for mime in self.types for ending in EXTENSIONS[mime])
-        return UnsupportedFile(Translatable("Files of this kind are not taken. Possible are: {endings}", endings=endings))
+        return UnsupportedFile(
+            Translatable(
+                "Files of this kind are not taken. Possible are: {endings}", endings=endings
+            )
+        )
 
     def describe(
         self, name: str, mime_type: str, size: int, context: RequestContext, *, checked: bool

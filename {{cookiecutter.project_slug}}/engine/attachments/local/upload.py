@@ -111,4 +111,8 @@ async def _limited_body(request: Request, limit: int) -> AsyncGenerator[bytes, N
 
 
 def _too_large(limit: int) -> FileTooLarge:
-    return FileTooLarge(Translatable("A file has at most {count} byte.", "A file has at most {count} bytes.", count=limit))
+    return FileTooLarge(
+        Translatable(
+            "A file has at most {count} byte.", "A file has at most {count} bytes.", count=limit
+        )
+    )

@@ -141,7 +141,13 @@ class S3Files:
                 async for chunk in body.iter_chunks():
                     size += len(chunk)
                     if size > limit:
-                        raise FileTooLarge(Translatable("A file has at most {count} byte.", "A file has at most {count} bytes.", count=limit))
+                        raise FileTooLarge(
+                            Translatable(
+                                "A file has at most {count} byte.",
+                                "A file has at most {count} bytes.",
+                                count=limit,
+                            )
+                        )
                     target.write(chunk)
 
     async def move(self, source: str, target: str) -> None:

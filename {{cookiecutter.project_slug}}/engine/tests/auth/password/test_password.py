@@ -279,7 +279,10 @@ class TestLanguage:
         german(
             {
                 "Sign in": "Anmelden",
-                (f"At least {{count}} character. {rule}", f"At least {{count}} characters. {rule}"): (
+                (
+                    "At least {count} character. " + rule,
+                    "At least {count} characters. " + rule,
+                ): (
                     "Mindestens {count} Zeichen.",
                     "Mindestens {count} Zeichen.",
                 ),
