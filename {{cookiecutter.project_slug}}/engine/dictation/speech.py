@@ -42,7 +42,6 @@ class DictationTooLong(AppError):
 
 
 class Speech:
-
     def __init__(self, models: ModelSource) -> None:
         self._models = models
         self._limits = DictationSettings()
@@ -67,7 +66,13 @@ class Speech:
         if extension is None:
             raise InvalidRequest(f"mime_type: expected one of {', '.join(EXTENSIONS)}.")
         if len(audio.data) > self._limits.max_bytes:
-            raise DictationTooLong(Translatable("A dictation has at most {count} byte.", "A dictation has at most {count} bytes.", count=self._limits.max_bytes))
+            raise DictationTooLong(
+                Translatable(
+                    "A dictation has at most {count} byte.",
+                    "A dictation has at most {count} bytes.",
+                    count=self._limits.max_bytes,
+                )
+            )
         seconds = await to_thread.run_sync(duration_seconds, audio.data)
         if seconds > self._limits.max_seconds:
             raise DictationTooLong(

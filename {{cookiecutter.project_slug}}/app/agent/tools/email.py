@@ -15,7 +15,6 @@ from engine import (
     AgentTool,
     DemoCall,
     Shown,
-    Text,
     ToolRefusal,
     TurnContext,
     WidgetAction,
@@ -24,14 +23,14 @@ from engine import (
 )
 from engine.toolkits.email.mail import (
     UNCERTAIN,
+    DeliveryFailed,
     EmailSettings,
     Mail,
-    DeliveryFailed,
     deliver,
     is_address,
     split_lines,
 )
-from engine.toolkits.email.rows import WAITING, Email, EmailStore, DailyLimitReached
+from engine.toolkits.email.rows import WAITING, DailyLimitReached, Email, EmailStore
 
 logger = logging.getLogger(__name__)
 

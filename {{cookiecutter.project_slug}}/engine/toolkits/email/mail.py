@@ -19,9 +19,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from engine.settings.settings import CommaSeparated, EnvSettings
+from engine.text.locales import Translatable
 from engine.toolkits.email.rows import Email
 from engine.tools.services import ToolRefusal
-from engine.text.locales import Translatable
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,9 @@ class EmailSettings(EnvSettings):
             return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
         for recipient in recipients:
             if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
-                return Translatable("This server may not send to this address: {address}", address=recipient)
+                return Translatable(
+                    "This server may not send to this address: {address}", address=recipient
+                )
         return None
 
 
@@ -234,7 +236,9 @@ def _explain(error: Exception, data_sent: bool) -> str:
         case aiosmtplib.SMTPConnectError():
             return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
         case aiosmtplib.SMTPResponseException(code=code):
-            return Translatable("The mail server refused the email ({code}). Nothing was sent.", code=code)
+            return Translatable(
+                "The mail server refused the email ({code}). Nothing was sent.", code=code
+            )
         case _ if data_sent:
             return UNCERTAIN
         case ssl.SSLError():
