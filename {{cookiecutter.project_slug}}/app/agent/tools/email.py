@@ -16,6 +16,7 @@ from engine import (
     DemoCall,
     Shown,
     ToolRefusal,
+    Translatable,
     TurnContext,
     WidgetAction,
     agent_function,

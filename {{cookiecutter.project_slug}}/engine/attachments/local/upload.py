@@ -84,10 +84,7 @@ def _counted_upload(user_id: str) -> Iterator[None]:
 
     Raises `TooManyFiles`.
     """
-    if (
-        _active_uploads[user_id] >= UPLOADS_PER_USER
-        or _active_uploads.total() >= UPLOADS_PER_PROCESS
-    ):
+    if _active_uploads[user_id] >= UPLOADS_PER_USER or _active_uploads.total() >= UPLOADS_PER_PROCESS:
         raise TooManyFiles("Too many files are being uploaded.", RETRY_SECONDS)
     _active_uploads[user_id] += 1
     try:
