@@ -80,9 +80,7 @@ WITHHELD = "The model's content filter withheld this answer. Please put it diffe
 
 class ChatServer(OpenChatKitServer[RequestContext]):
     def __init__(self, parts: Parts, actions: Actions) -> None:
-        super().__init__(
-            parts.store, parts.attachments.chatkit_store if parts.attachments else None
-        )
+        super().__init__(parts.store, parts.attachments.chatkit_store if parts.attachments else None)
         self.parts = parts
         self._settings = parts.settings
         self._actions = actions
