@@ -180,7 +180,18 @@ def files_of_others(
     every = {name for names in options.values() for name in names}
     # In the order of their length: of two folders one in the other, the inner one counts.
     named = {file: name for name in sorted(every, key=len) for file in files_of(project / name)}
-    return {file for file, name in named.items() if name not in kept}
+    unwanted = {file for file, name in named.items() if name not in kept}
+    return unwanted | translations_not_chosen(project, answers["languages"], unwanted)
+
+
+def translations_not_chosen(project: Path, languages: str, unwanted: set[Path]) -> set[Path]:
+    """`locales/de.po` is of a language. `locales/chart/de.po` belongs to the module `chart.py`."""
+    chosen = {code.strip() for code in languages.split(",")}
+    return {
+        file
+        for file in project.glob("**/locales/**/*.po")
+        if file.stem not in chosen or file.parents[2] / f"{file.parent.name}.py" in unwanted
+    }
 
 
 def files_of(place: Path) -> set[Path]:

@@ -159,6 +159,7 @@ def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
         found += free_text_problems(question, answers[question])
     found += tool_problems(answers["agent_tools"], answers["_tools"])
     found += needs_problems(answers)
+    found += language_problems(answers["languages"], answers["_languages"])
     if setup not in (None, *SETUPS):
         found.append(refusal("CHATKIT_SETUP (environment)", setup, ", ".join(SETUPS)))
     return found
@@ -183,6 +184,12 @@ def tool_problems(answer: str, known: list[str]) -> list[str]:
     chosen = [name.strip() for name in answer.split(",")]
     allowed = f"{', '.join(known)}, comma-separated, or all or none alone"
     return [refusal("agent_tools", name, allowed) for name in chosen if name and name not in known]
+
+
+def language_problems(answer: str, known: list[str]) -> list[str]:
+    chosen = [code.strip() for code in answer.split(",")]
+    allowed = f"{', '.join(known)}, comma-separated (English is always there)"
+    return [refusal("languages", code, allowed) for code in chosen if code and code not in known]
 
 
 def needs_problems(answers: dict[str, Any]) -> list[str]:

@@ -88,6 +88,7 @@ class Projects:
             "launcher": "yes",
             "agent_tools": agent_tools,
             "table_prefix": f"{auth_style}_",
+            "languages": "de",
         }
         given = [f"{question}={answer}" for question, answer in answers.items()]
         project = generate(self._template, folder, *given, CHATKIT_SETUP="skip")

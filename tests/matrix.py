@@ -22,6 +22,7 @@ TOOLS: list[str] = QUESTIONS["_tools"]
 # Questions without a parameter.
 ASIDE = {"setup"}
 PREFIXES = ["chatkit_", "support_"]
+LANGUAGES = ["en", "de,es,fr,ja"]
 
 Row = dict[str, str]
 Value = tuple[str, str]
@@ -35,7 +36,7 @@ def parameters() -> dict[str, list[str]]:
         if isinstance(values, list) and not question.startswith("_") and question not in ASIDE
     }
     tools = {tool: ["out", "in"] for tool in TOOLS}
-    return choices | tools | {"table_prefix": PREFIXES}
+    return choices | tools | {"table_prefix": PREFIXES, "languages": LANGUAGES}
 
 
 @cache

@@ -148,6 +148,7 @@ REFUSED = {
     "model": ["gpt 5", 'x"', "x\\", "-x", "x\n"],
     "theme_accent": ["red", "#12345", "#ggg", "2563eb", "#2563eb;"],
     "agent_tools": ["notez", "notes, weather", "all,notes", "none, notes"],
+    "languages": ["it", "de,xx", "de;fr", "DE", "all", "../de"],
     "project_name": [" ", "two\nlines", "bell\a", "x" * 201, "sep\u2028arated"],
     "author_name": ["\t"],
 }
@@ -237,6 +238,6 @@ def test_only_prefix_and_model_are_rendered_into_python() -> None:
 
     # Migrations of options name the previous migration, which depends on the answers.
     assert all(holding.pop(name) == 1 for name in migrations)
-    # Sign-in pages have a title; the effect of texts on Python is tested above.
-    assert holding.pop("engine/auth/sessions/forms.py") == 2
+    # The pages of signing in are light or dark.
+    assert holding.pop("engine/auth/sessions/forms.py") == 1
     assert holding == {"engine/settings/settings.py": 1, "engine/database/database.py": 1}

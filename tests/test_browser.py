@@ -37,7 +37,7 @@ def project(
     browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("browser")
-    project = generate_with_our_environment(template, folder)
+    project = generate_with_our_environment(template, folder, languages="de")
 
     yield project
 

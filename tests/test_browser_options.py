@@ -104,6 +104,7 @@ def everything(make: Make, mails: Mails) -> Application:
             "agent_tools": "chart,email,page,documents",
             "attachments": "local",
             "dictation": "yes",
+            "languages": "de,ja",
         },
         EMAIL_HOST="127.0.0.1",
         EMAIL_PORT=str(mails.port),

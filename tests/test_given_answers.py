@@ -36,6 +36,7 @@ LOST = {
     "dictation": ("yes", "dictation: True cannot be used. Allowed: no, yes; in a"),
     "agent_tools": ("[notes, chart]", "agent_tools: ['notes', 'chart'] cannot be used"),
     "auth_style": ("passwrd", "auth_style: 'passwrd' cannot be used. Allowed: anonymous,"),
+    "languages": ("[de, fr]", "languages: ['de', 'fr'] cannot be used"),
     "theme_accent": ("#ff0000", "theme_accent: None cannot be used"),
     "project_name": ("007", "project_name: 7 cannot be used. Allowed: text; in a"),
     "license": ("[MIT]", "license: ['MIT'] cannot be used"),

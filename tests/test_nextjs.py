@@ -59,7 +59,7 @@ class Site:
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("nextjs")
     project = generate_with_our_environment(
-        template, folder, host_page="nextjs", agent_tools="notes,page"
+        template, folder, host_page="nextjs", agent_tools="notes,page", languages="de"
     )
 
     yield project
@@ -236,7 +236,7 @@ def test_it_type_checks_with_the_pages_modules(
 def test_a_build_changes_nothing_that_is_committed(
     image: Path, installed: BakedProject, bake: Bake
 ) -> None:
-    untouched = bake(host_page="nextjs", agent_tools="notes,page").files()
+    untouched = bake(host_page="nextjs", agent_tools="notes,page", languages="de").files()
 
     assert {name: installed.text(name) for name in untouched} == untouched
 

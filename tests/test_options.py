@@ -227,7 +227,7 @@ def test_an_option_that_was_not_chosen_leaves_no_trace(look: Bake, option: str) 
 @pytest.mark.parametrize("option", WITHOUT)
 def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
-    project = look(**answers_with(option))
+    project = look(**answers_with(option), languages="de")
 
     assert [name for name in FILES[question][answer_of(option)] if not project.has(name)] == []
 

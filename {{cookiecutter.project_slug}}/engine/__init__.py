@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.models.source import ModelSource
     from engine.operate.start import exit_with_one_line
     from engine.settings.settings import EnvSettings, Settings
-    from engine.text.locales import translate
+    from engine.text.locales import Translatable, translate
     from engine.tools.actions import Shown, WidgetAction
     from engine.tools.services import ToolRefusal, ToolService, ToolServices
     from engine.tools.tool import AgentTool, DemoCall, agent_function
@@ -33,6 +33,7 @@ __all__ = [
     "ToolRefusal",
     "ToolService",
     "ToolServices",
+    "Translatable",
     "TurnContext",
     "Unauthenticated",
     "User",
@@ -50,7 +51,7 @@ _MODULES = {
     "engine.models.source": ("ModelSource",),
     "engine.operate.start": ("exit_with_one_line",),
     "engine.settings.settings": ("EnvSettings", "Settings"),
-    "engine.text.locales": ("translate",),
+    "engine.text.locales": ("Translatable", "translate"),
     "engine.tools.actions": ("Shown", "WidgetAction"),
     "engine.tools.services": ("ToolRefusal", "ToolService", "ToolServices"),
     "engine.tools.tool": ("AgentTool", "DemoCall", "agent_function"),

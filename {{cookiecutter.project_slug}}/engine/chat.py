@@ -39,7 +39,7 @@ from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
-from engine.text.locales import joined
+from engine.text.locales import load_translations
 from engine.tools.services import ToolServices
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
@@ -77,6 +77,8 @@ class Chat:
         extensions: Sequence["Extension"] = (),
     ) -> None:
         settings.check_keys()
+        settings = settings.named(page_routes.page_texts(page).name)
+        load_translations()
         configure_logging(settings.log_level)
         if settings.database_url is None:
             raise ValueError(
@@ -135,7 +137,7 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        install_error_handlers(app, joined(*(part.translations for part in self._options)))
+        install_error_handlers(app)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -166,7 +168,7 @@ class Chat:
     def _app(self, extensions: Sequence["Extension"]) -> FastAPI:
         settings = self.settings
         app = FastAPI(
-            title="Chat",
+            title=self.settings.application_name,
             docs_url=None,
             redoc_url=None,
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,

@@ -17,7 +17,6 @@ from engine.context.shared_limits import SharedLimits
 from engine.database.database import Database
 from engine.models.source import ModelSource
 from engine.settings.settings import Settings
-from engine.text.locales import Translations
 
 NO_ATTACHMENTS = "This application takes no attachments."
 NO_DICTATION = "This application takes no dictation."
@@ -33,9 +32,6 @@ class Attachments(Protocol):
 
     # The limits of the auth style; `Chat` sets them.
     shared_limits: SharedLimits | None
-
-    @property
-    def translations(self) -> Translations: ...
 
     @property
     def chatkit_store(self) -> AttachmentStore[RequestContext]:
@@ -97,9 +93,6 @@ class Attachments(Protocol):
 
 class Dictation(Protocol):
     """Transcribes speech to the text of a message."""
-
-    @property
-    def translations(self) -> Translations: ...
 
     @property
     def max_body_bytes(self) -> int:

@@ -26,7 +26,6 @@ from engine.attachments.reading import read_within
 from engine.attachments.rows import AttachmentRows, Use
 from engine.attachments.settings import AttachmentSettings
 from engine.attachments.sweeper import Sweeper
-from engine.attachments.texts import TRANSLATIONS
 from engine.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
 from engine.auth.base import Authenticator
 from engine.context.ids import new_id
@@ -36,7 +35,7 @@ from engine.database.database import Database
 from engine.http.errors import AppError, InvalidRequest, LimitReached, NotFound
 from engine.options import NO_ATTACHMENTS, Reader
 from engine.settings.settings import Settings
-from engine.text.locales import Translations
+from engine.text.locales import Translatable
 from engine.text.unicode import storable
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,6 @@ class FileAttachments(AttachmentStore[RequestContext]):
     """Each kind of store derives from this, with its `FileStore` and its `upload_strategy`."""
 
     name: str
-    translations: Translations = TRANSLATIONS
     shared_limits: SharedLimits | None = None
     upload_strategy: Mapping[str, str]
 
@@ -125,7 +123,13 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     async def admit(self, attachment_ids: Sequence[str], context: RequestContext) -> None:
         if len(attachment_ids) > self.limits.max_count:
-            raise InvalidRequest(f"A message has at most {self.limits.max_count} files.")
+            raise InvalidRequest(
+                Translatable(
+                    "A message has at most {count} file.",
+                    "A message has at most {count} files.",
+                    count=self.limits.max_count,
+                )
+            )
         if len(set(attachment_ids)) < len(attachment_ids):
             raise InvalidRequest("A message carries a file once.")
         for attachment in await self._find(attachment_ids, context):
@@ -275,7 +279,13 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     def _check_size(self, size: int) -> None:
         if size > self.limits.max_bytes:
-            raise FileTooLarge(f"A file has at most {self.limits.max_bytes} bytes.")
+            raise FileTooLarge(
+                Translatable(
+                    "A file has at most {count} byte.",
+                    "A file has at most {count} bytes.",
+                    count=self.limits.max_bytes,
+                )
+            )
         if size < 1:
             raise InvalidRequest("The file is empty.")
 
@@ -299,7 +309,11 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     def unsupported(self) -> UnsupportedFile:
         endings = ", ".join(ending for mime in self.types for ending in EXTENSIONS[mime])
-        return UnsupportedFile(f"Files of this kind are not taken. Possible are: {endings}")
+        return UnsupportedFile(
+            Translatable(
+                "Files of this kind are not taken. Possible are: {endings}", endings=endings
+            )
+        )
 
     def describe(
         self, file: AttachmentCreateParams, context: RequestContext, *, checked: bool

@@ -37,6 +37,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from engine.models.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
 from engine.models.wrapped import whole_response
+from engine.text.locales import languages, translate
 from engine.text.tokens import BYTES_PER_TOKEN, tokens_of
 from engine.tools.tool import AgentTool, DemoCall
 
@@ -138,7 +139,7 @@ def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoC
 
 def _in_english(text: str, tool: AgentTool) -> str:
     """The English prompt of the tool if the text is a translation of it, else the text."""
-    prompts = {words.get(tool.prompt) for words in tool.translations.values()}
+    prompts = {translate(tool.prompt, language) for language in languages()}
     return tool.prompt if text.strip() in prompts else text
 
 

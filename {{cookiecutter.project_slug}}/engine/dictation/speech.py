@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+from math import ceil
 from typing import Any
 
 import av
@@ -13,10 +14,10 @@ from chatkit.types import AudioInput, TranscriptionResult
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from engine.dictation.texts import TRANSLATIONS
 from engine.http.errors import AppError, InvalidRequest, Unavailable
 from engine.models.source import ModelSource
 from engine.settings.settings import EnvSettings
+from engine.text.locales import Translatable
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,6 @@ class DictationTooLong(AppError):
 
 
 class Speech:
-    translations = TRANSLATIONS
-
     def __init__(self, models: ModelSource) -> None:
         self._models = models
         self._limits = DictationSettings()
@@ -67,11 +66,22 @@ class Speech:
         if extension is None:
             raise InvalidRequest(f"mime_type: expected one of {', '.join(EXTENSIONS)}.")
         if len(audio.data) > self._limits.max_bytes:
-            raise DictationTooLong(f"A dictation has at most {self._limits.max_bytes} bytes.")
+            raise DictationTooLong(
+                Translatable(
+                    "A dictation has at most {count} byte.",
+                    "A dictation has at most {count} bytes.",
+                    count=self._limits.max_bytes,
+                )
+            )
         seconds = await to_thread.run_sync(duration_seconds, audio.data)
         if seconds > self._limits.max_seconds:
             raise DictationTooLong(
-                f"A dictation takes at most {self._limits.max_seconds:g} seconds."
+                Translatable(
+                    "A dictation takes at most {seconds} second.",
+                    "A dictation takes at most {seconds} seconds.",
+                    count=ceil(self._limits.max_seconds),
+                    seconds=f"{self._limits.max_seconds:g}",
+                )
             )
         try:
             transcription = await client.audio.transcriptions.create(

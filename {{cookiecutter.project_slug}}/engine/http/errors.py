@@ -22,7 +22,7 @@ from engine.database.database import DatabaseUnreachable
 from engine.http.access_log import loggable_path
 from engine.http.audit import record
 from engine.http.request_id import HEADER
-from engine.text.locales import Translations, translate
+from engine.text.locales import translate
 
 logger = logging.getLogger(__name__)
 
@@ -174,9 +174,8 @@ def error_responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install_error_handlers(app: FastAPI, translations: Translations) -> None:
-    """`translations` are those of the messages of the chosen options."""
-    handlers = ErrorHandlers(translations)
+def install_error_handlers(app: FastAPI) -> None:
+    handlers = ErrorHandlers()
     app.add_exception_handler(AppError, handlers.app_error)
     app.add_exception_handler(HTTPException, handlers.http_exception)
     app.add_exception_handler(RequestValidationError, handlers.validation_error)
@@ -186,9 +185,6 @@ def install_error_handlers(app: FastAPI, translations: Translations) -> None:
 
 
 class ErrorHandlers:
-    def __init__(self, translations: Translations) -> None:
-        self._translations = translations
-
     async def app_error(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, AppError)
         if error.status in (403, 429):
@@ -218,7 +214,7 @@ class ErrorHandlers:
     def _response(self, request: Request, refusal: AppError) -> JSONResponse:
         request_id: str = getattr(request.state, "request_id", "")
         language = request.headers.get("accept-language", "")
-        message = translate(refusal.message, language, self._translations)
+        message = translate(refusal.message, language)
         error = {"code": refusal.code, "message": message, **refusal.details}
         return JSONResponse(
             {"error": error, "message": message, "request_id": request_id},

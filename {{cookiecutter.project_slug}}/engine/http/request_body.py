@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from fastapi import Request
 
 from engine.http.errors import RequestTimedOut, RequestTooLarge
+from engine.text.locales import Translatable
 
 # The time between two chunks of a body, and for the whole body. An upload may take longer.
 IDLE_SECONDS = 20.0
@@ -44,4 +45,10 @@ async def timed_chunks(request: Request, seconds: float) -> AsyncGenerator[bytes
 
 
 def too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"A request has at most {limit} bytes.")
+    return RequestTooLarge(
+        Translatable(
+            "A request has at most {count} byte.",
+            "A request has at most {count} bytes.",
+            count=limit,
+        )
+    )

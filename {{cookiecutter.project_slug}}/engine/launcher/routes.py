@@ -3,15 +3,16 @@
 import hashlib
 import re
 from html import escape
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from engine.chat import Chat
 from engine.launcher.headers import SCRIPT_PATH, FrameHeaders
-from engine.page.files import ENGINE_FILES
-from engine.page.routes import Frozen, page_html, page_texts
-from engine.text.locales import LANGUAGES, translate
+from engine.page.files import ENGINE_FILES, read_page
+from engine.page.routes import Frozen, page_html, page_response, page_texts
+from engine.text.locales import languages, translate
 
 FOLDER = ENGINE_FILES / "launcher"
 SCRIPT = FOLDER / "embed.js"
@@ -65,14 +66,14 @@ def launcher(chat: Chat, app: FastAPI) -> APIRouter:
         return response
 
     @router.get("/embed")
-    def embedded_page() -> HTMLResponse:
+    def embedded_page(request: Request) -> HTMLResponse:
         """The page without its header; its module communicates with the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
-        html = page_html(settings, chat.page)
+        html = page_html(settings, request, chat.page)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
         html = html.replace("static/js/main.js", "static/launcher/embedded.js", 1)
         html = html.replace("</head>", f"  {STYLES}\n  </head>", 1)
-        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+        return page_response(html)
 
     return router
 
@@ -82,8 +83,8 @@ def launcher_config(chat: Chat) -> LauncherConfig:
     return LauncherConfig(
         origins=chat.settings.allowed_origins,
         title=page_texts(chat.page).title,
-        color_scheme=color_scheme(page_html(chat.settings, chat.page)),
-        words={language: words(language) for language in LANGUAGES},
+        color_scheme=color_scheme(chat.page),
+        words={language: words(language) for language in languages()},
         client_tools=tuple(
             name for tool in chat.parts.toolset.usable() for name in tool.client_tools
         ),
@@ -95,7 +96,7 @@ def words(language: str) -> Words:
     return Words(chat=translate("Chat", language), close=translate("Close", language))
 
 
-def color_scheme(html: str) -> str:
+def color_scheme(folder: Path) -> str:
     """The page's own `data-color-scheme`."""
-    found = re.search(r'data-color-scheme="(auto|light|dark)"', html)
+    found = re.search(r'data-color-scheme="(auto|light|dark)"', read_page(folder))
     return found[1] if found else "auto"

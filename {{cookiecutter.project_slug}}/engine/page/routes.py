@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from chatkit.icons import IconName
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
 from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
 from engine.page.files import INDEX, PageFiles, other_pages, read_page
 from engine.settings.settings import LITELLM_PREFIX, Settings
-from engine.text.locales import language_of, translate
+from engine.text.locales import Translatable, language_of, texts_in, translate
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
 
@@ -25,6 +25,9 @@ CHATKIT_PATH = "/chatkit"
 # Options of the ChatKit element, by section.
 Extras = dict[str, dict[str, Any]]
 STATIC_PATH = "/static"
+# Of the page's modules.
+LOCALES = Path(__file__).with_name("locales")
+NEEDS_SCRIPTS = "This chat needs JavaScript. Please allow it for this site."
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
 
 
@@ -41,8 +44,6 @@ class Prompt(Frozen):
 
 
 class Texts(Frozen):
-    """The page's texts in one language."""
-
     greeting: str
     placeholder: str
     disclaimer: str
@@ -64,14 +65,38 @@ class Element(Frozen):
 
 
 class PageTexts(Texts):
-    """The content of `page.toml`."""
+    """The content of `page.toml`. `{title}` stands for the title in the three texts."""
 
+    name: str
     title: str
     element: Element
-    translations: dict[str, Texts]
+
+    @field_validator("greeting", "placeholder", "disclaimer")
+    @classmethod
+    def _is_a_template(cls, text: str) -> str:
+        try:
+            text.format(title="")
+        except (ValueError, LookupError):
+            raise ValueError("braces are for {title} alone; double any others") from None
+        return text
 
     def in_language(self, language: str) -> Texts:
-        return self.translations.get(language, self)
+        def say(text: str) -> str:
+            return translate(Translatable(text, title=self.title), language)
+
+        return Texts(
+            greeting=say(self.greeting),
+            placeholder=say(self.placeholder),
+            disclaimer=say(self.disclaimer),
+            prompts=tuple(translated(prompt, language) for prompt in self.prompts),
+        )
+
+
+class PageWords(Frozen):
+    """The response of `/texts.json`, the same as `PageWords` in `types.d.ts`."""
+
+    language: str
+    texts: dict[str, str]
 
 
 class ToolChoice(Frozen):
@@ -152,6 +177,14 @@ def routes(
     _add_page(router, settings, folder, INDEX)
     said = page_texts(folder)
 
+    @router.get("/texts.json")
+    def page_words(request: Request, response: Response) -> PageWords:
+        """Translations of the modules' texts and of the page's own; none if it is in English."""
+        response.headers.update({"Cache-Control": "no-cache", "Vary": "Accept-Language"})
+        language = language_of(request.headers.get("accept-language", ""))
+        texts = texts_in(LOCALES, language) | texts_in(folder / "locales", language)
+        return PageWords(language=language, texts=texts)
+
     @router.get("/config.json")
     async def page_config(request: Request, response: Response) -> PageConfig:
         authenticator.visit(request, response)
@@ -194,17 +227,27 @@ def other_routes(settings: Settings, folder: Path) -> APIRouter:
 
 
 def _add_page(router: APIRouter, settings: Settings, folder: Path, name: str) -> None:
-    page_html(settings, folder, name)  # what is missing is said at the start
+    read_page(folder, name)  # what is missing is said at the start
 
     @router.get("/" if name == INDEX else f"/{name.removesuffix('.html')}")
-    def page() -> HTMLResponse:
-        html = page_html(settings, folder, name)
-        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+    def page(request: Request) -> HTMLResponse:
+        return page_response(page_html(settings, request, folder, name))
 
 
-def page_html(settings: Settings, folder: Path, name: str = INDEX) -> str:
-    html = read_page(folder, name)
-    return html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+def page_html(settings: Settings, request: Request, folder: Path, name: str = INDEX) -> str:
+    """The page with the application's name, and its text for browsers without scripts translated."""
+    language = language_of(request.headers.get("accept-language", ""))
+    needs_scripts = f'<p lang="{language}">{escape(translate(NEEDS_SCRIPTS, language))}</p>'
+    return (
+        read_page(folder, name)
+        .replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+        .replace("{name}", escape(page_texts(folder).name))
+        .replace(f'<p lang="en">{NEEDS_SCRIPTS}</p>', needs_scripts)
+    )
+
+
+def page_response(html: str) -> HTMLResponse:
+    return HTMLResponse(html, headers={"Cache-Control": "no-cache", "Vary": "Accept-Language"})
 
 
 def relative(path: str) -> str:
@@ -217,25 +260,24 @@ def page_texts(folder: Path) -> PageTexts:
     return PageTexts.model_validate(tomllib.loads((folder / "page.toml").read_text("utf-8")))
 
 
+def translated(prompt: Prompt, language: str) -> Prompt:
+    label, words = translate(prompt.label, language), translate(prompt.prompt, language)
+    return Prompt(label=label, prompt=words, icon=prompt.icon)
+
+
 def tool_prompts(tools: tuple[AgentTool, ...], language: str) -> tuple[Prompt, ...]:
-    return tuple(
-        Prompt(
-            label=translate(tool.label, language, tool.translations),
-            prompt=translate(tool.prompt, language, tool.translations),
-            icon=tool.icon,
-        )
-        for tool in tools
-    )
+    prompts = (Prompt(label=tool.label, prompt=tool.prompt, icon=tool.icon) for tool in tools)
+    return tuple(translated(prompt, language) for prompt in prompts)
 
 
 def tool_choices(tools: tuple[AgentTool, ...], language: str) -> tuple[ToolChoice, ...]:
     return tuple(
         ToolChoice(
             id=tool.id,
-            label=translate(tool.label, language, tool.translations),
+            label=translate(tool.label, language),
             icon=tool.icon,
-            short_label=translate(tool.short_label or tool.label, language, tool.translations),
-            placeholder_override=translate(tool.placeholder, language, tool.translations),
+            short_label=translate(tool.short_label or tool.label, language),
+            placeholder_override=translate(tool.placeholder, language),
             pinned=tool.pinned,
             persistent=tool.persistent,
         )

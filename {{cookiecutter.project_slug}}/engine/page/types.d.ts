@@ -61,8 +61,15 @@ export interface Api {
   domainKey: string;
 }
 
-/** Translates a text into the visitor's language, and replaces each `{}` with a value. */
-export type Say = (text: string, ...values: string[]) => string;
+/** The body of `/texts.json`: `PageWords` in routes.py is its mirror. */
+export interface PageWords {
+  language: string;
+  /** By their English. */
+  texts: Record<string, string>;
+}
+
+/** A text in the visitor's language, with a value for each name in braces. */
+export type Say = (text: string, values?: Record<string, string>) => string;
 
 /** The type of `fetch`, for parameters that are named `fetch`. */
 export type Fetch = typeof globalThis.fetch;

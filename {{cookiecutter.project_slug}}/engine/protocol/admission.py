@@ -48,6 +48,7 @@ from engine.options import NO_ATTACHMENTS, NO_DICTATION
 from engine.runs.run_store import RunStore, check_writable
 from engine.runs.runs import Runs
 from engine.text.lengths import answer_chars, as_json, message_chars
+from engine.text.locales import Translatable
 from engine.text.title_text import one_line
 from engine.turn.page_context import page_text
 from engine.turn.parts import Parts
@@ -122,7 +123,15 @@ class Admission:
         self, request: ThreadsAddClientToolOutputReq, context: RequestContext
     ) -> RequestContext:
         thread_id = request.params.thread_id
-        self._check_length(len(as_json(request.params.result)), "A result")
+        limit = self._settings.message_chars
+        if len(as_json(request.params.result)) > limit:
+            raise MessageTooLong(
+                Translatable(
+                    "A result has at most {count} character.",
+                    "A result has at most {count} characters.",
+                    count=limit,
+                )
+            )
         await self._check_writable(thread_id, context)
         newest = await self._store.load_thread_items(thread_id, None, 1, "desc", context)
         match newest.data:
@@ -134,7 +143,7 @@ class Admission:
         self, request: ThreadsAddStructuredInputReq, context: RequestContext
     ) -> RequestContext:
         thread_id, item_id = request.params.thread_id, request.params.item_id
-        self._check_length(answer_chars(request.params.input), "A message")
+        self._check_length(answer_chars(request.params.input))
         await self._check_writable(thread_id, context)
         item = await self._store.load_item(thread_id, item_id, context)
         if not isinstance(item, StructuredInputItem) or item.status != "pending":
@@ -159,7 +168,11 @@ class Admission:
     ) -> RequestContext:
         title = one_line(request.params.title)
         if not 0 < len(title) <= MAX_TITLE_LENGTH:
-            raise InvalidRequest(f"A title has 1 to {MAX_TITLE_LENGTH} characters.")
+            raise InvalidRequest(
+                Translatable(
+                    "A title has {least} to {most} characters.", least=1, most=MAX_TITLE_LENGTH
+                )
+            )
         request.params.title = title
         return context
 
@@ -197,7 +210,8 @@ class Admission:
             raise InvalidRequest("The message is empty.")
         # (Empty parts have no length, and are stored and shown all the same.)
         length = max(message_chars(message), len(message.content))
-        self._check_length(length + len(page_text(context.page)), "A message")
+        length += len(page_text(context.page))
+        self._check_length(length)
         self._toolset.check(message.inference_options)
         try:
             await self._check_attachments(message.attachments, context)
@@ -212,10 +226,16 @@ class Admission:
         elif ids:
             raise InvalidRequest(NO_ATTACHMENTS)
 
-    def _check_length(self, length: int, subject: str) -> None:
+    def _check_length(self, length: int) -> None:
         limit = self._settings.message_chars
         if length > limit:
-            raise MessageTooLong(f"{subject} has at most {limit} characters.")
+            raise MessageTooLong(
+                Translatable(
+                    "A message has at most {count} character.",
+                    "A message has at most {count} characters.",
+                    count=limit,
+                )
+            )
 
     async def _check_action(
         self, params: ThreadCustomActionParams, context: RequestContext

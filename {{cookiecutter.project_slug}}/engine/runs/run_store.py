@@ -35,6 +35,7 @@ from engine.http.errors import (
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
 from engine.runs.token_days import counting_tokens
 from engine.settings.settings import Settings
+from engine.text.locales import Translatable
 
 # A run whose worker has not written for this long has lost it.
 STALE_SECONDS = 10
@@ -193,8 +194,11 @@ class RunStore:
             raise RunInProgress("An answer is still being written in this conversation.")
         if row.slot is None:
             raise TooManyAnswers(
-                f"You have {limits.running_answers_per_user} answers being written already. "
-                "Please wait for one of them.",
+                Translatable(
+                    "You have {count} answer being written already. Please wait for it.",
+                    "You have {count} answers being written already. Please wait for one of them.",
+                    count=limits.running_answers_per_user,
+                ),
                 SOON_SECONDS,
             )
         if row.turns >= limits.turns_per_minute:
@@ -216,12 +220,16 @@ def check_writable(thread: ThreadMetadata) -> None:
     match thread.status:
         case LockedStatus(reason=None):
             raise ThreadNotWritable("This conversation is locked.")
-        case LockedStatus(reason=reason):
-            raise ThreadNotWritable(f"This conversation is locked: {reason}")
+        case LockedStatus(reason=str(reason)):
+            raise ThreadNotWritable(
+                Translatable("This conversation is locked: {reason}", reason=reason)
+            )
         case ClosedStatus(reason=None):
             raise ThreadNotWritable("This conversation is closed.")
-        case ClosedStatus(reason=reason):
-            raise ThreadNotWritable(f"This conversation is closed: {reason}")
+        case ClosedStatus(reason=str(reason)):
+            raise ThreadNotWritable(
+                Translatable("This conversation is closed: {reason}", reason=reason)
+            )
 
 
 def _is(run: Run) -> tuple[Any, ...]:

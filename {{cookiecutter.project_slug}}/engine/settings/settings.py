@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -148,6 +149,18 @@ class Settings(EnvSettings):
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    _application_name: str = PrivateAttr(default="")
+
+    @property
+    def application_name(self) -> str:
+        """The name in `page.toml`, for whatever `Chat` gives its settings to."""
+        return self._application_name
+
+    def named(self, name: str) -> Self:
+        copy = self.model_copy()
+        copy._application_name = name  # noqa: SLF001 (its own)
+        return copy
 
     @field_validator("allowed_origins")
     @classmethod

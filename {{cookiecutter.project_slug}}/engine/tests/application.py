@@ -107,11 +107,12 @@ def chat_of(settings: Settings, models: ModelSource | None = None, **options: An
     ]
     # {% endif %}
     chosen |= options
+    page = chosen.pop("page", PAGE_FOLDER)
     return Chat(
         settings,
         agent=build_agent,
         tools=TOOLS,
-        page=PAGE_FOLDER,
+        page=page,
         sign_in=sign_in,
         models=models,
         **chosen,

@@ -16,6 +16,8 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from agents import Model
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import write_po
 from dotenv import dotenv_values
 from fastapi import FastAPI
 from sqlalchemy import event, text
@@ -36,7 +38,8 @@ from engine.runs import checkpoints
 from engine.settings.settings import EnvSettings, Settings
 from engine.tests import application
 from engine.tests.citus_rules import check_statement
-from engine.tests.talk import Visitor
+from engine.tests.talk import German, Translations, Visitor
+from engine.text import locales
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -47,6 +50,34 @@ def _citus_rules() -> Iterator[None]:
 
 
 ENGINES_TOOLS = application.TOOLS
+
+
+@pytest.fixture
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[German]:
+    """The one language beside English, with what it is given: `german({"Sources": "Quellen"})`."""
+    file = tmp_path / "locales" / "de.po"
+    file.parent.mkdir()
+    monkeypatch.setattr(locales, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(locales, "PROJECT", tmp_path)
+
+    def add(translations: Translations) -> None:
+        catalog = Catalog(locale="de", fuzzy=False)
+        for english, translation in translations.items():
+            catalog.add(english, translation)
+        with file.open("wb") as target:
+            write_po(target, catalog)
+        forget_translations()
+
+    add({})
+    yield add
+    monkeypatch.undo()
+    forget_translations()
+
+
+def forget_translations() -> None:
+    for cached in (locales.languages, locales._translations, locales._read):
+        cached.cache_clear()
+
 
 # The certificate authorities are loaded once, which takes longer than most requests.
 TLS_CONTEXT = ssl.create_default_context()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 # How long tests wait for an event that should happen at once, as the machine may be busy.
 PATIENCE_SECONDS = 60
+
+# By their English text, or its forms for one and for several.
+Translations = Mapping[str | tuple[str, str], str | tuple[str, ...]]
+German = Callable[[Translations], None]
 
 
 async def until(ask: Callable[[], Awaitable[T]]) -> T:

@@ -1,192 +1,208 @@
-import ast
-import importlib
-import re
-from collections.abc import Iterator
-from functools import cache
+import logging
 from pathlib import Path
 
 import pytest
 
-from engine.http.errors import AppError
-from engine.settings.settings import PROJECT_ROOT
-from engine.tests.talk import Visitor, message
+from engine import AgentTool, AppError, ToolRefusal
+from engine.demo.model import _in_english
+from engine.tests.fixtures import forget_translations
+from engine.tests.talk import German, Visitor, message
+from engine.text import locales
 from engine.text.locales import (
-    CATALOGUE,
-    ENGLISH,
-    LANGUAGES,
-    Translations,
-    joined,
+    Translatable,
     language_of,
+    languages,
+    load_translations,
+    texts_in,
     translate,
 )
 
-FOLDERS = (PROJECT_ROOT / "engine",)
-# What the page shows in the server's words; see refusals.js.
-SHOWN = {403, 409, 413, 415, 422, 429, 503}
-# What only a program can get wrong names the field, as in "session_id: …".
-FOR_PROGRAMS = re.compile(r"[\w{}.-]+: ")
+FILES = ("{count} file", "{count} files")
 
 
-def files(pattern: str) -> list[Path]:
-    return sorted(file for folder in FOLDERS for file in folder.rglob(pattern))
-
-
-def catalogues() -> Iterator[tuple[str, Translations]]:
-    yield "locales", CATALOGUE
-    for file in files("*texts.py"):
-        name = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts)
-        yield name, importlib.import_module(name).TRANSLATIONS
-
-
-NAMED = dict(catalogues())
-ALL = joined(*NAMED.values())
-
-
-def written(node: ast.expr) -> str | None:
-    """A text as the catalogue would name it: `{}` is for what is not known before."""
-    match node:
-        case ast.Constant(value=str(text)):
-            return re.sub(r"\d+", "{}", text)
-        case ast.JoinedStr(values=parts):
-            said = (
-                re.sub(r"\d+", "{}", str(p.value)) if isinstance(p, ast.Constant) else "{}"
-                for p in parts
-            )
-            return "".join(said)
-    return None
-
-
-@cache
-def code() -> tuple[tuple[str, ast.expr], ...]:
-    return tuple(_code())
-
-
-def _code() -> Iterator[tuple[str, ast.expr]]:
-    for file in files("*.py"):
-        if not file.name.endswith(("locales.py", "texts.py")):
-            for node in ast.walk(_without_translations(file)):
-                if isinstance(node, ast.expr):
-                    yield file.relative_to(PROJECT_ROOT).as_posix(), node
-
-
-def _without_translations(file: Path) -> ast.AST:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            node.keywords = [k for k in node.keywords if k.arg != "translations"]
-    return tree
-
-
-@cache
-def said() -> set[str]:
-    templates = "".join(file.read_text(encoding="utf-8") for file in files("*.html"))
-    return {
-        *(text for _, node in code() if (text := written(node)) is not None),
-        *re.findall(r'\bsay\("(.*?)"\)', templates),
-    }
-
-
-def subclasses(kind: type[AppError]) -> Iterator[type[AppError]]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from subclasses(below)
-
-
-def refusals() -> Iterator[tuple[str, str]]:
-    """Where something is refused in words that a page shows, and those words."""
-    shown = {kind.__name__ for kind in subclasses(AppError) if kind.status in SHOWN}
-    for file, node in code():
-        match node:
-            case ast.Call(func=ast.Name(id=name), args=[first, *_]) if name in shown:
-                text = written(first)
-                if text and is_for_people(file) and not FOR_PROGRAMS.match(text):
-                    yield file, text
-
-
-def is_for_people(file: str) -> bool:
-    """Probes and ways to sign in tell operators what is wrong; pages that sign in tell people."""
-    path = PROJECT_ROOT / file
-    has_pages = path.with_name(f"{path.stem.removesuffix('s')}_texts.py").exists()
-    return path.name != "health.py" and (path.parent.name != "auth" or has_pages)
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_every_language_says_everything_and_keeps_what_it_is_about(name: str) -> None:
-    catalogue = NAMED[name]
-    assert set(catalogue) == set(LANGUAGES) - {ENGLISH}
-    texts = set(catalogue["de"])
-    for language, translations in catalogue.items():
-        assert set(translations) == texts, language
-        for text, translated in translations.items():
-            assert translated.strip()
-            assert translated.count("{}") == text.count("{}"), translated
-            assert re.findall(r"[A-Z]+_[A-Z_]+", translated) == re.findall(r"[A-Z]+_[A-Z_]+", text)
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_what_is_translated_is_still_said(name: str) -> None:
-    assert {re.sub(r"\d+", "{}", text) for text in NAMED[name]["de"]} - said() == set()
-
-
-def test_every_refusal_that_people_read_is_translated() -> None:
-    found = list(refusals())
-
-    assert [(file, text) for file, text in found if text not in ALL["de"]] == []
-    assert len(found) > 20
-
-
-def test_every_text_of_a_template_is_translated() -> None:
-    for template in files("*.html"):
-        html = template.read_text(encoding="utf-8")
-        if "say(" in html:
-            words = re.sub(r"\{[%\{].*?[%\}]\}|<[^>]*>|·", " ", html, flags=re.DOTALL)
-            assert words.split() == []
-            assert set(re.findall(r'\bsay\("(.*?)"\)', html)) <= set(ALL["de"])
+def files(count: int) -> Translatable:
+    return Translatable(*FILES, count=count)
 
 
 @pytest.mark.parametrize(
     ("header", "language"),
     [
+        ("de", "de"),
         ("de-AT", "de"),
-        ("pt-BR, fr;q=0.5", "fr"),
-        ("JA", "ja"),
-        ("", ENGLISH),
-        ("*", ENGLISH),
-        ("xx", ENGLISH),
-        ("ende", ENGLISH),
+        ("DE-de", "de"),
+        ("pt-BR", "pt-BR"),
+        ("pt-br", "pt-BR"),
+        ("pt", "en"),
+        ("ja-JP", "en"),
+        ("xx, de;q=0.5", "de"),
+        ("en;q=0.3, de;q=0.9", "de"),
+        ("de;q=0, en;q=0.1", "en"),
+        ("*", "en"),
+        ("*;q=0.5, de;q=0.1", "de"),
+        ("", "en"),
+        ("ende", "en"),
+        ("de;q=x", "de"),
+        (",;;q=,=", "en"),
+        ("../../secrets", "en"),
+        ("x" * 10_000, "en"),
     ],
 )
-def test_the_first_language_that_is_spoken_here_is_taken(header: str, language: str) -> None:
+def test_the_best_language_that_is_there_is_taken(
+    german: German, tmp_path: Path, header: str, language: str
+) -> None:
+    (tmp_path / "locales" / "pt-BR.po").write_text("")
+    forget_translations()
+
+    assert languages() == ("en", "de", "pt-BR")
     assert language_of(header) == language
 
 
-def test_numbers_stay_and_what_is_unknown_too() -> None:
-    text = "A message has at most 20000 characters."
-    assert translate(text, "de-DE") == "Eine Nachricht hat höchstens 20000 Zeichen."
-    assert translate(text, "en") == text
-    assert translate("There is no thread thr_1.", "de") == "There is no thread thr_1."
+def test_what_is_not_translated_stays_english(german: German) -> None:
+    german({"Sources": "Quellen", "Close": ""})
+
+    assert translate("Sources", "de-AT") == "Quellen"
+    assert translate("Sources", "fr") == "Sources"
+    assert translate("Close", "de") == "Close"
+    assert translate("A new text", "de") == "A new text"
+    assert translate(files(2), "de") == "2 files"
+    # There gettext keeps the header of a file.
+    assert translate("", "de") == ""
 
 
-def test_what_follows_a_colon_stays_as_it_is() -> None:
-    text = "This conversation is locked: {ask} 7 of 9"
-    assert translate(text, "fr") == "Cette conversation est verrouillée : {ask} 7 of 9"
+def test_a_changed_english_text_shows_in_every_language(german: German) -> None:
+    german({"Hello!": "Hallo!"})
+
+    assert translate("Hello! How are you?", "de") == "Hello! How are you?"
 
 
-async def test_a_refusal_is_in_the_users_language(visitor: Visitor) -> None:
+def test_values_stand_where_the_translation_has_them(german: German) -> None:
+    german({"{a} before {b}": "{b} nach {a}", FILES: ("{count} Datei", "{count} Dateien")})
+    text = Translatable("{a} before {b}", a="{b}", b=2)
+
+    assert text == "{b} before 2"
+    assert translate(text, "de") == "2 nach {b}"
+    assert [files(1), files(2)] == ["1 file", "2 files"]
+    assert [translate(files(n), "de") for n in (0, 1, 2)] == ["0 Dateien", "1 Datei", "2 Dateien"]
+
+
+POLISH = r"""
+msgid ""
+msgstr "Plural-Forms: nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || n%100>14) ? 1 : 2);\n"
+
+msgid "{count} file"
+msgid_plural "{count} files"
+msgstr[0] "{count} plik"
+msgstr[1] "{count} pliki"
+msgstr[2] "{count} plików"
+"""
+
+
+def test_each_language_has_its_own_plural_forms(german: German, tmp_path: Path) -> None:
+    (tmp_path / "locales" / "pl.po").write_text(POLISH, encoding="utf-8")
+    (tmp_path / "locales" / "ja.po").write_text(
+        'msgid "{count} file"\nmsgid_plural "{count} files"\nmsgstr[0] "{count}個"\n', "utf-8"
+    )
+    forget_translations()
+
+    said = [translate(files(count), "pl") for count in (1, 2, 5, 22)]
+    assert said == ["1 plik", "2 pliki", "5 plików", "22 pliki"]
+    assert [translate(files(count), "ja-JP") for count in (1, 2)] == ["1個", "2個"]
+
+
+def test_the_applications_words_come_before_the_engines(
+    monkeypatch: pytest.MonkeyPatch, german: German, tmp_path: Path
+) -> None:
+    german({"Close": "Schließen", "Sources": "Quellen"})
+    theirs = tmp_path / "theirs" / "locales" / "tool" / "de.po"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('msgid "Close"\nmsgstr "Zu"\n', encoding="utf-8")
+    monkeypatch.setattr(locales, "FOLDERS", (tmp_path / "theirs", tmp_path))
+    forget_translations()
+
+    assert [translate(text, "de") for text in ("Close", "Sources")] == ["Zu", "Quellen"]
+    assert texts_in(tmp_path / "locales", "de") == {"Close": "Zu", "Sources": "Quellen"}
+    assert texts_in(tmp_path / "locales", "fr") == {}
+
+
+def test_a_translation_without_its_values_is_not_used(
+    german: German, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = ["{tol}", "{tool.__class__}", "{0}", "{tool", "{}"]
+    for translation in wrong:
+        german({"Using {tool}": translation})
+        assert translate(Translatable("Using {tool}", tool="x"), "de") == "Using x"
+    assert caplog.text.count("does not have the values of 'Using {tool}'") == len(wrong)
+    german({"Using {tool}": "Werkzeug läuft", "Plain {": "Schlicht {"})
+    assert translate(Translatable("Using {tool}", tool="x"), "de") == "Werkzeug läuft"
+    assert translate("Plain {", "de") == "Schlicht {"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("it.po", "<!doctype html>", "locales/it.po cannot be read"),
+        ("nonsense.po", "", "named after a language"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_at_the_start(
+    german: German, tmp_path: Path, name: str, content: str, problem: str
+) -> None:
+    (tmp_path / "locales" / name).write_text(content, encoding="utf-8")
+    forget_translations()
+
+    with pytest.raises(ValueError, match=problem):
+        load_translations()
+
+
+def test_the_projects_own_files_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        load_translations()
+
+    assert caplog.text == ""
+
+
+def test_errors_keep_their_values() -> None:
+    assert translate(AppError(files(2)).message, "en") == "2 files"
+    assert ToolRefusal(files(2)).message.one == "{count} file"  # type: ignore[attr-defined]
+
+
+def test_the_demo_model_understands_a_prompt_in_every_language(german: German) -> None:
+    german({"Draw a line": "Zeichne eine Linie"})
+    tool = AgentTool(
+        id="line", label="Line", icon="sparkle", functions=(), placeholder="", prompt="Draw a line"
+    )
+
+    assert _in_english(" Zeichne eine Linie", tool) == "Draw a line"
+    assert _in_english("Zeichne zwei Linien", tool) == "Zeichne zwei Linien"
+
+
+async def test_a_refusal_is_in_the_users_language(visitor: Visitor, german: German) -> None:
+    german(
+        {
+            (
+                "A message has at most {count} character.",
+                "A message has at most {count} characters.",
+            ): (
+                "Eine Nachricht hat höchstens {count} Zeichen.",
+                "Eine Nachricht hat höchstens {count} Zeichen.",
+            )
+        }
+    )
     too_long = message("x" * 20_001)
-    refused = await visitor.send("threads.create", {"Accept-Language": "fr-FR"}, input=too_long)
+    refused = await visitor.send("threads.create", {"Accept-Language": "de-DE"}, input=too_long)
 
     assert refused.status_code == 413
-    error = refused.json()["error"]
-    assert error == {
+    assert refused.json()["error"] == {
         "code": "message_too_long",
-        "message": "Un message compte 20000 caractères au plus.",
+        "message": "Eine Nachricht hat höchstens 20000 Zeichen.",
     }
 
 
-async def test_progress_and_errors_of_an_answer_are_too(visitor: Visitor) -> None:
+async def test_progress_and_errors_of_an_answer_are_too(visitor: Visitor, german: German) -> None:
+    wrong = "Something went wrong while answering. Please try again."
+    german({"Analyzing request": "Anfrage wird gelesen", wrong: "Das ging schief."})
     failing = message("[demo:fail]")
     response = await visitor.send("threads.create", {"Accept-Language": "de"}, input=failing)
 
     assert "Anfrage wird gelesen" in response.text
-    assert "Beim Antworten ist etwas schiefgegangen." in response.text
+    assert "Das ging schief." in response.text

@@ -8,6 +8,10 @@ from typing import Protocol, TypeVar
 class ToolRefusal(Exception):
     """A tool cannot do what was requested; the message says why, in one line for the model."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
 
 class ToolService(Protocol):
     """A resource that a tool keeps open while the process runs, such as a connection pool."""

@@ -21,7 +21,6 @@ from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
 from engine.settings.settings import UnusableSettings
-from engine.text.locales import Translations
 from engine.text.unicode import storable
 from engine.tools.actions import ActionHandler
 from engine.tools.services import ToolRefusal, ToolService, ToolServices
@@ -59,7 +58,6 @@ class AgentTool:
       the demo model's answer if the tool cannot work without a key.
     - In the composer, `short_label` is the button's text while the tool is chosen, a `pinned` tool
       has a button beside the menu, and a `persistent` tool stays chosen after a message.
-    - `translations` of all texts above: language → English text → translation.
     - `response_include` requests more details of a hosted tool from the Responses API;
       `converter(turn_context)` builds the converter of those details into thread items.
     - `service()` builds the resource that the tool keeps open; functions get it with
@@ -81,7 +79,6 @@ class AgentTool:
     pinned: bool = False
     persistent: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
-    translations: Translations = field(default_factory=dict)
     demo: Callable[[str], DemoCall | None] = no_demo
     demo_default: DemoCall | None = None
     demo_reply: str | None = None

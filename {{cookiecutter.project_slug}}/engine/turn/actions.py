@@ -50,7 +50,7 @@ class Actions:
         try:
             shown = await tool.actions[action.type](pressed)
         except ToolRefusal as refusal:
-            words = translate(str(refusal), context.locale, tool.translations)
+            words = translate(refusal.message, context.locale)
             raise InvalidRequest(words) from None
         item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
         # Whoever stopped waiting meanwhile has ended the run, and not what it did.

@@ -38,7 +38,7 @@ from openai.types.responses.response_function_web_search import ActionSearch
 from engine.context.clock import now
 from engine.models.boundary.calls import object_arguments
 from engine.speed.text_deltas import TextDeltas
-from engine.text.locales import translate
+from engine.text.locales import Translatable, translate
 from engine.tools.tool import TOOL_FAILED
 from engine.tools.turn_context import TurnContext
 from engine.turn.history import TOOL_CALL
@@ -174,7 +174,9 @@ class Progress:
         if call is None:
             return
         self._unanswered.discard(call.call_id)
-        title = translate("Handed over to {}", self._locale).format(self._agent_name)
+        title = translate(
+            Translatable("Handed over to {agent}", agent=self._agent_name), self._locale
+        )
         task = CustomTask(title=title, icon="agent", status_indicator="complete")
         await self._update(call.call_id, task)
         self._finished.append(self._hidden(call, str(output.get("output", ""))))
@@ -243,11 +245,11 @@ class Progress:
         if tool is None:
             return _using(function, self._locale), "sparkle"
         if (title := tool.titles.get(function)) is not None:
-            return translate(title, self._locale, tool.translations), tool.icon
+            return translate(title, self._locale), tool.icon
         if tool.prefix:
             name = function.removeprefix(tool.prefix).replace("__", ": ")
         else:
-            name = translate(tool.label, self._locale, tool.translations)
+            name = translate(tool.label, self._locale)
         return _using(name, self._locale), tool.icon
 
     async def _add(self, key: str, task: Task) -> None:
@@ -327,7 +329,7 @@ def _plain_reasoning(item: Any) -> dict[str, Any] | None:
 
 
 def _using(name: str, locale: str) -> str:
-    return translate("Using {}", locale).format(name)
+    return translate(Translatable("Using {tool}", tool=name), locale)
 
 
 def _searched(call: ResponseFunctionWebSearch) -> tuple[list[str], list[str]]:

@@ -63,10 +63,6 @@ export function Chat({ title, scriptUrl }: ChatProps) {
         </div>
         <noscript>
           <p lang="en">This chat needs JavaScript. Please allow it for this site.</p>
-          <p lang="de">Dieser Chat braucht JavaScript. Bitte erlauben Sie es für diese Seite.</p>
-          <p lang="es">Este chat necesita JavaScript. Permítalo para este sitio.</p>
-          <p lang="fr">Ce chat a besoin de JavaScript. Veuillez l’autoriser pour ce site.</p>
-          <p lang="ja">このチャットには JavaScript が必要です。このサイトで許可してください。</p>
         </noscript>
       </main>
     </>

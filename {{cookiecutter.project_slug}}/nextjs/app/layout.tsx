@@ -2,7 +2,7 @@ import type { Metadata, Viewport } from "next";
 import type { ReactNode } from "react";
 
 export const metadata: Metadata = {
-  title: "{{ cookiecutter.__project_name }}",
+  title: process.env.APPLICATION_NAME,
   description: "A chat with {{ cookiecutter.__assistant_name }}.",
   icons: "static/icon.svg",
 };

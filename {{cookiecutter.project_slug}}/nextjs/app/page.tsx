@@ -4,5 +4,5 @@ import { Chat } from "./chat";
 
 export default async function Home() {
   const scriptUrl = (await headers()).get(SCRIPT_HEADER) ?? "";
-  return <Chat title="{{ cookiecutter.__project_name }}" scriptUrl={scriptUrl} />;
+  return <Chat title={process.env.APPLICATION_NAME ?? ""} scriptUrl={scriptUrl} />;
 }

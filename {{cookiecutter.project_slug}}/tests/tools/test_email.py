@@ -262,9 +262,9 @@ async def test_the_model_is_informed_of_the_daily_limit(
 
     second = await visitor.say("write again", first.thread_id)
 
-    assert "You have sent 1 emails today" in model.exchanges[-1].results[-1]
+    assert "You have sent 1 email today" in model.exchanges[-1].results[-1]
     [card] = second.done("widget")
-    assert "You have sent 1 emails today" in str(card)
+    assert "You have sent 1 email today" in str(card)
     assert len(mail.delivered) == 1
 
 

@@ -125,32 +125,6 @@ CHART = AgentTool(
     placeholder="Which figures shall I draw?",
     prompt="Draw a line chart of Mon 3, Tue 5, Wed 4",
     titles={"draw_chart": "Drawing a chart"},
-    translations={
-        "de": {
-            "Chart": "Diagramm",
-            "Which figures shall I draw?": "Welche Zahlen soll ich zeichnen?",
-            "Draw a line chart of Mon 3, Tue 5, Wed 4": "Zeichne ein Liniendiagramm: Mo 3, Di 5, Mi 4",
-            "Drawing a chart": "Diagramm wird gezeichnet",
-        },
-        "es": {
-            "Chart": "Gráfico",
-            "Which figures shall I draw?": "¿Qué cifras quiere que dibuje?",
-            "Draw a line chart of Mon 3, Tue 5, Wed 4": "Dibuja un gráfico de líneas: lun 3, mar 5, mié 4",
-            "Drawing a chart": "Dibujando un gráfico",
-        },
-        "fr": {
-            "Chart": "Graphique",
-            "Which figures shall I draw?": "Quels chiffres dois-je tracer ?",
-            "Draw a line chart of Mon 3, Tue 5, Wed 4": "Trace une courbe : lun 3, mar 5, mer 4",
-            "Drawing a chart": "Tracé d’un graphique",
-        },
-        "ja": {
-            "Chart": "グラフ",
-            "Which figures shall I draw?": "どの数値をグラフにしますか？",
-            "Draw a line chart of Mon 3, Tue 5, Wed 4": "折れ線グラフを描いて: 月 3, 火 5, 水 4",
-            "Drawing a chart": "グラフを作成しています",
-        },
-    },
     demo=_demo,
     demo_default=_demo_call("bar", {"Mon": 3, "Tue": 5, "Wed": 4}),
 )

@@ -37,8 +37,8 @@ class StoredImages(ResponseStreamConverter):
             )
         except AppError as error:
             locale = self._turn.request_context.locale
-            problem = translate("The picture could not be kept.", locale, IMAGE.translations)
-            reason = translate(error.message, locale, attachments.translations)
+            problem = translate("The picture could not be kept.", locale)
+            reason = translate(error.message, locale)
             raise CustomStreamError(f"{problem} {reason}") from error
         return str(picture.preview_url)
 
@@ -52,32 +52,6 @@ IMAGE = AgentTool(
     ),
     placeholder="Describe a picture",
     prompt="Draw a lighthouse at dawn, as a woodcut",
-    translations={
-        "de": {
-            "Image": "Bild",
-            "Describe a picture": "Beschreiben Sie ein Bild",
-            "Draw a lighthouse at dawn, as a woodcut": "Zeichne einen Leuchtturm im Morgengrauen als Holzschnitt",
-            "The picture could not be kept.": "Das Bild konnte nicht aufbewahrt werden.",
-        },
-        "es": {
-            "Image": "Imagen",
-            "Describe a picture": "Describa una imagen",
-            "Draw a lighthouse at dawn, as a woodcut": "Dibuja un faro al amanecer, como un grabado en madera",
-            "The picture could not be kept.": "No se ha podido guardar la imagen.",
-        },
-        "fr": {
-            "Image": "Image",
-            "Describe a picture": "Décrivez une image",
-            "Draw a lighthouse at dawn, as a woodcut": "Dessine un phare à l’aube, façon gravure sur bois",
-            "The picture could not be kept.": "L’image n’a pas pu être conservée.",
-        },
-        "ja": {
-            "Image": "画像",
-            "Describe a picture": "画像の内容を入力",
-            "Draw a lighthouse at dawn, as a woodcut": "夜明けの灯台を木版画風に描いて",
-            "The picture could not be kept.": "画像を保存できませんでした。",
-        },
-    },
     demo_reply=(
         "Pictures are picture at OpenAI and need a key: set `OPENAI_API_KEY` in `.env` and restart."
     ),

@@ -60,32 +60,6 @@ KNOWLEDGE = AgentTool(
     placeholder="Ask the documents",
     prompt="What do the documents say about returns?",
     titles={"search_documents": "Searching the documents"},
-    translations={
-        "de": {
-            "Knowledge": "Wissen",
-            "Ask the documents": "Fragen Sie die Dokumente",
-            "What do the documents say about returns?": "Was sagen die Dokumente über Rückgaben?",
-            "Searching the documents": "Dokumente werden durchsucht",
-        },
-        "es": {
-            "Knowledge": "Conocimiento",
-            "Ask the documents": "Pregunte a los documentos",
-            "What do the documents say about returns?": "¿Qué dicen los documentos sobre las devoluciones?",
-            "Searching the documents": "Buscando en los documentos",
-        },
-        "fr": {
-            "Knowledge": "Connaissances",
-            "Ask the documents": "Interrogez les documents",
-            "What do the documents say about returns?": "Que disent les documents sur les retours ?",
-            "Searching the documents": "Recherche dans les documents",
-        },
-        "ja": {
-            "Knowledge": "ナレッジ",
-            "Ask the documents": "文書に質問する",
-            "What do the documents say about returns?": "返品について文書には何とありますか？",
-            "Searching the documents": "文書を検索しています",
-        },
-    },
     demo=_demo,
     demo_default=DemoCall("search_documents", {"question": "introduction OR overview"}),
 )

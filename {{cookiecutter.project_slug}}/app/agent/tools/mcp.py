@@ -27,28 +27,6 @@ MCP = AgentTool(
     functions=(),
     placeholder="Use a connected tool",
     prompt="What can your connected tools do?",
-    translations={
-        "de": {
-            "Connected tools": "Verbundene Werkzeuge",
-            "Use a connected tool": "Ein verbundenes Werkzeug nutzen",
-            "What can your connected tools do?": "Was können deine verbundenen Werkzeuge?",
-        },
-        "es": {
-            "Connected tools": "Herramientas conectadas",
-            "Use a connected tool": "Use una herramienta conectada",
-            "What can your connected tools do?": "¿Qué pueden hacer tus herramientas conectadas?",
-        },
-        "fr": {
-            "Connected tools": "Outils connectés",
-            "Use a connected tool": "Utilisez un outil connecté",
-            "What can your connected tools do?": "Que peuvent faire tes outils connectés ?",
-        },
-        "ja": {
-            "Connected tools": "接続ツール",
-            "Use a connected tool": "接続ツールを使う",
-            "What can your connected tools do?": "接続ツールで何ができますか？",
-        },
-    },
     demo=_demo,
     demo_reply="The servers in `MCP_SERVERS` bring these tools: ask me to call one by its name.",
     service=McpServers,

@@ -17,9 +17,7 @@ from uuid import uuid4
 from fastapi import APIRouter
 from pydantic_settings import SettingsConfigDict
 
-from engine.attachments import texts
 from engine.attachments.files import INCOMING, FileGone, FilesLeft, FilesUnavailable
-from engine.attachments.local import texts as upload_texts
 from engine.attachments.local.upload import UPLOAD_PATH, upload_routes
 from engine.attachments.routes import link_routes
 from engine.attachments.service import FileAttachments
@@ -27,7 +25,6 @@ from engine.auth.base import Authenticator
 from engine.auth.current import signed_in_by
 from engine.database.database import Database
 from engine.settings.settings import PROJECT_ROOT, EnvSettings, Settings
-from engine.text.locales import joined
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +40,6 @@ class LocalSettings(EnvSettings):
 
 class LocalAttachments(FileAttachments):
     name = "local"
-    translations = joined(texts.TRANSLATIONS, upload_texts.TRANSLATIONS)
     upload_strategy: Mapping[str, str] = {"type": "direct", "uploadUrl": UPLOAD_PATH[1:]}
 
     def __init__(self, settings: Settings, database: Database, more_types: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from engine.context.request_context import RequestContext
 from engine.http.errors import InvalidRequest
 from engine.http.home import home_url
 from engine.http.request_body import timed_chunks
+from engine.text.locales import Translatable
 
 UPLOAD_PATH = "/attachments"
 
@@ -113,4 +114,8 @@ async def _limited_body(request: Request, limit: int) -> AsyncGenerator[bytes, N
 
 
 def _too_large(limit: int) -> FileTooLarge:
-    return FileTooLarge(f"A file has at most {limit} bytes.")
+    return FileTooLarge(
+        Translatable(
+            "A file has at most {count} byte.", "A file has at most {count} bytes.", count=limit
+        )
+    )

@@ -35,6 +35,7 @@ from engine.database.database import Database
 from engine.http.errors import InvalidRequest
 from engine.options import NO_ATTACHMENTS
 from engine.settings.settings import Settings
+from engine.text.locales import Translatable
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,13 @@ class S3Files:
                 async for chunk in body.iter_chunks():
                     size += len(chunk)
                     if size > limit:
-                        raise FileTooLarge(f"A file has at most {limit} bytes.")
+                        raise FileTooLarge(
+                            Translatable(
+                                "A file has at most {count} byte.",
+                                "A file has at most {count} bytes.",
+                                count=limit,
+                            )
+                        )
                     target.write(chunk)
 
     async def move(self, source: str, target: str) -> None:

@@ -25,11 +25,9 @@ from engine.auth.oidc.openid import (
     user_id,
 )
 from engine.auth.oidc.rows import IdTokenStore
-from engine.auth.oidc.texts import TRANSLATIONS
 from engine.auth.sessions.forms import (
     COLOR_SCHEME,
     PAGE_HEADERS,
-    SITE,
     FormTokens,
     read_form,
     return_path,
@@ -39,7 +37,7 @@ from engine.database.database import Database
 from engine.http.audit import record
 from engine.http.home import home_path, home_url
 from engine.settings.settings import Settings
-from engine.text.locales import language_of, translate
+from engine.text.locales import Translatable, language_of, translate
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -194,9 +192,12 @@ class OidcPages:
             503,
             (
                 "Nobody can sign in yet",
-                "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
-                "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
-                f"The redirect address is: {self._at(request, CALLBACK)}",
+                Translatable(
+                    "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
+                    "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+                    "The redirect address is: {address}",
+                    address=self._at(request, CALLBACK),
+                ),
             ),
         )
 
@@ -219,12 +220,12 @@ def _page(
     """A page with a title and a text, which redirects to `on_to` if that is given."""
     title, text = message
     locale = request.headers.get("accept-language", "")
-    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    say = partial(translate, locale=locale)
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
     html = PAGE.format(
         language=language_of(locale),
         color_scheme=COLOR_SCHEME,
-        site=escape(SITE),
+        site=escape(request.app.state.settings.application_name),
         title=escape(say(title)),
         text=escape(say(text)),
         home=home_path(request),

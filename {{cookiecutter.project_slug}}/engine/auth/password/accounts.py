@@ -13,12 +13,12 @@ from pwdlib import PasswordHash
 from pydantic import Field
 
 from engine.auth.password.rows import AccountStore, AttemptStore, user_id_of
-from engine.auth.sessions.forms import SITE
 from engine.auth.sessions.rows import Session
 from engine.auth.sessions.sessions import Ticket
 from engine.database.database import Database
 from engine.http.errors import AppError, InvalidRequest, LimitReached
 from engine.settings.settings import EnvSettings
+from engine.text.locales import Translatable
 
 NAME_LENGTH = range(3, 255)
 PASSWORD_LENGTH = range(8, 257)
@@ -78,8 +78,11 @@ class TooManySignIns(LimitReached):
 
 
 class Accounts:
-    def __init__(self, database: Database, settings: AccountSettings | None = None) -> None:
+    def __init__(
+        self, database: Database, settings: AccountSettings | None = None, site: str = ""
+    ) -> None:
         settings = settings or AccountSettings()
+        self._site = site
         self.is_open = settings.sign_up == "open"
         self._per_account = settings.sign_ins_per_account
         self._per_address = settings.sign_ins_per_address
@@ -93,7 +96,7 @@ class Accounts:
         if not self.is_open:
             raise SignUpClosed("New accounts are made by whoever runs this site.")
         name = valid_name(name)
-        check_password(password, name)
+        check_password(password, name, self._site)
         await self._take(address, self._per_address)
         ticket = Ticket.new(user_id_of(name))
         session = Session(ticket.user_id, ticket.session_id, name)
@@ -132,7 +135,7 @@ class Accounts:
         is_correct, _ = await self._hasher.verify(current, stored)
         if account is None or not is_correct:
             raise WrongCredentials("The current password is wrong.", user_id)
-        check_password(new, account.name)
+        check_password(new, account.name, self._site)
         ticket = Ticket.new(user_id)
         session = Session(user_id, ticket.session_id, account.name)
         hashed = await self._hasher.hash(new)
@@ -196,13 +199,17 @@ def valid_name(name: str) -> str:
     name = normalized_name(name)
     if len(name) not in NAME_LENGTH or not _NAME.fullmatch(name) or not any(map(str.isalnum, name)):
         raise InvalidRequest(
-            f"A name has {NAME_LENGTH[0]} to {NAME_LENGTH[-1]} letters, digits or . _ - + @ "
-            "characters; an e-mail address will do."
+            Translatable(
+                "A name has {least} to {most} letters, digits or . _ - + @ characters; "
+                "an e-mail address will do.",
+                least=NAME_LENGTH[0],
+                most=NAME_LENGTH[-1],
+            )
         )
     return name
 
 
-def check_password(password: str, name: str) -> None:
+def check_password(password: str, name: str, site: str = "") -> None:
     """Raises `InvalidRequest` if the password is too short, too long or easy to guess.
 
     There are no rules about the kinds of characters (NIST SP 800-63B).
@@ -210,20 +217,23 @@ def check_password(password: str, name: str) -> None:
     password = normalized(password)
     if len(password) not in PASSWORD_LENGTH:
         raise InvalidRequest(
-            f"A password has {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[-1]} characters. "
-            "A few words in a row are good ones."
+            Translatable(
+                "A password has {least} to {most} characters. A few words in a row are good ones.",
+                least=PASSWORD_LENGTH[0],
+                most=PASSWORD_LENGTH[-1],
+            )
         )
-    if _is_weak(password.casefold(), name):
+    if _is_weak(password.casefold(), name, site):
         raise InvalidRequest("This password is among the first that anybody would guess.")
 
 
-def _is_weak(password: str, name: str) -> bool:
+def _is_weak(password: str, name: str, site: str) -> bool:
     """True for common passwords, words, dates, patterns and the names of the account and the site,
     also in combination.
     """
     # Imported here because its word lists take long to load and are only needed for new passwords.
     from zxcvbn import zxcvbn
 
-    known = [name, name.partition("@")[0], SITE, "".join(SITE.split()), *SITE.split()]
+    known = [name, name.partition("@")[0], site, "".join(site.split()), *site.split()]
     strength = zxcvbn(password[:MAX_RATED_CHARS], user_inputs=[text.casefold() for text in known])
     return bool(strength["score"] < MIN_STRENGTH)

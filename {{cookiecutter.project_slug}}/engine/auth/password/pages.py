@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from engine.auth.password import texts as account_texts
 from engine.auth.password.accounts import (
     NAME_LENGTH,
     PASSWORD_LENGTH,
@@ -17,11 +16,9 @@ from engine.auth.password.accounts import (
     SignUpClosed,
     WrongCredentials,
 )
-from engine.auth.sessions import form_texts
 from engine.auth.sessions.forms import (
     COLOR_SCHEME,
     PAGE_HEADERS,
-    SITE,
     FormTokens,
     read_form,
     return_path,
@@ -33,13 +30,11 @@ from engine.http.audit import record
 from engine.http.errors import AppError, Unauthenticated, Unavailable
 from engine.http.home import home_path
 from engine.settings.settings import Settings
-from engine.text.locales import joined, language_of, translate
+from engine.text.locales import Translatable, language_of, translate
 
 SIGN_IN, SIGN_UP, SIGN_OUT, ACCOUNT = "/sign-in", "/sign-up", "/sign-out", "/account"
 
 Form = dict[str, str]
-
-TEXTS = joined(account_texts.TRANSLATIONS, form_texts.TRANSLATIONS)
 
 
 class AccountPages:
@@ -53,7 +48,7 @@ class AccountPages:
         self._sessions = sessions
         self._addresses = Addresses(settings)
         self._forms = FormTokens(settings, COOKIE)
-        self._templates = _templates()
+        self._templates = _templates(settings.application_name)
         self.router = self._routes()
 
     def form_token(self, request: Request) -> str:
@@ -165,7 +160,7 @@ class AccountPages:
     ) -> Response:
         form = form or {}
         locale = request.headers.get("accept-language", "")
-        say = partial(translate, locale=locale, own=TEXTS)
+        say = partial(translate, locale=locale)
         secret = self._forms.secret(request)
         page = self._templates.get_template(template).render(
             language=language_of(locale),
@@ -186,7 +181,7 @@ class AccountPages:
         return response
 
 
-def _templates() -> Environment:
+def _templates(site: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -195,7 +190,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        site=SITE,
+        site=site,
+        Translatable=Translatable,
         color_scheme=COLOR_SCHEME,
         name_length=NAME_LENGTH,
         password_length=PASSWORD_LENGTH,

@@ -19,5 +19,5 @@ class PasswordAuth(SessionAuth):
     ) -> None:
         sessions = Sessions(database, session_settings)
         super().__init__(sessions)
-        accounts = Accounts(database, account_settings)
+        accounts = Accounts(database, account_settings, settings.application_name)
         self.pages = AccountPages(settings, accounts, sessions)

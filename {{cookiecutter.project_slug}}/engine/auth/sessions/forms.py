@@ -14,9 +14,9 @@ from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
 from engine.http.home import home_path
 from engine.http.request_body import BODY_SECONDS, timed_chunks
 from engine.settings.settings import Settings
+from engine.text.locales import Translatable
 
-# The name and color scheme of the sign-in pages.
-SITE = "{{ cookiecutter.__project_name }}"
+# The color scheme of the sign-in pages.
 COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
 
 FORM_COOKIE = f"{TABLE_PREFIX}form"
@@ -88,7 +88,7 @@ async def read_form(request: Request) -> dict[str, str]:
     async for chunk in timed_chunks(request, BODY_SECONDS):
         body += chunk
         if len(body) > MAX_FORM_BYTES:
-            raise RequestTooLarge(f"A form has at most {MAX_FORM_BYTES} bytes.")
+            raise RequestTooLarge(Translatable("A form has at most {count} byte.", "A form has at most {count} bytes.", count=MAX_FORM_BYTES))
     try:
         text = bytes(body).decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")

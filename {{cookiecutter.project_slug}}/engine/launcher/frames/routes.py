@@ -122,7 +122,7 @@ def _is_storable(*ids: str) -> bool:
 def _window_page(request: Request) -> HTMLResponse:
     """A page whose script closes the window; its text is for a window that no frame opened."""
     locale = request.headers.get("Accept-Language", "")
-    say = partial(translate, locale=locale, own=TRANSLATIONS)
+    say = partial(translate, locale=locale)
     html = PAGE.format(
         home=home_path(request),
         language=language_of(locale),

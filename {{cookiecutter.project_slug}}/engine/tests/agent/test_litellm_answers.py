@@ -43,8 +43,7 @@ from engine.tests.model_server import (
     silence,
     unless,
 )
-from engine.tests.talk import Turn, Visitor, events_in, message
-from engine.text.locales import CATALOGUE
+from engine.tests.talk import German, Turn, Visitor, events_in, message
 
 pytestmark = [
     pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra"),
@@ -392,9 +391,7 @@ async def test_a_refusal_is_an_answer(talk: Talk) -> None:
 
 WITHHELD = {
     "en": "The model's content filter withheld this answer. Please put it differently.",
-    "de": CATALOGUE["de"][
-        "The model's content filter withheld this answer. Please put it differently."
-    ],
+    "de": "Der Inhaltsfilter hat diese Antwort zurückgehalten.",
 }
 
 
@@ -411,8 +408,9 @@ WITHHELD = {
     ],
 )
 async def test_what_a_filter_takes_back_whole_has_a_sentence_in_its_place(
-    talk: Talk, model: str, behaviour: Behaviour
+    talk: Talk, german: German, model: str, behaviour: Behaviour
 ) -> None:
+    german({WITHHELD["en"]: WITHHELD["de"]})
     visitor, server = talk
     for language, sentence in WITHHELD.items():
         server.does(behaviour)

@@ -27,7 +27,7 @@ from engine.tests.talk import Visitor
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
     signed_in = signed_in_by(HeaderAuth(Settings(), database))
 
     @app.get("/me")

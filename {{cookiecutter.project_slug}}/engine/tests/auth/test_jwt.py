@@ -49,7 +49,7 @@ async def make_auth() -> AsyncIterator[MakeAuth]:
 
 async def me(auth: JwtAuth, token: str | None = None, **headers: str) -> Response:
     app = FastAPI()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
 
     @app.get("/me")
     async def show(request: Request) -> str:

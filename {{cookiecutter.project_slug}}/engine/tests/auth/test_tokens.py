@@ -61,7 +61,7 @@ async def make_verifier() -> AsyncIterator[MakeVerifier]:
 
 async def me(verifier: TokenVerifier, token: str) -> Response:
     app = FastAPI()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
 
     @app.get("/me")
     async def show() -> str:

@@ -17,7 +17,8 @@ from engine.page import routes
 from engine.page.files import ENGINE_FILES, PageFiles
 from engine.settings.settings import Settings
 from engine.tests.application import PAGE_FOLDER, TOOLS
-from engine.text.locales import ENGLISH, LANGUAGES
+from engine.tests.fixtures import forget_translations
+from engine.tests.talk import German
 from engine.tools.toolset import Toolset
 
 OFFICIAL_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
@@ -185,7 +186,7 @@ async def test_the_owners_file_is_served_in_place_of_the_engines(tmp_path: Path)
 async def test_a_second_page_has_the_same_header(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
     shutil.copy(folder / "index.html", folder / "about.html")
-    header = (folder / "_header.html").read_text("utf-8")
+    header = (folder / "_header.html").read_text("utf-8").format(name=page_toml()["name"])
 
     async with make_client(make_settings(), folder) as page:
         first, second = await page.get("/"), await page.get("/about")
@@ -241,23 +242,68 @@ async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
     texts = page_toml()
     config = (await page.get("/config.json")).json()
     for name in ("title", "greeting", "placeholder", "disclaimer"):
-        assert config[name] == texts[name]
+        assert config[name] == texts[name].format(title=texts["title"])
     switches = {to_camel(name): shown for name, shown in texts["element"].items()}
     assert config["element"] == switches
     own = [{"label": t.label, "prompt": t.prompt, "icon": t.icon} for t in TOOLS]
     assert config["prompts"] == texts["prompts"] + own
 
 
-@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != ENGLISH])
-async def test_every_language_has_its_texts(page: httpx.AsyncClient, language: str) -> None:
-    header = {"Accept-Language": f"xx, {language}-XX;q=0.8, en;q=0.1"}
+async def test_config_is_in_the_language_that_is_asked_for(
+    page: httpx.AsyncClient, german: German
+) -> None:
+    texts = page_toml()
+    first = texts["prompts"][0]
+    german({texts["placeholder"]: "Nachricht an {title}", first["label"]: "Was kannst du?"})
+
+    header = {"Accept-Language": "xx, de-AT;q=0.8, en;q=0.1"}
     config = (await page.get("/config.json", headers=header)).json()
 
-    texts = page_toml()["translations"][language]
-    for name in ("greeting", "placeholder", "disclaimer"):
-        assert config[name] == texts[name]
-    assert config["prompts"][: len(texts["prompts"])] == texts["prompts"]
-    assert len(texts["prompts"]) == len(page_toml()["prompts"])
+    assert config["placeholder"] == f"Nachricht an {texts['title']}"
+    assert config["prompts"][0] == first | {"label": "Was kannst du?"}
+    # What has no translation is as page.toml says it.
+    assert config["greeting"] == texts["greeting"]
+
+
+@pytest.mark.parametrize("text", ["Hello {you}", "An open {", "{0}"])
+def test_only_the_title_can_stand_in_braces(text: str) -> None:
+    with pytest.raises(ValueError, match="braces are for"):
+        routes.PageTexts.model_validate(page_toml() | {"greeting": text})
+
+
+async def test_the_page_gets_its_own_texts_and_those_of_its_modules(
+    german: German, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    german({"Try again": "Noch einmal"})
+    monkeypatch.setattr(routes, "LOCALES", tmp_path / "locales")
+    own = tmp_path / "page" / "locales" / "de.po"
+    shutil.copytree(PAGE_FOLDER, tmp_path / "page")
+    own.parent.mkdir()
+    own.write_text('msgid "My button"\nmsgstr "Mein Knopf"\n', encoding="utf-8")
+    forget_translations()
+
+    texts = {"Try again": "Noch einmal", "My button": "Mein Knopf"}
+    for header, words in [
+        ("de-AT", {"language": "de", "texts": texts}),
+        ("pt, *", {"language": "en", "texts": {}}),
+    ]:
+        async with make_client(make_settings(), tmp_path / "page") as page:
+            response = await page.get("/texts.json", headers={"Accept-Language": header})
+        assert response.json() == words
+        assert response.headers["vary"] == "Accept-Language"
+        assert response.headers["cache-control"] == "no-cache"
+
+
+async def test_without_scripts_the_page_says_so_in_the_visitors_language(
+    page: httpx.AsyncClient, german: German
+) -> None:
+    german({routes.NEEDS_SCRIPTS: "Dieser Chat braucht <JavaScript>."})
+
+    response = await page.get("/", headers={"Accept-Language": "de"})
+
+    assert '<p lang="de">Dieser Chat braucht &lt;JavaScript&gt;.</p>' in response.text
+    assert response.headers["vary"] == "Accept-Language"
+    assert f'<p lang="en">{routes.NEEDS_SCRIPTS}</p>' in (await page.get("/")).text
 
 
 async def test_one_model_leaves_nothing_to_pick() -> None:

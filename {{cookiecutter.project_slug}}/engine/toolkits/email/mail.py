@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from engine.settings.settings import CommaSeparated, EnvSettings
+from engine.text.locales import Translatable
 from engine.toolkits.email.rows import Email
 from engine.tools.services import ToolRefusal
 
@@ -72,7 +73,9 @@ class EmailSettings(EnvSettings):
             return "This server may send to nobody: EMAIL_RECIPIENT_DOMAINS is empty."
         for recipient in recipients:
             if recipient.rpartition("@")[2].lower() not in self.recipient_domains:
-                return f"This server may not send to this address: {recipient}"
+                return Translatable(
+                    "This server may not send to this address: {address}", address=recipient
+                )
         return None
 
 
@@ -109,6 +112,10 @@ HEADERS = {
 
 class DeliveryFailed(Exception):
     """An email was not sent, or may not have been; the message says why, for the user."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 UNREACHABLE = "The mail server cannot be reached right now. Nothing was sent."
@@ -221,11 +228,17 @@ def _explain(error: Exception, data_sent: bool) -> str:
         case aiosmtplib.SMTPAuthenticationError():
             return "The mail server refused this server's credentials. Please tell its operator."
         case aiosmtplib.SMTPRecipientRefused(recipient=recipient, code=code):
-            return f"The mail server refused a recipient ({code}). Nothing was sent to: {recipient}"
+            return Translatable(
+                "The mail server refused a recipient ({code}). Nothing was sent to: {address}",
+                code=code,
+                address=recipient,
+            )
         case aiosmtplib.SMTPConnectError():
             return INSECURE if isinstance(error.__cause__, ssl.SSLError) else UNREACHABLE
         case aiosmtplib.SMTPResponseException(code=code):
-            return f"The mail server refused the email ({code}). Nothing was sent."
+            return Translatable(
+                "The mail server refused the email ({code}). Nothing was sent.", code=code
+            )
         case _ if data_sent:
             return UNCERTAIN
         case ssl.SSLError():

@@ -21,24 +21,26 @@ const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/d
  * @param {Say} say
  * @returns {Record<ProblemId, Problem>}
  */
-export function problems(host, scriptUrl, say = voice("en")) {
+export function problems(host, scriptUrl, say = voice()) {
   const cdn = new URL(scriptUrl, CDN).host;
-  const doctor = say("On its machine, {} says what is missing.", "python -m app doctor");
+  const doctor = say("On its machine, {command} says what is missing.", { command: "python -m app doctor" });
   return {
     scriptBlocked: {
       title: say("The chat could not be loaded"),
       advice: say("You may be offline, or a content blocker or firewall may be in the way."),
       mend: [
-        say("The browser could not load {}.", scriptUrl),
-        say("Allow {} in content blockers, proxies and firewalls.", cdn),
-        say("If this site sends a Content-Security-Policy, it must list {} under script-src and frame-src.", cdn),
+        say("The browser could not load {script}.", { script: scriptUrl }),
+        say("Allow {host} in content blockers, proxies and firewalls.", { host: cdn }),
+        say("If this site sends a Content-Security-Policy, it must list {host} under script-src and frame-src.", {
+          host: cdn,
+        }),
       ],
     },
     notDefined: {
       title: say("The chat could not start"),
       advice: say("Its program arrived but did not run. A newer browser may help."),
       mend: [
-        say("{} loaded, but never defined {}.", scriptUrl, "<openai-chatkit>"),
+        say("{script} loaded, but never defined {element}.", { script: scriptUrl, element: "<openai-chatkit>" }),
         say("The browser's console names the error. A proxy may have answered with another file."),
       ],
     },
@@ -76,11 +78,13 @@ export function problems(host, scriptUrl, say = voice("en")) {
 function notReadyRemote(host, cdn, say) {
   return {
     title: say("The chat did not open"),
-    advice: say("Most often, {} has not been allowed to show it.", host),
+    advice: say("Most often, {host} has not been allowed to show it.", { host }),
     mend: [
-      say("Add {} to the domain allow-list of your OpenAI organization.", host),
+      say("Add {host} to the domain allow-list of your OpenAI organization.", { host }),
       say("Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server."),
-      say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
+      say("Allow frames from {host} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", {
+        host: cdn,
+      }),
     ],
     link: ALLOW_LIST,
   };
@@ -101,9 +105,11 @@ function notReadyLocal(host, cdn, say) {
     title: say("The chat did not open"),
     advice: say("A content blocker, a firewall or one of this page's own headers may stop its frame."),
     mend: [
-      say("Allow {} in content blockers, proxies and firewalls.", cdn),
-      say("Allow frames from {} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", cdn),
-      ...(name === host ? [] : [say("Open this page as {}: there OpenAI asks for no domain key.", name)]),
+      say("Allow {host} in content blockers, proxies and firewalls.", { host: cdn }),
+      say("Allow frames from {host} (frame-src), and do not send Cross-Origin-Embedder-Policy: require-corp.", {
+        host: cdn,
+      }),
+      ...(name === host ? [] : [say("Open this page as {host}: there OpenAI asks for no domain key.", { host: name })]),
     ],
   };
 }
@@ -121,7 +127,7 @@ export class Diagnostics {
    * @param {Say} say
    * @param {Element} [element]
    */
-  constructor(panel, script, say = voice("en"), element) {
+  constructor(panel, script, say = voice(), element) {
     this.panel = panel;
     this.script = script;
     this.say = say;
@@ -222,7 +228,19 @@ export class Diagnostics {
     if (this.shown === id) return;
     this.shown = id;
     this.onProblem(id);
+    this.describe(id);
+  }
+
+  /** @param {ProblemId} id */
+  describe(id) {
     this.panel.replaceChildren(...describe(this.problems[id], this.say));
+  }
+
+  /** @param {Say} say in another language, also what is shown already */
+  speak(say) {
+    this.say = say;
+    this.problems = problems(location.host, this.script.src, say);
+    if (this.shown) this.describe(this.shown);
   }
 
   /** @param {ProblemId[]} ids */

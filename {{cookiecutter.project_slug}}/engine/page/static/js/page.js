@@ -1,6 +1,6 @@
 /** @import { Api } from "./api.js" */
 /** @import { ChatKitOptions, OpenAIChatKit, ThemeOption } from "@openai/chatkit" */
-/** @import { Account, Fetch, LoadModule, PageConfig, PageContext, PagePart } from "../../types" */
+/** @import { Account, Fetch, LoadModule, PageConfig, PageContext, PagePart, Say } from "../../types" */
 
 import { showAccount, signInAddress } from "./account.js";
 import { withAddresses } from "./addresses.js";
@@ -25,7 +25,7 @@ import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
 import { Telemetry } from "./telemetry.js";
-import { translatePage, voice } from "./texts.js";
+import { loadWords, translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 import { TabVisibility } from "./visibility.js";
@@ -46,6 +46,9 @@ export class Page {
 
   isStopped = false;
 
+  /** @type {Promise<Say>} */
+  say = Promise.resolve(voice());
+
   /** @param {LoadModule} load imports a tool's module from this folder */
   constructor(load) {
     const root = document.documentElement;
@@ -56,9 +59,8 @@ export class Page {
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
     this.memory = new ThreadMemory(storage, new Address(location, history));
-    const say = voice(this.locale);
     const script = find("#chatkit-script", "script");
-    this.diagnostics = new Diagnostics(find("#problem"), script, say, this.element);
+    this.diagnostics = new Diagnostics(find("#problem"), script, voice(), this.element);
     this.notice = new Notice(find("#notice"));
     /** @type {HTMLFormElement} */
     this.accountForm = find("#account", "form");
@@ -67,12 +69,12 @@ export class Page {
 
   start() {
     const { element, busy, tool, context } = this;
-    translatePage(document.documentElement, this.locale);
     this.run(this.schemeButton);
     if (this.hasChat) {
       window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
       this.run(this.diagnostics, this.notice);
     }
+    this.say = this.speak();
     this.open().catch((error) => {
       console.error(error);
       this.diagnostics.show("backendDown");
@@ -91,6 +93,16 @@ export class Page {
   run(...parts) {
     for (const part of parts) part.start?.();
     this.running.push(...parts);
+  }
+
+  /** @returns {Promise<Say>} in the language of the page, once its texts have come */
+  async speak() {
+    const words = await loadWords(window.fetch.bind(window), this.locale);
+    const say = voice(words);
+    if (this.isStopped) return say;
+    translatePage(document.documentElement, words);
+    this.diagnostics.speak(say);
+    return say;
   }
 
   async open() {
@@ -132,7 +144,7 @@ export class Page {
   }
 
   /** @param {string} signIn */
-  askToSignIn(signIn) {
+  async askToSignIn(signIn) {
     location.replace(signInAddress(signIn, location));
   }
 

@@ -15,8 +15,8 @@ export class EmbeddedPage extends Page {
   }
 
   /** @param {string} signIn */
-  askToSignIn(signIn) {
-    this.run(new SignInWindow(this.diagnostics.panel, signIn, voice(this.locale)));
+  async askToSignIn(signIn) {
+    this.run(new SignInWindow(this.diagnostics.panel, signIn, await this.say));
   }
 
   /** @param {Account | null} account */

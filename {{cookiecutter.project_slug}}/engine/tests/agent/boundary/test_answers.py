@@ -19,7 +19,7 @@ from engine.tests.model_server import (
     said,
     thought,
 )
-from engine.tests.talk import Turn
+from engine.tests.talk import German, Turn
 
 APIS = ["responses", "chat_completions"]
 GERMAN = {"Accept-Language": "de-DE"}
@@ -178,12 +178,18 @@ def cut_short(api: str, reason: str) -> Behaviour:
         ("length", "en", "it reached the longest"),
         ("content_filter", "en", "content filter stopped it"),
         ("length", "de", "die größte Länge"),
-        ("content_filter", "de", "Inhaltsfilter"),
+        ("content_filter", "de", "der Inhaltsfilter"),
     ],
 )
 async def test_a_truncated_answer_has_a_remark(
-    with_server: WithServer, api: str, reason: str, language: str, words: str
+    with_server: WithServer, german: German, api: str, reason: str, language: str, words: str
 ) -> None:
+    german(
+        {
+            "The answer ends here: it reached the longest that the model may say.": "die größte Länge",
+            "The answer ends here: the model's content filter stopped it.": "der Inhaltsfilter",
+        }
+    )
     visitor, model = await with_server(openai_api=api)
     visitor.client.headers["Accept-Language"] = language
     model.does(cut_short(api, reason))

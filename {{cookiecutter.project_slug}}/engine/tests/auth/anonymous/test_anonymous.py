@@ -26,7 +26,7 @@ def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> Asy
     """A client with a cookie jar, and an application with this auth style."""
     app = FastAPI()
     app.state.settings = Settings()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
 
     @app.get("/visit")
     async def visit(request: Request, response: Response) -> None:

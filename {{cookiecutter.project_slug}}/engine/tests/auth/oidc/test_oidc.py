@@ -25,7 +25,7 @@ from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
 from engine.tests.fixtures import TLS_CONTEXT, serving
-from engine.tests.talk import Visitor
+from engine.tests.talk import German, Visitor
 
 CLIENT_ID = "chat"
 
@@ -454,12 +454,21 @@ class TestSettings:
         assert "/sign-in/callback" in response.text
         assert (await visitor.client.get("/sign-in/callback?code=1&state=1")).status_code == 400
 
-    async def test_the_page_is_in_the_browsers_language(self, visitor: Visitor) -> None:
-        german = {"Accept-Language": "de"}
-        response = await visitor.client.get("/sign-in", headers=german)
+    async def test_the_page_is_in_the_browsers_language(
+        self, visitor: Visitor, german: German
+    ) -> None:
+        german(
+            {
+                "Nobody can sign in yet": "Noch kann sich niemand anmelden",
+                "Sign in": "Anmelden",
+                "You are signed out": "Sie sind abgemeldet",
+            }
+        )
+        asking = {"Accept-Language": "de"}
+        response = await visitor.client.get("/sign-in", headers=asking)
         assert "Noch kann sich niemand anmelden" in response.text
         assert response.text.count("Anmelden") == 1
-        signed_out = await visitor.client.get("/signed-out", headers=german)
+        signed_out = await visitor.client.get("/signed-out", headers=asking)
         assert '<html lang="de"' in signed_out.text
         assert "Sie sind abgemeldet" in signed_out.text
 

@@ -25,6 +25,7 @@ from engine.operate.smoke import smoke
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import TLS_CONTEXT, serving
+from engine.tests.talk import German
 
 pytestmark = pytest.mark.long
 
@@ -273,7 +274,23 @@ class TestSignIn:
 
 
 class TestLanguage:
-    async def test_pages_and_refusals_are_in_the_browsers(self, browser: Browser) -> None:
+    async def test_pages_and_refusals_are_in_the_browsers(
+        self, browser: Browser, german: German
+    ) -> None:
+        rule = "A few words in a row are good ones."
+        german(
+            {
+                "Sign in": "Anmelden",
+                (
+                    "At least {count} character. " + rule,
+                    "At least {count} characters. " + rule,
+                ): (
+                    "Mindestens {count} Zeichen.",
+                    "Mindestens {count} Zeichen.",
+                ),
+                "The name or the password is wrong.": "Der Name oder das Passwort ist falsch.",
+            }
+        )
         browser.client.headers["Accept-Language"] = "de-AT,de;q=0.9,en;q=0.5"
         sign_in = await browser.open("/sign-in")
         assert '<html lang="de"' in sign_in.text
@@ -546,7 +563,7 @@ class TestSignUp:
     async def test_the_site_name_is_refused_as_password(
         self, browser: Browser, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("engine.auth.password.accounts.SITE", "Zephyrolith Quandary")
+        monkeypatch.setattr(Settings, "application_name", "Zephyrolith Quandary")
         for weak in ("zephyrolith", "ZephyrolithQuandary", "Quandary2026", "zephyrolith quandary"):
             response = await browser.submit("/sign-up", name=name, password=weak)
             assert response.status_code == 422, weak

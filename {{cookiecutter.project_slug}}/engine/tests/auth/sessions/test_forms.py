@@ -22,7 +22,7 @@ def browsing(key: str = KEY, previous: str = "") -> AsyncClient:
     tokens = FormTokens(Settings(secret_key=key, secret_key_previous=previous), SESSION)
     app = FastAPI()
     app.state.settings = Settings()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
 
     @app.get("/form")
     async def show(request: Request, response: Response) -> str:

@@ -49,7 +49,7 @@ def browsing(sessions: Sessions, base_url: str = "http://localhost:8000") -> Asy
     """A client with a cookie jar, and an application that signs in any user it is given."""
     app = FastAPI()
     app.state.settings = Settings()
-    install_error_handlers(app, {})
+    install_error_handlers(app)
 
     @app.post("/sign-in/{user_id}")
     async def sign_in(request: Request, response: Response, user_id: str) -> None:

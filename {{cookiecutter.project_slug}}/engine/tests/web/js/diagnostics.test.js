@@ -82,6 +82,17 @@ test("a script that fails is reported, also if it failed before the start", () =
   assert.equal(watching("error").diagnostics.shown, "scriptBlocked");
 });
 
+test("a problem that is shown is translated when the texts have come", () => {
+  const { diagnostics } = watching("error");
+  const said = [];
+  document.createElement = () => ({ append: (...texts) => said.push(...texts), addEventListener() {} });
+  diagnostics.onProblem = () => assert.fail("reported twice");
+
+  diagnostics.speak((text) => `„${text}“`);
+
+  assert.ok(said.includes("„The chat could not be loaded“"));
+});
+
 test("a script that does not load is reported until it loads", async () => {
   const { diagnostics } = watching();
   shows(diagnostics, 15, "scriptBlocked");
