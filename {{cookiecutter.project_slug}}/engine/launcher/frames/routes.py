@@ -26,7 +26,6 @@ from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.http.home import home_path
 from engine.launcher.frames.rows import FrameCodeStore
-from engine.launcher.frames.texts import TRANSLATIONS
 from engine.text.locales import language_of, translate
 
 WINDOW = "/sign-in/frame"
