@@ -165,11 +165,12 @@ def prune(project: Path) -> None:
 
 def files_not_chosen(project: Path, answers: dict[str, Any]) -> set[Path]:
     said = answers | {"agent_tools": answers["__tools"]}
-    return {
+    unwanted = {
         file
         for question, options in FILES.items()
         for file in files_of_others(project, options, said[question].split(","))
     }
+    return unwanted | translations_not_chosen(project, answers["languages"], unwanted)
 
 
 def files_of_others(
@@ -180,8 +181,7 @@ def files_of_others(
     every = {name for names in options.values() for name in names}
     # In the order of their length: of two folders one in the other, the inner one counts.
     named = {file: name for name in sorted(every, key=len) for file in files_of(project / name)}
-    unwanted = {file for file, name in named.items() if name not in kept}
-    return unwanted | translations_not_chosen(project, answers["languages"], unwanted)
+    return {file for file, name in named.items() if name not in kept}
 
 
 def translations_not_chosen(project: Path, languages: str, unwanted: set[Path]) -> set[Path]:

@@ -192,7 +192,9 @@ async def test_kept_files_do_not_count_as_swept(
     assert await unsent(database, application) == {kept}
     assert [other in key or kept in key for key in await application.keys()] == [True]
     [line] = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
-    assert line.startswith("1 orphaned files are left to the next sweep: s3:DeleteObject is missing")
+    assert line.startswith(
+        "1 orphaned files are left to the next sweep: s3:DeleteObject is missing"
+    )
 
     store.rule = moto
     assert await application.attachments.sweeper.sweep() == 1
