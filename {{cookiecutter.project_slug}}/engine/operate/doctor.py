@@ -74,7 +74,7 @@ def checks_of(application: str, settings: Settings, port: int) -> dict[str, Call
         "domain key": partial(domain_key, settings),
         "ChatKit script": partial(script, settings),
         "server": partial(server, port),
-        **{tool.label: partial(_service, tool.service) for tool in tools if tool.service},
+        **{tool.label: partial(tool_service, tool.service) for tool in tools if tool.service},
     }
 
 
@@ -243,7 +243,7 @@ def server(port: int, taken: str | None = None, start: str = "") -> Finding:
     return Finding("fail", f"at {url}: {error.get('message') or answer.status_code}")
 
 
-def _service(build: Callable[[], ToolService]) -> Finding:
+def tool_service(build: Callable[[], ToolService]) -> Finding:
     """What a tool needs besides the application; without it the rest works."""
 
     async def ask() -> str:

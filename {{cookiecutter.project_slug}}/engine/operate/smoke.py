@@ -75,8 +75,7 @@ class SignInWay(Protocol):
 
     HOW: str
 
-    @staticmethod
-    def sign_in(url: str) -> list[Credentials]:
+    def sign_in(self, url: str) -> list[Credentials]:
         """Request headers of the users that the environment names; none when it names none."""
         ...
 

@@ -17,7 +17,7 @@ from mcp.types import Tool as RemoteTool
 from pydantic import ValidationError
 
 from app.agent.build import INSTRUCTIONS
-from dev import doctor
+from engine.operate import doctor
 from engine.settings.settings import PROJECT_ROOT
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import ModelServer, answer, call
@@ -314,7 +314,7 @@ def test_invalid_settings(name: str, value: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_doctor_says_what_is_missing() -> None:
-    finding = doctor._service(McpServers)
+    finding = doctor.tool_service(McpServers)
     assert (finding.state, finding.text) == (
         "warn",
         "MCP_SERVERS is not set, so there is no server to use.",

@@ -8,7 +8,8 @@ import pytest_asyncio
 
 from app.auth import sign_in
 from app.main import create_app
-from dev import doctor
+from engine.operate import doctor
+from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.fixtures import serving, visiting
 from engine.tests.talk import Turn, Visitor
@@ -135,8 +136,8 @@ async def test_a_large_result_is_cut_at_whole_rows(analyst: Visitor) -> None:
 
 
 def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, reader_url: str) -> None:
-    assert doctor._service(Analytics) == doctor.Finding(
+    assert doctor.tool_service(Analytics) == Finding(
         "warn", "ANALYTICS_DATABASE_URL is not set, so there is no database to query."
     )
     monkeypatch.setenv("ANALYTICS_DATABASE_URL", reader_url)
-    assert doctor._service(Analytics).state == "ok"
+    assert doctor.tool_service(Analytics).state == "ok"

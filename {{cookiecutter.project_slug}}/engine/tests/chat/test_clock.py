@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from engine.context.clock import now, seconds_since
 from engine.database.database import Database
-from engine.database.rows import RunRow
+from engine.database.rows import TokenDayRow
 from engine.runs import run_store
 from engine.runs.claim import DAY
 from engine.tests.chat.test_limits import ask, assert_refused
@@ -42,8 +42,8 @@ async def test_the_end_of_the_day_uses_the_databases_clock(
     monkeypatch.setattr(run_store, "datetime", ClockAhead)
     visitor = await with_model(demo_model(), tokens_per_day=1_000)
     assert (await ask(visitor)).status_code == 200
-    mine = update(RunRow).where(RunRow.user_id == visitor.user_id)
-    await database.write(visitor.user_id, mine.values(tokens_in=1_000))
+    mine = update(TokenDayRow).where(TokenDayRow.user_id == visitor.user_id)
+    await database.write(visitor.user_id, mine.values(tokens=1_000))
     midnight = func.date_trunc("day", func.now(), "UTC") + DAY
     statement = select(func.extract("epoch", midnight - func.now()).label("seconds"))
     [row] = await database.fetch(visitor.user_id, statement)

@@ -149,8 +149,9 @@ WITHHELD_IN_GERMAN = (
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("headers", "words"), [({}, WITHHELD), (GERMAN, WITHHELD_IN_GERMAN)])
 async def test_an_answer_that_was_filtered_completely(
-    with_server: WithServer, api: str, headers: dict[str, str], words: str
+    with_server: WithServer, german: German, api: str, headers: dict[str, str], words: str
 ) -> None:
+    german({WITHHELD: WITHHELD_IN_GERMAN})
     visitor, model = await with_server(openai_api=api)
     visitor.client.headers.update(headers)
     model.does(
