@@ -31,7 +31,7 @@ def test_nothing_is_left_to_render(look: Bake, row: str) -> None:
 
 def is_page_template(file: str) -> bool:
     """True for templates that the application renders for each request."""
-    return file.startswith("engine/auth/templates/")
+    return file.startswith("engine/auth/password/templates/")
 
 
 def is_other_syntax(file: str, line: str) -> bool:

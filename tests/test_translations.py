@@ -22,7 +22,7 @@ Said = str | tuple[str, ...]
 # Status codes of errors whose messages a page shows; see refusals.js.
 SHOWN = {403, 409, 413, 415, 422, 429, 503}
 # A message that only a program can cause names the field, as in "session_id: …".
-FOR_PROGRAMS = re.compile(r"[\w{}.-]+: ")
+FOR_PROGRAMS = re.compile(r"(Not valid|[\w{}.-]+): ")
 # Its refusals are for whoever runs the server.
 FOR_OPERATORS = {
     "engine/operate/health.py",
@@ -309,7 +309,7 @@ def test_a_project_has_the_languages_that_were_chosen(
     found = [file for file in project.path.rglob("*.po") if ".venv" not in file.parts]
     assert {file.stem for file in found} == languages
     rooms = {file.parent for file in files()}
-    apart = ("auth/oidc", "engine/dictation", "auth/password", "auth/sessions")
+    apart = ("auth/oidc", "dictation", "auth/password", "auth/sessions", "engine/launcher")
     here = [r for r in rooms if not r.parent.relative_to(TEMPLATE).as_posix().endswith(apart)]
     assert len(found) == len(languages) * len(here)
     assert [folder for folder in project.path.rglob("locales") if not any(folder.iterdir())] == []

@@ -17,8 +17,8 @@ COMMANDS: tuple[str, ...] = (
     # {% endif %}
 )
 
-# More of what `doctor` looks at. Each has `NAME` and `check()`, which returns a `Finding`.
 DOCTOR_CHECKS: tuple[str, ...] = (
+    # More checks of `doctor`. Each has `NAME` and `check()`, which returns a `Finding`.
     # {% if cookiecutter.attachments != "none" %}
     "engine.attachments.doctor",
     # {% endif %}
@@ -30,9 +30,9 @@ DOCTOR_CHECKS: tuple[str, ...] = (
     # {% endif %}
 )
 
-# More of what `smoke` proves. Each has `NAME` and `check(url, database_url)`, which raises
-# `SmokeFailure`; `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
 SMOKE_CHECKS: tuple[str, ...] = (
+    # More checks of `smoke`. Each has `NAME` and `check(url, database_url)`, which raises
+    # `SmokeFailure`; `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
     # {% if cookiecutter.auth_style == "password" %}
     "engine.operate.smoke_sign_in",
     # {% endif %}

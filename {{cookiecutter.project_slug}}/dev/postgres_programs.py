@@ -136,8 +136,8 @@ def has_account(uid: int) -> bool:
 
 def some_account() -> int | None:
     """An unprivileged account of this machine, whichever it is."""
-    accounts = {account.pw_name: account.pw_uid for account in pwd.getpwall()}
-    return next((accounts[n] for n in ("daemon", "bin", "nobody") if n in accounts), None)
+    uids = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    return next((uids[n] for n in ("daemon", "bin", "nobody") if n in uids), None)
 
 
 def is_made(data_dir: Path) -> bool:

@@ -193,9 +193,7 @@ class Database:
         """The rows of a statement that only reads; it does not wait behind writes."""
         return await self._retry(lambda: self._execute(owner, statement), retry)
 
-    async def write(
-        self, owner: str | None, *statements: Executable, retry: bool = False
-    ) -> None:
+    async def write(self, owner: str | None, *statements: Executable, retry: bool = False) -> None:
         """Execute all statements in one transaction, retried like `fetch`."""
 
         async def execute() -> None:
@@ -288,7 +286,9 @@ class Database:
             pause = min(max(2 * pause, 0.1), MAX_PAUSE_SECONDS)
 
 
-def new_engine(url: str, connect_args: Mapping[str, Any] = NO_ARGUMENTS, **options: Any) -> AsyncEngine:
+def new_engine(
+    url: str, connect_args: Mapping[str, Any] = NO_ARGUMENTS, **options: Any
+) -> AsyncEngine:
     """An SQLAlchemy engine for the database at `url`. Raises `InvalidUrl`."""
     return create_async_engine(
         "postgresql+asyncpg://",  # `connect_args` has the host, the user and so on

@@ -23,7 +23,7 @@ class Addresses:
 
     def of(self, request: Request) -> str:
         """The hash of the client's address; of the proxy's if FORWARDED_ALLOW_IPS lacks it."""
-        _warn_of_untrusted_proxy(request)
+        _warn_of_unknown_proxy(request)
         return self.hashed(request.client.host if request.client else "")
 
     def hashed(self, address: str) -> str:
@@ -31,7 +31,7 @@ class Addresses:
         return f"address:{hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:32]}"
 
 
-def _warn_of_untrusted_proxy(request: Request) -> None:
+def _warn_of_unknown_proxy(request: Request) -> None:
     # Port 0 means that the server took the address from a header, so it trusts the proxy.
     if request.client is None or request.client.port == 0:
         return

@@ -17,7 +17,7 @@ def request(port: int, **headers: str) -> Request:
     return Request({"type": "http", "client": (HERE, port), "headers": raw})
 
 
-def test_an_untrusted_proxy_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_proxy_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(addresses.logger, "warning", lambda *args: told.append(args[1]))
     addresses._warn_once.cache_clear()

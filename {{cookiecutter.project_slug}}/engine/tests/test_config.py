@@ -62,8 +62,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("proxy", "tcp://10.0.0.1:25", True),
     ],
 )
-def test_service_links_of_kubernetes_are_ignored(name: str, value: object, is_kept: bool) -> None:
-    """Kubernetes sets NAME_PORT for each Service; other values are validated as usual."""
+def test_service_links_of_a_cluster_are_ignored(name: str, value: object, is_kept: bool) -> None:
+    """A cluster sets NAME_PORT for each Service; other values are validated as usual."""
     values = {name: value, "other": "stays"}
     kept = without_service_links(values)
     assert kept == (values if is_kept else {"other": "stays"})

@@ -27,7 +27,7 @@ from engine.tests.fixtures import every_settings_class, visiting
 from engine.tests.talk import Visitor
 
 START_SECONDS = 60
-PROXY_FOLDER = PROJECT_ROOT / "engine" / "auth" / "proxy"
+STYLE_BY_PROXY = PROJECT_ROOT / "engine" / "auth" / "proxy"
 
 
 def create_app() -> FastAPI:
@@ -47,7 +47,7 @@ SERVER = shlex.split(
 def server_command(application: str, port: int) -> list[str]:
     """The arguments of uvicorn, for this application and this machine alone."""
     # A proxy that signs users in is known by its address, which X-Forwarded-For must not replace.
-    proxy = "--no-proxy-headers" if PROXY_FOLDER.exists() else "--proxy-headers"
+    proxy = "--no-proxy-headers" if STYLE_BY_PROXY.exists() else "--proxy-headers"
     return [application, "--factory", "--host", "127.0.0.1", "--port", str(port), *SERVER, proxy]
 
 

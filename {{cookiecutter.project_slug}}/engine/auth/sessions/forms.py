@@ -88,7 +88,13 @@ async def read_form(request: Request) -> dict[str, str]:
     async for chunk in timed_chunks(request, BODY_SECONDS):
         body += chunk
         if len(body) > MAX_FORM_BYTES:
-            raise RequestTooLarge(Translatable("A form has at most {count} byte.", "A form has at most {count} bytes.", count=MAX_FORM_BYTES))
+            raise RequestTooLarge(
+                Translatable(
+                    "A form has at most {count} byte.",
+                    "A form has at most {count} bytes.",
+                    count=MAX_FORM_BYTES,
+                )
+            )
     try:
         text = bytes(body).decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from httpx import ASGITransport, AsyncClient
 
-from engine.auth.cookies import drop_cookie, set_cookie
+from engine.auth.cookies import Cookie, drop_cookie, set_cookie
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
 from engine.launcher.headers import FrameHeaders
 from engine.settings.settings import Settings
@@ -27,8 +27,8 @@ def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncCl
 
     @chat.get("/set")
     async def give(request: Request, response: Response) -> None:
-        set_cookie(request, response, "who", "ada", 60)
-        set_cookie(request, response, "form", "secret")
+        set_cookie(request, response, Cookie("who", "ada", 60))
+        set_cookie(request, response, Cookie("form", "secret"))
 
     @chat.get("/drop")
     async def take(request: Request, response: Response) -> None:
