@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from agents import Agent, RunConfig, Runner
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from chatkit.agents import AgentContext, simple_to_agent_input, stream_agent_response
 from chatkit.server import ChatKitServer, StreamingResult
 from chatkit.store import NotFoundError, Store

@@ -20,7 +20,7 @@ ENGINES_TESTS = (
 
 CHANGES = {
     "app/agent/instructions.md": "Sell cars, and speak of nothing else.\n",
-    "app/agent/tools/__init__.py": '''"""None at all."""
+    "app/agent/tool_list.py": '''"""None at all."""
 
 from engine import AgentTool
 

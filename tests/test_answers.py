@@ -55,7 +55,7 @@ def test_a_tool_without_what_it_needs_is_refused(bake: Bake, tool: str) -> None:
 def test_all_tools_with_attachments_are_all_tools(bake: Bake) -> None:
     project = bake(agent_tools="all", attachments="local")
 
-    wired = project.text("app/agent/tools/__init__.py")
+    wired = project.text("app/agent/tool_list.py")
     assert all(
         re.search(rf"app.agent.tools.{tool}[. ].*import", wired) for tool in QUESTIONS["_tools"]
     )

@@ -56,7 +56,7 @@ def test_update_adds_a_tool_that_is_chosen_later(project: Path) -> None:
         json.dumps({"agent_tools": "all"}),
     )
 
-    wiring = (project / "app/agent/tools/__init__.py").read_text(encoding="utf-8")
+    wiring = (project / "app/agent/tool_list.py").read_text(encoding="utf-8")
     assert "WEB_SEARCH" in wiring
     assert (project / "app/agent/tools/web_search.py").exists()
 

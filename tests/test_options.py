@@ -91,7 +91,7 @@ BESIDE = {
 NOTHING = {"none", "no"}
 # The folder of a question's modules, and their wiring file.
 PLACES = {
-    "agent_tools": ("app/agent/tools", "app/agent/tools/__init__.py"),
+    "agent_tools": ("app/agent/tools", "app/agent/tool_list.py"),
     "attachments": ("engine/attachments", "app/attachments.py"),
     "auth_style": ("engine/auth", "app/auth.py"),
     "dictation": ("engine/dictation", "app/main.py"),

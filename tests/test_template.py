@@ -14,7 +14,7 @@ from conftest import QUESTIONS, REPO, TEMPLATE, cache_of_types, check, is_copied
 
 # The wiring files, which are the only Python files with conditions.
 WIRING = {
-    "app/agent/tools/__init__.py",
+    "app/agent/tool_list.py",
     "app/attachments.py",
     "app/auth.py",
     "app/commands.py",

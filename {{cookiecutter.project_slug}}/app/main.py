@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from app.agent.build import build_agent
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 
 # {%- if cookiecutter.attachments != "none" +%}
 from app.attachments import attachments

@@ -14,12 +14,14 @@ import threading
 from typing import TextIO
 
 import uvicorn
+from fastapi import FastAPI
 
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from app.auth import sign_in
 from app.main import create_app
 from dev.credentials import sample_credentials
 from dev.serve import HTTP
+from engine.http.included import prefix_in
 from engine.operate.smoke import MESSAGE
 from engine.settings.settings import Settings
 from engine.tools.toolset import Toolset
@@ -33,15 +35,16 @@ DEMO = {"openai_api_key": None, "models": ("demo",), "demo_delay_seconds": 0.0}
 class AnnouncedServer(uvicorn.Server):
     """Writes a line to `out` when it answers: its address, how users sign in, what to say."""
 
-    def __init__(self, config: uvicorn.Config, ready: dict[str, object], out: TextIO) -> None:
-        super().__init__(config)
-        self._ready, self._out = ready, out
+    def __init__(self, app: FastAPI, ready: dict[str, object], out: TextIO) -> None:
+        graceful = {"ws": "none", "timeout_graceful_shutdown": GRACEFUL_SECONDS}
+        super().__init__(uvicorn.Config(app, port=0, **{**HTTP, **graceful}))
+        self._prefix, self._ready, self._out = prefix_in(app), ready, out
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             port = self.servers[0].sockets[0].getsockname()[1]
-            ready = {"url": f"http://127.0.0.1:{port}", **self._ready}
+            ready = {"url": f"http://127.0.0.1:{port}{self._prefix}", **self._ready}
             print(json.dumps(ready), file=self._out, flush=True)
 
 
@@ -53,17 +56,8 @@ def main(out: TextIO) -> None:
     settings = Settings(database_url=order["database_url"]).model_copy(update=DEMO)
     tool, message = _tool_to_show(settings)
     users = asyncio.run(sample_credentials(settings, order["user_ids"], sign_in))
-    server = AnnouncedServer(
-        uvicorn.Config(
-            create_app(settings),
-            port=0,
-            **HTTP,
-            ws="none",
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        ),
-        {"users": users, "tool": tool, "message": message},
-        out,
-    )
+    ready: dict[str, object] = {"users": users, "tool": tool, "message": message}
+    server = AnnouncedServer(create_app(settings), ready, out)
     threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
     server.run()
 

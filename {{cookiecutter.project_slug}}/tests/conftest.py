@@ -8,7 +8,7 @@ import pytest_asyncio
 from app import auth, main
 from engine import Settings
 from engine.auth.base import SignIn
-from engine.tests.fixtures import CreateApp, serving
+from engine.tests.fixtures import CreateApp, serving_chat
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +24,5 @@ def sign_in() -> SignIn:
 @pytest_asyncio.fixture(scope="session")
 async def base_url(create_app: CreateApp, settings: Settings) -> AsyncIterator[str]:
     """The application on a real server that all of these tests share."""
-    async with serving(create_app(settings)) as url:
+    async with serving_chat(create_app(settings)) as url:
         yield url

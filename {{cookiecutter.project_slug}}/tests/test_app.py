@@ -4,7 +4,7 @@ import pytest
 from agents.testing import ScriptedModel, assistant_message
 
 from app.agent.build import INSTRUCTIONS
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from engine import AgentTool
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import Visitor

@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # The entries of a request's scope that the outer application added for its own routing.
 ROUTING = {"app", "endpoint", "path_params", "route", "router"}
+
+# The names of routes that another application includes begin with this; so does the probe's own.
+NAMES = "chat"
+PROBE_PATH = "/healthz"
 
 
 def router_of(app: ASGIApp, paths: Iterable[str]) -> APIRouter:
@@ -20,8 +24,13 @@ def router_of(app: ASGIApp, paths: Iterable[str]) -> APIRouter:
     router = APIRouter()
     for path in sorted(set(paths)):
         endpoint: Any = _Included(app, path)
-        router.add_route(path, endpoint, include_in_schema=False)
+        router.add_route(path, endpoint, name=f"{NAMES}{path}", include_in_schema=False)
     return router
+
+
+def prefix_in(app: FastAPI) -> str:
+    """The path at which an application has the chat: "" or, for instance, "/help/chat"."""
+    return str(app.url_path_for(f"{NAMES}{PROBE_PATH}")).removesuffix(PROBE_PATH)
 
 
 class _Included:

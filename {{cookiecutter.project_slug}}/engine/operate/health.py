@@ -14,6 +14,7 @@ from engine.database.migrations import migration_problem
 from engine.database.sequence import SEQUENCE_BEHIND, SequenceCheck
 from engine.database.server_check import READ_ONLY, SERVER_QUERY, server_problem
 from engine.http.errors import DatabaseUnavailable, Unavailable, error_responses
+from engine.http.included import NAMES, PROBE_PATH
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
 
@@ -36,7 +37,7 @@ def routes(
 ) -> APIRouter:
     router, sequence = APIRouter(), SequenceCheck()
 
-    @router.get("/healthz")
+    @router.get(PROBE_PATH, name=f"{NAMES}{PROBE_PATH}")
     async def healthz() -> dict[str, str]:
         """The process is running."""
         return {"status": "ok"}

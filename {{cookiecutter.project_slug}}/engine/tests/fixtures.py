@@ -32,6 +32,7 @@ from dev.serve import HTTP
 from engine.auth.base import SignIn
 from engine.database.database import Database
 from engine.demo.model import DemoModel
+from engine.http.included import prefix_in
 from engine.models.source import ModelSource
 from engine.operate.commands.migrate import upgrade
 from engine.runs import checkpoints
@@ -211,7 +212,7 @@ def sign_in() -> SignIn:
 @pytest_asyncio.fixture(scope="session")
 async def base_url(create_app: CreateApp, settings: Settings) -> AsyncIterator[str]:
     """The URL of the application on a real server that all tests share."""
-    async with serving(create_app(settings)) as url:
+    async with serving_chat(create_app(settings)) as url:
         yield url
 
 
@@ -223,7 +224,7 @@ async def served_url(
     if application.TOOLS is ENGINES_TOOLS:
         yield base_url
         return
-    async with serving(create_app(settings)) as url:
+    async with serving_chat(create_app(settings)) as url:
         yield url
 
 
@@ -254,7 +255,7 @@ async def with_model(
         async def start(model: Model, **changes: Any) -> Visitor:
             changed = settings.model_copy(update=changes)
             app = create_app(changed, OneModel(changed, model))
-            url = await stack.enter_async_context(serving(app))
+            url = await stack.enter_async_context(serving_chat(app))
             return await stack.enter_async_context(visiting(url, changed, sign_in=sign_in))
 
         yield start
@@ -322,6 +323,13 @@ class QuickServer(uvicorn.Server):
         await self.on_tick(0)
         while not self.should_exit:  # noqa: ASYNC110 (a flag that signals set too)
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving_chat(app: FastAPI) -> AsyncIterator[str]:
+    """Like `serving`; gives the URL of the chat, wherever the application has it."""
+    async with serving(app) as url:
+        yield f"{url}{prefix_in(app)}"
 
 
 @asynccontextmanager

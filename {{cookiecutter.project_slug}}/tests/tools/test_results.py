@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from engine import AgentTool, DemoCall
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import answer, call

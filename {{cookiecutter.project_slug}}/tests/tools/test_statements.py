@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from app.auth import sign_in
 from app.main import create_app
 from engine import Settings

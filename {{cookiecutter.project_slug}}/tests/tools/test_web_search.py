@@ -12,7 +12,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_function_web_search import ActionSearch, ActionSearchSource
 
-from app.agent.tools import TOOLS
+from app.agent.tool_list import TOOLS
 from app.agent.tools.web_search import WEB_SEARCH
 from engine.demo.model import DemoModel
 from engine.settings.settings import Settings

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from engine.auth.base import SignIn
 from engine.settings.settings import Settings
-from engine.tests.fixtures import CreateApp, serving, visiting
+from engine.tests.fixtures import CreateApp, serving_chat, visiting
 from engine.tests.model_server import CANARY, ModelServer, model_server
 from engine.tests.talk import Visitor
 
@@ -27,7 +27,7 @@ async def with_server(
             model, url = await stack.enter_async_context(model_server())
             key = {"openai_api_key": SecretStr(CANARY), "openai_base_url": url}
             changed = settings.model_copy(update=key | changes)
-            app = await stack.enter_async_context(serving(create_app(changed)))
+            app = await stack.enter_async_context(serving_chat(create_app(changed)))
             visitor = visiting(app, changed, sign_in=sign_in)
             return await stack.enter_async_context(visitor), model
 

@@ -17,7 +17,7 @@ from engine.auth.base import SignIn
 from engine.settings.settings import Settings
 from engine.tests.application import kind_of_files
 from engine.tests.attachments.samples import TEXT
-from engine.tests.fixtures import CreateApp, serving, visiting
+from engine.tests.fixtures import CreateApp, serving_chat, visiting
 from engine.tests.talk import Turn, Visitor, events_in, message
 
 # The module that knows how the chosen kind is tested.
@@ -67,7 +67,7 @@ async def attaching(
                 monkeypatch.setenv(name, value)
             changed = settings.model_copy(update=changes)
             app = create_app(changed)
-            url = await stack.enter_async_context(serving(app))
+            url = await stack.enter_async_context(serving_chat(app))
             return Application(
                 url,
                 app.state.chat.attachments,
