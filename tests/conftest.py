@@ -33,7 +33,7 @@ PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))
 # Without caches, so that a project has only files of the template. Bytecode is still written, because
 # each of a project's many processes would otherwise compile the SDKs again.
 QUIET = {"RUFF_NO_CACHE": "true"}
-MADE_LATER = (".git", ".venv", ".data", "__pycache__", "uv.lock", ".env")
+MADE_LATER = (".git", ".venv", ".data", ".pytest_cache", "__pycache__", "uv.lock", ".env")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

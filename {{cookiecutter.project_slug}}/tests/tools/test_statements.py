@@ -9,7 +9,7 @@ from app.agent.tool_list import TOOLS
 from app.auth import sign_in
 from app.main import create_app
 from engine import Settings
-from engine.tests.fixtures import new_database, serving, visiting
+from engine.tests.fixtures import new_database, serving_chat, visiting
 from engine.tests.plans import Recorder
 from engine.tests.test_partitions import make_partitions, tables_reached
 
@@ -28,7 +28,7 @@ async def test_every_statement_of_a_tool_touches_one_partition(
     app, recorder = create_app(settings), Recorder()
     recorder.listen(app)
     async with (
-        serving(app) as url,
+        serving_chat(app) as url,
         visiting(url, settings, sign_in=sign_in) as visitor,
     ):
         turn = await visitor.say("hello")
