@@ -16,7 +16,11 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # What several options share.
 ATTACHMENTS = ("app/attachments.py", "engine/attachments", "engine/tests/attachments")
-COOKIES = ("engine/auth/cookies.py", "engine/tests/auth/test_cookies.py")
+COOKIES = (
+    "engine/auth/cookies.py",
+    "engine/tests/auth/test_cookies.py",
+    "engine/tests/web/launcher/test_headers.py",
+)
 DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
 SESSIONS = (
     *COOKIES,

@@ -334,7 +334,7 @@ class TestWorkspace:
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         project = tmp_path / "packages" / "chat"
         monkeypatch.setattr(uv, "PROJECT_ROOT", project)
-        shutil.copytree(PROJECT_ROOT / "deploy", project)
+        project.mkdir(parents=True)
         shutil.copy(PROJECT_ROOT / "pyproject.toml", project)
         return project
 

@@ -25,10 +25,10 @@ OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_DOMAIN_KEY = "local-dev"
 ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist"
 
-# What the page says too, where it cannot work: static/js/diagnostics.js, whose `{}` are names.
-ALLOW_CDN = "Allow {} in content blockers, proxies and firewalls."
+# What the page says too, where it cannot work: static/js/diagnostics.js, whose names in braces are the same.
+ALLOW_CDN = "Allow {host} in content blockers, proxies and firewalls."
 OTHER_FILE = "A proxy may have answered with another file."
-ADD_HOST = "Add {} to the domain allow-list of your OpenAI organization."
+ADD_HOST = "Add {host} to the domain allow-list of your OpenAI organization."
 SET_KEY = "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server."
 IS_SERVER_UP = "Check that the server runs, and that a proxy in front of it finds it."
 NO_DATABASE = "The server runs, but cannot reach its database: see DATABASE_URL."
@@ -60,7 +60,7 @@ def checks_of(application: str, settings: Settings, port: int) -> dict[str, Call
     """Those of this application, by their names. `application` is the owner's package."""
     names = importlib.import_module(f"{application}.commands").DOCTOR_CHECKS
     chosen = {module.NAME: module.check for module in map(importlib.import_module, names)}
-    tools = importlib.import_module(f"{application}.agent.tools").TOOLS
+    tools = importlib.import_module(f"{application}.agent.tool_list").TOOLS
     sign_in = importlib.import_module(f"{application}.auth").sign_in
     return {
         "secret key": partial(secret_key, settings),
@@ -193,7 +193,7 @@ def domain_key(settings: Settings) -> Finding:
         return Finding(
             "warn",
             "the default, good on localhost alone. "
-            f"{ADD_HOST.format('a real host')} {SET_KEY} See {ALLOW_LIST}",
+            f"{ADD_HOST.format(host='a real host')} {SET_KEY} See {ALLOW_LIST}",
         )
     return Finding("ok", "CHATKIT_DOMAIN_KEY is set")
 
@@ -203,7 +203,7 @@ def script(settings: Settings) -> Finding:
     try:
         answer = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        allow = ALLOW_CDN.format(urlsplit(url).hostname)
+        allow = ALLOW_CDN.format(host=urlsplit(url).hostname)
         return Finding(
             "warn", f"{url} does not answer ({error}): browsers here show no chat. {allow}"
         )

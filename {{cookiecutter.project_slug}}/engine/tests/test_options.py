@@ -8,9 +8,8 @@ import pytest_asyncio
 
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.fixtures import serving, visiting
+from engine.tests.fixtures import German, serving, visiting
 from engine.tests.talk import Visitor, message
-from engine.text.locales import translate
 
 NO_ATTACHMENTS = "This application takes no attachments."
 NO_DICTATION = "This application takes no dictation."
@@ -46,9 +45,15 @@ async def test_it_is_refused(
     assert (await visitor.send("threads.list")).json()["data"] == []
 
 
-@pytest.mark.parametrize("refusal", [NO_ATTACHMENTS, NO_DICTATION])
-def test_the_refusal_is_in_the_users_language(refusal: str) -> None:
-    assert translate(refusal, "de") != refusal
+async def test_the_refusal_is_in_the_users_language(visitor: Visitor, german: German) -> None:
+    german({NO_ATTACHMENTS: "Keine Anhänge.", NO_DICTATION: "Kein Diktat."})
+    visitor.client.headers["Accept-Language"] = "de"
+
+    attached = await visitor.send("attachments.delete", attachment_id="atc_1")
+    dictated = await visitor.send("input.transcribe", audio_base64="AA==", mime_type="audio/webm")
+
+    assert attached.json()["error"]["message"] == "Keine Anhänge."
+    assert dictated.json()["error"]["message"] == "Kein Diktat."
 
 
 async def test_the_page_offers_neither(visitor: Visitor) -> None:

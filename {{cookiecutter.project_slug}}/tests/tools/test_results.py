@@ -13,6 +13,8 @@ DEMOS = [
     pytest.param(tool, demo, id=tool.id)
     for tool in TOOLS
     if (demo := tool.demo(tool.prompt) or tool.demo_default) is not None
+    # The page answers these in a turn of its own.
+    and demo.function not in tool.client_tools
 ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import Stream, open_stream, stored_answer
 from engine.tests.citus_rules import violations
 from engine.tests.fixtures import CreateApp, OneModel, serving, visiting
-from engine.tests.talk import Visitor
+from engine.tests.talk import Visitor, until
 
 
 def draft(text: str) -> AssistantMessageItem:
@@ -97,10 +98,16 @@ async def answering(
             stream = await open_stream(stack, visitor)
             await stream.words(3)
             streams.append((visitor, stream))
-        yield app, streams
-        model.hurry()
-        for _, stream in streams:
-            await stream.rest()
+        try:
+            yield app, streams
+        finally:
+            model.hurry()
+            for _, stream in streams:
+                await stream.rest()
+
+
+async def is_stored(visitor: Visitor, stream: Stream) -> bool:
+    return (await stored_answer(visitor, stream.thread_id)).startswith(stream.heard)
 
 
 def runs_of(app: FastAPI, streams: list[tuple[Visitor, Stream]]) -> list[Run]:
@@ -167,15 +174,10 @@ async def test_a_checkpoint_that_has_to_wait_does_not_hold_the_others_up(
             await connection.execute(lock.values(slot=RunRow.slot))
             writing = app.state.chat.runs._checkpoints._write_due(runs)
             task = asyncio.create_task(writing)
-            for run in runs[1:]:
-                while not (run.writing.locked() or task.done()):  # noqa: ASYNC110 (has no event)
-                    await asyncio.sleep(0.01)
-                await asyncio.wait_for(run.writing.acquire(), 20)
-                run.writing.release()
-            assert blocked.writing.locked()
             for visitor, stream in streams[1:]:
-                stored = await stored_answer(visitor, stream.thread_id)
-                assert stored.startswith(stream.heard)
+                await until(partial(is_stored, visitor, stream))
+            assert blocked.writing.locked()
+            assert not task.done()
         await task
 
 
