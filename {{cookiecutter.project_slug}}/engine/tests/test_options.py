@@ -8,8 +8,8 @@ import pytest_asyncio
 
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.fixtures import German, serving, visiting
-from engine.tests.talk import Visitor, message
+from engine.tests.fixtures import serving, visiting
+from engine.tests.talk import German, Visitor, message
 
 NO_ATTACHMENTS = "This application takes no attachments."
 NO_DICTATION = "This application takes no dictation."
