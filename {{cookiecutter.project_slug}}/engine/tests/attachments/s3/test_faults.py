@@ -35,7 +35,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("response", "said"), FAULTS, ids=lambda value: str(value)[-40:])
+@pytest.mark.parametrize(("response", "said"), FAULTS, ids=[str(said)[-40:] for _, said in FAULTS])
 async def test_an_error_is_logged_with_its_fix(
     caplog: pytest.LogCaptureFixture, response: Response, said: list[str]
 ) -> None:

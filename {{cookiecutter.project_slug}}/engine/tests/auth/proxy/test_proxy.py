@@ -98,7 +98,7 @@ class TestHeader:
             assert code(await client.ask({"X-Forwarded-User": ""})) == UNTRUSTED
             assert code(await client.ask({})) == NOBODY
         log = capfd.readouterr().err
-        assert "X-Forwarded-User from 127.0.0.1: PROXY_TRUSTED_ADDRESSES" in log
+        assert "X-Forwarded-User came from 127.0.0.1, which PROXY_TRUSTED_ADDRESSES" in log
         assert "ada" not in log
 
     @pytest.mark.parametrize(
