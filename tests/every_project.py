@@ -27,54 +27,18 @@ EXAMPLES, FEW_EXAMPLES = 50, 15
 WHOLE_SUITE = "-m ''"
 # `alone.py` runs it.
 THOUSAND = "engine/tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
-# Tests that do not depend on answers and run only in the default project: turns, failures of server and
-# database, models.
+# Tests that do not depend on answers and run only in the default project: turns, models, failures of
+# server and database, and setup.
 PROVED_IN_DEFAULT = (
-    *(
-        "engine/tests/test_database_faults.py",
-        "engine/tests/test_processes.py",
-        "engine/tests/test_pgbouncer.py",
-    ),
-    *(
-        "engine/tests/test_soak.py",
-        "engine/tests/test_flat_history.py",
-        "dev/tests/test_postgres.py",
-    ),
-    *(
-        "engine/tests/test_failover.py",
-        "engine/tests/test_oldest_postgres.py",
-        "engine/tests/test_database_url.py",
-    ),
-    *("engine/tests/test_unusable_databases.py", "engine/tests/test_citus_rules.py"),
-    "engine/tests/chat/test_sequence.py",
-    *(
-        "engine/tests/agent/test_faults.py",
-        "engine/tests/agent/test_titles.py",
-        "engine/tests/tools/test_base.py",
-    ),
-    *("engine/tests/agent/test_litellm_models.py", "engine/tests/agent/test_litellm_answers.py"),
-    "engine/tests/agent/test_openai_servers.py",
-    *(
-        "engine/tests/chat/test_actions.py",
-        "engine/tests/chat/test_client_tools.py",
-        "engine/tests/chat/test_events.py",
-    ),
-    *(
-        "engine/tests/chat/test_failures.py",
-        "engine/tests/chat/test_interrupted.py",
-        "engine/tests/chat/test_limits.py",
-    ),
-    *("engine/tests/chat/test_open_streams.py", "engine/tests/chat/test_page_context.py"),
-    *(
-        "engine/tests/chat/test_recovery.py",
-        "engine/tests/chat/test_runs.py",
-        "engine/tests/chat/test_salvage.py",
-    ),
-    *(
-        "engine/tests/chat/test_sources.py",
-        "engine/tests/chat/test_turn.py",
-        "engine/tests/chat/test_widgets.py",
-    ),
+    *("engine/tests/agent", "engine/tests/chat", "engine/tests/tools"),
+    *("dev/tests/test_cli.py", "dev/tests/test_machines.py", "dev/tests/test_postgres.py"),
+    *("dev/tests/test_setup.py", "dev/tests/test_env_file.py"),
+    *("engine/tests/test_citus_rules.py", "engine/tests/test_database_faults.py"),
+    *("engine/tests/test_database_url.py", "engine/tests/test_failover.py"),
+    *("engine/tests/test_flat_history.py", "engine/tests/test_http_server.py"),
+    *("engine/tests/test_oldest_postgres.py", "engine/tests/test_pgbouncer.py"),
+    *("engine/tests/test_processes.py", "engine/tests/test_soak.py"),
+    "engine/tests/test_unusable_databases.py",
 )
 # Tests of tools and other independent parts, which run only in the project with all options. Tools for
 # files are tested with each store of files.
