@@ -27,6 +27,7 @@ SESSIONS = (
     *("engine/auth/sessions", "engine/tests/auth/sessions"),
     *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
     *("migrations/versions/0003_sessions.py", "migrations/versions/0011_frame_codes.py"),
+    *("migrations/versions/0014_no_frame_codes.py", "migrations/versions/0015_frame_codes.py"),
 )
 IMAGES = ("Dockerfile", ".dockerignore", "nextjs/Dockerfile", "nextjs/Dockerfile.dockerignore")
 TOKENS = (
@@ -119,7 +120,7 @@ FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "launcher": {
         "yes": (
             *("engine/launcher", "engine/page/static/launcher", "engine/tests/web/launcher"),
-            "migrations/versions/0011_frame_codes.py",
+            "migrations/versions/0015_frame_codes.py",
         ),
     },
     "license": {"MIT": ("LICENSE",), "Apache-2.0": ("LICENSE",)},

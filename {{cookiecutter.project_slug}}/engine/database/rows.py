@@ -139,7 +139,8 @@ class RunRow(Base):
     slot: Mapped[int] = mapped_column(SmallInteger)
     start_seq: Mapped[int] = mapped_column(BigInteger)
     worker: Mapped[str] = mapped_column(Text)
-    command: Mapped[str | None] = mapped_column(Text)
+    # "wish" in databases: workers of the version before read it during a rolling update.
+    command: Mapped[str | None] = mapped_column("wish", Text)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -43,7 +43,7 @@ def _checkpoint(*, draft: bool = False, replaces: bool = False) -> Select[Any]:
         update(RunRow)
         .where(RunRow.user_id == _OWNER, RunRow.id == _RUN, IS_RUNNING)
         .values(heartbeat_at=func.now())
-        .returning(RunRow.id, RunRow.command)
+        .returning(RunRow.id, RunRow.command.label("command"))
         .cte("beat")
     )
     writes = [_draft(beat)] if draft else []

@@ -103,7 +103,7 @@ def upgrade() -> None:
         sa.Column("slot", sa.SmallInteger(), nullable=False),
         sa.Column("start_seq", sa.BigInteger(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("command", sa.Text(), nullable=True),
+        sa.Column("wish", sa.Text(), nullable=True),
         _time("started_at"),
         _time("heartbeat_at"),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),

@@ -1,4 +1,4 @@
-"""Codes that a frame exchanges for a session."""
+"""Codes for frames, in the table of sessions. Migration 0014 removes them again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,26 +10,14 @@ down_revision: str | None = "{{ cookiecutter.__revisions.split(',0011')[0][-4:] 
 branch_labels: str | None = None
 depends_on: str | None = None
 
-FRAME_CODES = f"{TABLE_PREFIX}frame_codes"
 SESSIONS = f"{TABLE_PREFIX}sessions"
 
 
 def upgrade() -> None:
-    op.create_table(
-        FRAME_CODES,
-        sa.Column("user_id", sa.Text(), nullable=False),
-        sa.Column("session_id", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("user_id", "session_id", name=f"{FRAME_CODES}_pkey"),
-        sa.ForeignKeyConstraint(
-            ["user_id", "session_id"],
-            [f"{SESSIONS}.user_id", f"{SESSIONS}.id"],
-            name=f"{FRAME_CODES}_user_id_session_id_fkey",
-            ondelete="CASCADE",
-        ),
-    )
+    op.add_column(SESSIONS, sa.Column("frame_code", sa.Text(), nullable=True))
+    op.add_column(SESSIONS, sa.Column("frame_code_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
-    op.drop_table(FRAME_CODES)
+    op.drop_column(SESSIONS, "frame_code_at")
+    op.drop_column(SESSIONS, "frame_code")
