@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, options, start, streaming, turn
+from benchmarks import history, options, start, streaming, turn, writing
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -37,12 +37,14 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,
     "processor-time": streaming.processor_time,
+    "write-ahead-log": writing.write_ahead_log,
+    "claim": writing.claim,
     "row-security": options.row_security,
     "pooler": options.pooler,
     "size": history.size,
 }
 # They share a database, and leave their threads in it.
-IN_TURNS_DATABASE = {"throughput", "first-event", "processor-time"}
+IN_TURNS_DATABASE = {"throughput", "first-event", "processor-time", "write-ahead-log"}
 
 
 def main() -> int:

@@ -62,7 +62,6 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         # {% endif %}
     )
     app = FastAPI(title=chat.settings.application_name, lifespan=chat.lifespan, openapi_url=None)
-    app.state.chat = chat
     chat.protect(app)
     app.include_router(chat.router)
     return app

@@ -20,6 +20,7 @@ from engine.context.ids import uuid7
 from engine.database.database import Database
 from engine.database.run_commands import CHANNEL
 from engine.demo.model import DemoModel
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.http.included import router_of
 from engine.http.logs import configure_logging
@@ -137,7 +138,7 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        install_error_handlers(app)
+        install_error_handlers(app, Addresses(self.settings))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -173,7 +174,6 @@ class Chat:
             redoc_url=None,
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,
         )
-        app.state.settings = settings  # for the audit log
         self._routers += [extend(self, app) for extend in extensions]
         self._routers.append(page_routes.other_routes(settings, self.page))
         self.protect(app)

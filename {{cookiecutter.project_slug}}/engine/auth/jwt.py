@@ -17,6 +17,7 @@ from engine.auth.tokens import (
     require_issuer_and_audience,
 )
 from engine.database.database import Database
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.settings.settings import EnvSettings, Settings
@@ -43,6 +44,7 @@ class JwtAuth(Authenticator):
         jwt_settings: JwtSettings | None = None,
     ) -> None:
         self._settings = jwt_settings or JwtSettings()
+        self._addresses = Addresses(settings)
         self._keys = _keys(self._settings)
         self._verifier = TokenVerifier(self._keys, self._settings)
 
@@ -51,7 +53,7 @@ class JwtAuth(Authenticator):
         try:
             return await self._verifier.user(token)
         except Unauthenticated as error:
-            record("a token refused", request, reason=error.code)
+            record("a token refused", self._addresses.of(request), reason=error.code)
             raise
 
     def visit(self, request: Request, response: Response) -> None:

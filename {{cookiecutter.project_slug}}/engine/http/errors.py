@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from engine.database.database import DatabaseUnreachable
 from engine.http.access_log import loggable_path
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.request_id import HEADER
 from engine.text.locales import translate
@@ -174,8 +175,8 @@ def error_responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    handlers = ErrorHandlers()
+def install_error_handlers(app: FastAPI, addresses: Addresses) -> None:
+    handlers = ErrorHandlers(addresses)
     app.add_exception_handler(AppError, handlers.app_error)
     app.add_exception_handler(HTTPException, handlers.http_exception)
     app.add_exception_handler(RequestValidationError, handlers.validation_error)
@@ -185,11 +186,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 class ErrorHandlers:
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
     async def app_error(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, AppError)
         if error.status in (403, 429):
             user_id: str | None = getattr(request.state, "user_id", None)
-            record("refused", request, user_id=user_id, reason=error.code)
+            address = self._addresses.of(request)
+            record("refused", address, user_id=user_id, reason=error.code)
         return self._response(request, error)
 
     async def http_exception(self, request: Request, error: Exception) -> JSONResponse:

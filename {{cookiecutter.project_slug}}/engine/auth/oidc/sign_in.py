@@ -34,6 +34,7 @@ from engine.auth.sessions.forms import (
 )
 from engine.auth.sessions.sessions import COOKIE, SessionAuth, Sessions
 from engine.database.database import Database
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.home import home_path, home_url
 from engine.settings.settings import Settings
@@ -77,6 +78,8 @@ class OidcPages:
         sessions: Sessions,
         id_tokens: IdTokenStore,
     ) -> None:
+        self._site = settings.application_name
+        self._addresses = Addresses(settings)
         self._settings = oidc
         self._provider = configured_provider(oidc)
         self._public_url = str(oidc.public_url).rstrip("/") if oidc.public_url else None
@@ -116,7 +119,7 @@ class OidcPages:
         except NotConfigured:
             return self._not_configured(request)
         except ProviderUnreachable as error:
-            return _provider_unreachable(request, error)
+            return self._provider_unreachable(request, error)
         response = RedirectResponse(url, 303, headers=PAGE_HEADERS)
         set_cookie(request, response, Cookie(attempt.cookie, str(attempt), ATTEMPT_SECONDS))
         return response
@@ -128,18 +131,18 @@ class OidcPages:
         except NotConfigured:
             return self._not_configured(request)
         except ProviderUnreachable as error:
-            return _provider_unreachable(request, error)
+            return self._provider_unreachable(request, error)
         except SignInFailed as error:
             # `%r`, because it may quote the request, which anybody can send.
             logger.warning("sign-in failed: %r", str(error))
-            record("signing in refused", request, reason="sign_in_failed")
+            record("signing in refused", self._addresses.of(request), reason="sign_in_failed")
             text = "That did not work. Please try again."
-            return _page(request, 400, ("You are not signed in", text))
+            return self._page(request, 400, ("You are not signed in", text))
         response = RedirectResponse(attempt.return_to, 303, headers=PAGE_HEADERS)
         drop_cookie(request, response, attempt.cookie)
         claims = identity.claims
         session = await self._sessions.start(request, response, user_id(claims), name_of(claims))
-        record("signed in", request, user_id=session.user_id)
+        record("signed in", self._addresses.of(request), user_id=session.user_id)
         await self._id_tokens.keep(session, identity.token)
         return response
 
@@ -156,11 +159,12 @@ class OidcPages:
     async def _sign_out(self, request: Request) -> Response:
         self._forms.check(request, (await read_form(request)).get("form_token", ""))
         session = await self._sessions.find(request)
-        record("signed out", request, user_id=session.user_id if session else None)
+        who = session.user_id if session else None
+        record("signed out", self._addresses.of(request), user_id=who)
         url = await self._sign_out_url(request)
         # A redirect to the provider would be blocked: `form-action 'self'` covers redirects too.
         response = (
-            _signed_out(request, on_to=url)
+            self._signed_out(request, on_to=url)
             if url
             else RedirectResponse(home_path(request) + SIGNED_OUT, 303, PAGE_HEADERS)
         )
@@ -175,7 +179,7 @@ class OidcPages:
         return await self._provider.sign_out_url(self._at(request, SIGNED_OUT), id_token)
 
     async def _show_signed_out(self, request: Request) -> Response:
-        return _signed_out(request)
+        return self._signed_out(request)
 
     def _configured(self) -> Provider:
         if self._provider is None:
@@ -187,7 +191,7 @@ class OidcPages:
         return f"{self._public_url or home_url(request).rstrip('/')}{path}"
 
     def _not_configured(self, request: Request) -> Response:
-        return _page(
+        return self._page(
             request,
             503,
             (
@@ -201,39 +205,36 @@ class OidcPages:
             ),
         )
 
+    def _signed_out(self, request: Request, on_to: str | None = None) -> Response:
+        return self._page(request, 200, ("You are signed out", "See you again."), on_to)
 
-def _signed_out(request: Request, on_to: str | None = None) -> Response:
-    return _page(request, 200, ("You are signed out", "See you again."), on_to)
+    def _provider_unreachable(self, request: Request, error: ProviderUnreachable) -> Response:
+        logger.warning("the OpenID provider is not reachable: %s", error)
+        text = "The sign-in service does not answer. Please try again in a moment."
+        page = self._page(request, 503, ("Sign-in is not available", text))
+        page.headers["Retry-After"] = "5"
+        return page
 
-
-def _provider_unreachable(request: Request, error: ProviderUnreachable) -> Response:
-    logger.warning("the OpenID provider is not reachable: %s", error)
-    text = "The sign-in service does not answer. Please try again in a moment."
-    page = _page(request, 503, ("Sign-in is not available", text))
-    page.headers["Retry-After"] = "5"
-    return page
-
-
-def _page(
-    request: Request, status: int, message: tuple[str, str], on_to: str | None = None
-) -> Response:
-    """A page with a title and a text, which redirects to `on_to` if that is given."""
-    title, text = message
-    locale = request.headers.get("accept-language", "")
-    say = partial(translate, locale=locale)
-    refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
-    html = PAGE.format(
-        language=language_of(locale),
-        color_scheme=COLOR_SCHEME,
-        site=escape(request.app.state.settings.application_name),
-        title=escape(say(title)),
-        text=escape(say(text)),
-        home=home_path(request),
-        sign_in_path=home_path(request) + SIGN_IN,
-        sign_in=escape(say("Sign in")),
-        refresh=refresh,
-    )
-    return HTMLResponse(html, status, PAGE_HEADERS)
+    def _page(
+        self, request: Request, status: int, message: tuple[str, str], on_to: str | None = None
+    ) -> Response:
+        """A page with a title and a text, which redirects to `on_to` if that is given."""
+        title, text = message
+        locale = request.headers.get("accept-language", "")
+        say = partial(translate, locale=locale)
+        refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
+        html = PAGE.format(
+            language=language_of(locale),
+            color_scheme=COLOR_SCHEME,
+            site=escape(self._site),
+            title=escape(say(title)),
+            text=escape(say(text)),
+            home=home_path(request),
+            sign_in_path=home_path(request) + SIGN_IN,
+            sign_in=escape(say("Sign in")),
+            refresh=refresh,
+        )
+        return HTMLResponse(html, status, PAGE_HEADERS)
 
 
 PAGE = """<!doctype html>

@@ -74,7 +74,7 @@ class AccountPages:
         async def sign_in(form: Form) -> Response:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_in(form["name"], form["password"], address)
-            record("signed in", request, user_id=ticket.user_id)
+            record("signed in", address, user_id=ticket.user_id)
             response = _redirect(return_path(request, form.get("next")))
             await self._sessions.replace_session(request, response, ticket)
             return response
@@ -91,7 +91,7 @@ class AccountPages:
         async def sign_up(form: Form) -> Response:
             address = self._addresses.of(request)
             ticket = await self._accounts.sign_up(form["name"], form["password"], address)
-            record("signed up", request, user_id=ticket.user_id)
+            record("signed up", address, user_id=ticket.user_id)
             response = _redirect(return_path(request, form.get("next")))
             await self._sessions.replace_session(request, response, ticket)
             return response
@@ -103,7 +103,8 @@ class AccountPages:
             response = _redirect(home_path(request) + SIGN_IN)
             session = await self._sessions.find(request)
             await self._sessions.end(request, response)
-            record("signed out", request, user_id=session.user_id if session else None)
+            address, user_id = self._addresses.of(request), session.user_id if session else None
+            record("signed out", address, user_id=user_id)
             return response
 
         return await self._submit(request, "sign_in.html", "signing out", sign_out)
@@ -124,7 +125,7 @@ class AccountPages:
             ticket = await self._accounts.change_password(
                 session.user_id, form["password"], form["new_password"]
             )
-            record("password changed", request, user_id=session.user_id)
+            record("password changed", self._addresses.of(request), user_id=session.user_id)
             response = _redirect(f"{home_path(request)}{ACCOUNT}?changed")
             await self._sessions.replace_session(request, response, ticket)
             return response
@@ -148,7 +149,8 @@ class AccountPages:
             return self._page(request, template, Unavailable(str(error)), form)
         except AppError as refusal:
             user_id = refusal.user_id if isinstance(refusal, WrongCredentials) else None
-            record(f"{event} refused", request, user_id=user_id, reason=refusal.code)
+            address = self._addresses.of(request)
+            record(f"{event} refused", address, user_id=user_id, reason=refusal.code)
             return self._page(request, template, refusal, form)
 
     def _page(

@@ -17,6 +17,7 @@ from engine.auth.tokens import (
     user_with_id,
 )
 from engine.database.database import Database
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import Forbidden, Unauthenticated
 from engine.settings.settings import CommaSeparated, EnvSettings, Settings
@@ -54,6 +55,7 @@ class ProxyAuth(Authenticator):
         proxy_settings: ProxySettings | None = None,
     ) -> None:
         self._settings = proxy_settings or ProxySettings()
+        self._addresses = Addresses(settings)
         self._verifier = _verifier(self._settings)
         _check_trust(self._settings)
 
@@ -70,7 +72,7 @@ class ProxyAuth(Authenticator):
             try:
                 return await self._verifier.user(values[0])
             except Unauthenticated as error:
-                record("a token refused", request, reason=error.code)
+                record("a token refused", self._addresses.of(request), reason=error.code)
                 raise
         return user_with_id(values[0], source=self._settings.header)
 

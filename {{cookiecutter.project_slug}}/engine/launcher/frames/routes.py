@@ -22,6 +22,7 @@ from engine.auth.sessions.forms import PAGE_HEADERS, read_form
 from engine.auth.sessions.rows import Session
 from engine.auth.sessions.sessions import SessionAuth, Ticket
 from engine.chat import Chat
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.http.home import home_path
@@ -82,6 +83,7 @@ def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
         return router
     sessions, sign_in = authenticator.sessions, authenticator.pages.sign_in
     codes = FrameCodeStore(chat.database, sessions.store)
+    addresses = Addresses(chat.settings)
 
     @router.get(WINDOW)
     async def window(request: Request) -> Response:
@@ -106,9 +108,9 @@ def sign_in_frames(chat: Chat, _app: FastAPI) -> APIRouter:
             code.user_id, code.session_id, code.digest, ticket.session_id
         )
         if session is None:
-            record("a frame's code refused", request, reason="unauthenticated")
+            record("a frame's code refused", addresses.of(request), reason="unauthenticated")
             raise Unauthenticated(INVALID_CODE)
-        record("signed in by a frame's code", request, user_id=session.user_id)
+        record("signed in by a frame's code", addresses.of(request), user_id=session.user_id)
         await sessions.replace_session(request, response, ticket)
 
     return router

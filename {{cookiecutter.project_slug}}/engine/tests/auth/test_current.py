@@ -15,6 +15,7 @@ from engine.auth.base import User
 from engine.auth.current import signed_in_by
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import UserRow
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
 from engine.tests import application
@@ -27,7 +28,7 @@ from engine.tests.talk import Visitor
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[AsyncClient]:
     app = FastAPI()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
     signed_in = signed_in_by(HeaderAuth(Settings(), database))
 
     @app.get("/me")

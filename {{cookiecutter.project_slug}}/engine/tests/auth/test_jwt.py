@@ -9,6 +9,7 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.jwt import JwtAuth, JwtSettings
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
 from engine.tests.auth.identity_provider import (
@@ -49,7 +50,7 @@ async def make_auth() -> AsyncIterator[MakeAuth]:
 
 async def me(auth: JwtAuth, token: str | None = None, **headers: str) -> Response:
     app = FastAPI()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
 
     @app.get("/me")
     async def show(request: Request) -> str:

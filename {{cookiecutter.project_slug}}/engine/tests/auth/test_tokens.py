@@ -12,7 +12,9 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from engine.auth import tokens
 from engine.auth.tokens import TokenSettings, TokenVerifier, jwks_keys
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
+from engine.settings.settings import Settings
 from engine.tests.auth.identity_provider import (
     IdentityProvider,
     PrivateKey,
@@ -61,7 +63,7 @@ async def make_verifier() -> AsyncIterator[MakeVerifier]:
 
 async def me(verifier: TokenVerifier, token: str) -> Response:
     app = FastAPI()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
 
     @app.get("/me")
     async def show() -> str:

@@ -10,6 +10,7 @@ from itsdangerous import TimestampSigner
 from engine.auth.anonymous.sign_in import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
 from engine.auth.cookies import PREFIX
 from engine.database.database import Database
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
 
@@ -25,8 +26,7 @@ def anonymous_auth(key: str = KEY, previous: str = "") -> AnonymousAuth:
 def browser(auth: AnonymousAuth, base_url: str = "http://localhost:8000") -> AsyncClient:
     """A client with a cookie jar, and an application with this auth style."""
     app = FastAPI()
-    app.state.settings = Settings()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
 
     @app.get("/visit")
     async def visit(request: Request, response: Response) -> None:

@@ -10,6 +10,7 @@ from engine.auth.sessions.forms import (
     read_form,
     return_path,
 )
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
 
@@ -21,8 +22,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 def browsing(key: str = KEY, previous: str = "") -> AsyncClient:
     tokens = FormTokens(Settings(secret_key=key, secret_key_previous=previous), SESSION)
     app = FastAPI()
-    app.state.settings = Settings()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
 
     @app.get("/form")
     async def show(request: Request, response: Response) -> str:

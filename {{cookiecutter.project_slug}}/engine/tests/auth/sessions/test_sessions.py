@@ -18,6 +18,7 @@ from engine.auth.sessions.rows import SEEN_EVERY, Session, SessionRow
 from engine.auth.sessions.sessions import COOKIE, Sessions, SessionSettings, Ticket
 from engine.database.database import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
 from engine.database.rows import UserRow
+from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
 from engine.tests.chat.test_statements import counted
@@ -48,8 +49,7 @@ def other_browser(sessions: Sessions) -> AsyncClient:
 def browsing(sessions: Sessions, base_url: str = "http://localhost:8000") -> AsyncClient:
     """A client with a cookie jar, and an application that signs in any user it is given."""
     app = FastAPI()
-    app.state.settings = Settings()
-    install_error_handlers(app)
+    install_error_handlers(app, Addresses(Settings()))
 
     @app.post("/sign-in/{user_id}")
     async def sign_in(request: Request, response: Response, user_id: str) -> None:
