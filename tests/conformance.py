@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from conftest import check
 
 PROTOCOL = "/chatkit"
@@ -23,7 +23,7 @@ MESSAGE = {
 }
 
 
-def check_conformance(visitor: httpx.Client, folder: Path, examples: int) -> None:
+def check_conformance(visitor: httpx2.Client, folder: Path, examples: int) -> None:
     """Raise AssertionError with schemathesis' output if document and server differ.
 
     Up to `examples` requests are sent to each route.
@@ -33,11 +33,11 @@ def check_conformance(visitor: httpx.Client, folder: Path, examples: int) -> Non
     _ask(visitor, folder, examples, **_known(visitor))
 
 
-def _ask(visitor: httpx.Client, folder: Path, examples: int, **known: str) -> None:
+def _ask(visitor: httpx2.Client, folder: Path, examples: int, **known: str) -> None:
     config = folder / "schemathesis.toml"
     ids = [f'{json.dumps(name)} = "{value}"' for name, value in known.items()]
     config.write_text("\n".join(["[parameters]", *ids, ""]), encoding="utf-8")
-    credentials = visitor.headers.keys() - httpx.Client().headers.keys()
+    credentials = visitor.headers.keys() - httpx2.Client().headers.keys()
     headers = [f"{name}: {visitor.headers[name]}" for name in sorted(credentials)]
     check(
         *("schemathesis", "--config-file", str(config), "run", f"{visitor.base_url}/openapi.json"),
@@ -48,14 +48,14 @@ def _ask(visitor: httpx.Client, folder: Path, examples: int, **known: str) -> No
     )
 
 
-def _known(visitor: httpx.Client) -> dict[str, str]:
+def _known(visitor: httpx2.Client) -> dict[str, str]:
     request = {"type": "threads.create", "params": {"input": MESSAGE}}
     response = visitor.post(PROTOCOL, json=request)
     [thread_id] = set(re.findall(r"\bthr_\w+", response.text))
     return {"thread_id": thread_id, "run_id": response.headers["X-Run-ID"]}
 
 
-def check_doors(visitor: httpx.Client) -> None:
+def check_doors(visitor: httpx2.Client) -> None:
     """Check that all other routes need credentials, and that the document says so."""
     document: dict[str, Any] = visitor.get("/openapi.json").json()
     paths: dict[str, dict[str, Any]] = document["paths"]
@@ -63,6 +63,6 @@ def check_doors(visitor: httpx.Client) -> None:
     for path, operations in paths.items():
         for method, operation in operations.items():
             place = str(visitor.base_url) + re.sub(r"\{\w+\}", "x", path)
-            status = httpx.request(method, place).status_code
+            status = httpx2.request(method, place).status_code
             assert (status == 401) == (path not in PUBLIC), f"{method} {path}: {status}"
             assert ("401" in operation["responses"]) == (path not in PUBLIC), f"{method} {path}"

@@ -82,7 +82,9 @@ def main() -> None:
     ):
         site = f"http://shop.localhost:{port}"
         copy_template(Path(folder) / "template")
-        project = generate(Path(folder) / "template", Path(folder) / "made", CHATKIT_SETUP="strict")
+        project = generate(
+            Path(folder) / "template", Path(folder) / "made", "launcher=yes", CHATKIT_SETUP="strict"
+        )
         try:
             url = project.run("python", "-c", START).splitlines()[-1]
             settings = {"DATABASE_URL": url, "ALLOWED_ORIGINS": site}

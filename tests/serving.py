@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 from conftest import BakedProject, clean_environment
 
 START_SECONDS = 60
@@ -89,7 +89,7 @@ def served(project: BakedProject, command: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def visited(project: BakedProject) -> Iterator[httpx.Client]:
+def visited(project: BakedProject) -> Iterator[httpx2.Client]:
     """Serve a project on its own database; returns a client that is signed in."""
     url = project.run("python", "-c", START).splitlines()[-1]
     placed = BakedProject(
@@ -102,7 +102,7 @@ def visited(project: BakedProject) -> Iterator[httpx.Client]:
     command = ["uvicorn", "app.main:create_app", "--factory", "--http", "h11", "--port", str(port)]
     with served(placed, [*command, "--no-access-log"]):
         assert answers(f"http://127.0.0.1:{port}/readyz")
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=credentials) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=credentials) as client:
             yield client
 
 
@@ -116,9 +116,9 @@ def answers(url: str) -> bool:
     """Wait for a 200. Returns False if there is none within a minute."""
     for _ in range(120):
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
+            if httpx2.get(url, timeout=5).status_code == 200:
                 return True
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         time.sleep(0.5)
     return False

@@ -17,7 +17,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from aiosmtpd.controller import Controller
@@ -117,7 +117,7 @@ def everything(make: Make, mails: Mails) -> Application:
 @pytest.fixture(scope="module")
 def somebody(everything: Application) -> dict[str, Any]:
     """The cookies of a signed-in user."""
-    with httpx.Client(base_url=everything.url, follow_redirects=True) as client:
+    with httpx2.Client(base_url=everything.url, follow_redirects=True) as client:
         page = client.get("/sign-up").text
         token = re.search(r'name="form_token" type="hidden" value="(\w+)"', page)
         assert token
@@ -358,7 +358,7 @@ def store() -> Iterator[str]:
     with running("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)):
         url = f"http://127.0.0.1:{port}"
         assert answers(f"{url}/moto-api/")
-        httpx.put(f"{url}/files").raise_for_status()
+        httpx2.put(f"{url}/files").raise_for_status()
         yield url
 
 

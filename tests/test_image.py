@@ -61,6 +61,22 @@ def test_idle_connections_to_the_page_are_kept_longer_too(look: Bake) -> None:
     assert int(environment_of(image)["KEEP_ALIVE_TIMEOUT"]) > 600_000
 
 
+def test_the_pages_image_has_what_its_sources_name(look: Bake) -> None:
+    """Next.js reads modules and the application's name from the project's other folders."""
+    project = look(host_page="nextjs")
+    build, _ = read_stages(project.text("nextjs/Dockerfile"))
+    ignore = project.text("nextjs/Dockerfile.dockerignore").splitlines()
+    copied = [source for sources, _ in copies_of(build) for source in sources]
+    sources = "".join(file.read_text("utf-8") for file in (project.path / "nextjs").rglob("*.ts*"))
+    named = set(re.findall(r'"(?:\.\./)*((?:app|engine)/[\w./-]+)"', sources))
+
+    assert {"app/page/page.toml", "engine/page/static/js/page.js"} <= named
+    for name in named:
+        assert project.has(name)
+        assert is_in_context(name, ignore)
+        assert [folder for folder in copied if name.startswith(f"{folder}/")], name
+
+
 @pytest.mark.parametrize(
     ("environment", "port"),
     [({}, "8000"), ({"PORT": ""}, "8000"), ({"PORT": "8080"}, "8080"), ({"PORT": "a b"}, "a b")],

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from chromium import Visitor, website
@@ -520,8 +520,8 @@ def test_with_a_proxy_the_frame_says_that_the_user_is_not_signed_in(
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(url, timeout=5).status_code == 200
+    except httpx2.TransportError:
         return False
 
 

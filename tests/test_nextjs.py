@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 import test_browser as plain
 import test_browser_options as options
@@ -183,8 +183,8 @@ def npm(
 def wait_until_it_answers(url: str) -> None:
     for _ in range(600):
         try:
-            httpx.get(url, timeout=10)
-        except httpx.TransportError:
+            httpx2.get(url, timeout=10)
+        except httpx2.TransportError:
             time.sleep(0.1)
         else:
             return
@@ -243,12 +243,12 @@ def test_a_build_changes_nothing_that_is_committed(
 
 def test_idle_connections_are_kept_longer_than_load_balancers_do(frontend: Site) -> None:
     """Google's load balancer closes them after 600 seconds."""
-    kept = httpx.get(frontend.url).headers["Keep-Alive"]
+    kept = httpx2.get(frontend.url).headers["Keep-Alive"]
     assert int(kept.removeprefix("timeout=")) > 600
 
 
 def test_without_the_application_the_page_says_so(frontend: Site) -> None:
-    response = httpx.get(frontend.url)
+    response = httpx2.get(frontend.url)
 
     assert response.status_code == 503
     assert "The server does not answer" in response.text
@@ -295,7 +295,7 @@ def joined(found: list[object]) -> list[object]:
 
 def test_it_has_the_markup_of_the_plain_page(server: Site) -> None:
     theirs, ours = (
-        joined(Body(httpx.get(url).text).found) for url in (server.backend.url, server.url)
+        joined(Body(httpx2.get(url).text).found) for url in (server.backend.url, server.url)
     )
 
     assert theirs
@@ -303,8 +303,8 @@ def test_it_has_the_markup_of_the_plain_page(server: Site) -> None:
 
 
 def test_the_security_headers_are_the_applications_and_a_nonce(server: Site) -> None:
-    page, again = httpx.get(server.url), httpx.get(server.url)
-    application = httpx.get(server.backend.url).headers
+    page, again = httpx2.get(server.url), httpx2.get(server.url)
+    application = httpx2.get(server.backend.url).headers
     policy = page.headers["content-security-policy"]
     [nonce] = re.findall(r"'nonce-([\w+/=-]{20,})' ", policy)
 
@@ -316,13 +316,13 @@ def test_the_security_headers_are_the_applications_and_a_nonce(server: Site) -> 
         assert page.headers[name] == application[name]
     assert "x-powered-by" not in page.headers
     [file] = re.findall(r'src="(/_next/static/[^"]+)"', page.text)[:1]
-    assert httpx.get(server.url + file).headers["x-content-type-options"] == "nosniff"
+    assert httpx2.get(server.url + file).headers["x-content-type-options"] == "nosniff"
 
 
 def test_streams_are_not_buffered(server: Site) -> None:
     request = {"type": "threads.create", "params": {"input": SLOW}}
     arrivals = []
-    with httpx.Client(base_url=server.url, headers={"Origin": server.url}) as visitor:
+    with httpx2.Client(base_url=server.url, headers={"Origin": server.url}) as visitor:
         visitor.get("/config.json")
         with visitor.stream("POST", "/chatkit", json=request) as response:
             assert response.status_code == 200
@@ -334,7 +334,7 @@ def test_streams_are_not_buffered(server: Site) -> None:
 
 
 def test_requests_of_another_site_are_refused(server: Site) -> None:
-    with httpx.Client(base_url=server.url) as visitor:
+    with httpx2.Client(base_url=server.url) as visitor:
         visitor.get("/config.json")
         request = {"type": "threads.list", "params": {}}
         ours = visitor.post("/chatkit", json=request, headers={"Origin": server.url})
@@ -450,7 +450,7 @@ def test_users_return_from_the_provider_to_their_page(
     scheme, _, host = asked_for.partition("://")
     headers = {"Host": host, "X-Forwarded-Proto": scheme}
 
-    answer = httpx.get(f"{at_provider.url}/sign-in", headers=headers)
+    answer = httpx2.get(f"{at_provider.url}/sign-in", headers=headers)
 
     [callback] = parse_qs(urlsplit(answer.headers["location"]).query)["redirect_uri"]
     assert callback == f"{asked_for}/sign-in/callback"
@@ -460,7 +460,7 @@ def test_users_return_from_the_provider_to_their_page(
 def test_cookies_are_secure_behind_tls(
     everything: Application, scheme: str, is_secure: bool
 ) -> None:
-    answer = httpx.get(f"{everything.url}/sign-in", headers={"X-Forwarded-Proto": scheme})
+    answer = httpx2.get(f"{everything.url}/sign-in", headers={"X-Forwarded-Proto": scheme})
 
     assert ("Secure" in answer.headers["set-cookie"]) is is_secure
 
@@ -482,7 +482,7 @@ def test_address_limits_use_the_visitors_address(
 
 def sign_in_wrongly(url: str, address: str) -> int:
     headers = {"X-Forwarded-For": address, "Host": "chat.example.com"}
-    with httpx.Client(base_url=url, headers=headers) as visitor:
+    with httpx2.Client(base_url=url, headers=headers) as visitor:
         page = visitor.get("/sign-in")
         [token] = re.findall(r'name="form_token" type="hidden" value="(\w+)"', page.text)
         return visitor.post(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 import pytest
 from conftest import (
     QUESTIONS,
@@ -45,11 +45,11 @@ class Model:
 
     def asked(self) -> list[Json]:
         """The requests of this test, each with its path, body, status and end."""
-        requests: list[Json] = httpx.get(f"{self.url}/journal").json()
+        requests: list[Json] = httpx2.get(f"{self.url}/journal").json()
         return requests
 
     def forget(self) -> None:
-        httpx.delete(f"{self.url}/journal")
+        httpx2.delete(f"{self.url}/journal")
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Visitor:
     """A browser that has opened the page."""
 
     application: Application
-    client: httpx.Client
+    client: httpx2.Client
 
     def config(self) -> Json:
         """Open the page, which sets the anonymous user's cookie."""
@@ -198,7 +198,7 @@ def application(
 
 @pytest.fixture
 def visitor(application: Application) -> Iterator[Visitor]:
-    with httpx.Client(timeout=60) as client:
+    with httpx2.Client(timeout=60) as client:
         visitor = Visitor(application, client)
         visitor.config()
         yield visitor

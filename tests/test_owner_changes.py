@@ -306,7 +306,7 @@ def test_the_chat_in_another_application_under_a_prefix(owner: Owner) -> None:
     )
     owner.write(
         "tests/test_shop.py",
-        """import httpx
+        """import httpx2
 import pytest
 
 from engine.tests.talk import Visitor
@@ -316,7 +316,7 @@ from engine.tests.talk import Visitor
 async def test_the_shop_is_beside_the_chat(visitor: Visitor, path: str, status: int) -> None:
     chat = str(visitor.client.base_url)
     assert chat.rstrip("/").endswith("/help/chat")
-    async with httpx.AsyncClient(timeout=30) as browser:
+    async with httpx2.AsyncClient(timeout=30) as browser:
         response = await browser.get(chat.partition("/help/chat")[0] + path)
     assert response.status_code == status
 """,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 import jwt
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import ExpiredSignatureError, InvalidKeyError, PyJWTError
@@ -101,7 +101,7 @@ class JwksKeys:
         self._url = url
         self._cache_seconds = cache_seconds
         self._cooldown_seconds = cooldown_seconds
-        self._http = httpx.AsyncClient(timeout=JWKS_TIMEOUT_SECONDS)
+        self._http = httpx2.AsyncClient(timeout=JWKS_TIMEOUT_SECONDS)
         self._keys: dict[str | None, PyJWK] = {}
         self._fetched_at = -math.inf
         self._tried_at = -math.inf

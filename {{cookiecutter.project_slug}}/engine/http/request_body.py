@@ -1,4 +1,7 @@
-"""Reads the body of a request with limits of size and time."""
+"""Reads the body of a request with limits of size and time.
+
+FastAPI's `max_body_size` limits the size alone; a body that trickles in would keep its connection.
+"""
 
 import asyncio
 import time

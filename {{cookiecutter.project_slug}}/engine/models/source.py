@@ -1,6 +1,7 @@
 """Where answers come from: OpenAI, a compatible server, LiteLLM's providers, or the demo model."""
 
 import asyncio
+import re
 from typing import Any
 
 from agents import (
@@ -9,7 +10,7 @@ from agents import (
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
 )
-from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, Timeout
+from openai import AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
 from engine.models.boundary.endings import track_finish_reason
@@ -19,6 +20,7 @@ from engine.models.litellm_models import LitellmModels
 from engine.settings.settings import Settings, UnusableSettings, is_litellm
 
 CONNECT_SECONDS = 5.0
+AZURE_WITHOUT_VERSION = re.compile(r"https://[\w-]+\.openai\.azure\.com(?!.*/v1/?$)")
 
 
 class ModelSource:
@@ -69,23 +71,21 @@ class ModelSource:
 
 
 def openai_client(settings: Settings) -> AsyncOpenAI | None:
-    """For OpenAI, a server like it, or Azure's API of the time before it was like it."""
+    """For OpenAI or a compatible server, such as Azure's, whose address ends in /openai/v1."""
     if settings.openai_api_key is None:
         return None
-    patience, url = settings.model_timeout_seconds, settings.openai_base_url
-    options: dict[str, Any] = {
-        "api_key": settings.openai_api_key.get_secret_value(),
-        "max_retries": settings.model_retries,
-    }
-    if settings.openai_api_version is None:
-        return PatientOpenAI(patience, base_url=url, **options)
-    if url is None or url.rstrip("/").endswith("/v1"):
+    url = settings.openai_base_url
+    if url is not None and AZURE_WITHOUT_VERSION.match(url):
         raise UnusableSettings(
-            "OPENAI_API_VERSION is for Azure's dated API, at OPENAI_BASE_URL=https://NAME.openai."
-            "azure.com. The one that ends in /openai/v1 and OpenAI's own have no version."
+            f"OPENAI_BASE_URL={url} is Azure's dated API. Its present one is at "
+            "https://NAME.openai.azure.com/openai/v1."
         )
-    version = settings.openai_api_version
-    return PatientAzureOpenAI(patience, azure_endpoint=url, api_version=version, **options)
+    return PatientOpenAI(
+        settings.model_timeout_seconds,
+        base_url=url,
+        api_key=settings.openai_api_key.get_secret_value(),
+        max_retries=settings.model_retries,
+    )
 
 
 class PatientOpenAI(AsyncOpenAI):
@@ -108,7 +108,3 @@ class PatientOpenAI(AsyncOpenAI):
             raise ModelTimeoutError(self._patience) from None
         is_of_chat = kwargs.get("stream_cls") == AsyncStream[ChatCompletionChunk]
         return track_finish_reason(answer) if is_of_chat else answer
-
-
-class PatientAzureOpenAI(PatientOpenAI, AsyncAzureOpenAI):
-    """The same, where a model's name is a deployment's and stands in the address."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from sqlalchemy.exc import DBAPIError
 
 from engine.auth.base import SignIn
@@ -109,15 +109,10 @@ def model(settings: Settings) -> Finding:
         return _unkeyed(settings)
     url = (settings.openai_base_url or OPENAI_URL).rstrip("/")
     key = settings.openai_api_key.get_secret_value()
-    headers, version = {"Authorization": f"Bearer {key}"}, {}
-    if settings.openai_api_version is not None:
-        url, headers = f"{url}/openai", {"api-key": key}
-        version = {"api-version": settings.openai_api_version}
+    headers = {"Authorization": f"Bearer {key}"}
     try:
-        answer = httpx.get(
-            f"{url}/models", headers=headers, params=version, timeout=TIMEOUT_SECONDS
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = httpx2.get(f"{url}/models", headers=headers, timeout=TIMEOUT_SECONDS)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Finding("fail", f"{url} does not answer ({error}). Check OPENAI_BASE_URL, network")
     if answer.status_code in {401, 403}:
         return Finding("fail", f"{url} refuses the key ({answer.status_code}). Replace it in .env")
@@ -126,8 +121,8 @@ def model(settings: Settings) -> Finding:
     return _offered(settings, answer)
 
 
-def _offered(settings: Settings, answer: httpx.Response) -> Finding:
-    if settings.openai_api_version is not None or answer.url.host.endswith(".azure.com"):
+def _offered(settings: Settings, answer: httpx2.Response) -> Finding:
+    if answer.url.host.endswith(".azure.com"):
         return Finding("ok", f"{answer.url.host} takes the key; it lists no deployments")
     try:
         known = {model["id"] for model in answer.json()["data"]}
@@ -201,8 +196,8 @@ def domain_key(settings: Settings) -> Finding:
 def script(settings: Settings) -> Finding:
     url = settings.chatkit_script_url
     try:
-        answer = httpx.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = httpx2.get(url, timeout=TIMEOUT_SECONDS, follow_redirects=True)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         allow = ALLOW_CDN.format(host=urlsplit(url).hostname)
         return Finding(
             "warn", f"{url} does not answer ({error}): browsers here show no chat. {allow}"
@@ -228,12 +223,12 @@ def server(port: int, taken: str | None = None, start: str = "") -> Finding:
     """`taken`: why none can be started at the port. `start`: how to start one."""
     url = f"http://127.0.0.1:{port}"
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
+        answer = httpx2.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
         error = answer.json().get("error", {})
-    except httpx.ConnectError:
+    except httpx2.ConnectError:
         none = Finding("ok", f"none at {url}. {start}{IS_SERVER_UP}")
         return Finding("warn", taken) if taken else none
-    except (httpx.HTTPError, ValueError, AttributeError):
+    except (httpx2.HTTPError, ValueError, AttributeError):
         other = f"what answers at {url} is no chat application"
         return Finding("warn", f"{other}. {taken or 'it is none of ours'}")
     if answer.status_code == 200:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 
 REQUEST_SECONDS = 120
 MESSAGE = "Hello. This is the smoke test, with a message of more than fifty characters."
@@ -99,7 +99,7 @@ def report_on(run: Callable[[], int]) -> int:
     except SmokeFailure as failure:
         print(f"FAILED: {failure}")
         return 1
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         print(f"FAILED: the server does not answer: {type(error).__name__} {error}")
         return 1
     print(f"{passed} checks in {time.monotonic() - started:.1f} s")
@@ -133,7 +133,7 @@ def print_line(line: str) -> None:
 
 def _deployed(url: str, users: list[Credentials], ways: Sequence[SignInWay]) -> Target:
     headers = users[0] if users else {}
-    visit = httpx.get(f"{url}/config.json", headers=headers, timeout=REQUEST_SECONDS)
+    visit = httpx2.get(f"{url}/config.json", headers=headers, timeout=REQUEST_SECONDS)
     config = _expect_status(visit, 200).json()
     if visit.cookies and not users:
         # A style that needs no sign-in gives a cookie to everybody who opens the page.
@@ -154,7 +154,7 @@ def _deployed(url: str, users: list[Credentials], ways: Sequence[SignInWay]) -> 
 
 def _visit(url: str) -> Credentials:
     """Open the page as somebody new, and keep the cookie."""
-    cookies = httpx.get(f"{url}/config.json", timeout=REQUEST_SECONDS).cookies
+    cookies = httpx2.get(f"{url}/config.json", timeout=REQUEST_SECONDS).cookies
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
 
 
@@ -210,7 +210,7 @@ class Checks:
             check()
         except SmokeFailure as failure:
             raise SmokeFailure(f"{name}: {failure}") from failure
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             fault = f"{type(error).__name__} {error}"
             raise SmokeFailure(f"{name}: the server does not answer: {fault}") from error
         except (LookupError, ValueError) as error:
@@ -296,10 +296,10 @@ class Checks:
         answer: Json = _expect_status(self._post(_request(kind, **params)), 200).json()
         return answer
 
-    def _get(self, path: str) -> httpx.Response:
+    def _get(self, path: str) -> httpx2.Response:
         return self._client.get(path, headers=self._target.users[0])
 
-    def _post(self, request: Json, *, user: int = 0) -> httpx.Response:
+    def _post(self, request: Json, *, user: int = 0) -> httpx2.Response:
         return self._client.post("/chatkit", json=request, headers=self._target.users[user])
 
     def _turn(self, request: Json) -> list[Json]:
@@ -356,8 +356,8 @@ def _fits(found: object, form: object) -> bool:
     return found == form
 
 
-def _client(target: Target) -> httpx.Client:
-    client = httpx.Client(base_url=target.url, timeout=REQUEST_SECONDS)
+def _client(target: Target) -> httpx2.Client:
+    client = httpx2.Client(base_url=target.url, timeout=REQUEST_SECONDS)
     # Who asks is said with each request; a cookie that came with the page is not kept.
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
@@ -372,7 +372,7 @@ def expect(holds: bool, otherwise: str) -> None:
         raise SmokeFailure(otherwise)
 
 
-def _expect_status(response: httpx.Response, *allowed: int) -> httpx.Response:
+def _expect_status(response: httpx2.Response, *allowed: int) -> httpx2.Response:
     if response.status_code not in allowed:
         asked = f"{response.request.method} {response.request.url.path}"
         expected, said = " or ".join(map(str, allowed)), response.text[:500]

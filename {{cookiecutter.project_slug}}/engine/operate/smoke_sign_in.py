@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 
-import httpx
+import httpx2
 
 from engine.auth.password.accounts import Hasher
 from engine.auth.password.rows import AccountStore, user_id_of
@@ -26,7 +26,7 @@ def check(url: str, database_url: str) -> None:
     name, password = f"smoke-{secrets.token_hex(8)}", secrets.token_urlsafe()
     asyncio.run(_add(database_url, name, password))
     try:
-        with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
+        with httpx2.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
             _visit(client, name, password)
     finally:
         asyncio.run(_delete(database_url, name))
@@ -39,14 +39,14 @@ def sign_in(url: str) -> list[dict[str, str]]:
 
 def _signed_in(url: str, user: str) -> dict[str, str]:
     name, _, password = user.partition(":")
-    with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
+    with httpx2.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
         fields = {"name": name, "password": password, "form_token": _form_token(client)}
         answer = client.post("/sign-in", data=fields)
         expect(answer.status_code == 303, f"{name} cannot sign in: {answer.status_code}")
         return _session_cookie(client)
 
 
-def _visit(client: httpx.Client, name: str, password: str) -> None:
+def _visit(client: httpx2.Client, name: str, password: str) -> None:
     fields = {"name": name, "password": "not the password", "form_token": _form_token(client)}
     expect(client.post("/sign-in", data=fields).status_code == 401, "a wrong password is taken")
     fields["password"] = password
@@ -62,20 +62,20 @@ def _visit(client: httpx.Client, name: str, password: str) -> None:
     expect(not _may_chat(client, cookie), "the cookie still counts after signing out")
 
 
-def _session_cookie(client: httpx.Client) -> dict[str, str]:
+def _session_cookie(client: httpx2.Client) -> dict[str, str]:
     """Over HTTPS its name has a prefix."""
     [name] = [name for name in client.cookies if name.endswith(COOKIE)]
     return {"Cookie": f"{name}={client.cookies[name]}"}
 
 
-def _form_token(client: httpx.Client) -> str:
+def _form_token(client: httpx2.Client) -> str:
     found = _FORM_TOKEN.search(client.get("/sign-in").text)
     expect(found is not None, "there is no form to sign in with")
     assert found is not None
     return found[1]
 
 
-def _may_chat(client: httpx.Client, headers: dict[str, str]) -> bool:
+def _may_chat(client: httpx2.Client, headers: dict[str, str]) -> bool:
     request = {"type": "threads.list", "params": {}}
     return client.post("/chatkit", json=request, headers=headers).status_code == 200
 

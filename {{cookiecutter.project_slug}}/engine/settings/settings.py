@@ -110,7 +110,6 @@ class Settings(EnvSettings):
 
     openai_api_key: HeaderSecret | None = None
     openai_base_url: str | None = None
-    openai_api_version: str | None = None
     openai_api: Literal["responses", "chat_completions"] = "responses"
     model: str = "{{ cookiecutter.model }}"
     models: CommaSeparated[str] = ()

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -310,7 +310,7 @@ async def visiting(
     """A signed-in user. Without `sign_in`, the style is that of the tests' own application."""
     user_id = user_id or f"test-{secrets.token_hex(8)}"
     [credentials] = await sample_credentials(settings, [user_id], sign_in or application.sign_in)
-    async with httpx.AsyncClient(
+    async with httpx2.AsyncClient(
         base_url=url, headers=credentials, timeout=30, verify=TLS_CONTEXT
     ) as client:
         yield Visitor(client, user_id)
@@ -340,7 +340,7 @@ async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
         config = uvicorn.Config(
             app,
             log_config=None,
-            # By default uvicorn closes idle connections while httpx may still use them.
+            # By default uvicorn closes idle connections while httpx2 may still use them.
             timeout_keep_alive=60,
             timeout_graceful_shutdown=5,
             **HTTP,

@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import httpx
+import httpx2
 from sqlalchemy import func, select
 
 from dev.credentials import sample_credentials
@@ -241,8 +241,8 @@ class SoakUser:
         self._threads: list[str] = []
 
     async def take(self, turn: Turn) -> None:
-        timeout = httpx.Timeout(30, connect=5)
-        async with httpx.AsyncClient(headers=self._credentials, timeout=timeout) as client:
+        timeout = httpx2.Timeout(30, connect=5)
+        async with httpx2.AsyncClient(headers=self._credentials, timeout=timeout) as client:
             self._client = client
             try:
                 async with asyncio.timeout(TURN_SECONDS):
@@ -310,13 +310,13 @@ class SoakUser:
                         await response.aread()
                         if (final := self._refused(sent, response)) is not None:
                             return final
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 self._report.events[f"client: {type(error).__name__}"] += 1
                 if sent.acknowledged and not is_retry:
                     return "connection lost"
             await asyncio.sleep(0.3)
 
-    def _refused(self, sent: SentMessage, response: httpx.Response) -> str | None:
+    def _refused(self, sent: SentMessage, response: httpx2.Response) -> str | None:
         """The outcome of a refused request, or None if it is to be sent again."""
         code = response.json()["error"]["code"]
         self._report.events[f"client: {response.status_code} {code}"] += 1
@@ -345,7 +345,7 @@ class SoakUser:
         )
         return "refused"
 
-    async def _follow(self, turn: Turn, sent: SentMessage, response: httpx.Response) -> str:
+    async def _follow(self, turn: Turn, sent: SentMessage, response: httpx2.Response) -> str:
         """Read the answer to its end, and perform the action of the turn after `turn.words` deltas."""
         run_id = response.headers["x-run-id"]
         words, acted, failed = turn.words, False, False
@@ -372,12 +372,12 @@ class SoakUser:
                 sent.failure_seen = True  # a client that disconnects receives no error
                 return "disconnected"
             case "leaves":
-                with suppress(httpx.TransportError):
+                with suppress(httpx2.TransportError):
                     await self._client.post(f"{self._url(turn, 1)}/chatkit/runs/{run_id}/leave")
                 sent.failure_seen = True
                 return "disconnected"
             case "stops":
-                with suppress(httpx.TransportError):
+                with suppress(httpx2.TransportError):
                     await self._client.post(f"{self._url(turn, 1)}/chatkit/runs/{run_id}/stop")
             case "sends a second message" if sent.thread_id:
                 await self._interrupt(turn, sent.thread_id)
@@ -396,7 +396,7 @@ class SoakUser:
         }
         try:
             response = await self._client.post(f"{self._url(turn, 1)}/chatkit", json=body)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             sent.failure_seen = True
             return
         if response.status_code == 200:
@@ -416,11 +416,11 @@ class SoakUser:
 
     async def _post_until_answered(
         self, turn: Turn, path: str, body: dict[str, Any]
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         worker = 0
         while True:
             worker += 1
-            with suppress(httpx.TransportError):
+            with suppress(httpx2.TransportError):
                 response = await self._client.post(f"{self._url(turn, worker)}{path}", json=body)
                 if response.status_code != 503:
                     return response
@@ -496,7 +496,7 @@ class Soak:
         worker = self.cluster.workers[0]
         body = {"type": "threads.create", "params": {"input": message("turn-0")}}
         async with (
-            httpx.AsyncClient(headers=credentials, timeout=30) as client,
+            httpx2.AsyncClient(headers=credentials, timeout=30) as client,
             client.stream("POST", f"{worker.url}/chatkit", json=body) as response,
         ):
             events = [event async for event in streamed(response)]

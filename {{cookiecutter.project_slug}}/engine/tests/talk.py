@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 
 Event = dict[str, Any]
 T = TypeVar("T")
@@ -75,12 +75,12 @@ class Turn:
 class Visitor:
     """A signed-in user with a browser."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     user_id: str
 
     async def send(
         self, type_: str, /, headers: dict[str, str] | None = None, **params: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         body = {"type": type_, "params": params}
         return await self.client.post("/chatkit", json=body, headers=headers)
 
@@ -154,7 +154,7 @@ def message(text: str, tool: str | None = None, model: str | None = None) -> dic
     }
 
 
-async def streamed(response: httpx.Response) -> AsyncGenerator[Event, None]:
+async def streamed(response: httpx2.Response) -> AsyncGenerator[Event, None]:
     """The events of a response, as they arrive."""
     async for line in response.aiter_lines():
         if line.startswith("data: "):

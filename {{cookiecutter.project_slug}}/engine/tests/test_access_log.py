@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from engine.context.ids import new_run_id
@@ -28,7 +28,7 @@ async def test_codes_and_signed_links_are_not_logged(settings: Settings, tmp_pat
     worker.log = tmp_path / "server.log"
     try:
         await worker.start()
-        async with httpx.AsyncClient(base_url=worker.url, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=worker.url, timeout=30) as client:
             for address in ADDRESSES:
                 await client.get(address)
     finally:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from agents import Model
 from sqlalchemy import select
@@ -184,7 +184,7 @@ async def test_the_application_can_start_before_its_database(
     await asyncio.to_thread(postgres.stop)
     async with (
         serving(create_app(own, OneModel(own, model))) as url,
-        httpx.AsyncClient(base_url=url, headers=credentials, timeout=30) as client,
+        httpx2.AsyncClient(base_url=url, headers=credentials, timeout=30) as client,
     ):
         visitor = Visitor(client, "early")
         began = time.monotonic()

@@ -4,7 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
@@ -18,7 +18,7 @@ from engine.tests.talk import message
 
 
 async def test_alive_and_ready(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
@@ -72,7 +72,7 @@ async def test_not_ready_before_the_newest_migration(
 ) -> None:
     monkeypatch.setattr(migrations, "_older_revisions", lambda: frozenset({"old"}))
     async with (
-        httpx.AsyncClient(base_url=base_url, timeout=30) as client,
+        httpx2.AsyncClient(base_url=base_url, timeout=30) as client,
         at_revision(database, "old"),
     ):
         response = await client.get("/readyz")
@@ -83,7 +83,7 @@ async def test_not_ready_before_the_newest_migration(
 async def test_ready_after_a_newer_release_has_migrated(base_url: str, database: Database) -> None:
     """Otherwise a rolling update would remove old instances before new ones are ready."""
     async with (
-        httpx.AsyncClient(base_url=base_url, timeout=30) as client,
+        httpx2.AsyncClient(base_url=base_url, timeout=30) as client,
         at_revision(database, "newer"),
     ):
         assert (await client.get("/readyz")).status_code == 200

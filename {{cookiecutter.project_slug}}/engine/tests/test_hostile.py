@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import httpx
+import httpx2
 from chatkit.types import ChatKitReq
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -117,7 +117,7 @@ UNSUPPORTED = {
 }
 
 
-def check(response: httpx.Response, body: bytes) -> None:
+def check(response: httpx2.Response, body: bytes) -> None:
     told = f"{response.status_code} {response.text[:300]} for {body[:300]!r}"
     assert response.status_code < 500, told
     assert not any(word in response.text for word in INTERNALS), told

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from agents import Model
@@ -75,8 +75,8 @@ STUMBLE = AgentTool(
 
 def refusal() -> openai.BadRequestError:
     """An error of OpenAI's API that repeats the request."""
-    request: Any = httpx.Request("POST", "http://model.test")
-    response: Any = httpx.Response(400, request=request)
+    request: Any = httpx2.Request("POST", "http://model.test")
+    response: Any = httpx2.Response(400, request=request)
     return openai.BadRequestError(f"bad input: {CANARY}", response=response, body={"q": CANARY})
 
 
@@ -146,7 +146,7 @@ async def test_credentials_of_a_refused_sign_in_are_not_logged(
     for headers in forged:
         body = {"type": "threads.list", "params": {"after": CANARY}}
         url = visitor.client.base_url.join("/chatkit")
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             assert (await client.post(url, json=body, headers=headers)).status_code == 401
 
     written = log.text + "".join(capfd.readouterr())

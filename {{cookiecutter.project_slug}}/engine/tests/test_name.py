@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from engine.page.files import ENGINE_FILES
 from engine.settings.settings import Settings
@@ -26,7 +26,7 @@ async def test_a_name_that_is_changed_there_is_changed_everywhere(
     app = create_app(settings.model_copy(update={"openapi_json": True}), page=folder)
     pages = app.state.chat.authenticator.pages
     embedded = ["/embed"] if (ENGINE_FILES / "launcher").is_dir() else []
-    async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with serving(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
         for path in ("/", *embedded, *([pages.sign_in] if pages else [])):
             html = (await client.get(path)).text
             assert f"{SHOWN}</title>" in html, path

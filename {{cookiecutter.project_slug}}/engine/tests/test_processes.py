@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import func, update
 
@@ -63,7 +63,7 @@ async def test_what_a_killed_worker_had_said_is_kept_and_marked(
         stored = partial(stored_answer, visitor, stream.thread_id)
         await until(lambda: longer_than(20, stored))
         worker.kill()
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             await stream.rest()
         await worker.wait()
         await let_time_pass(database, visitor, stream.run_id)
@@ -101,7 +101,7 @@ async def test_a_retry_that_died_before_its_first_word_leaves_the_old_answer(
         worker.kill()
         await worker.wait()
         slow, _ = await stack.enter_async_context(working(settings, demo_delay_seconds=5))
-        visitor.client.base_url = httpx.URL(slow.url)
+        visitor.client.base_url = httpx2.URL(slow.url)
         stream = await stack.enter_async_context(
             visitor.client.stream(
                 "POST",
@@ -118,7 +118,7 @@ async def test_a_retry_that_died_before_its_first_word_leaves_the_old_answer(
         await slow.wait()
         await let_time_pass(database, visitor, run_id)
         await worker.start()
-        visitor.client.base_url = httpx.URL(worker.url)
+        visitor.client.base_url = httpx2.URL(worker.url)
 
         assert await ended(database, visitor, run_id) == "interrupted"
         assert await kinds(visitor, turn.thread_id) == [
@@ -163,7 +163,7 @@ async def test_an_answer_that_takes_too_long_is_cut_told_and_stored(
 
         assert (rest[-1]["type"], rest[-1]["allow_retry"]) == ("error", True)
         assert "restarting" in rest[-1]["message"]
-        visitor.client.base_url = httpx.URL(other.url)
+        visitor.client.base_url = httpx2.URL(other.url)
         for run in (stream, left):
             assert await status(database, visitor, run.run_id) == "interrupted"
             assert (await kinds(visitor, run.thread_id))[-1] == "task"
@@ -184,10 +184,10 @@ async def test_who_is_about_to_stop_takes_nothing_new(settings: Settings) -> Non
 
 
 async def takes_nothing(url: str) -> bool:
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         try:
             await client.get(url)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return True
     return False
 
@@ -203,7 +203,7 @@ async def test_workers_that_share_a_port_find_each_others_runs(
             stream = await open_stream(stack, visitor)
             await stream.words(2)
             # A connection of its own, so that either worker may get it.
-            async with httpx.AsyncClient(headers=visitor.client.headers) as other:
+            async with httpx2.AsyncClient(headers=visitor.client.headers) as other:
                 path = f"{worker.url}/chatkit/runs/{stream.run_id}/stop"
                 assert (await other.post(path)).status_code == 204
             await asyncio.wait_for(stream.rest(), PATIENCE_SECONDS)

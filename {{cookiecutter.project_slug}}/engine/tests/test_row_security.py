@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from alembic import command
 from sqlalchemy import Connection, func, insert, select, text, update
@@ -158,7 +158,7 @@ async def test_ready_only_if_the_setting_matches_the_database(
         asked = placed.model_copy(update={"row_level_security": row_level_security})
         async with (
             serving(create_app(asked)) as url,
-            httpx.AsyncClient(base_url=url, timeout=30) as client,
+            httpx2.AsyncClient(base_url=url, timeout=30) as client,
         ):
             response = await client.get("/readyz")
         assert response.status_code == (200 if asked == placed else 503)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -62,9 +62,9 @@ def refused_by_doctor(settings: Settings, url: str) -> str:
 
 
 def refused_by_probe(settings: Settings, url: str) -> str:
-    async def ask() -> httpx.Response:
+    async def ask() -> httpx2.Response:
         app = create_app(settings.model_copy(update={"database_url": url}))
-        async with serving(app) as base, httpx.AsyncClient(base_url=base, timeout=30) as client:
+        async with serving(app) as base, httpx2.AsyncClient(base_url=base, timeout=30) as client:
             return await client.get("/readyz")
 
     response = asyncio.run(ask())

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import uvicorn
 import uvicorn._subprocess
 from fastapi import FastAPI
@@ -101,12 +101,12 @@ class Worker:
             target=run, args=(command, os.environ | environment, self.log)
         )
         await asyncio.to_thread(self._process.start)
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
             for _ in range(START_SECONDS * 20):
                 assert self._process.is_alive(), "the worker does not start"
                 try:
                     await client.get("/healthz")
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     await asyncio.sleep(0.05)
                 else:
                     return

@@ -4,7 +4,7 @@ import asyncio
 import base64
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic import SecretStr
 
 from engine.tests.attachments.fixtures import Application, Attaching, attaching, send
@@ -73,7 +73,7 @@ async def drawn(
 
 
 async def fetch(url: str) -> bytes:
-    async with httpx.AsyncClient(follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
         return (await browser.get(url)).content
 
 

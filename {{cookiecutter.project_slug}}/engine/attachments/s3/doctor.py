@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
+import httpx2
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.attachments.files import INCOMING
@@ -50,7 +50,7 @@ async def _examine(settings: S3Settings, page: str, *, is_sure: bool) -> Finding
     clients = S3Clients(settings)
     where = f"{settings.bucket} in {settings.region}"
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as browser:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as browser:
             trial = _Trial(settings, clients, browser)
             host = await trial.host()
             if problems := await trial.problems():
@@ -58,7 +58,7 @@ async def _examine(settings: S3Settings, page: str, *, is_sure: bool) -> Finding
             refusal = await trial.preflight_problem(page)
     except (BotoCoreError, ClientError, OSError) as error:
         return Finding("fail", f"{where}: {reason(error, settings)}")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         fault = str(error) or type(error).__name__
         return Finding("fail", f"{where}: {host} does not answer ({fault}). Check S3_ENDPOINT_URL")
     finally:
@@ -72,7 +72,7 @@ async def _examine(settings: S3Settings, page: str, *, is_sure: bool) -> Finding
 
 class _Trial:
     def __init__(
-        self, settings: S3Settings, clients: S3Clients, browser: httpx.AsyncClient
+        self, settings: S3Settings, clients: S3Clients, browser: httpx2.AsyncClient
     ) -> None:
         self._settings = settings
         self._clients = clients
@@ -119,7 +119,7 @@ class _Trial:
             return reason(error, self._settings)
         return ""
 
-    def _problem(self, answer: httpx.Response, right: str) -> str:
+    def _problem(self, answer: httpx2.Response, right: str) -> str:
         if answer.is_success:
             return ""
         server = _date(answer.headers)
@@ -147,7 +147,7 @@ class _Trial:
         )
 
 
-def _allows(headers: httpx.Headers, page: str) -> bool:
+def _allows(headers: httpx2.Headers, page: str) -> bool:
     return (
         headers.get("access-control-allow-origin") in {page, "*"}
         and bool({"PUT", "*"} & _listed(headers, "access-control-allow-methods", str.upper))
@@ -157,7 +157,7 @@ def _allows(headers: httpx.Headers, page: str) -> bool:
     )
 
 
-def _listed(headers: httpx.Headers, name: str, spelt: Callable[[str], str]) -> set[str]:
+def _listed(headers: httpx2.Headers, name: str, spelt: Callable[[str], str]) -> set[str]:
     return {spelt(part.strip()) for part in headers.get(name, "").split(",")}
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 from jwt.exceptions import InvalidKeyError, InvalidTokenError, PyJWTError
 
@@ -79,7 +79,7 @@ class _Keys:
     def __init__(self, url: str, cooldown_seconds: float) -> None:
         self._url = url.rstrip("/")
         self._cooldown_seconds = cooldown_seconds
-        self._http = httpx.AsyncClient(timeout=JWKS_TIMEOUT_SECONDS)
+        self._http = httpx2.AsyncClient(timeout=JWKS_TIMEOUT_SECONDS)
         self._keys: dict[str, Any] = {}
         self._failed_at = -math.inf
         self._fetching = asyncio.Lock()
@@ -103,9 +103,9 @@ class _Keys:
             response = await self._http.get(f"{self._url}/{key_id}")
             response.raise_for_status()
             return _ES256.prepare_key(response.text)
-        except (httpx.HTTPError, ValueError, PyJWTError) as error:
+        except (httpx2.HTTPError, ValueError, PyJWTError) as error:
             self._failed_at = time.monotonic()
             logger.warning("could not fetch the key %s at %s: %r", key_id, self._url, error)
-            if isinstance(error, httpx.HTTPStatusError) and response.status_code < 500:
+            if isinstance(error, httpx2.HTTPStatusError) and response.status_code < 500:
                 raise InvalidKeyError(f"no key {key_id!r} at {self._url}") from error
             raise Unavailable("Sign-in is not available at the moment.") from error

@@ -1,9 +1,9 @@
-"""Servers that speak OpenAI's API, and Azure's dialects of it, over real HTTP."""
+"""Servers that speak OpenAI's API, and Azure's, over real HTTP."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
 
 import pytest
 from pydantic import SecretStr
@@ -23,7 +23,6 @@ from engine.tests.talk import Visitor
 from engine.text.tokens import tokens_of
 
 APIS = {"responses": "/v1/responses", "chat_completions": "/v1/chat/completions"}
-VERSION = "2025-04-01-preview"
 
 
 async def used(database: Database, visitor: Visitor) -> tuple[int, int]:
@@ -76,26 +75,6 @@ async def test_tokens_that_nobody_counts_are_estimated(
     assert 100 < tokens_out < 400
 
 
-def azure(*deployments: str, text: str = "All is well.") -> Behaviour:
-    """Azure's dated API: the key in a header of its own, the version in the query, and for chat
-    completions the deployment in the path; these begin with what the content filter says."""
-
-    async def behave(exchange: Exchange) -> None:
-        address = urlsplit(exchange.path)
-        if exchange.headers.get("api-key") != CANARY or "authorization" in exchange.headers:
-            await refuses(401)(exchange)
-        elif parse_qs(address.query) != {"api-version": [VERSION]}:
-            await refuses(404)(exchange)
-        elif exchange.is_chat:
-            known = [f"/openai/deployments/{name}/chat/completions" for name in deployments]
-            await (filtered(text) if address.path in known else refuses(404))(exchange)
-        else:
-            found = address.path == "/openai/responses" and exchange.body["model"] in deployments
-            await (answer(text) if found else refuses(404))(exchange)
-
-    return behave
-
-
 def filtered(text: str) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         first = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
@@ -118,14 +97,14 @@ WithAzure = Callable[..., Awaitable[tuple[Visitor, ModelServer]]]
 
 @pytest.fixture
 async def with_azure(settings: Settings) -> AsyncIterator[WithAzure]:
-    """Serve the application with a resource at Azure: `await with_azure(path, **settings)`."""
+    """Serve the application with a resource at Azure: `await with_azure(**settings)`."""
     async with AsyncExitStack() as stack:
 
-        async def start(path: str = "", **changes: Any) -> tuple[Visitor, ModelServer]:
+        async def start(**changes: Any) -> tuple[Visitor, ModelServer]:
             model, url = await stack.enter_async_context(model_server())
             resource = {
                 "openai_api_key": SecretStr(CANARY),
-                "openai_base_url": url.removesuffix("/v1") + path,
+                "openai_base_url": url.removesuffix("/v1") + "/openai/v1",
                 "models": ("chat-main", "chat-small"),
             }
             changed = settings.model_copy(update=resource | changes)
@@ -136,39 +115,37 @@ async def with_azure(settings: Settings) -> AsyncIterator[WithAzure]:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_azures_dated_api(with_azure: WithAzure, database: Database, api: str) -> None:
-    visitor, model = await with_azure(openai_api_version=VERSION, openai_api=api)
-    model.does(azure("chat-small", text="From Azure."))
+async def test_azure(with_azure: WithAzure, database: Database, api: str) -> None:
+    """A deployment's name is a model's. Chat completions begin with what its filter says."""
+    visitor, model = await with_azure(openai_api=api)
+    model.does(filtered("From Azure.") if api == "chat_completions" else answer("From Azure."))
 
     assert (await visitor.say("hello", model="chat-small")).answer == "From Azure."
     assert await used(database, visitor) == (10, 5)
 
+    [asked] = model.exchanges
+    assert asked.path.startswith("/openai/v1/")
+    assert asked.headers["authorization"] == f"Bearer {CANARY}"
+    assert asked.body["model"] == "chat-small"
+
 
 @pytest.mark.parametrize("api", APIS)
 async def test_a_deployment_that_azure_does_not_have(with_azure: WithAzure, api: str) -> None:
-    visitor, model = await with_azure(openai_api_version=VERSION, openai_api=api)
-    model.does(azure("chat-small"))
+    visitor, model = await with_azure(openai_api=api)
+    model.does(refuses(404))
 
-    turn = await visitor.say("hello")  # chat-main
+    turn = await visitor.say("hello")
 
     assert turn.error is not None
     assert turn.error["message"] == "The model could not take this request."
     assert CANARY not in str(turn.events)
 
 
-async def test_azures_api_that_has_no_version(with_azure: WithAzure) -> None:
-    visitor, model = await with_azure("/openai/v1")
-
-    assert (await visitor.say("hello")).answer == "All is well."
-
-    [asked] = model.exchanges
-    assert asked.path == "/openai/v1/responses"
-    assert asked.headers["authorization"] == f"Bearer {CANARY}"
-    assert asked.body["model"] == "chat-main"
-
-
-@pytest.mark.parametrize("url", [None, "https://name.openai.azure.com/openai/v1/"])
-def test_a_version_where_there_is_none_is_refused(settings: Settings, url: str | None) -> None:
-    changes = {"openai_api_key": SecretStr("x"), "openai_api_version": VERSION}
-    with pytest.raises(UnusableSettings, match="OPENAI_API_VERSION is for Azure's dated API"):
-        ModelSource(settings.model_copy(update={**changes, "openai_base_url": url}), DemoModel(0))
+@pytest.mark.parametrize("path", ["", "/", "/openai", "/openai/deployments/chat-main"])
+def test_azures_dated_api_is_refused(settings: Settings, path: str) -> None:
+    changes = {
+        "openai_api_key": SecretStr("x"),
+        "openai_base_url": f"https://name.openai.azure.com{path}",
+    }
+    with pytest.raises(UnusableSettings, match="Its present one is at https://NAME"):
+        ModelSource(settings.model_copy(update=changes), DemoModel(0))

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -88,8 +88,8 @@ async def upload(
     content: bytes = TEXT,
     name: str = "letter.txt",
     mime_type: str = "text/plain",
-) -> httpx.Response:
-    response: httpx.Response = await KIND.upload(visitor, content, name, mime_type)
+) -> httpx2.Response:
+    response: httpx2.Response = await KIND.upload(visitor, content, name, mime_type)
     return response
 
 
@@ -108,7 +108,7 @@ async def attach(
 
 async def send(
     visitor: Visitor, *attachment_ids: str, text: str = "Look.", thread_id: str | None = None
-) -> httpx.Response:
+) -> httpx2.Response:
     """Send a message with these files, in a new thread by default."""
     sent = message(text) | {"attachments": list(attachment_ids)}
     if thread_id is None:

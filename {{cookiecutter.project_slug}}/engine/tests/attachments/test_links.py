@@ -5,7 +5,7 @@ import time
 from importlib import import_module
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from itsdangerous import URLSafeSerializer
 from sqlalchemy import delete
@@ -24,9 +24,9 @@ from engine.tests.fixtures import TLS_CONTEXT
 SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
 
 
-async def fetch(url: str) -> httpx.Response:
+async def fetch(url: str) -> httpx2.Response:
     """Request like an <img> of another site: without cookie and header."""
-    async with httpx.AsyncClient(follow_redirects=True, verify=TLS_CONTEXT) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, verify=TLS_CONTEXT) as browser:
         return await browser.get(url)
 
 
@@ -154,7 +154,7 @@ async def test_only_pictures_are_shown(application: Application) -> None:
     context = RequestContext(application.visitor.user_id)
     token = application.attachments.links.token(key, 'ä".html', "text/html", context)
 
-    async with httpx.AsyncClient(base_url=application.url, timeout=30) as browser:
+    async with httpx2.AsyncClient(base_url=application.url, timeout=30) as browser:
         ours = await browser.get(f"/attachments/{token}")
     shown = await fetch(f"{application.url}/attachments/{token}")
 

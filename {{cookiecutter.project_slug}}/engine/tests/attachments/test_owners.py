@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2
 import pytest
 from pydantic import SecretStr
 
@@ -138,7 +138,7 @@ async def test_a_message_may_have_only_a_file(application: Application) -> None:
 
 
 async def test_without_credentials_uploads_are_refused(application: Application) -> None:
-    async with httpx.AsyncClient(base_url=application.url, timeout=30) as nobody:
+    async with httpx2.AsyncClient(base_url=application.url, timeout=30) as nobody:
         params = {"name": "a", "size": 1, "mime_type": "text/plain"}
         body = {"type": "attachments.create", "params": params}
         assert (await nobody.post("/chatkit", json=body)).status_code == 401

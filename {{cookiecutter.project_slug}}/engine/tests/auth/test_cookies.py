@@ -2,7 +2,7 @@
 
 import pytest
 from fastapi import FastAPI, Request, Response
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from engine.auth.cookies import (
     Cookie,

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi import Depends, FastAPI
 from fastapi.responses import StreamingResponse
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 

@@ -5,7 +5,7 @@ from typing import Any
 import jwt
 import pytest
 from fastapi import FastAPI, Request
-from httpx import ASGITransport, AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient, Response
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.jwt import JwtAuth, JwtSettings

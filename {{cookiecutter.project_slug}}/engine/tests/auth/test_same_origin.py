@@ -1,11 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from engine.settings.settings import Settings
 from engine.tests import application
@@ -36,12 +36,12 @@ async def visitor(settings: Settings) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def ask(visitor: Visitor, **headers: str) -> httpx.Response:
+async def ask(visitor: Visitor, **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return await visitor.send("threads.list", headers={"Host": HOST, **named})
 
 
-def assert_refused(response: httpx.Response) -> None:
+def assert_refused(response: httpx2.Response) -> None:
     assert response.status_code == 403
     assert response.json()["error"]["code"] == "foreign_origin"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
@@ -39,8 +39,8 @@ class Unhurried(ScriptedModel):
 def test_a_status_of_the_model_in_plain_words(
     error: type[openai.APIStatusError], status: int, words: str, allow_retry: bool
 ) -> None:
-    request = httpx.Request("POST", "http://model.test")
-    response: Any = httpx.Response(status, request=request)
+    request = httpx2.Request("POST", "http://model.test")
+    response: Any = httpx2.Response(status, request=request)
     told = friendly(error("sk-secret", response=response, body=None))
 
     assert isinstance(told, CustomStreamError)

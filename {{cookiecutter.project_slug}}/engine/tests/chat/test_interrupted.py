@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from agents.testing import ModelStep, ScriptedModel, assistant_message
@@ -147,7 +147,7 @@ async def test_a_failure_before_the_answer_closes_the_workflow(visitor: Visitor)
 async def test_an_error_of_the_model_is_told_in_plain_words(
     with_model: Scripted, error: type[openai.APIConnectionError], words: str, allow_retry: bool
 ) -> None:
-    request: Any = httpx.Request("POST", "http://model.test")
+    request: Any = httpx2.Request("POST", "http://model.test")
     step = ModelStep.raise_error(error(request=request))
     visitor = await with_model(ScriptedModel([step]))
 

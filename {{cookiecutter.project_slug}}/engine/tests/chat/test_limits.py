@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
@@ -22,7 +22,7 @@ from engine.tests.fixtures import OneModel, Scripted, demo_model, serving, visit
 from engine.tests.talk import Visitor, message
 
 
-def assert_refused(response: httpx.Response, status: int, code: str) -> int:
+def assert_refused(response: httpx2.Response, status: int, code: str) -> int:
     """The seconds to wait; 0 where waiting does not help."""
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert response.json()["error"]["message"]
@@ -39,7 +39,7 @@ async def rows_of(database: Database, user_id: str) -> list[int]:
     return counts
 
 
-async def ask(visitor: Visitor, **params: Any) -> httpx.Response:
+async def ask(visitor: Visitor, **params: Any) -> httpx2.Response:
     return await visitor.send("threads.create", **{"input": message("hello"), **params})
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import chatkit.server
-import httpx
+import httpx2
 import pytest
 from chatkit.types import (
     ChatKitReq,
@@ -26,7 +26,7 @@ from engine.tests.application import create_app
 from engine.tests.talk import Visitor, message
 
 
-def assert_refused(response: httpx.Response, status: int, code: str) -> None:
+def assert_refused(response: httpx2.Response, status: int, code: str) -> None:
     assert response.status_code == status, response.text
     body = response.json()
     assert body["error"]["code"] == code
@@ -54,7 +54,7 @@ async def test_a_body_that_drips_is_given_up(
 
 
 async def test_without_credentials(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as nobody:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as nobody:
         response = await nobody.post("/chatkit", json={"type": "threads.list", "params": {}})
     assert_refused(response, 401, "unauthenticated")
 

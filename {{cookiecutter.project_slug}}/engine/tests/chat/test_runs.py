@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Executable, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.long
 class Stream:
     """An answer that is being heard, and may be left in the middle."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.run_id = response.headers["x-run-id"]
         self._events = streamed(response)
         self.thread_id = ""
@@ -343,7 +343,7 @@ async def test_nobody_commands_another_users_run(
 
 
 async def test_nobody_commands_a_run_without_signing_in(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
         for path in ("/chatkit/runs/run_x/stop", "/chatkit/runs/run_x/leave"):
             assert (await client.post(path)).status_code == 401
         assert (await client.get("/chatkit/threads/thr_x/run")).status_code == 401

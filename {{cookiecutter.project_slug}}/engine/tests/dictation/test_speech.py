@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import av
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI, Request, Response
@@ -82,12 +82,12 @@ async def listening(
         yield start
 
 
-async def dictate(visitor: Visitor, audio: bytes, mime_type: str = "audio/webm") -> httpx.Response:
+async def dictate(visitor: Visitor, audio: bytes, mime_type: str = "audio/webm") -> httpx2.Response:
     params: Any = {"audio_base64": base64.b64encode(audio).decode(), "mime_type": mime_type}
     return await visitor.send("input.transcribe", **params)
 
 
-def refusal(response: httpx.Response) -> tuple[int, str]:
+def refusal(response: httpx2.Response) -> tuple[int, str]:
     return response.status_code, str(response.json()["error"]["code"])
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Request, Response
 from pydantic.alias_generators import to_camel
@@ -59,23 +59,23 @@ def page_toml() -> dict[str, Any]:
     return tomllib.loads((PAGE_FOLDER / "page.toml").read_text("utf-8"))
 
 
-def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx.AsyncClient:
+def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx2.AsyncClient:
     app = FastAPI()
     toolset = Toolset(TOOLS, settings)
     signing_in = CookieAuth(settings, NO_DATABASE)
     app.include_router(routes.routes(settings, toolset, signing_in, routes.OwnPage(folder, {})))
     app.include_router(routes.other_routes(settings, folder))
     routes.mount_static(app, folder)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.test")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://chat.test")
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[httpx.AsyncClient]:
+async def page() -> AsyncIterator[httpx2.AsyncClient]:
     async with make_client(make_settings()) as client:
         yield client
 
 
-async def test_page_has_one_element_and_the_official_script(page: httpx.AsyncClient) -> None:
+async def test_page_has_one_element_and_the_official_script(page: httpx2.AsyncClient) -> None:
     response = await page.get("/")
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.headers["cache-control"] == "no-cache"
@@ -91,7 +91,7 @@ async def test_another_script_url_is_served_instead() -> None:
     assert OFFICIAL_SCRIPT not in html
 
 
-async def test_page_needs_no_inline_code(page: httpx.AsyncClient) -> None:
+async def test_page_needs_no_inline_code(page: httpx2.AsyncClient) -> None:
     html = (await page.get("/")).text
     scripts = html.split("<script")[1:]
     assert all(script.split(">", 1)[1].startswith("</script>") for script in scripts)
@@ -104,7 +104,7 @@ async def test_page_needs_no_inline_code(page: httpx.AsyncClient) -> None:
     "path",
     sorted(p.relative_to(ENGINE_FILES).as_posix() for p in ENGINE_FILES.rglob("*.js")),
 )
-async def test_modules_are_served_and_asked_for_again(page: httpx.AsyncClient, path: str) -> None:
+async def test_modules_are_served_and_asked_for_again(page: httpx2.AsyncClient, path: str) -> None:
     response = await page.get(f"/static/{path}")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/javascript")
@@ -123,8 +123,8 @@ async def test_fonts_are_for_everybody(tmp_path: Path, name: str, shared: bool) 
     app = FastAPI()
     app.mount("/static", PageFiles(tmp_path))
     asking = {"Origin": "https://cdn.platform.openai.com"}
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://chat.test", headers=asking
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://chat.test", headers=asking
     ) as frame:
         first = await frame.get(f"/static/{name}")
         again = await frame.get(f"/static/{name}", headers={"If-None-Match": first.headers["etag"]})
@@ -211,7 +211,7 @@ def test_what_the_page_lacks_is_said_at_the_start(tmp_path: Path, missing: str) 
         make_client(make_settings(), folder)
 
 
-async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> None:
+async def test_config_offers_what_the_backend_has(page: httpx2.AsyncClient) -> None:
     response = await page.get("/config.json")
     assert response.headers["cache-control"] == "no-store"
     config = response.json()
@@ -238,7 +238,7 @@ async def test_config_offers_what_the_backend_has(page: httpx.AsyncClient) -> No
     assert config["auth"] == "cookie"
 
 
-async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
+async def test_config_says_what_page_toml_says(page: httpx2.AsyncClient) -> None:
     texts = page_toml()
     config = (await page.get("/config.json")).json()
     for name in ("title", "greeting", "placeholder", "disclaimer"):
@@ -250,7 +250,7 @@ async def test_config_says_what_page_toml_says(page: httpx.AsyncClient) -> None:
 
 
 async def test_config_is_in_the_language_that_is_asked_for(
-    page: httpx.AsyncClient, german: German
+    page: httpx2.AsyncClient, german: German
 ) -> None:
     texts = page_toml()
     first = texts["prompts"][0]
@@ -295,7 +295,7 @@ async def test_the_page_gets_its_own_texts_and_those_of_its_modules(
 
 
 async def test_without_scripts_the_page_says_so_in_the_visitors_language(
-    page: httpx.AsyncClient, german: German
+    page: httpx2.AsyncClient, german: German
 ) -> None:
     german({routes.NEEDS_SCRIPTS: "Dieser Chat braucht <JavaScript>."})
 
@@ -318,7 +318,7 @@ async def test_page_knows_whether_it_is_a_demo(key: str | None, demo: bool) -> N
 
 
 async def test_user_is_known_from_the_second_request_and_never_by_name(
-    page: httpx.AsyncClient,
+    page: httpx2.AsyncClient,
 ) -> None:
     assert (await page.get("/config.json")).json()["user"] is None
     second = (await page.get("/config.json")).text

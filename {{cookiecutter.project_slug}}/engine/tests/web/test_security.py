@@ -2,7 +2,7 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Response
 
@@ -71,8 +71,8 @@ async def test_responses_with_messages_are_not_cached(
 @pytest.mark.parametrize("is_given", [True, False])
 async def test_openapi_json_is_off_by_default(settings: Settings, is_given: bool) -> None:
     app = create_app(settings.model_copy(update={"openapi_json": is_given}))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://chat.test"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://chat.test"
     ) as client:
         status = (await client.get("/openapi.json")).status_code
         assert (await client.get("/docs")).status_code == 404
@@ -181,7 +181,7 @@ def test_the_microphone_is_allowed_for_the_element() -> None:
     assert f'microphone=(self "{CDN}")' in headers["Permissions-Policy"]
 
 
-def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncClient:
+def asking(base_url: str = "http://chat.test", **values: object) -> httpx2.AsyncClient:
     settings = chosen(**values)
     app = FastAPI()
     headers = security_headers(settings)
@@ -191,7 +191,7 @@ def asking(base_url: str = "http://chat.test", **values: object) -> httpx.AsyncC
     async def file() -> Response:
         return Response(headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=base_url)
 
 
 @pytest.mark.parametrize(

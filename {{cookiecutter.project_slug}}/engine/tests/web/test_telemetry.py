@@ -1,7 +1,7 @@
 import logging
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from engine.http.errors import TooManyReports
@@ -63,7 +63,7 @@ async def test_a_large_body_is_not_read(visitor: Visitor) -> None:
 
 
 async def test_strangers_cannot_write_into_the_log(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as nobody:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as nobody:
         response = await nobody.post("/telemetry", json=reports("Error"))
 
     assert response.status_code == 401

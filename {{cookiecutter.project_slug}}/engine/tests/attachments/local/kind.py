@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from engine.tests.talk import Visitor
 
@@ -15,6 +15,6 @@ def place(folder: Path) -> Iterator[dict[str, str]]:
     yield {"ATTACHMENT_FOLDER": str(folder / "files")}
 
 
-async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx.Response:
+async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx2.Response:
     """Upload like ChatKit; the body of the response is the attachment."""
     return await visitor.client.post("/attachments", files={"file": (name, content, mime_type)})

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,7 +35,7 @@ class Front:
 @asynccontextmanager
 async def front() -> AsyncIterator[Front]:
     stands = Front()
-    async with httpx.AsyncClient(verify=TLS_CONTEXT, timeout=60) as client:
+    async with httpx2.AsyncClient(verify=TLS_CONTEXT, timeout=60) as client:
 
         async def answer(request: Request) -> Response:
             stands.requests.append(request)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from engine.tests.fixtures import TLS_CONTEXT
@@ -27,7 +27,7 @@ ACCESS = {"S3_ACCESS_KEY_ID": "tests", "S3_SECRET_ACCESS_KEY": "tests"}
 def place(_folder: Path) -> Iterator[dict[str, str]]:
     """The environment of an application that stores its files there."""
     bucket = f"test-{secrets.token_hex(8)}"
-    httpx.put(f"{server()}/{bucket}", verify=TLS_CONTEXT).raise_for_status()
+    httpx2.put(f"{server()}/{bucket}", verify=TLS_CONTEXT).raise_for_status()
     yield {"S3_ENDPOINT_URL": server(), "S3_PATH_STYLE": "true", "S3_BUCKET": bucket, **ACCESS}
 
 
@@ -39,7 +39,7 @@ def without_amazons_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, os.devnull)
 
 
-async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx.Response:
+async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) -> httpx2.Response:
     """Upload like ChatKit; the body of the response is the attachment."""
     params: Any = {"name": name, "size": len(content), "mime_type": mime_type}
     created = await visitor.send("attachments.create", **params)
@@ -48,11 +48,11 @@ async def upload(visitor: Visitor, content: bytes, name: str, mime_type: str) ->
     return created
 
 
-async def put(attachment: dict[str, object], content: bytes) -> httpx.Response:
+async def put(attachment: dict[str, object], content: bytes) -> httpx2.Response:
     """Follow the upload's descriptor, without the visitor's credentials."""
     descriptor = attachment["upload_descriptor"]
     assert isinstance(descriptor, dict)
-    async with httpx.AsyncClient(verify=TLS_CONTEXT) as browser:
+    async with httpx2.AsyncClient(verify=TLS_CONTEXT) as browser:
         return await browser.request(
             descriptor["method"],
             descriptor["url"],
@@ -77,8 +77,8 @@ def server() -> str:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            httpx.get(url)
-        except httpx.TransportError:
+            httpx2.get(url)
+        except httpx2.TransportError:
             assert time.monotonic() < deadline, "moto does not start"
             time.sleep(0.1)
         else:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from starlette.responses import Response
@@ -61,7 +61,7 @@ async def test_a_bucket_that_will_do(store: Front) -> None:
     [key] = {r.url.path for r in store.requests if r.method in {"PUT", "DELETE"}}
     assert "/attachments/incoming/doctor/" in key
     assert all("X-Amz-Signature" in store.came(m)[0].url.query for m in ("PUT", "GET", "DELETE"))
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         assert (await client.get(f"{s3.server()}{key}")).status_code == 404
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with, send
@@ -152,7 +152,7 @@ async def test_a_presigned_url_expires_before_our_link(attaching: Attaching) -> 
     turn = await say_with(application.visitor, attachment["id"])
     [message, *_] = await application.visitor.items(turn.thread_id)
 
-    async with httpx.AsyncClient() as browser:
+    async with httpx2.AsyncClient() as browser:
         response = await browser.get(message["attachments"][0]["preview_url"])
 
     query = parse_qs(urlsplit(response.headers["location"]).query)

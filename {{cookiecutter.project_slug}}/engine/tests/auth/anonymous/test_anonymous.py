@@ -4,7 +4,7 @@ from http.cookies import Morsel, SimpleCookie
 
 import pytest
 from fastapi import FastAPI, Request, Response
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 from itsdangerous import TimestampSigner
 
 from engine.auth.anonymous.sign_in import COOKIE, MAX_AGE_SECONDS, AnonymousAuth

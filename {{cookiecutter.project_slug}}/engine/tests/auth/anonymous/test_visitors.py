@@ -8,7 +8,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import delete, func, select, update
 
@@ -40,13 +40,13 @@ class Site:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def visitor(self, address: str = HERE) -> httpx.AsyncClient:
+    def visitor(self, address: str = HERE) -> httpx2.AsyncClient:
         """A new user without a cookie."""
-        return httpx.AsyncClient(
+        return httpx2.AsyncClient(
             base_url=self.url, headers={"X-Forwarded-For": address}, timeout=60
         )
 
-    async def ask(self, address: str = HERE) -> httpx.Response:
+    async def ask(self, address: str = HERE) -> httpx2.Response:
         """Send one message as a new user."""
         async with self.visitor(address) as client:
             await client.get("/config.json")
@@ -57,7 +57,7 @@ class Site:
         return [outcome(await self.ask(address)) for _ in range(times)]
 
 
-def outcome(response: httpx.Response) -> str:
+def outcome(response: httpx2.Response) -> str:
     return "ok" if response.status_code == 200 else str(response.json()["error"]["code"])
 
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-import httpx
+import httpx2
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
@@ -137,9 +137,9 @@ def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx2.get(url).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError("the provider did not start")
 

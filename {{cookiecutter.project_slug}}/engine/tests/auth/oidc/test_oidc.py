@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from html import unescape
 from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
@@ -54,7 +54,7 @@ async def app_url(provider: OpenIdProvider, settings: Settings) -> AsyncIterator
 class Browser:
     """A browser that follows redirects and signs in at the provider."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http
 
     async def begin(self, query: str = "") -> str:
@@ -69,7 +69,7 @@ class Browser:
         assert response.status_code == 302, response.text
         return response.headers["location"]
 
-    async def sign_in(self, sub: str = "ada", query: str = "") -> httpx.Response:
+    async def sign_in(self, sub: str = "ada", query: str = "") -> httpx2.Response:
         return await self.http.get(await self.consent(await self.begin(query), sub))
 
     async def user(self) -> str | None:
@@ -81,13 +81,13 @@ class Browser:
         token: str = account["formToken"]
         return token
 
-    async def sign_out(self, token: str) -> httpx.Response:
+    async def sign_out(self, token: str) -> httpx2.Response:
         return await self.http.post("/sign-out", data={"form_token": token})
 
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, verify=TLS_CONTEXT) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=30, verify=TLS_CONTEXT) as http:
         yield Browser(http)
 
 
@@ -97,7 +97,7 @@ async def browser(app_url: str) -> AsyncIterator[Browser]:
         yield browser
 
 
-async def assert_refused(browser: Browser, response: httpx.Response) -> None:
+async def assert_refused(browser: Browser, response: httpx2.Response) -> None:
     assert response.status_code == 400
     assert "You are not signed in" in response.text
     assert COOKIE not in browser.http.cookies
@@ -190,7 +190,7 @@ class TestSigningIn:
         old = browser.http.cookies[COOKIE]
         await browser.sign_in("eve")
         assert browser.http.cookies[COOKIE] != old
-        async with httpx.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
+        async with httpx2.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
             page = await thief.get("/config.json", headers={"Cookie": f"{COOKIE}={old}"})
             assert page.json()["user"] is None
 
@@ -321,7 +321,7 @@ class TestRefused:
         await browser.sign_in()
         good = browser.http.cookies[COOKIE]
         for cookie in ("", "x", good[:-1], f"{good}x", good.swapcase()):
-            async with httpx.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
+            async with httpx2.AsyncClient(base_url=browser.http.base_url, timeout=30) as thief:
                 page = await thief.get("/config.json", headers={"Cookie": f"{COOKIE}={cookie}"})
                 assert page.json()["user"] is None
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from engine.auth.password.rows import AccountStore, user_id_of
@@ -67,7 +67,7 @@ async def test_sessions_links_and_answers_end_at_once(
             for _ in range(2)
         ]
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=url, headers={"Cookie": f"{COOKIE}={ticket}"}, timeout=30)
+            httpx2.AsyncClient(base_url=url, headers={"Cookie": f"{COOKIE}={ticket}"}, timeout=30)
         )
         link = await link_to_a_file(client)
         stream = await open_stream(stack, Visitor(client, me))
@@ -76,7 +76,7 @@ async def test_sessions_links_and_answers_end_at_once(
         await ENDINGS[ending](accounts, me)
 
         for worker in (url, other):
-            async with httpx.AsyncClient(base_url=worker, timeout=30) as anybody:
+            async with httpx2.AsyncClient(base_url=worker, timeout=30) as anybody:
                 chat = {"type": "threads.list", "params": {}}
                 refused = await anybody.post("/chatkit", json=chat, headers=client.headers)
                 assert refused.status_code == 401
@@ -86,13 +86,13 @@ async def test_sessions_links_and_answers_end_at_once(
         model.hurry()
 
 
-async def link_to_a_file(client: httpx.AsyncClient) -> str | None:
+async def link_to_a_file(client: httpx2.AsyncClient) -> str | None:
     """The path of an attached picture; None without attachments, or if another host serves it."""
     if application.kind_of_files() != "local":
         return None
     kind = import_module("engine.tests.attachments.local.kind")
     attached = await kind.upload(Visitor(client, "me"), PNG, "a.png", "image/png")
     assert attached.status_code == 200, attached.text
-    path = httpx.URL(attached.json()["preview_url"]).path
+    path = httpx2.URL(attached.json()["preview_url"]).path
     assert (await client.get(path, headers={"Cookie": ""})).content == PNG
     return path

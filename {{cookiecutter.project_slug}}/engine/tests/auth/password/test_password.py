@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 
-import httpx
+import httpx2
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -47,20 +47,20 @@ def new_address() -> str:
 class Browser:
     """A browser with cookies. The server trusts its X-Forwarded-For header from loopback."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     address: str = field(default_factory=new_address)
 
-    async def open(self, path: str) -> httpx.Response:
+    async def open(self, path: str) -> httpx2.Response:
         return await self.client.get(path)
 
     async def form_token(self, path: str) -> str:
         return form_token(await self.open(path))
 
-    async def post(self, path: str, /, **fields: str) -> httpx.Response:
+    async def post(self, path: str, /, **fields: str) -> httpx2.Response:
         headers = {"X-Forwarded-For": self.address}
         return await self.client.post(path, data=fields, headers=headers)
 
-    async def submit(self, path: str, /, **fields: str) -> httpx.Response:
+    async def submit(self, path: str, /, **fields: str) -> httpx2.Response:
         """Open the page, fill in its form and send it."""
         return await self.post(path, form_token=await self.form_token(path), **fields)
 
@@ -68,19 +68,19 @@ class Browser:
         response = await self.submit("/sign-up", name=name, password=password)
         assert response.status_code == 303, problem(response)
 
-    async def sign_in(self, name: str, password: str = PASSWORD) -> httpx.Response:
+    async def sign_in(self, name: str, password: str = PASSWORD) -> httpx2.Response:
         return await self.submit("/sign-in", name=name, password=password)
 
-    async def sign_out(self) -> httpx.Response:
+    async def sign_out(self) -> httpx2.Response:
         account = (await self.open("/config.json")).json()["account"]
         return await self.post(account["signOut"], form_token=account["formToken"])
 
-    async def change(self, current: str, new: str) -> httpx.Response:
+    async def change(self, current: str, new: str) -> httpx2.Response:
         return await self.submit("/account", password=current, new_password=new)
 
     async def is_signed_in(self, cookie: str | None = None) -> bool:
         """True if this browser is signed in, or another one that has only that cookie."""
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             base_url=self.client.base_url, timeout=60, verify=TLS_CONTEXT
         ) as client:
             cookie = cookie or self.client.cookies.get(COOKIE, "")
@@ -95,13 +95,13 @@ class Browser:
         return self.client.cookies[COOKIE]
 
 
-def form_token(page: httpx.Response) -> str:
+def form_token(page: httpx2.Response) -> str:
     found = re.search(r'name="form_token" type="hidden" value="([0-9a-f]{64})"', page.text)
     assert found, page.text
     return found[1]
 
 
-def problem(page: httpx.Response) -> str:
+def problem(page: httpx2.Response) -> str:
     """The error message in the page."""
     found = re.search(r'role="alert">([^<]*)<', page.text)
     return unescape(found[1]) if found else ""
@@ -109,7 +109,7 @@ def problem(page: httpx.Response) -> str:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=url, timeout=60, verify=TLS_CONTEXT) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=60, verify=TLS_CONTEXT) as client:
         yield Browser(client)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -91,7 +91,7 @@ def signed(
     return f"{said}.{padded(signature)}"
 
 
-async def ask(client: Client, token: str) -> httpx.Response:
+async def ask(client: Client, token: str) -> httpx2.Response:
     return await client.ask({HEADER: token})
 
 

@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from pydantic import ValidationError
@@ -48,22 +48,22 @@ class Client:
         self._serving = serving(create_app(settings), **server)
 
     async def __aenter__(self) -> "Client":
-        self._http = httpx.AsyncClient(base_url=await self._serving.__aenter__(), timeout=30)
+        self._http = httpx2.AsyncClient(base_url=await self._serving.__aenter__(), timeout=30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
         await self._serving.__aexit__(None, None, None)
 
-    async def ask(self, headers: dict[str, str] | list[tuple[str, str]]) -> httpx.Response:
+    async def ask(self, headers: dict[str, str] | list[tuple[str, str]]) -> httpx2.Response:
         body = {"type": "threads.list", "params": {}}
         return await self._http.post("/chatkit", json=body, headers=headers)
 
-    async def page(self, headers: dict[str, str]) -> httpx.Response:
+    async def page(self, headers: dict[str, str]) -> httpx2.Response:
         return await self._http.get("/config.json", headers=headers)
 
 
-def code(response: httpx.Response) -> tuple[int, str]:
+def code(response: httpx2.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
 
 
@@ -186,8 +186,8 @@ class TestPeer:
         status: int,
     ) -> None:
         monkeypatch.setenv("PROXY_TRUSTED_ADDRESSES", "10.0.0.0/8, fd00::/8")
-        transport = httpx.ASGITransport(create_app(settings), client=peer)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        transport = httpx2.ASGITransport(create_app(settings), client=peer)  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             response = await client.get("/config.json", headers={"X-Forwarded-User": "ada"})
         assert response.status_code == status
 
@@ -211,7 +211,7 @@ class TestAssertion:
         ) as client:
             yield client
 
-    async def ask(self, client: Client, assertion: str, **others: str) -> httpx.Response:
+    async def ask(self, client: Client, assertion: str, **others: str) -> httpx2.Response:
         return await client.ask({"Cf-Access-Jwt-Assertion": assertion, **others})
 
     def sign(self, **changes: object) -> str:

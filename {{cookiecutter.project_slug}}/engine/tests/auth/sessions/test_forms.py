@@ -1,6 +1,6 @@
 import pytest
 from fastapi import FastAPI, Request, Response
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from engine.auth.sessions.forms import (
     FORM_COOKIE,

@@ -8,7 +8,7 @@ from http.cookies import Morsel, SimpleCookie
 
 import pytest
 from fastapi import FastAPI, Request, Response
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.sql.functions import now
 

@@ -1,9 +1,9 @@
 """Cookies of a frame on another site's page, and the window that opened it."""
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Request, Response
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from engine.auth.cookies import Cookie, drop_cookie, set_cookie
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
@@ -92,6 +92,6 @@ async def test_a_window_to_sign_in_stays_with_the_frame_that_opened_it(
     path: str, origins: str, expected: str
 ) -> None:
     async with browser(origins) as client:
-        response: httpx.Response = await client.get(path)
+        response: httpx2.Response = await client.get(path)
 
     assert response.headers["cross-origin-opener-policy"] == expected

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from engine.launcher.routes import STYLES
@@ -26,15 +26,15 @@ async def url(settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+async def client(url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
-async def closed(base_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def closed(base_url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """The application as it comes: nobody may embed it."""
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
         yield client
 
 
@@ -45,7 +45,7 @@ def config_in(script: str) -> dict[str, Any]:
     return config
 
 
-async def test_the_launcher_knows_what_it_has_to(client: httpx.AsyncClient, german: German) -> None:
+async def test_the_launcher_knows_what_it_has_to(client: httpx2.AsyncClient, german: German) -> None:
     german({"Close": "Schließen"})
     response = await client.get("/embed.js")
 
@@ -60,7 +60,7 @@ async def test_the_launcher_knows_what_it_has_to(client: httpx.AsyncClient, germ
     assert config["title"] == (await client.get("/config.json")).json()["title"]
 
 
-async def test_the_launcher_is_asked_for_again_and_sent_once(client: httpx.AsyncClient) -> None:
+async def test_the_launcher_is_asked_for_again_and_sent_once(client: httpx2.AsyncClient) -> None:
     first = await client.get("/embed.js")
     assert first.headers["cache-control"] == "no-cache"
 
@@ -73,7 +73,7 @@ async def test_the_launcher_is_asked_for_again_and_sent_once(client: httpx.Async
 @pytest.mark.parametrize(
     "path", ["/embed.js", "/static/launcher/launcher.js", "/static/js/locale.js"]
 )
-async def test_only_named_origins_may_load_it(client: httpx.AsyncClient, path: str) -> None:
+async def test_only_named_origins_may_load_it(client: httpx2.AsyncClient, path: str) -> None:
     named = await client.get(path, headers={"Origin": SITE})
     assert named.headers["access-control-allow-origin"] == SITE
     assert "access-control-allow-credentials" not in named.headers
@@ -83,7 +83,7 @@ async def test_only_named_origins_may_load_it(client: httpx.AsyncClient, path: s
         assert refused.headers["vary"] == "Origin"
 
 
-async def test_a_module_that_did_not_change_may_be_used_as_well(client: httpx.AsyncClient) -> None:
+async def test_a_module_that_did_not_change_may_be_used_as_well(client: httpx2.AsyncClient) -> None:
     path = "/static/launcher/launcher.js"
     tag = (await client.get(path)).headers["etag"]
 
@@ -95,7 +95,7 @@ async def test_a_module_that_did_not_change_may_be_used_as_well(client: httpx.As
 
 @pytest.mark.parametrize("path", ["/", "/embed", "/config.json", "/readyz"])
 async def test_what_is_not_the_launchers_no_site_gets_to_read(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     response = await client.get(path, headers={"Origin": SITE})
     assert "access-control-allow-origin" not in response.headers
@@ -105,13 +105,13 @@ async def test_what_is_not_the_launchers_no_site_gets_to_read(
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_every_site_may_ask_for_it(closed: httpx.AsyncClient) -> None:
+async def test_every_site_may_ask_for_it(closed: httpx2.AsyncClient) -> None:
     response = await closed.get("/embed.js")
 
     assert response.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
-async def test_only_named_origins_may_frame_it(client: httpx.AsyncClient) -> None:
+async def test_only_named_origins_may_frame_it(client: httpx2.AsyncClient) -> None:
     response = await client.get("/embed")
     policy = response.headers["content-security-policy"]
 
@@ -120,7 +120,7 @@ async def test_only_named_origins_may_frame_it(client: httpx.AsyncClient) -> Non
     assert "x-frame-options" not in response.headers
 
 
-async def test_the_embedded_page_is_the_page(client: httpx.AsyncClient) -> None:
+async def test_the_embedded_page_is_the_page(client: httpx2.AsyncClient) -> None:
     page = (await client.get("/")).text
 
     embedded = (await client.get("/embed")).text
@@ -135,7 +135,7 @@ async def test_the_embedded_page_is_the_page(client: httpx.AsyncClient) -> None:
     assert same == page
 
 
-async def test_by_default_it_stays_at_home(closed: httpx.AsyncClient) -> None:
+async def test_by_default_it_stays_at_home(closed: httpx2.AsyncClient) -> None:
     assert config_in((await closed.get("/embed.js")).text)["origins"] == []
     policy = (await closed.get("/embed")).headers["content-security-policy"]
     assert policy.endswith("frame-ancestors 'self'")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
@@ -29,9 +29,9 @@ async def embeddable(settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def frame(embeddable: str) -> AsyncIterator[httpx.AsyncClient]:
+async def frame(embeddable: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A frame of a browser, with separate cookies."""
-    async with httpx.AsyncClient(base_url=embeddable, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=embeddable, timeout=30) as client:
         yield client
 
 
@@ -42,12 +42,12 @@ async def code_of(window: Visitor) -> str:
     return code
 
 
-async def enter(frame: httpx.AsyncClient, code: str, **headers: str) -> httpx.Response:
+async def enter(frame: httpx2.AsyncClient, code: str, **headers: str) -> httpx2.Response:
     return await frame.post("/sign-in/frame?embedded", data={"code": code}, headers=headers)
 
 
 async def test_the_frame_gets_a_session_of_the_windows_user(
-    visitor: Visitor, frame: httpx.AsyncClient
+    visitor: Visitor, frame: httpx2.AsyncClient
 ) -> None:
     turn = await visitor.say("hello")
 
@@ -63,7 +63,7 @@ async def test_the_frame_gets_a_session_of_the_windows_user(
 
 
 async def test_without_a_session_there_is_no_code_but_a_redirect_to_sign_in(
-    frame: httpx.AsyncClient,
+    frame: httpx2.AsyncClient,
 ) -> None:
     assert (await frame.post("/sign-in/frame/code")).status_code == 401
     window = await frame.get("/sign-in/frame")
@@ -77,7 +77,7 @@ async def test_the_windows_last_page_cannot_be_framed(visitor: Visitor) -> None:
     assert "frame-ancestors 'none'" in window.headers["content-security-policy"]
 
 
-async def test_a_code_ends_with_its_session(visitor: Visitor, frame: httpx.AsyncClient) -> None:
+async def test_a_code_ends_with_its_session(visitor: Visitor, frame: httpx2.AsyncClient) -> None:
     code = await code_of(visitor)
     token = (await visitor.client.get("/config.json")).json()["account"]["formToken"]
     assert (await visitor.client.post("/sign-out", data={"form_token": token})).is_redirect
@@ -86,7 +86,7 @@ async def test_a_code_ends_with_its_session(visitor: Visitor, frame: httpx.Async
 
 
 async def test_another_site_can_neither_get_nor_exchange_a_code(
-    visitor: Visitor, frame: httpx.AsyncClient
+    visitor: Visitor, frame: httpx2.AsyncClient
 ) -> None:
     code = await code_of(visitor)
     foreign = {"Origin": "https://evil.example"}
@@ -98,11 +98,11 @@ async def test_another_site_can_neither_get_nor_exchange_a_code(
 
 
 @pytest.mark.parametrize("code", ["", ".", "e30=", "WzEsMiwzXQ==", "ada", "é.é"])
-async def test_an_invalid_code_is_refused(frame: httpx.AsyncClient, code: str) -> None:
+async def test_an_invalid_code_is_refused(frame: httpx2.AsyncClient, code: str) -> None:
     assert (await enter(frame, code)).status_code == 401
 
 
-async def test_a_code_can_be_exchanged_once(visitor: Visitor, frame: httpx.AsyncClient) -> None:
+async def test_a_code_can_be_exchanged_once(visitor: Visitor, frame: httpx2.AsyncClient) -> None:
     code = await code_of(visitor)
     assert (await enter(frame, code)).status_code == 204
     assert (await enter(frame, code)).status_code == 401
@@ -111,10 +111,10 @@ async def test_a_code_can_be_exchanged_once(visitor: Visitor, frame: httpx.Async
 
 
 async def test_of_parallel_exchanges_on_two_workers_one_succeeds(
-    visitor: Visitor, frame: httpx.AsyncClient, base_url: str
+    visitor: Visitor, frame: httpx2.AsyncClient, base_url: str
 ) -> None:
     code = await code_of(visitor)
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as other:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as other:
         entered = await asyncio.gather(
             *(enter(to, code) for to in (frame, other) for _ in range(5))
         )
@@ -122,7 +122,7 @@ async def test_of_parallel_exchanges_on_two_workers_one_succeeds(
 
 
 async def test_a_code_expires_after_a_minute(
-    visitor: Visitor, frame: httpx.AsyncClient, database: Database
+    visitor: Visitor, frame: httpx2.AsyncClient, database: Database
 ) -> None:
     for seconds, status in ((50, 204), (61, 401)):
         code = await code_of(visitor)
@@ -133,7 +133,7 @@ async def test_a_code_expires_after_a_minute(
 
 
 async def test_a_code_is_bound_to_one_session(
-    visitor: Visitor, stranger: Visitor, frame: httpx.AsyncClient
+    visitor: Visitor, stranger: Visitor, frame: httpx2.AsyncClient
 ) -> None:
     ours = FrameCode.parse(await code_of(visitor))
     theirs = FrameCode.parse(await code_of(stranger))
@@ -158,7 +158,7 @@ async def test_only_a_hash_of_the_code_is_stored(visitor: Visitor, database: Dat
 
 
 async def test_ending_all_sessions_includes_sessions_from_codes(
-    visitor: Visitor, frame: httpx.AsyncClient, database: Database
+    visitor: Visitor, frame: httpx2.AsyncClient, database: Database
 ) -> None:
     code = await code_of(visitor)
     me = visitor.user_id
