@@ -79,7 +79,11 @@ def test_the_namespace_is_a_dns_label(bake: Bake) -> None:
 def test_probes_use_the_applications_routes(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
-    routes = re.findall(r'@router\.get\("(/\w+)"', project.text("engine/operate/health.py"))
+    routes = [
+        path
+        for name in ("engine/operate/health.py", "engine/http/included.py")
+        for path in re.findall(r'(?:@router\.get\(|PROBE_PATH = )"(/\w+)"', project.text(name))
+    ]
     container = container_of(manifests["Deployment"])
     asked = {
         name: container[f"{name}Probe"]["httpGet"]["path"]
