@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
