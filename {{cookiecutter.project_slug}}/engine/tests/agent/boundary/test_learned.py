@@ -226,7 +226,9 @@ class Blind(Model):
     ) -> AsyncIterator[Any]:
         self.asked.append(input)
         if self._is_refused(input):
-            response: Any = httpx2.Response(400, request=httpx2.Request("POST", "http://model.test"))
+            response: Any = httpx2.Response(
+                400, request=httpx2.Request("POST", "http://model.test")
+            )
             message = f"reason {len(self.asked)}"
             raise openai.BadRequestError(message, response=response, body=None)
         async for event in DemoModel(0).stream_response(None, "hello", *args, **kwargs):
