@@ -14,116 +14,67 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
-# What several options share.
-ATTACHMENTS = ("app/attachments.py", "engine/attachments", "engine/tests/attachments")
-COOKIES = (
-    "engine/auth/cookies.py",
-    "engine/tests/auth/test_cookies.py",
-    "engine/tests/web/launcher/test_headers.py",
-)
-DOCUMENTS = ("engine/toolkits/limited.py", "engine/tests/toolkits/test_limited.py")
-SESSIONS = (
-    *COOKIES,
-    *("engine/auth/sessions", "engine/tests/auth/sessions"),
-    *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
-    *("migrations/versions/0003_sessions.py", "migrations/versions/0011_frame_codes.py"),
-    *("migrations/versions/0014_no_frame_codes.py", "migrations/versions/0015_frame_codes.py"),
-)
-IMAGES = ("Dockerfile", ".dockerignore", "nextjs/Dockerfile", "nextjs/Dockerfile.dockerignore")
-TOKENS = (
-    "engine/auth/tokens.py",
-    "engine/tests/auth/identity_provider.py",
-    "engine/tests/auth/test_tokens.py",
-)
-
-# Files and folders that only exist for some answers. One stays if each question that names it has an
-# answer that names it.
-FILES: dict[str, dict[str, tuple[str, ...]]] = {
+# What only exists for some answers: the places of these options, by question. A place is a folder, a
+# module or a module of tests; an option need not have each. It stays if each question that names it
+# has an answer that names it.
+PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
-        "chart": ("app/agent/tools/chart.py", "tests/tools/test_chart.py"),
-        "documents": (
-            *("app/agent/tools/documents.py", "tests/tools/test_documents.py"),
-            *("engine/toolkits/documents.py", "engine/tests/toolkits/test_documents.py"),
-            *DOCUMENTS,
+        "chart documents email image knowledge mcp notes page sql web_search": (
+            *("app/agent/tools/{option}", "tests/tools/{option}", "migrations/versions/{option}"),
+            *("engine/toolkits/{option}", "engine/tests/toolkits/{option}"),
+            *("engine/operate/commands/{option}", "engine/tests/commands/{option}"),
         ),
-        "email": (
-            *("app/agent/tools/email.py", "tests/tools/test_email.py"),
-            *("engine/toolkits/email", "tests/tools/mail_server.py"),
-            *("migrations/versions/0006_emails.py", "migrations/versions/0008_email_days.py"),
-        ),
-        "image": ("app/agent/tools/image.py", "tests/tools/test_image.py"),
-        "knowledge": (
-            *("app/agent/tools/knowledge.py", "tests/tools/test_knowledge.py"),
-            *("engine/toolkits/knowledge", "engine/tests/toolkits/knowledge"),
-            *("engine/operate/commands/knowledge.py", "engine/tests/commands/test_knowledge.py"),
-            *("migrations/versions/0005_knowledge.py", *DOCUMENTS),
-        ),
-        "mcp": (
-            *("app/agent/tools/mcp.py", "tests/tools/test_mcp.py"),
-            *("engine/toolkits/mcp_servers.py", "tests/tools/mcp_server.py"),
-        ),
-        "notes": (
-            *("app/agent/tools/notes", "tests/tools/test_notes.py"),
-            "migrations/versions/0002_notes.py",
-        ),
+        "documents knowledge": ("engine/toolkits/limited", "engine/tests/toolkits/limited"),
         "page": (
-            *("app/agent/tools/page.py", "tests/tools/test_page.py"),
-            "engine/page/static/js/client-tools/look_at_page.js",
-            "engine/page/static/js/effects/set_color_scheme.js",
+            *("engine/page/static/js/client-tools", "engine/page/static/js/effects"),
             "engine/tests/web/js/look_at_page.test.js",
         ),
-        "sql": (
-            *("app/agent/tools/sql.py", "tests/tools/test_sql.py"),
-            *("engine/toolkits/sql", "engine/tests/toolkits/sql"),
-        ),
-        "web_search": ("app/agent/tools/web_search.py", "tests/tools/test_web_search.py"),
     },
     "attachments": {
-        "local": ("engine/attachments/local", "engine/tests/attachments/local", *ATTACHMENTS),
-        "s3": (
-            *ATTACHMENTS,
-            *("engine/attachments/s3", "engine/tests/attachments/s3"),
+        "local s3": (
+            *("app/attachments", "engine/attachments", "engine/tests/attachments"),
+            *("engine/attachments/{option}", "engine/tests/attachments/{option}"),
         ),
     },
     "auth_style": {
-        "anonymous": (
-            *("engine/auth/anonymous", "engine/tests/auth/anonymous"),
-            *("migrations/versions/0012_visitors.py", *COOKIES),
+        "anonymous jwt oidc password proxy": (
+            *("engine/auth/{option}", "engine/tests/auth/{option}", "migrations/versions/{option}"),
         ),
-        "jwt": ("engine/auth/jwt.py", "engine/tests/auth/test_jwt.py", *TOKENS),
-        "oidc": (
-            *("engine/auth/oidc", "engine/tests/auth/oidc"),
-            *("migrations/versions/0007_id_tokens.py", *SESSIONS),
+        "anonymous oidc password": (
+            *(
+                "engine/auth/cookies",
+                "engine/tests/auth/cookies",
+                "engine/tests/web/launcher/headers",
+            ),
+        ),
+        "jwt proxy": ("engine/auth/tokens", "engine/tests/auth/tokens"),
+        "oidc password": (
+            *("engine/auth/sessions", "engine/tests/auth/sessions", "migrations/versions/sessions"),
+            *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
+            "migrations/versions/frames",
         ),
         "password": (
-            *("engine/auth/password", "engine/tests/auth/password"),
-            "engine/operate/smoke_sign_in.py",
+            *("engine/operate/commands/users", "engine/operate/smoke_sign_in"),
             *("engine/page/static/account.css", "engine/page/static/js/looks.js"),
-            *("engine/operate/commands/users.py", "migrations/versions/0004_passwords.py"),
-            *SESSIONS,
         ),
-        "proxy": (
-            *("engine/auth/proxy", "engine/tests/auth/proxy"),
-            *TOKENS,
-        ),
-    },
-    "dictation": {
-        "yes": ("engine/dictation", "engine/tests/dictation"),
-    },
-    "host_page": {
-        "nextjs": ("nextjs", "dev/nextjs.py", "dev/tests/test_nextjs.py"),
     },
     "deploy": {
-        "compose": (*IMAGES, "compose.yaml"),
-        "kubernetes": (*IMAGES, "deploy/kubernetes"),
+        "compose": ("compose.yaml",),
+        "kubernetes": ("deploy/kubernetes",),
+        "compose kubernetes": (
+            *("Dockerfile", ".dockerignore"),
+            *("nextjs/Dockerfile", "nextjs/Dockerfile.dockerignore"),
+        ),
     },
+    "dictation": {"yes": ("engine/dictation", "engine/tests/dictation")},
+    "host_page": {"nextjs": ("nextjs", "dev/nextjs", "dev/tests/nextjs")},
     "launcher": {
         "yes": (
             *("engine/launcher", "engine/page/static/launcher", "engine/tests/web/launcher"),
-            "migrations/versions/0015_frame_codes.py",
+            "migrations/versions/frames",
         ),
     },
-    "license": {"MIT": ("LICENSE",), "Apache-2.0": ("LICENSE",)},
+    "license": {"MIT Apache-2.0": ("LICENSE",)},
 }
 
 
@@ -172,21 +123,29 @@ def files_not_chosen(project: Path, answers: dict[str, Any]) -> set[Path]:
     said = answers | {"agent_tools": answers["__tools"]}
     unwanted = {
         file
-        for question, options in FILES.items()
-        for file in files_of_others(project, options, said[question].split(","))
+        for question in PLACES
+        for file in files_of_others(project, question, said[question].split(","))
     }
     return unwanted | translations_not_chosen(project, answers["languages"], unwanted)
 
 
-def files_of_others(
-    project: Path, options: dict[str, tuple[str, ...]], chosen: list[str]
-) -> set[Path]:
+def files_of_others(project: Path, question: str, chosen: list[str]) -> set[Path]:
     """Those that only other options of the question name."""
-    kept = {name for option in chosen for name in options.get(option, ())}
-    every = {name for names in options.values() for name in names}
+    places = places_of(question)
+    kept = {name for option in chosen for name in places.get(option, ())}
+    every = {name for names in places.values() for name in names}
     # In the order of their length: of two folders one in the other, the inner one counts.
     named = {file: name for name in sorted(every, key=len) for file in files_of(project / name)}
     return {file for file, name in named.items() if name not in kept}
+
+
+def places_of(question: str) -> dict[str, list[str]]:
+    """The places of each option."""
+    places: dict[str, list[str]] = {}
+    for options, names in PLACES[question].items():
+        for option in options.split():
+            places.setdefault(option, []).extend(name.format(option=option) for name in names)
+    return places
 
 
 def translations_not_chosen(project: Path, languages: str, unwanted: set[Path]) -> set[Path]:
@@ -200,8 +159,9 @@ def translations_not_chosen(project: Path, languages: str, unwanted: set[Path]) 
 
 
 def files_of(place: Path) -> set[Path]:
-    """The file itself, or every file of the folder."""
-    return {place} if place.is_file() else {file for file in place.rglob("*") if file.is_file()}
+    """The file itself, the module of that name and its tests, or every file of the folder."""
+    modules = (place, place.with_name(f"{place.name}.py"), place.with_name(f"test_{place.name}.py"))
+    return {file for path in modules for file in (path, *path.rglob("*")) if file.is_file()}
 
 
 def is_rendered_for_comparison(project: Path) -> bool:

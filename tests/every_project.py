@@ -43,8 +43,8 @@ PROVED_IN_DEFAULT = (
 # Tests of tools and other independent parts, which run only in the project with all options. Tools for
 # files are tested with each store of files.
 PROVED_IN_EVERYTHING = (
-    *("tests/tools/test_chart.py", "tests/tools/test_email.py"),
-    *("tests/tools/test_knowledge.py", "tests/tools/test_mcp.py"),
+    *("tests/tools/test_chart.py", "tests/tools/email"),
+    *("tests/tools/test_knowledge.py", "tests/tools/mcp"),
     *("tests/tools/test_notes.py", "tests/tools/test_results.py", "tests/tools/test_statements.py"),
     *("tests/tools/test_page.py", "tests/tools/test_sql.py"),
     *("tests/tools/test_web_search.py", "engine/tests/toolkits"),

@@ -83,7 +83,7 @@ def test_a_configuration_file_may_have_answers_for_other_templates(
     project = generate(template, tmp_path / "out", "--config-file", file, CHATKIT_SETUP="skip")
 
     assert "dictation           yes" in project.output
-    assert project.has("engine/auth/jwt.py")
+    assert project.has("engine/auth/jwt/sign_in.py")
 
 
 def test_no_answer_of_the_command_line_is_ignored(template: Path, tmp_path: Path) -> None:

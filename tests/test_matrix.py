@@ -70,10 +70,10 @@ def test_every_optional_file_is_in_some_rows_only() -> None:
     left_out = [post_gen.files_not_chosen(TEMPLATE, answers) for answers in CONTEXTS]
     optional = {
         file
-        for options in post_gen.FILES.values()
-        for names in options.values()
-        for name in names
-        for file in post_gen.files_of(TEMPLATE / name)
+        for question in post_gen.PLACES
+        for places in post_gen.places_of(question).values()
+        for place in places
+        for file in post_gen.files_of(TEMPLATE / place)
     }
 
     assert {name for name in optional if all(name in files for files in left_out)} == set()

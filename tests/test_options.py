@@ -8,10 +8,14 @@ import tomllib
 from pathlib import PurePath
 
 import pytest
-from conftest import QUESTIONS, TEMPLATE, Bake, clean_environment, hook
+from conftest import QUESTIONS, REPO, TEMPLATE, Bake, clean_environment, hook
 
-FILES: dict[str, dict[str, tuple[str, ...]]] = hook("post_gen_project").FILES
-OPTIONS = [(question, option) for question, options in FILES.items() for option in options]
+POST_GEN = hook("post_gen_project")
+# The places of each option, by question.
+TABLE: dict[str, dict[str, list[str]]] = {
+    question: POST_GEN.places_of(question) for question in POST_GEN.PLACES
+}
+OPTIONS = [(question, option) for question, options in TABLE.items() for option in options]
 
 # Dependencies of an option, compared with those for `WITHOUT`.
 DEPENDENCIES = {
@@ -121,23 +125,43 @@ print(json.dumps(sorted(names)))
 
 
 def test_the_table_has_every_option() -> None:
-    assert set(FILES["agent_tools"]) == set(QUESTIONS["_tools"])
-    assert set(FILES["auth_style"]) == set(QUESTIONS["auth_style"])
-    assert set(FILES["attachments"]) == set(QUESTIONS["attachments"]) - {"none"}
-    assert set(FILES["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
-    assert set(FILES["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
-    assert set(FILES["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
-    assert set(FILES["deploy"]) == set(QUESTIONS["deploy"]) - {"none"}
-    assert set(FILES["license"]) == set(QUESTIONS["license"]) - {"none"}
+    assert set(TABLE["agent_tools"]) == set(QUESTIONS["_tools"])
+    assert set(TABLE["auth_style"]) == set(QUESTIONS["auth_style"])
+    assert set(TABLE["attachments"]) == set(QUESTIONS["attachments"]) - {"none"}
+    assert set(TABLE["dictation"]) == set(QUESTIONS["dictation"]) - {"no"}
+    assert set(TABLE["host_page"]) == set(QUESTIONS["host_page"]) - {"plain"}
+    assert set(TABLE["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
+    assert set(TABLE["deploy"]) == set(QUESTIONS["deploy"]) - {"none"}
+    assert set(TABLE["license"]) == set(QUESTIONS["license"]) - {"none"}
 
 
-@pytest.mark.parametrize(("question", "option"), OPTIONS)
-def test_the_files_of_an_option_are_in_the_template(question: str, option: str) -> None:
+def test_the_table_fits_on_one_screen() -> None:
+    text = (REPO / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
+    table = text[text.index("\nPLACES") : text.index("\n}\n")]
+
+    assert len(table.splitlines()) <= 60
+
+
+def test_every_place_of_the_table_is_in_the_template() -> None:
     missing = [
-        name for name in FILES[question][answer_of(option)] if not (TEMPLATE / name).exists()
+        (question, place)
+        for question, rows in POST_GEN.PLACES.items()
+        for options, places in rows.items()
+        for place in places
+        if not any(files_at(place.format(option=option)) for option in options.split())
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize(("question", "option"), OPTIONS)
+def test_an_option_has_files_in_the_template(question: str, option: str) -> None:
+    assert any(map(files_at, TABLE[question][option]))
+
+
+def files_at(place: str) -> set[str]:
+    """The names of the template's files at a place of the table."""
+    return {str(file.relative_to(TEMPLATE)) for file in POST_GEN.files_of(TEMPLATE / place)}
 
 
 @pytest.mark.parametrize(
@@ -163,12 +187,17 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
         "test_statements.py",
         "test_same_origin.py",
     }
-    listed = {name for options in FILES.values() for names in options.values() for name in names}
+    listed = {
+        file
+        for options in TABLE.values()
+        for places in options.values()
+        for place in places
+        for file in files_at(place)
+    }
 
     modules = {file for file in (TEMPLATE / folder).glob("*.py") if file.name not in common}
 
-    names = {str(file.relative_to(TEMPLATE)) for file in modules}
-    assert {name for name in names if not holds(listed, name)} == set()
+    assert {str(file.relative_to(TEMPLATE)) for file in modules} - listed == set()
 
 
 @pytest.mark.parametrize(
@@ -180,15 +209,16 @@ def test_an_option_has_its_module_its_test_and_its_wiring(question: str, option:
     module = {"yes": "speech"}.get(option, option)
     wiring = (TEMPLATE / wired).read_text(encoding="utf-8")
 
-    names = set(FILES[question][option])
-    assert holds(names, f"{folder}/{module}.py") or f"{folder}/{module}" in names
-    assert names & proof_of(folder, module)
+    files = {file for place in TABLE[question][option] for file in files_at(place)}
+    tests = "tests/tools" if folder == "app/agent/tools" else f"engine/tests/{folder[7:]}"
+    assert any(is_in(file, f"{folder}/{module}") for file in files)
+    assert any(is_in(file, tests) and "/test_" in file for file in files)
     assert len(re.findall(rf"from {folder.replace('/', '.')}.{module}[. ].*import", wiring)) == 1
 
 
-def holds(names: set[str], file: str) -> bool:
-    """True when the file is named, or a folder that it is in."""
-    return bool(names & {file, *map(str, PurePath(file).parents)})
+def is_in(file: str, place: str) -> bool:
+    """True for the module of that name, and for what is in the folder of that name."""
+    return place in {file.removesuffix(".py"), *map(str, PurePath(file).parents)}
 
 
 def test_every_check_of_an_option_is_one_of_doctors() -> None:
@@ -203,14 +233,6 @@ def test_every_check_of_an_option_is_one_of_doctors() -> None:
 
     assert sorted(name for name in wired if ".operate." not in name) == sorted(there)
     assert there != []
-
-
-def proof_of(folder: str, module: str) -> set[str]:
-    """The possible paths of an option's tests."""
-    if folder == "app/agent/tools":
-        return {f"tests/tools/test_{module}.py"}
-    tests = f"engine/tests/{folder.partition('/')[2]}"
-    return {tests, f"{tests}/{module}", f"{tests}/test_{module}.py"}
 
 
 @pytest.mark.parametrize("option", WITHOUT)
@@ -235,7 +257,9 @@ def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**{"launcher": "yes", "languages": "de"} | answers_with(option))
 
-    assert [name for name in FILES[question][answer_of(option)] if not project.has(name)] == []
+    files = {file for place in TABLE[question][answer_of(option)] for file in files_at(place)}
+    of_others = {file for file in files if "/locales/" in file and not file.endswith("/de.po")}
+    assert [file for file in sorted(files - of_others) if not project.has(file)] == []
 
 
 @pytest.mark.parametrize("option", WITHOUT)

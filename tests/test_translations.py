@@ -27,7 +27,7 @@ FOR_PROGRAMS = re.compile(r"(Not valid|[\w{}.-]+): ")
 FOR_OPERATORS = {
     "engine/operate/health.py",
     "engine/auth/current.py",
-    "engine/auth/jwt.py",
+    "engine/auth/jwt/sign_in.py",
     "engine/auth/proxy/load_balancer.py",
     "engine/auth/proxy/sign_in.py",
     "engine/auth/same_origin.py",

@@ -7,7 +7,7 @@ from engine.auth.anonymous.sign_in import AnonymousAuth
 
 # {%- endif +%}
 # {%- if cookiecutter.auth_style == "jwt" +%}
-from engine.auth.jwt import JwtAuth
+from engine.auth.jwt.sign_in import JwtAuth
 
 # {%- endif +%}
 # {%- if cookiecutter.auth_style == "oidc" +%}

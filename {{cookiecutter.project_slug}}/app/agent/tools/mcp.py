@@ -6,7 +6,7 @@ import re
 from agents import Tool
 
 from engine import AgentTool, DemoCall, ToolServices
-from engine.toolkits.mcp_servers import PREFIX, McpServers
+from engine.toolkits.mcp.servers import PREFIX, McpServers
 
 
 def _discover(services: ToolServices) -> list[Tool]:

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from engine.auth.proxy import load_balancer
-from engine.tests.auth.identity_provider import (
+from engine.tests.auth.tokens.identity_provider import (
     IdentityProvider,
     SigningKey,
     ec_key,

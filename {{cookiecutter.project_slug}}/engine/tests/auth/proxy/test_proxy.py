@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from engine.auth.proxy.sign_in import ProxyAuth, ProxySettings
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.auth.identity_provider import IdentityProvider, ec_key, running_provider
+from engine.tests.auth.tokens.identity_provider import IdentityProvider, ec_key, running_provider
 from engine.tests.fixtures import serving
 from engine.tests.talk import Visitor
 

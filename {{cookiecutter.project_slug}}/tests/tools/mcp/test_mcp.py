@@ -22,8 +22,8 @@ from engine.settings.settings import PROJECT_ROOT
 from engine.tests.agent.fixtures import WithServer
 from engine.tests.model_server import ModelServer, answer, call
 from engine.tests.talk import Turn, Visitor
-from engine.toolkits import mcp_servers
-from engine.toolkits.mcp_servers import (
+from engine.toolkits.mcp import servers as mcp_servers
+from engine.toolkits.mcp.servers import (
     MAX_ERROR_CHARS,
     MAX_NAME,
     MAX_SCHEMA_CHARS,
@@ -39,7 +39,7 @@ from engine.toolkits.mcp_servers import (
 from engine.tools.services import ToolRefusal
 
 TOKEN = secrets.token_hex(16)
-TOOLS = 13  # of tests/tools/mcp_server.py
+TOOLS = 13  # of tests/tools/mcp/mcp_server.py
 
 
 class Remote:
@@ -52,7 +52,7 @@ class Remote:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *flags: str) -> None:
-        command = [sys.executable, "-m", "tests.tools.mcp_server", str(self.port), TOKEN, *flags]
+        command = [sys.executable, "-m", "tests.tools.mcp.mcp_server", str(self.port), TOKEN, *flags]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT)  # noqa: S603
 
     def stop(self) -> None:

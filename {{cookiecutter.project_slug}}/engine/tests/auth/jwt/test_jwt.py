@@ -8,11 +8,11 @@ from fastapi import FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient, Response
 
 from engine.auth.base import MAX_USER_ID_LENGTH
-from engine.auth.jwt import JwtAuth, JwtSettings
+from engine.auth.jwt.sign_in import JwtAuth, JwtSettings
 from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
-from engine.tests.auth.identity_provider import (
+from engine.tests.auth.tokens.identity_provider import (
     IdentityProvider,
     claims,
     ec_key,

@@ -15,7 +15,7 @@ from engine.auth.tokens import TokenSettings, TokenVerifier, jwks_keys
 from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
 from engine.settings.settings import Settings
-from engine.tests.auth.identity_provider import (
+from engine.tests.auth.tokens.identity_provider import (
     IdentityProvider,
     PrivateKey,
     SigningKey,

@@ -41,7 +41,7 @@ from engine.toolkits.email.mail import (
 )
 from engine.toolkits.email.rows import Email, EmailDayRow, EmailRow, EmailStore
 from engine.tools.services import ToolRefusal
-from tests.tools.mail_server import PASSWORD, MailServer, mail_server, trust
+from tests.tools.email.mail_server import PASSWORD, MailServer, mail_server, trust
 
 DRAFT = {"to": ["ada@example.com"], "subject": "Launch", "body": "Hello Ada,\n\nFriday it is. ✓"}
 

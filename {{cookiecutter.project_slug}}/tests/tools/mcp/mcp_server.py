@@ -1,6 +1,6 @@
 """A real MCP server for tests, in a separate process.
 
-`python -m tests.tools.mcp_server PORT TOKEN [older]`: with `older` it supports only the older
+`python -m tests.tools.mcp.mcp_server PORT TOKEN [older]`: with `older` it supports only the older
 protocol with sessions, which most servers still use.
 """
 
