@@ -37,7 +37,7 @@ from engine.database.database import Database
 from engine.http.audit import record
 from engine.http.home import home_path, home_url
 from engine.settings.settings import Settings
-from engine.text.locales import Translatable, language_of, translate
+from engine.text.locales import Translatable, direction_of, language_of, translate
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -224,6 +224,7 @@ def _page(
     refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
     html = PAGE.format(
         language=language_of(locale),
+        direction=direction_of(language_of(locale)),
         color_scheme=COLOR_SCHEME,
         site=escape(request.app.state.settings.application_name),
         title=escape(say(title)),
@@ -237,7 +238,7 @@ def _page(
 
 
 PAGE = """<!doctype html>
-<html lang="{language}" data-color-scheme="{color_scheme}">
+<html lang="{language}" dir="{direction}" data-color-scheme="{color_scheme}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
