@@ -21,10 +21,14 @@ STYLES = '<link rel="stylesheet" href="static/launcher/embedded.css">'
 
 
 class Words(Frozen):
-    """The labels of the launcher's buttons."""
+    """The labels of the launcher's buttons, and its texts while the chat does not open."""
 
     chat: str
     close: str
+    problem: str
+    advice: str
+    retry: str
+    elsewhere: str
 
 
 class LauncherConfig(Frozen):
@@ -93,7 +97,16 @@ def launcher_config(chat: Chat) -> LauncherConfig:
 
 
 def words(language: str) -> Words:
-    return Words(chat=translate("Chat", language), close=translate("Close", language))
+    return Words(
+        chat=translate("Chat", language),
+        close=translate("Close", language),
+        problem=translate("The chat did not open", language),
+        advice=translate(
+            "Its server may not answer, or this page may not be allowed to show it.", language
+        ),
+        retry=translate("Try again", language),
+        elsewhere=translate("Open it in a window of its own", language),
+    )
 
 
 def color_scheme(folder: Path) -> str:

@@ -17,7 +17,14 @@ from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
 from engine.page.files import INDEX, PageFiles, other_pages, read_page
 from engine.settings.settings import LITELLM_PREFIX, Settings
-from engine.text.locales import Translatable, language_of, texts_in, translate
+from engine.text.locales import (
+    Direction,
+    Translatable,
+    direction_of,
+    language_of,
+    texts_in,
+    translate,
+)
 from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
 
@@ -96,6 +103,7 @@ class PageWords(Frozen):
     """The response of `/texts.json`, the same as `PageWords` in `types.d.ts`."""
 
     language: str
+    direction: Direction
     texts: dict[str, str]
 
 
@@ -183,7 +191,7 @@ def routes(
         response.headers.update({"Cache-Control": "no-cache", "Vary": "Accept-Language"})
         language = language_of(request.headers.get("accept-language", ""))
         texts = texts_in(LOCALES, language) | texts_in(folder / "locales", language)
-        return PageWords(language=language, texts=texts)
+        return PageWords(language=language, direction=direction_of(language), texts=texts)
 
     @router.get("/config.json")
     async def page_config(request: Request, response: Response) -> PageConfig:
@@ -237,7 +245,8 @@ def _add_page(router: APIRouter, settings: Settings, folder: Path, name: str) ->
 def page_html(settings: Settings, request: Request, folder: Path, name: str = INDEX) -> str:
     """The page with the application's name, and its text for browsers without scripts translated."""
     language = language_of(request.headers.get("accept-language", ""))
-    needs_scripts = f'<p lang="{language}">{escape(translate(NEEDS_SCRIPTS, language))}</p>'
+    said = escape(translate(NEEDS_SCRIPTS, language))
+    needs_scripts = f'<p lang="{language}" dir="{direction_of(language)}">{said}</p>'
     return (
         read_page(folder, name)
         .replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))

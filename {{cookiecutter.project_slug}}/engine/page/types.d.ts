@@ -64,6 +64,7 @@ export interface Api {
 /** The body of `/texts.json`: `PageWords` in routes.py is its mirror. */
 export interface PageWords {
   language: string;
+  direction: "ltr" | "rtl";
   /** By their English. */
   texts: Record<string, string>;
 }

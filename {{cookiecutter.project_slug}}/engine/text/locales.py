@@ -13,7 +13,7 @@ from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from babel.core import negotiate_locale
 
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # One text, or its forms for one and for several.
 Strings = str | list[str] | tuple[str, ...]
+
+Direction = Literal["ltr", "rtl"]
 
 ENGLISH = "en"
 PROJECT = Path(__file__).resolve().parents[2]
@@ -78,6 +80,18 @@ def _weighed(part: str) -> tuple[str, float]:
     tag, _, parameter = part.partition(";")
     weight = _WEIGHT.fullmatch(parameter)
     return tag.strip(), float(weight[1]) if weight else 1.0
+
+
+@cache
+def direction_of(language: str) -> Direction:
+    """The direction in which one of `languages()` is written, for `dir` in HTML."""
+    if language == ENGLISH:
+        return "ltr"
+    # Imported here: English alone needs none of it.
+    from babel.core import Locale
+
+    is_reversed = Locale.parse(language, sep="-").text_direction == "rtl"
+    return "rtl" if is_reversed else "ltr"
 
 
 @cache

@@ -38,7 +38,7 @@ from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.home import home_path, home_url
 from engine.settings.settings import Settings
-from engine.text.locales import Translatable, language_of, translate
+from engine.text.locales import Translatable, direction_of, language_of, translate
 
 SIGN_IN = "/sign-in"
 CALLBACK = "/sign-in/callback"
@@ -225,6 +225,7 @@ class OidcPages:
         refresh = f'<meta http-equiv="refresh" content="0; url={escape(on_to)}">' if on_to else ""
         html = PAGE.format(
             language=language_of(locale),
+            direction=direction_of(language_of(locale)),
             color_scheme=COLOR_SCHEME,
             site=escape(self._site),
             title=escape(say(title)),
@@ -238,7 +239,7 @@ class OidcPages:
 
 
 PAGE = """<!doctype html>
-<html lang="{language}" data-color-scheme="{color_scheme}">
+<html lang="{language}" dir="{direction}" data-color-scheme="{color_scheme}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">

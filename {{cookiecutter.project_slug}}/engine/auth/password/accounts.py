@@ -56,6 +56,14 @@ class WrongCredentials(AppError):
         self.user_id = user_id
 
 
+class InvalidName(InvalidRequest):
+    pass
+
+
+class InvalidPassword(InvalidRequest):
+    pass
+
+
 class AccountDisabled(AppError):
     """Only raised after the correct password."""
 
@@ -75,6 +83,20 @@ class NameTaken(AppError):
 
 class TooManySignIns(LimitReached):
     code = "too_many_sign_ins"
+
+
+# The fields of the forms that an error is about.
+FIELDS: dict[type[AppError], frozenset[str]] = {
+    WrongCredentials: frozenset({"name", "password"}),
+    NameTaken: frozenset({"name"}),
+    InvalidName: frozenset({"name"}),
+    InvalidPassword: frozenset({"new_password"}),
+}
+
+
+def invalid_fields(refusal: AppError | None) -> frozenset[str]:
+    """The fields that have to be changed; none if the error is about something else."""
+    return frozenset() if refusal is None else FIELDS.get(type(refusal), frozenset())
 
 
 class Accounts:
@@ -195,10 +217,10 @@ def normalized_name(name: str) -> str:
 
 
 def valid_name(name: str) -> str:
-    """The name in its canonical spelling. Raises `InvalidRequest`."""
+    """The name in its canonical spelling. Raises `InvalidName`."""
     name = normalized_name(name)
     if len(name) not in NAME_LENGTH or not _NAME.fullmatch(name) or not any(map(str.isalnum, name)):
-        raise InvalidRequest(
+        raise InvalidName(
             Translatable(
                 "A name has {least} to {most} letters, digits or . _ - + @ characters; "
                 "an e-mail address will do.",
@@ -210,13 +232,13 @@ def valid_name(name: str) -> str:
 
 
 def check_password(password: str, name: str, site: str = "") -> None:
-    """Raises `InvalidRequest` if the password is too short, too long or easy to guess.
+    """Raises `InvalidPassword` if the password is too short, too long or easy to guess.
 
     There are no rules about the kinds of characters (NIST SP 800-63B).
     """
     password = normalized(password)
     if len(password) not in PASSWORD_LENGTH:
-        raise InvalidRequest(
+        raise InvalidPassword(
             Translatable(
                 "A password has {least} to {most} characters. A few words in a row are good ones.",
                 least=PASSWORD_LENGTH[0],
@@ -224,7 +246,7 @@ def check_password(password: str, name: str, site: str = "") -> None:
             )
         )
     if _is_weak(password.casefold(), name, site):
-        raise InvalidRequest("This password is among the first that anybody would guess.")
+        raise InvalidPassword("This password is among the first that anybody would guess.")
 
 
 def _is_weak(password: str, name: str, site: str) -> bool:

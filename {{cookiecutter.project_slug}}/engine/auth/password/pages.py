@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from engine.auth.password.accounts import (
     NAME_LENGTH,
@@ -15,6 +16,7 @@ from engine.auth.password.accounts import (
     Accounts,
     SignUpClosed,
     WrongCredentials,
+    invalid_fields,
 )
 from engine.auth.sessions.forms import (
     COLOR_SCHEME,
@@ -30,7 +32,7 @@ from engine.http.audit import record
 from engine.http.errors import AppError, Unauthenticated, Unavailable
 from engine.http.home import home_path
 from engine.settings.settings import Settings
-from engine.text.locales import Translatable, language_of, translate
+from engine.text.locales import Translatable, direction_of, language_of, translate
 
 SIGN_IN, SIGN_UP, SIGN_OUT, ACCOUNT = "/sign-in", "/sign-up", "/sign-out", "/account"
 
@@ -164,10 +166,14 @@ class AccountPages:
         locale = request.headers.get("accept-language", "")
         say = partial(translate, locale=locale)
         secret = self._forms.secret(request)
+        language = language_of(locale)
         page = self._templates.get_template(template).render(
-            language=language_of(locale),
+            language=language,
+            direction=direction_of(language),
             say=say,
             refusal=say(refusal.message) if refusal else None,
+            invalid=invalid_fields(refusal),
+            state=partial(_state, refusal),
             is_changed="changed" in request.query_params,
             form_token=self._forms.token(secret),
             name=form.get("name", ""),
@@ -181,6 +187,15 @@ class AccountPages:
         response = HTMLResponse(page, refusal.status if refusal else 200, headers)
         self._forms.remember(request, response, secret)
         return response
+
+
+def _state(refusal: AppError | None, field: str, hint: str = "") -> Markup:
+    """The attributes with which screen readers say at a field why the form was refused."""
+    invalid = invalid_fields(refusal)
+    is_described = refusal is not None and (field in invalid or not invalid)
+    described = " ".join(filter(None, ["refusal" if is_described else "", hint]))
+    attributes = ' aria-invalid="true"' if field in invalid else ""
+    return Markup(attributes + (f' aria-describedby="{described}"' if described else ""))
 
 
 def _templates(site: str) -> Environment:

@@ -67,7 +67,12 @@ class FormTokens:
     def check(self, request: Request, token: str) -> None:
         """Raises `ForgedForm` unless the token belongs to this browser."""
         secret = self._secret(request)
-        is_valid = secret is not None and any(
+        if secret is None:
+            raise ForgedForm(
+                "Your browser sent no cookie with this form. Please allow cookies for this site, "
+                "then try again."
+            )
+        is_valid = any(
             hmac.compare_digest(_token(key, secret).encode(), token.encode("utf-8", "replace"))
             for key in self._keys
         )

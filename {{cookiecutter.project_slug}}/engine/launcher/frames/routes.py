@@ -27,7 +27,7 @@ from engine.http.audit import record
 from engine.http.errors import Unauthenticated
 from engine.http.home import home_path
 from engine.launcher.frames.rows import FrameCodeStore
-from engine.text.locales import language_of, translate
+from engine.text.locales import direction_of, language_of, translate
 
 WINDOW = "/sign-in/frame"
 CODE = "/sign-in/frame/code"
@@ -127,6 +127,7 @@ def _window_page(request: Request) -> HTMLResponse:
     html = PAGE.format(
         home=home_path(request),
         language=language_of(locale),
+        direction=direction_of(language_of(locale)),
         title=say("You are signed in"),
         text=say("You can close this window and go on in the chat."),
         here=say("Or chat here"),
@@ -135,7 +136,7 @@ def _window_page(request: Request) -> HTMLResponse:
 
 
 PAGE = """<!doctype html>
-<html lang="{language}">
+<html lang="{language}" dir="{direction}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">

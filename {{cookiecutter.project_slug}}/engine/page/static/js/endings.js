@@ -7,7 +7,8 @@ const ended = new WeakSet();
  *
  * @param {Response} response
  * @param {AbortSignal | null | undefined} signal of its request
- * @param {(error: unknown) => void} onOver called once, with `null` after a normal end
+ * @param {(error: unknown) => boolean} onOver called once, with `null` after a normal end; true if an error
+ *   is to look like a normal end
  * @returns {Response}
  */
 export function watchEnd(response, signal, onOver) {
@@ -17,7 +18,7 @@ export function watchEnd(response, signal, onOver) {
   /** @param {unknown} error */
   const end = (error) => {
     if (signal && !signal.aborted) ended.add(signal);
-    onOver(error);
+    return onOver(error);
   };
   /** @type {UnderlyingDefaultSource} */
   const source = {
@@ -28,8 +29,8 @@ export function watchEnd(response, signal, onOver) {
         end(null);
         controller.close();
       } catch (error) {
-        end(error);
-        controller.error(error);
+        if (end(error)) controller.close();
+        else controller.error(error);
       }
     },
     cancel: (reason) => reader.cancel(reason),

@@ -5,14 +5,15 @@ const REGIONAL = new Set(["es-ES", "fr-CA", "pt-BR", "pt-PT", "zh-CN", "zh-HK", 
 
 /**
  * The page's language, for the element, the backend and the page's own texts: the browser's language
- * if <html> has `data-locale="auto"`, otherwise its `lang`.
+ * if <html> has `data-locale="auto"`, another `data-locale`, or without any its `lang`.
  *
  * @param {Pick<HTMLElement, "lang" | "dataset">} root
  * @param {Pick<Navigator, "language">} navigator
  * @returns {string} for example de-AT
  */
 export function pageLocale(root, navigator) {
-  return (root.dataset.locale === "auto" ? navigator.language : root.lang) || "en";
+  const { locale } = root.dataset;
+  return (locale === "auto" ? navigator.language : (locale ?? root.lang)) || "en";
 }
 
 /**

@@ -20,6 +20,7 @@ import { chatOptions } from "./options.js";
 import { refusalHandler, withRefusals } from "./refusals.js";
 import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
+import { ReturnObserver } from "./returns.js";
 import { RunObserver } from "./runs.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
@@ -69,7 +70,7 @@ export class Page {
 
   start() {
     const { element, busy, tool, context } = this;
-    this.run(this.schemeButton);
+    this.run(this.schemeButton, new ReturnObserver(window, () => this.openAgain()));
     if (this.hasChat) {
       window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
       this.run(this.diagnostics, this.notice);
@@ -79,6 +80,11 @@ export class Page {
       console.error(error);
       this.diagnostics.show("backendDown");
     });
+  }
+
+  /** Without a chat there is nothing to lose. */
+  openAgain() {
+    if (this.diagnostics.shown && !document.body.dataset.chat) location.reload();
   }
 
   /** For single-page applications, which show other pages in the same document. */
@@ -181,8 +187,19 @@ export class Page {
     });
     diagnostics.onProblem = (problem) => telemetry.report("problem", problem);
     const refused = refusalHandler(notice, follower, memory, busy, element);
-    this.run(new EventObserver(element, handlers), visibility, runs, follower);
+    const returns = new ReturnObserver(window, () => this.catchUp(follower));
+    this.run(new EventObserver(element, handlers), visibility, runs, follower, returns);
     return withRequestKeys(withRefusals(runs.fetch, refused), undefined, visibility);
+  }
+
+  /**
+   * Shows what was written meanwhile, and hides a problem that is over.
+   *
+   * @param {RunFollower} follower
+   */
+  async catchUp(follower) {
+    if (this.memory.threadId) return follower.follow(this.memory.threadId);
+    await this.visit().then(() => this.diagnostics.backendAnswered(null), () => {});
   }
 
   /**

@@ -19,6 +19,14 @@ export class RunObserver {
    */
   ended = new Set();
 
+  /**
+   * Runs whose page was closed. If the browser restores it, their responses may fail, and the follower
+   * shows the rest of their answers.
+   *
+   * @type {Set<string>}
+   */
+  left = new Set();
+
   isLeaving = false;
 
   /**
@@ -80,10 +88,12 @@ export class RunObserver {
    *
    * @param {string} run
    * @param {unknown} error null at a normal end
+   * @returns {boolean} true if the element is not to see the error
    */
   over(run, error) {
     if (this.streaming.delete(run) && error) this.ended.add(run);
     setTimeout(() => this.ended.delete(run));
+    return this.left.has(run);
   }
 
   /** @param {string} run */
@@ -96,6 +106,7 @@ export class RunObserver {
 
   pageHides = () => {
     this.isLeaving = true;
+    for (const run of this.streaming) this.left.add(run);
     for (const run of [...this.streaming, ...this.ended]) this.beacon(this.urlOf(run, "leave"));
   };
 

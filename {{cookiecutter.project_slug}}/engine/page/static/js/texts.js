@@ -1,7 +1,8 @@
 /** @import { Fetch, PageWords, Say } from "../../types" */
 
 // What index.html and the modules say, until the server's translations are there.
-const ENGLISH = { language: "en", texts: {} };
+/** @type {PageWords} */
+const ENGLISH = { language: "en", direction: "ltr", texts: {} };
 
 /**
  * The server's translations for `locale`. Without an answer the page stays English.
@@ -42,6 +43,7 @@ export function translatePage(root, words) {
   if (words.language === ENGLISH.language) return;
   const say = voice(words);
   root.lang = words.language;
+  root.dir = words.direction;
   for (const element of root.querySelectorAll("[data-text]")) translate(element, say);
   for (const element of root.querySelectorAll("[aria-label]")) {
     element.ariaLabel = say(element.ariaLabel ?? "");

@@ -3,6 +3,8 @@
 
 /** @typedef {(name: string, problem: string) => void} Warn */
 
+const SIZES = /** @type {const} */ ([14, 15, 16, 17, 18]);
+
 /**
  * Reads theme.css as the element's `ThemeOption`. An invalid value is omitted and reported with
  * `warn`; for a missing variable ChatKit uses its default.
@@ -18,7 +20,7 @@ export function readTheme(style, warn = warnOnConsole) {
     radius: read("--chat-radius", oneOf("pill", "round", "soft", "sharp")),
     density: read("--chat-density", oneOf("compact", "normal", "spacious")),
     typography: present({
-      baseSize: read("--chat-base-size", oneOfNumbers(14, 15, 16, 17, 18)),
+      baseSize: atLeast(readersSize(style), read("--chat-base-size", oneOfNumbers(...SIZES))),
       fontFamily: read("--chat-font-family", text),
       fontFamilyMono: read("--chat-font-family-mono", text),
       fontSources: read("--chat-font-sources", fontSources),
@@ -83,6 +85,25 @@ function reader(style, warn) {
       return undefined;
     }
   };
+}
+
+/**
+ * The font size that the reader has set in the browser, which is that of the root.
+ *
+ * @param {ComputedValues} style
+ */
+function readersSize(style) {
+  return Number.parseFloat(style.getPropertyValue("font-size"));
+}
+
+/**
+ * The element has five sizes; the reader's replaces a smaller one.
+ *
+ * @param {number} size not a number if it is unknown
+ * @param {typeof SIZES[number] | undefined} own
+ */
+function atLeast(size, own) {
+  return own && SIZES.findLast((possible) => possible === own || (possible > own && possible <= size));
 }
 
 /** @type {Warn} */

@@ -11,6 +11,10 @@ const load = (/** @type {string} */ file) => import(`../js/${file}`);
 const root = document.documentElement;
 const host = hostOf(location, root.dataset.origins ?? "");
 
+/** @type {((value?: unknown) => void) | undefined} */
+let becomesReady;
+const isReady = new Promise((resolve) => (becomesReady = resolve));
+
 /** @param {string} host the origin of the page around this one, the only one that gets messages */
 async function connect(host) {
   const { port1, port2 } = new MessageChannel();
@@ -20,6 +24,7 @@ async function connect(host) {
     send: (text, options) => window.chat?.send(text, options),
     setContext: (facts) => window.chat?.setContext(facts),
     selectTool: (id) => window.chat?.selectTool(id),
+    whenReady: () => isReady,
   });
   parent.postMessage(FRAME_IS_HERE, host, [port2]);
   begin(line, await line.call("greet"));
@@ -30,13 +35,13 @@ async function connect(host) {
  * @param {Greeting} greeting
  */
 function begin(line, { locale, colorScheme, context, tool, hasTokens, page }) {
-  delete root.dataset.locale;
-  root.lang = locale;
+  root.dataset.locale = locale;
   root.dataset.colorScheme = colorScheme;
   if (hasTokens) window.chatAuth = { getToken: (options) => line.call("getToken", options) };
   window.chatPage = remoteOf(page, line);
 
   const embedded = new EmbeddedPage(load);
+  embedded.element.addEventListener("chatkit.ready", () => becomesReady?.());
   embedded.start();
   window.chat?.setContext(context);
   window.chat?.selectTool(tool);

@@ -11,6 +11,12 @@ import { LauncherView } from "./view.js";
 const OPEN = "chat-launcher-open";
 const THREAD = "chat-launcher-thread";
 
+// A page that was loaded sends its message before its `load` event, at least in the same moment.
+const SECONDS_TO_GREET = 3;
+const SECONDS_TO_OPEN = 15;
+// With the 10 seconds of embed.js, no promise waits longer than 30.
+const SECONDS_TO_ANSWER = 20;
+
 /**
  * Adds the launcher to the page that includes /embed.js.
  *
@@ -23,7 +29,8 @@ export async function start(config, home) {
     await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
   }
   const locale = pageLocale(document.documentElement, navigator);
-  const view = new LauncherView(config, config.words[locale.split("-")[0]] ?? config.words.en);
+  const [language] = locale.split("-");
+  const view = new LauncherView(config, language in config.words ? language : "en");
   const launcher = new Launcher(config, home, locale, view, openStorage("sessionStorage"));
   launcher.start();
   return launcher;
@@ -40,6 +47,15 @@ export class Launcher {
 
   /** @type {Line | null} the connection to the page in the frame; a new one after each load */
   line = null;
+
+  /** The number of greetings from the frame, now and at its latest `load` event. */
+  greetings = 0;
+  greetingsAtLoad = 0;
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  timer = undefined;
+
+  hasFailed = false;
 
   /** @type {Record<string, string> | null} */
   context = null;
@@ -64,8 +80,10 @@ export class Launcher {
   }
 
   start() {
-    this.view.onToggle = () => this.toggle();
+    this.view.onToggle = () => this.toggle().catch(() => {}); // the panel says what is wrong
     this.view.onClose = () => this.close();
+    this.view.onRetry = () => this.load();
+    this.view.onReturn = () => this.reload();
     this.view.start();
     window.addEventListener("message", this.messageReceived);
     // On small screens it would cover the page, so it does not open by itself.
@@ -75,7 +93,7 @@ export class Launcher {
   async open() {
     this.show(true);
     this.frame?.focus();
-    const line = await this.started;
+    const line = await within(SECONDS_TO_ANSWER, this.started);
     if (this.view.hasFocus) line.call("open").catch(() => {}); // the frame may be loading another page
   }
 
@@ -91,7 +109,8 @@ export class Launcher {
   }
 
   async newThread() {
-    await (await this.opened()).call("newThread");
+    const line = await within(SECONDS_TO_ANSWER, this.opened());
+    await line.call("newThread");
   }
 
   /**
@@ -99,7 +118,8 @@ export class Launcher {
    * @param {SendOptions} [options]
    */
   async send(text, options) {
-    await (await this.opened()).call("send", text, options);
+    const line = await within(SECONDS_TO_ANSWER, this.opened());
+    await line.call("send", text, options);
   }
 
   /** @param {Record<string, string> | null} facts */
@@ -114,19 +134,62 @@ export class Launcher {
     await this.line?.call("selectTool", id);
   }
 
-  /** @returns {Promise<Line>} */
-  opened() {
-    if (!this.view.isOpen) this.show(true);
-    return this.started;
+  /** @returns {Promise<Line>} to a page whose chat is ready, which may be busy */
+  async opened() {
+    this.show(true);
+    const line = await this.started;
+    await line.call("whenReady");
+    return line;
   }
 
   /** @param {boolean} takesFocus */
   show(takesFocus) {
+    if (!this.frame || this.hasFailed) this.load();
     if (this.view.isOpen) return;
     this.view.show(takesFocus);
-    this.frame ??= this.view.addFrame(this.address());
     this.storage.setItem(OPEN, "yes");
     announce("open");
+  }
+
+  load() {
+    this.hasFailed = false;
+    this.frame = this.view.addFrame(this.address());
+    this.frame.addEventListener("load", () => this.frameHasLoaded());
+    this.expectGreeting(SECONDS_TO_OPEN);
+  }
+
+  /** Loads the open thread: the page has removed the frame and will add it again. */
+  reload() {
+    if (!this.frame) return;
+    this.frame.src = this.address();
+    this.expectGreeting(SECONDS_TO_OPEN);
+  }
+
+  /** An error page, or a page that may not be shown here, loads like any other and says nothing. */
+  frameHasLoaded() {
+    if (this.greetings === this.greetingsAtLoad) this.expectGreeting(SECONDS_TO_GREET);
+    this.greetingsAtLoad = this.greetings;
+  }
+
+  /** @param {number} seconds after which the frame has failed */
+  expectGreeting(seconds) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.frameFails(), seconds * 1000);
+  }
+
+  /** The next opening and the button in the panel load another frame; a late greeting of this one helps too. */
+  frameFails() {
+    this.hasFailed = true;
+    this.line?.close();
+    this.line = null;
+    this.frameHasFailed?.(new Error("the chat did not open"));
+    this.expectFrame();
+    this.view.showProblem(this.home);
+    console.warn(
+      `The chat at ${this.home} did not open. Its server may be away. If it is not: this page must not send ` +
+        "Cross-Origin-Embedder-Policy, and if it is in a frame itself, ALLOWED_ORIGINS must also name the " +
+        "pages around it.",
+    );
   }
 
   address() {
@@ -149,10 +212,14 @@ export class Launcher {
   expectFrame() {
     /** @type {(line: Line) => void} */
     this.frameHasStarted = () => {};
+    /** @type {(error: Error) => void} */
+    this.frameHasFailed = () => {};
     /** @type {Promise<Line>} */
-    this.started = new Promise((resolve) => {
+    this.started = new Promise((resolve, reject) => {
       this.frameHasStarted = resolve;
+      this.frameHasFailed = reject;
     });
+    this.started.catch(() => {}); // handled where it is awaited
   }
 
   /**
@@ -163,6 +230,10 @@ export class Launcher {
   messageReceived = ({ data, origin, source, ports }) => {
     if (origin !== new URL(this.home).origin || !this.frame || source !== this.frame.contentWindow) return;
     if (data !== FRAME_IS_HERE || ports.length !== 1) return;
+    clearTimeout(this.timer);
+    this.greetings += 1;
+    if (this.hasFailed) this.view.hideProblem();
+    this.hasFailed = false;
     if (this.line) {
       this.line.close();
       this.line = null;
@@ -209,6 +280,20 @@ export class Launcher {
     const own = window.chatPage;
     return { ...own, clientTools: { ...Object.fromEntries(modules), ...own?.clientTools } };
   }
+}
+
+/**
+ * @template T
+ * @param {number} seconds
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>} rejected after that time
+ */
+function within(seconds, promise) {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`the chat did not open within ${seconds} seconds`));
+    const timer = setTimeout(late, seconds * 1000);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /**

@@ -17,9 +17,23 @@ export function scoped(css) {
  * @returns {"light" | "dark"}
  */
 export function inkOn(color) {
+  return (luminance(color) + 0.05) ** 2 > 1.05 * 0.05 ? "dark" : "light";
+}
+
+/**
+ * @param {string} one colour in the format of computed styles
+ * @param {string} other
+ * @returns {number} WCAG's contrast ratio, 1 to 21
+ */
+export function contrast(one, other) {
+  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+/** @param {string} color */
+function luminance(color) {
   const [red, green, blue] = (color.match(/[\d.]+/g) ?? []).map((value) => linear(Number(value) / 255));
-  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  return (luminance + 0.05) ** 2 > 1.05 * 0.05 ? "dark" : "light";
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** @param {number} value of a colour channel, 0 to 1 */

@@ -15,6 +15,11 @@ export interface LauncherConfig {
 export interface LauncherWords {
   chat: string;
   close: string;
+  /** The title and the text of the panel while the chat does not open, its button and its link. */
+  problem: string;
+  advice: string;
+  retry: string;
+  elsewhere: string;
 }
 
 /** The first data that the launcher's page sends to the page in the frame. */
@@ -29,7 +34,10 @@ export interface Greeting {
   page: unknown;
 }
 
-/** The launcher's interface for the page that includes it. */
+/**
+ * The launcher's interface for the page that includes it. Promises reject if the chat has not opened
+ * within 30 seconds; the next call tries again.
+ */
 export interface ChatLauncher {
   open(): Promise<void>;
   close(): Promise<void>;

@@ -1,16 +1,21 @@
-/** @import { LauncherConfig, LauncherWords } from "./types" */
+/** @import { LauncherConfig } from "./types" */
 
 import { readTheme } from "../js/theme.js";
-import { inkOn, scoped } from "./styles.js";
+import { contrast, inkOn, scoped } from "./styles.js";
 
-const SMALL = "(max-width: 480px)";
+// The same as in launcher.css.
+const SMALL = "(max-width: 480px), (max-height: 480px)";
+
+// Of a control against what is around it (WCAG 2.2, 1.4.11).
+const VISIBLE = 3;
 
 const BUBBLE = "M12 3c5 0 9 3.4 9 7.7s-4 7.7-9 7.7c-.9 0-1.8-.1-2.6-.3L5 20.5l.7-3.6C4 15.5 3 13.2 3 10.7 3 6.4 7 3 12 3Z";
 const CROSS = "M6 6l12 12M18 6L6 18";
 
 /**
  * The launcher's visible parts: a button, and a panel with a frame. They are in a shadow tree, which
- * isolates their styles from those of the page.
+ * isolates their styles from those of the page. Its host is beside `<body>`, which some pages replace
+ * when they show another page, and which may have a transform.
  *
  * The panel is a `<dialog>`, which is modal on small screens, where it covers the page.
  */
@@ -20,14 +25,26 @@ export class LauncherView {
 
   onToggle = () => {};
   onClose = () => {};
+  onRetry = () => {};
+  /** Called before the host is added again, which loads the frame again. */
+  onReturn = () => {};
+
+  /** @type {HTMLElement | null} */
+  problem = null;
+
+  /** @type {HTMLIFrameElement | null} */
+  frame = null;
 
   /**
    * @param {LauncherConfig} config
-   * @param {LauncherWords} words
+   * @param {string} language one of `config.words`
    */
-  constructor(config, words) {
+  constructor(config, language) {
+    const words = config.words[language];
     this.config = config;
+    this.words = words;
     this.host = element("chat-launcher", { colorScheme: config.colorScheme });
+    this.host.lang = language; // the page's may be another
     this.button = element("button", { part: "button" });
     this.button.type = "button";
     this.button.ariaLabel = words.chat;
@@ -58,10 +75,11 @@ export class LauncherView {
 
     this.small = matchMedia(SMALL);
     this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.pageObserver = new MutationObserver(() => this.stay());
   }
 
   start() {
-    document.body.append(this.host);
+    this.attach();
     this.showState();
     this.showTheme();
     this.button.addEventListener("click", () => this.onToggle());
@@ -73,6 +91,22 @@ export class LauncherView {
     });
     this.small.addEventListener("change", () => this.sizeChanges());
     this.dark.addEventListener("change", () => this.showTheme());
+  }
+
+  attach() {
+    document.documentElement.append(this.host);
+    this.pageObserver.observe(document, { childList: true });
+    this.pageObserver.observe(document.documentElement, { childList: true });
+  }
+
+  /** Adds the host again after a page has removed it. */
+  stay() {
+    if (this.host.isConnected) return;
+    const { isOpen } = this;
+    this.panel.close();
+    this.onReturn();
+    this.attach();
+    if (isOpen) this.show(false);
   }
 
   get isSmall() {
@@ -111,12 +145,52 @@ export class LauncherView {
    * @returns {HTMLIFrameElement}
    */
   addFrame(src) {
+    this.hideProblem();
+    this.frame?.remove();
     const frame = element("iframe");
     frame.title = this.config.title;
     frame.allow = "clipboard-write; microphone";
     frame.src = src;
     this.panel.append(frame);
+    this.frame = frame;
     return frame;
+  }
+
+  /**
+   * Shows an explanation instead of the frame.
+   *
+   * @param {string} home the address at which the chat is without a frame
+   */
+  showProblem(home) {
+    const { words, hasFocus } = this;
+    this.hideProblem();
+    this.frame?.toggleAttribute("hidden", true);
+    const title = element("h2");
+    title.textContent = words.problem;
+    const advice = element("p");
+    advice.textContent = words.advice;
+    const retry = element("button", { part: "retry" });
+    retry.type = "button";
+    retry.textContent = words.retry;
+    retry.addEventListener("click", () => this.onRetry());
+    const link = element("a");
+    link.href = home;
+    link.target = "_blank";
+    link.textContent = words.elsewhere;
+    this.problem = element("div", { part: "problem" });
+    this.problem.role = "alert";
+    this.panel.append(this.problem);
+    this.problem.append(title, advice, retry, link); // screen readers announce what is added to an alert
+    if (hasFocus) retry.focus();
+  }
+
+  hideProblem() {
+    const { hasFocus } = this;
+    const hadFocus = hasFocus && this.problem?.contains(this.host.shadowRoot?.activeElement ?? null);
+    this.problem?.remove();
+    this.problem = null;
+    this.frame?.toggleAttribute("hidden", false);
+    if (hadFocus) this.closer.focus();
   }
 
   showState() {
@@ -127,7 +201,10 @@ export class LauncherView {
   showTheme() {
     const { radius, density } = readTheme(getComputedStyle(this.host));
     Object.assign(this.host.dataset, { radius, density });
-    this.host.dataset.ink = inkOn(getComputedStyle(this.button).backgroundColor);
+    const accent = getComputedStyle(this.button).backgroundColor;
+    const surface = getComputedStyle(this.panel).backgroundColor;
+    this.host.dataset.ink = inkOn(accent);
+    this.host.dataset.edge = contrast(accent, surface) < VISIBLE ? "line" : "none";
   }
 
   /** A dialog becomes modal or non-modal only when it is opened again. */

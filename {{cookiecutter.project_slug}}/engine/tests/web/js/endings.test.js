@@ -25,6 +25,17 @@ test("a broken connection is recorded with its error", async () => {
   assert.deepEqual([isOver(), ends()], [true, [gone]]);
 });
 
+test("an error can look like a normal end", async () => {
+  const broken = new ReadableStream({
+    start: (stream) => {
+      stream.enqueue(new TextEncoder().encode("data: {}"));
+      setTimeout(() => stream.error(new TypeError("gone")));
+    },
+  });
+  const response = watchEnd(new Response(broken), undefined, () => true);
+  assert.equal(await response.text(), "data: {}");
+});
+
 test("an abort is not recorded as an end", async () => {
   let source;
   const body = new ReadableStream({ start: (stream) => (source = stream) });

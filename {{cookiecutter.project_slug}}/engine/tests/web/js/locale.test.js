@@ -6,6 +6,7 @@ test("the language is the browser's or the page's", () => {
   const browser = { language: "de-AT" };
   assert.equal(pageLocale({ lang: "en", dataset: { locale: "auto" } }, browser), "de-AT");
   assert.equal(pageLocale({ lang: "fr", dataset: {} }, browser), "fr");
+  assert.equal(pageLocale({ lang: "fr", dataset: { locale: "ja" } }, browser), "ja");
   assert.equal(pageLocale({ lang: "", dataset: {} }, browser), "en");
 });
 

@@ -83,6 +83,16 @@ test("a run is left if its connection breaks while the page is closed", async ()
   assert.deepEqual(seen.beacons, [`${API}/runs/run_1/leave`]);
 });
 
+test("an answer that breaks off after the page was restored ends without an error", async () => {
+  let body;
+  const { fire, send } = page(200, () => new ReadableStream({ start: (stream) => (body = stream) }));
+  const text = (await send()).text();
+  fire("pagehide");
+  fire("pageshow");
+  body.error(new TypeError("gone"));
+  assert.equal(await text, "");
+});
+
 test("an abort in a hidden tab leaves the run", async () => {
   const { fire, seen, send, stop, tab } = page();
   await send();

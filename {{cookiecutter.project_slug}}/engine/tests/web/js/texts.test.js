@@ -48,7 +48,8 @@ for (const [what, fetch] of [
   ["an answer that is no JSON", async () => new Response("<!doctype html>")],
 ]) {
   test(`with ${what} the page stays English`, async () => {
-    assert.deepEqual(await loadWords(fetch, "de"), { language: "en", texts: {} });
+    const english = { language: "en", direction: "ltr", texts: {} };
+    assert.deepEqual(await loadWords(fetch, "de"), english);
   });
 }
 
@@ -81,15 +82,15 @@ test("elements inside a text stand where the translation has them", () => {
     querySelectorAll: (selector) => (selector === "[data-text]" ? [marked] : [labelled]),
   };
 
-  translatePage(root, { language: "de", texts: { "Set {0} in {1}.": "In {1}: {0}", "Dismiss": "Schließen" } });
+  translatePage(root, { language: "he", direction: "rtl", texts: { "Set {0} in {1}.": "In {1}: {0}", "Dismiss": "Schließen" } });
 
   assert.deepEqual(marked.childNodes, ["In ", file, ": ", key, ""]);
   assert.equal(labelled.ariaLabel, "Schließen");
-  assert.equal(root.lang, "de");
+  assert.deepEqual([root.lang, root.dir], ["he", "rtl"]);
 });
 
 test("without translations the page's own language stays", () => {
-  const root = { lang: "pt", querySelectorAll: () => assert.fail("looked for texts") };
-  translatePage(root, { language: "en", texts: {} });
-  assert.equal(root.lang, "pt");
+  const root = { lang: "ar", dir: "rtl", querySelectorAll: () => assert.fail("looked for texts") };
+  translatePage(root, { language: "en", direction: "ltr", texts: {} });
+  assert.deepEqual([root.lang, root.dir], ["ar", "rtl"]);
 });

@@ -84,6 +84,19 @@ for (const [name, value] of [
   });
 }
 
+for (const [reader, own, size] of [
+  ["16px", "15px", 16],
+  ["17.5px", "16px", 17],
+  ["32px", "16px", 18],
+  ["9px", "15px", 15],
+  ["", "16px", 16],
+]) {
+  test(`a reader's font size of ${reader} and the theme's ${own} make ${size}`, () => {
+    const { theme } = read({ ...GOOD, "--chat-base-size": own, "font-size": reader });
+    assert.equal(theme.typography.baseSize, size);
+  });
+}
+
 test("a relative font address becomes absolute", () => {
   const sources = '[{ "family": "Inter", "src": "static/inter.woff2", "weight": 700 }]';
   const { theme } = read({ "--chat-font-sources": sources });

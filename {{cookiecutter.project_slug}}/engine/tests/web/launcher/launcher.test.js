@@ -9,9 +9,16 @@ const SITE = "https://www.example.com";
 
 const lines = [];
 
-afterEach(() => lines.splice(0).forEach((line) => line.close()));
+/** Of a frame whose chat is ready. */
+const whenReady = () => {};
+
+afterEach(() => {
+  mock.timers.reset();
+  lines.splice(0).forEach((line) => line.close());
+});
 
 beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout"] });
   globalThis.location = { origin: SITE };
   globalThis.window = new EventTarget();
 });
@@ -27,9 +34,14 @@ function view(isSmall = false) {
     show: mock.fn(function () { this.isOpen = true; }),
     hide() { this.isOpen = false; },
     addFrame(src) {
+      this.problem = null;
       this.frames.push(src);
-      return { contentWindow: this.inside, focus() {} };
+      this.frame = Object.assign(new EventTarget(), { contentWindow: this.inside, focus() {} });
+      return this.frame;
     },
+    problem: null,
+    showProblem(home) { this.problem = home; },
+    hideProblem() { this.problem = null; },
     inside: {},
   };
 }
@@ -79,7 +91,7 @@ test("sending a message opens the launcher and waits for the frame", async () =>
   const sent = launcher.send("hello", { tool: "weather" });
   assert.equal(shown.isOpen, true);
   const send = mock.fn();
-  const line = frame(launcher, shown.inside, { send });
+  const line = frame(launcher, shown.inside, { send, whenReady });
   await line.call("hasStarted");
   await sent;
   assert.deepEqual(send.mock.calls[0].arguments, ["hello", { tool: "weather" }]);
@@ -144,7 +156,7 @@ test("messages from other origins and windows are ignored", async () => {
   launcher.messageReceived({ data: FRAME_IS_HERE, origin: HOME, source: shown.inside, ports: [] });
   for (const line of strangers) line.call("hasStarted").catch(() => {});
   const sent = launcher.send("a secret");
-  const line = frame(launcher, shown.inside, { send: mock.fn() });
+  const line = frame(launcher, shown.inside, { send: mock.fn(), whenReady });
   await line.call("hasStarted");
   await sent;
   assert.equal(offered.send.mock.callCount(), 0);
@@ -156,7 +168,7 @@ test("a frame that was reloaded gets a new connection", async () => {
   const first = frame(launcher, shown.inside);
   await first.call("hasStarted");
   const newThread = mock.fn();
-  const second = frame(launcher, shown.inside, { newThread });
+  const second = frame(launcher, shown.inside, { newThread, whenReady });
   const begun = launcher.newThread();
   await second.call("hasStarted");
   await begun;
@@ -175,4 +187,92 @@ test("the page around gets events", async () => {
   await line.call("announce", "response.end");
   await line.call("close");
   assert.deepEqual(heard, ["open", "ready", "response.end", "close"]);
+});
+
+/** The frame's `load` event, at the end of every loading. */
+function load(shown) {
+  shown.frame.dispatchEvent(new Event("load"));
+}
+
+function warnings(t) {
+  const warn = t.mock.method(console, "warn", () => {});
+  return () => warn.mock.callCount();
+}
+
+test("a frame that loads without a greeting has failed, and the next opening loads another", async (t) => {
+  const warned = warnings(t);
+  const { launcher, shown } = launched();
+  const opened = launcher.open();
+  load(shown);
+  mock.timers.tick(3000);
+  await assert.rejects(opened, /did not open/);
+  assert.equal(shown.problem, `${HOME}/help/`);
+  assert.equal(warned(), 1);
+
+  const again = launcher.send("hello");
+  assert.equal(shown.frames.length, 2);
+  const line = frame(launcher, shown.inside, { send() {}, whenReady });
+  load(shown);
+  await line.call("hasStarted");
+  await again;
+  mock.timers.tick(60_000);
+  assert.equal(shown.problem, null);
+});
+
+test("a greeting may come before and after the frame's load event", async () => {
+  const { launcher, shown } = launched();
+  launcher.open().catch(() => {}); // no page here says that it has started
+  frame(launcher, shown.inside);
+  load(shown);
+  mock.timers.tick(60_000);
+  assert.equal(shown.problem, null);
+  load(shown); // of the next page
+  frame(launcher, shown.inside);
+  mock.timers.tick(60_000);
+  assert.equal(shown.problem, null);
+});
+
+test("a later page in the frame that does not greet has failed", async (t) => {
+  warnings(t);
+  const { launcher, shown } = launched();
+  launcher.open();
+  const line = frame(launcher, shown.inside, { newThread: () => new Promise(() => {}), whenReady });
+  load(shown);
+  await line.call("hasStarted");
+  const waits = launcher.newThread();
+  await new Promise((resolve) => setImmediate(resolve));
+  load(shown);
+  mock.timers.tick(3000);
+  await assert.rejects(waits, /closed|did not open/);
+  assert.equal(shown.problem, `${HOME}/help/`);
+});
+
+test("a frame that loads for too long has failed until it greets", async (t) => {
+  warnings(t);
+  const { launcher, shown } = launched();
+  const opened = launcher.open();
+  mock.timers.tick(15_000);
+  await assert.rejects(opened, /did not open/);
+  assert.equal(shown.problem, `${HOME}/help/`);
+  frame(launcher, shown.inside);
+  assert.equal(shown.problem, null);
+});
+
+test("no promise waits longer than 20 seconds for a chat that does not become ready", async () => {
+  const { launcher, shown } = launched();
+  const sent = launcher.send("hello");
+  const line = frame(launcher, shown.inside, { whenReady: () => new Promise(() => {}) });
+  load(shown);
+  await line.call("hasStarted");
+  mock.timers.tick(20_000);
+  await assert.rejects(sent, /within 20 seconds/);
+});
+
+test("a frame that the page has removed loads the open thread again", async () => {
+  const { launcher, shown } = launched();
+  launcher.open();
+  const line = frame(launcher, shown.inside);
+  await line.call("remember", "thr_1");
+  shown.onReturn();
+  assert.match(shown.frame.src, /thread=thr_1$/);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { inkOn, scoped } from "../../../page/static/launcher/styles.js";
+import { contrast, inkOn, scoped } from "../../../page/static/launcher/styles.js";
 
 const theme = readFileSync(new URL("../../page/theme.css", import.meta.url), "utf-8");
 
@@ -26,3 +26,11 @@ for (const [color, ink] of [
 ]) {
   test(`on ${color} ${ink} text has the better contrast`, () => assert.equal(inkOn(color), ink));
 }
+
+test("the contrast of two colours is WCAG's", () => {
+  const [black, white, blue] = ["rgb(0, 0, 0)", "rgb(255, 255, 255)", "rgb(37, 99, 235)"];
+  assert.equal(contrast(black, white).toFixed(2), "21.00");
+  assert.equal(contrast(white, black), contrast(black, white));
+  assert.equal(contrast(blue, white).toFixed(2), "5.17");
+  assert.equal(contrast(blue, blue), 1);
+});
