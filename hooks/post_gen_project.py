@@ -75,6 +75,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "license": {"MIT Apache-2.0": ("LICENSE",)},
+    "model": {"litellm": ("engine/models/litellm", "engine/tests/agent/litellm")},
 }
 
 
@@ -120,7 +121,7 @@ def prune(project: Path) -> None:
 
 
 def files_not_chosen(project: Path, answers: dict[str, Any]) -> set[Path]:
-    said = answers | {"agent_tools": answers["__tools"]}
+    said = answers | {"agent_tools": answers["__tools"], "model": answers["__models"]}
     unwanted = {
         file
         for question in PLACES

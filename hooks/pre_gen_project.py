@@ -58,8 +58,8 @@ SHAPES = {
         "an SQL identifier: lower-case letters, digits and _, not beginning with a digit",
     ),
     "model": (
-        r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}",
-        "a model's name: letters, digits and . _ : / @ + -",
+        r"(?!litellm/(?!.*[^/]/[^/]))[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}",
+        "a model's name: letters, digits and . _ : / @ + -, or litellm/<provider>/<model>",
     ),
     "theme_accent": (
         r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})",

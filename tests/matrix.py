@@ -23,6 +23,7 @@ TOOLS: list[str] = QUESTIONS["_tools"]
 ASIDE = {"setup"}
 PREFIXES = ["chatkit_", "support_"]
 LANGUAGES = ["en", "de,es,fr,ja"]
+MODELS = [QUESTIONS["model"], "litellm/anthropic/claude-sonnet-5"]
 
 Row = dict[str, str]
 Value = tuple[str, str]
@@ -36,7 +37,15 @@ def parameters() -> dict[str, list[str]]:
         if isinstance(values, list) and not question.startswith("_") and question not in ASIDE
     }
     tools = {tool: ["out", "in"] for tool in TOOLS}
-    return choices | tools | {"table_prefix": PREFIXES, "languages": LANGUAGES}
+    return (
+        choices
+        | tools
+        | {
+            "table_prefix": PREFIXES,
+            "languages": LANGUAGES,
+            "model": MODELS,
+        }
+    )
 
 
 @cache

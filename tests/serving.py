@@ -23,7 +23,7 @@ CREDENTIALS = """
 import asyncio, json
 from engine.settings.settings import Settings
 from app.auth import sign_in
-from dev.credentials import sample_credentials
+from engine.auth.credentials import sample_credentials
 print(json.dumps(asyncio.run(sample_credentials(Settings(), ["anybody"], sign_in))))
 """
 

@@ -4,16 +4,18 @@
 """
 
 import io
+import json
 import os
 import re
+import shlex
 import subprocess
-import tomllib
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import Bake, BakedProject
+from conftest import Bake, BakedProject, clean_environment
 from image import (
     arguments_of,
     command_of,
@@ -104,31 +106,32 @@ def test_it_listens_on_the_platforms_port(
     assert compose(project)["services"]["app"]["environment"]["PORT"] == "8000"
 
 
-@pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])
-@pytest.mark.parametrize("extra", ["", "litellm"])
-def test_an_extra_is_installed_with_a_build_argument(
-    project: BakedProject, tmp_path: Path, lock: str, extra: str
-) -> None:
-    build, _ = read_stages(project.text("Dockerfile"))
-    [install] = [text for text in arguments_of(build, "RUN") if "uv sync" in text]
-    (tmp_path / lock).touch()
-    # A fake uv prints its arguments.
-    script = f'uv() {{ echo "uv $*"; }}; {install}'
-    told = subprocess.run(
-        ["/bin/sh", "-c", script],
-        cwd=tmp_path,
-        env={"EXTRA": extra},
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        check=True,
-    ).stdout.splitlines()
+TESTED = """
+import json
+from engine.tests.workers import server_command
+print(json.dumps(server_command("app.main:create_app", 8000)))
+"""
 
-    assert arguments_of(build, "ARG") == ["EXTRA="]
-    assert compose(project)["services"]["app"]["build"]["args"] == {"EXTRA": "${EXTRA:-}"}
-    extras = tomllib.loads(project.text("pyproject.toml"))["project"]["optional-dependencies"]
-    assert extra in {"", *extras}
-    assert told[-1].endswith(f" --extra {extra}") == bool(extra)
-    assert ("--extra" in told[-1]) == bool(extra)
+
+@pytest.mark.parametrize("auth_style", ["anonymous", "proxy"])
+def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> None:
+    """The image's command and the README's have the options with which the engine was tested."""
+    project = look(auth_style=auth_style)
+    _, image = read_stages(project.text("Dockerfile"))
+    printed = subprocess.run(
+        [sys.executable, "-c", TESTED],
+        cwd=project.path,
+        env=clean_environment(),
+        capture_output=True,
+        check=True,
+    )
+    tested = ["0.0.0.0" if w == "127.0.0.1" else w for w in json.loads(printed.stdout)]  # noqa: S104
+    readme = look(auth_style=auth_style, deploy="none").text("README.md")
+    [told] = re.findall(r"\n\.venv/bin/(uvicorn (?:.*\\\n)*.*)\n", readme)
+
+    for program, *served in (command_of(image, "CMD"), shlex.split(told.replace("\\\n", " "))):
+        assert program == "uvicorn"
+        assert sorted(served) == sorted(tested)
 
 
 def test_copied_files_are_in_the_build_context(project: BakedProject) -> None:

@@ -1,12 +1,15 @@
-"""Models through LiteLLM, an extra that only the environment of these tests has."""
+"""Models through LiteLLM, in a project with such a model."""
 
 import subprocess
 import sys
 
 from conftest import Bake, clean_environment
+from matrix import MODELS
+
+LITELLM = MODELS[1]
 
 
-def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
+def test_other_providers_answer(bake: Bake) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -17,10 +20,9 @@ def test_with_the_extra_other_providers_answer(bake: Bake) -> None:
             "no:cacheprovider",
             "-p",
             "no:schemathesis",
-            "engine/tests/agent/test_litellm_models.py",
-            "engine/tests/agent/test_litellm_answers.py",
+            "engine/tests/agent/litellm",
         ],
-        cwd=bake().path,
+        cwd=bake(model=LITELLM).path,
         env=clean_environment(),
         capture_output=True,
         encoding="utf-8",

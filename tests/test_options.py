@@ -31,6 +31,7 @@ DEPENDENCIES = {
     "local": {"puremagic", "python-multipart"},
     "s3": {"aiobotocore"},
     "yes": {"av"},
+    "litellm": {"openai-agents[litellm]"},
 }
 
 # Words that must not occur in a project without the option.
@@ -56,6 +57,7 @@ TRACES = {
     "launcher": r"(?i:launcher|embed\.js|\bembedd(?:ing\b|ed-page|ed\.js)|data-embedded|frame[ _]?code|partitioned;)",
     "compose": r"(?i:docker|compose\.yaml|docker.compose)",
     "kubernetes": r"(?i:kubernetes|kubectl|kustomiz)",
+    "litellm": r"(?i:litellm)|ANTHROPIC",
     "s3": r"\bS3_|\bS3[A-Z][a-z]|\bs3\b|\bboto|aioboto|\bmoto\b",
 }
 
@@ -82,6 +84,7 @@ WITHOUT = {
     "launcher": {"launcher": "no"},
     "compose": {"deploy": "none"},
     "kubernetes": {"deploy": "compose"},
+    "litellm": {"model": "gpt-test"},
 }
 # Other questions whose answers bring more of an option, or of what must not be left of it.
 BESIDE = {
@@ -93,10 +96,12 @@ BESIDE = {
 }
 # They added frame codes to every table of sessions, and take them out of it.
 OLD_FRAME_CODES = {
-    "migrations/versions/0003_sessions.py",
-    "migrations/versions/0011_frame_codes.py",
-    "migrations/versions/0014_no_frame_codes.py",
+    "migrations/versions/sessions/0003_sessions.py",
+    "migrations/versions/sessions/0011_frame_codes.py",
+    "migrations/versions/sessions/0014_no_frame_codes.py",
 }
+# An option that is part of an answer.
+ANSWERS = {"litellm": "litellm/anthropic/claude-sonnet-5"}
 # Answers for "no option".
 NOTHING = {"none", "no"}
 # The folder of a question's modules, and their wiring file.
@@ -107,7 +112,7 @@ PLACES = {
     "dictation": ("engine/dictation", "app/main.py"),
 }
 # Questions whose options are not modules of the application.
-WITHOUT_MODULE = {"deploy", "host_page", "launcher", "license"}
+WITHOUT_MODULE = {"deploy", "host_page", "launcher", "license", "model"}
 
 PRINT_NAMES = """
 import json
@@ -133,6 +138,7 @@ def test_the_table_has_every_option() -> None:
     assert set(TABLE["launcher"]) == set(QUESTIONS["launcher"]) - {"no"}
     assert set(TABLE["deploy"]) == set(QUESTIONS["deploy"]) - {"none"}
     assert set(TABLE["license"]) == set(QUESTIONS["license"]) - {"none"}
+    assert set(TABLE["model"]) == {"litellm"}
 
 
 def test_the_table_fits_on_one_screen() -> None:
@@ -179,6 +185,7 @@ def test_every_module_that_belongs_to_an_option_is_in_the_table(folder: str) -> 
     common = {
         "__init__.py",
         "base.py",
+        "credentials.py",
         "current.py",
         "header.py",
         "same_origin.py",
@@ -227,7 +234,7 @@ def test_every_check_of_an_option_is_one_of_doctors() -> None:
     )
     there = [
         ".".join(file.relative_to(TEMPLATE).with_suffix("").parts)
-        for room in ("attachments", "auth", "dictation", "toolkits")
+        for room in ("attachments", "auth", "dictation", "models", "toolkits")
         for file in (TEMPLATE / "engine" / room).rglob("doctor.py")
     ]
 
@@ -286,7 +293,7 @@ def answers_with(option: str) -> dict[str, str]:
     others = [value for value in QUESTIONS.get(needed, ()) if value != without]
     return {
         **BESIDE.get(option, {}),
-        question_of(option): answer_of(option),
+        question_of(option): ANSWERS.get(option, answer_of(option)),
         **({needed: others[0]} if needed else {}),
     }
 

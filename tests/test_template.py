@@ -21,6 +21,7 @@ WIRING = {
     "app/main.py",
     "conftest.py",
     "dev/options.py",
+    "engine/settings/providers.py",
     "engine/tests/application.py",
 }
 
@@ -114,9 +115,8 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     theirs = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     groups = ours["dependency-groups"]
 
-    extras = theirs["project"]["optional-dependencies"].values()
     wanted = {*theirs["project"]["dependencies"]}
-    wanted.update(*extras, *theirs["dependency-groups"].values())
+    wanted.update(*theirs["dependency-groups"].values())
 
     assert wanted <= {*groups["template"], *groups["dev"]}
     assert set(groups["template"]) <= wanted

@@ -28,6 +28,9 @@ DOCTOR_CHECKS: tuple[str, ...] = (
     # {% if cookiecutter.auth_style == "oidc" %}
     "engine.auth.oidc.doctor",
     # {% endif %}
+    # {% if cookiecutter.__models == "litellm" %}
+    "engine.models.litellm.doctor",
+    # {% endif %}
 )
 
 SMOKE_CHECKS: tuple[str, ...] = (

@@ -5,11 +5,11 @@ it, so nothing has to be activated. What a command needs is imported when it run
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
@@ -65,56 +65,20 @@ def _run(options: argparse.Namespace) -> int:
     from dev.postgres import PostgresError
     from engine.database.server_check import UnusableDatabase
 
-    command = _COMMANDS.get(options.command, _operate)
-    return cli.run(lambda: command(options), PostgresError, UnusableDatabase)
+    name, function = _COMMANDS.get(options.command, ("dev.database", "operate"))
 
+    def command() -> int:
+        return int(getattr(importlib.import_module(name), function)(options))
 
-def _operate(options: argparse.Namespace) -> int:
-    """One of the operator's commands, on the development database where no other is set."""
-    from dev.database import running_database
-    from engine.settings.settings import Settings
-
-    with running_database(Settings()) as url:
-        os.environ["DATABASE_URL"] = url
-        return int(options.run(options))
-
-
-def _dev(options: argparse.Namespace) -> int:
-    from dev.serve import serve
-
-    return serve(options.host, options.port)
-
-
-def _smoke(options: argparse.Namespace) -> int:
-    from dev.smoke import smoke
-    from engine.operate.commands.smoke import credentials
-
-    return int(options.run(options)) if options.url else smoke(credentials(options))
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from dev.doctor import doctor
-
-    return doctor(options.port)
-
-
-def _db(options: argparse.Namespace) -> int:
-    from dev import database
-
-    if options.action == "distribute":
-        return database.distribute(only_print=options.sql)
-    if options.action == "reset":
-        return database.reset(confirmed=options.yes)
-    actions = {"start": database.start, "stop": database.stop, "psql": database.psql}
-    return actions[options.action]()
+    return cli.run(command, PostgresError, UnusableDatabase)
 
 
 # The operator's commands that development does in its own way are among them.
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "dev": _dev,
-    "smoke": _smoke,
-    "doctor": _doctor,
-    "db": _db,
+_COMMANDS = {
+    "dev": ("dev.serve", "serve"),
+    "smoke": ("dev.smoke", "smoke"),
+    "doctor": ("dev.doctor", "doctor"),
+    "db": ("dev.database", "db"),
 }
 
 

@@ -1,20 +1,18 @@
 """The database that development uses: the one of DATABASE_URL, or the embedded one; `db …`."""
 
-import asyncio
+import argparse
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import asyncpg
-
 from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
 from dev.postgres_programs import find_programs
-from engine.database.server_check import NO_ANSWER, check_database
+from engine.database.server_check import check_database, is_idle
 from engine.operate import distribute as citus
-from engine.settings.database_url import connect_options, parse_url, psql_arguments
+from engine.settings.database_url import parse_url, psql_arguments
 from engine.settings.settings import Settings
 
 
@@ -35,8 +33,25 @@ def running_database(settings: Settings) -> Iterator[str]:
     try:
         yield url
     finally:
-        if not was_running and asyncio.run(_is_idle(url)):
+        if not was_running and is_idle(url):
             postgres.stop()
+
+
+def db(options: argparse.Namespace) -> int:
+    """One of the commands `db …`."""
+    if options.action == "distribute":
+        return distribute(only_print=options.sql)
+    if options.action == "reset":
+        return reset(confirmed=options.yes)
+    actions = {"start": start, "stop": stop, "psql": psql}
+    return actions[options.action]()
+
+
+def operate(options: argparse.Namespace) -> int:
+    """One of the operator's commands, on the development database where no other is set."""
+    with running_database(Settings()) as url:
+        os.environ["DATABASE_URL"] = url
+        return int(options.run(options))
 
 
 def start() -> int:
@@ -88,21 +103,6 @@ def distribute(*, only_print: bool) -> int:
         return 0
     with running_database(Settings()) as url:
         return citus.distribute(url)
-
-
-async def _is_idle(url: str) -> bool:
-    try:
-        connection = await asyncpg.connect(**connect_options(url))
-    except NO_ANSWER:
-        return True
-    try:
-        others: int = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        )
-    finally:
-        await connection.close()
-    return others == 0
 
 
 def _confirm(question: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dev.paths import PROJECT_ROOT
-from dev.serve import address, free_port
+from engine.operate.port import address, free_port
 from engine.settings.finding import Finding
 
 NAME = "Next.js page"

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+from filelock import FileLock
 
 from dev.postgres_programs import (
     PostgresError,
@@ -31,11 +32,6 @@ from dev.postgres_programs import (
     make_cluster,
     temporary_dir,
 )
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 __all__ = ["Postgres", "PostgresError"]
 
@@ -242,11 +238,10 @@ class Postgres:
 
     @contextmanager
     def _alone(self, deed: str) -> Iterator[None]:
-        """Hold the lock on this data directory, against every other program."""
+        """Hold the lock on this data directory, against every other program, till this one ends."""
         with self._plain_words(deed):
             self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-            with self.data_dir.with_name(f"{self.data_dir.name}.lock").open("ab") as lock:
-                _wait_for_lock(lock.fileno())
+            with FileLock(self.data_dir.with_name(f"{self.data_dir.name}.lock")):
                 yield
 
     @contextmanager
@@ -282,13 +277,3 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def _wait_for_lock(file: int) -> None:
-    """Take the lock, which ends with the open file, hence also with a killed program."""
-    if sys.platform == "win32":
-        while True:
-            with suppress(OSError):  # gives up after ten seconds
-                return msvcrt.locking(file, msvcrt.LK_LOCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX)

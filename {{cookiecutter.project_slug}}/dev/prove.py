@@ -8,55 +8,40 @@ import sys
 from contextlib import ExitStack
 
 from dev.smoke_process import Server, two_servers
-from dev.steps import Progress, Step, StepFailed, run_steps
-
-STEPS = ("database", "migrations", "smoke test")
+from dev.steps import StepFailed, step
 
 
-def main(after: int) -> int:
-    """Run the steps, numbered from `after` + 1; return the process's exit code."""
-    with two_servers() as servers, ExitStack() as stack:
+def main() -> int:
+    """Run the steps; return the process's exit code."""
+    with two_servers() as servers:
         from dev.postgres import PostgresError
         from engine.database.server_check import UnusableDatabase
         from engine.operate import cli
         from engine.operate.smoke import SmokeFailure
 
         refusals = (PostgresError, SmokeFailure, StepFailed, UnusableDatabase)
-        return cli.run(lambda: _run(Proof(servers, stack), after), *refusals)
+        return cli.run(lambda: prove(servers), *refusals)
 
 
-def _run(proof: "Proof", after: int) -> int:
-    work = (proof.database, proof.migrations, proof.smoke_test)
-    steps = [Step(name, run) for name, run in zip(STEPS, work, strict=True)]
-    run_steps(steps, after=after, of=after + len(steps))
+def prove(servers: tuple[Server, Server]) -> int:
+    from dev import smoke
+    from dev.database import running_database
+    from engine.database.server_check import check_database
+    from engine.operate.commands.migrate import upgrade
+    from engine.settings.settings import Settings
+
+    with ExitStack() as stack:
+        with step(5, "database") as progress:
+            settings = Settings()
+            url = stack.enter_context(running_database(settings))
+            progress.note = f"{'' if settings.database_url else 'embedded '}{check_database(url)}"
+        with step(6, "migrations") as progress:
+            upgrade(url)
+            progress.note = "at the newest migration"
+        with step(7, "smoke test") as progress:
+            progress.note = f"{smoke.prove(servers, url, [], progress.say)} checks"
     return 0
 
 
-class Proof:
-    def __init__(self, servers: tuple[Server, Server], stack: ExitStack) -> None:
-        self._servers, self._stack = servers, stack
-
-    def database(self, _progress: Progress) -> str:
-        from dev.database import running_database
-        from engine.database.server_check import check_database
-        from engine.settings.settings import Settings
-
-        settings = Settings()
-        self._url = self._stack.enter_context(running_database(settings))
-        version = check_database(self._url)
-        return version if settings.database_url else f"embedded {version}"
-
-    def migrations(self, _progress: Progress) -> str:
-        from engine.operate.commands.migrate import upgrade
-
-        upgrade(self._url)
-        return "at the newest migration"
-
-    def smoke_test(self, progress: Progress) -> str:
-        from dev.smoke import prove
-
-        return f"{prove(self._servers, self._url, [], progress.say)} checks"
-
-
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main())

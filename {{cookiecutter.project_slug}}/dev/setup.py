@@ -10,12 +10,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dev import prove
-from dev.env_file import write_env_file
 from dev.environment import own_environment
 from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
-from dev.steps import Progress, Step, StepFailed, run_steps
+from dev.steps import StepFailed, step
 from dev.uv import find_uv, make_environment, make_lock
+from engine.settings.env_file import write_env_file
 from engine.settings.env_text import UnreadableEnvFile
 
 NEXT_STEPS = """
@@ -25,17 +24,16 @@ Done. What now:{where}
 
 Commit everything that git shows, uv.lock too. Not .env: it holds this machine's secrets, and
 git ignores it, as it does .venv and .data.
-To talk to a real model, put OPENAI_API_KEY into .env. README.md says the rest.
+To talk to a real model, put its key into .env. README.md says the rest.
 """
 
 
 def setup() -> int:
     """Run every step; return the process's exit code."""
     DATA_DIR.mkdir(exist_ok=True)
-    steps = _Preparation().steps()
     try:
-        run_steps(steps, of=len(steps) + len(prove.STEPS))
-        code = _prove(len(steps))
+        _prepare()
+        code = _prove()
     except (StepFailed, UnreadableEnvFile) as failure:
         print(f"\n{failure}")
         code = 1
@@ -50,30 +48,23 @@ def setup() -> int:
     return 0
 
 
-class _Preparation:
-    """What needs nothing but the standard library."""
-
-    def steps(self) -> list[Step]:
-        return [
-            Step("uv", self._uv),
-            Step("lock", lambda progress: make_lock(self.uv, progress)),
-            Step("environment", lambda progress: make_environment(self.uv, progress)),
-            Step("settings", _settings),
-        ]
-
-    def _uv(self, progress: Progress) -> str:
-        self.uv: Path = find_uv(progress)
-        return str(self.uv)
+def _prepare() -> None:
+    """The steps that need nothing but the standard library."""
+    with step(1, "uv") as progress:
+        uv = find_uv(progress)
+        progress.note = str(uv)
+    with step(2, "lock") as progress:
+        progress.note = make_lock(uv, progress)
+    with step(3, "environment") as progress:
+        progress.note = make_environment(uv, progress)
+    with step(4, "settings") as progress:
+        gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
+        progress.note = f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
 
 
-def _settings(_progress: Progress) -> str:
-    gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
-    return f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
-
-
-def _prove(after: int) -> int:
+def _prove() -> int:
     """The steps that need the dependencies, inside `.venv`; they speak for themselves."""
-    command = [str(python_of(VENV)), "-m", "dev.prove", str(after)]
+    command = [str(python_of(VENV)), "-m", "dev.prove"]
     environment = own_environment(PYTHONIOENCODING="utf-8:replace")
     return subprocess.call(command, cwd=PROJECT_ROOT, env=environment)
 

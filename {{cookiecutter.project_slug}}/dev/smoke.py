@@ -1,18 +1,21 @@
 """`python -m app smoke` without `--url`: against server processes of its own."""
 
+import argparse
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from uuid import uuid4
 
-import asyncpg
+from sqlalchemy import delete
+from sqlalchemy.exc import ProgrammingError
 
 from dev.database import running_database
 from dev.smoke_process import Server, two_servers
 from dev.steps import StepFailed
-from engine.database.database import EVERYBODY_SETTING, TABLE_PREFIX
-from engine.operate.commands.smoke import ways_to_sign_in
+from engine.database.database import EVERYBODY, Database
+from engine.database.rows import UserRow
+from engine.operate.commands.smoke import credentials, ways_to_sign_in
 from engine.operate.smoke import (
     Checks,
     Credentials,
@@ -23,23 +26,20 @@ from engine.operate.smoke import (
     report_on,
     two,
 )
-from engine.settings.database_url import connect_options
 from engine.settings.settings import Settings
 
 Start = Callable[[Server], Target]
+UNDEFINED_TABLE = "42P01"
 
 
-def smoke(users: list[Credentials]) -> int:
-    """Run every check, print each; return the process's exit code.
-
-    `users`: two users' request headers, where the application cannot sign them in itself.
-    """
+def smoke(options: argparse.Namespace) -> int:
+    """Run every check, print each; return the process's exit code."""
 
     def run() -> int:
         with two_servers() as servers, running_database(Settings()) as url:
-            return prove(servers, url, users, print_line)
+            return prove(servers, url, credentials(options), print_line)
 
-    return report_on(run)
+    return int(options.run(options)) if options.url else report_on(run)
 
 
 def prove(
@@ -47,7 +47,8 @@ def prove(
 ) -> int:
     """Run every check against the first server, then the second; how many there were.
 
-    Raises `SmokeFailure` with what failed, and the end of the servers' logs.
+    `users`: two users' request headers, where the application cannot sign them in itself. Raises
+    `SmokeFailure` with what failed, and the end of the servers' logs.
     """
     try:
         with _targets(database_url, users) as start:
@@ -97,14 +98,11 @@ def _targets(database_url: str, users: list[Credentials]) -> Iterator[Start]:
 
 
 async def _delete_users(database_url: str, user_ids: list[str]) -> None:
-    # (No cache: what PgBouncer leads to remembers no statement.)
-    connection = await asyncpg.connect(**connect_options(database_url), statement_cache_size=0)
+    database = Database(database_url, transaction_pooler=True)
     try:
-        async with connection.transaction():
-            await connection.execute("SELECT set_config($1, 'on', true)", EVERYBODY_SETTING)
-            users = f'"{TABLE_PREFIX}users"'
-            await connection.execute(f"DELETE FROM {users} WHERE id = ANY($1)", user_ids)  # noqa: S608
-    except asyncpg.UndefinedTableError:
-        return  # nothing was migrated, so nobody was written down
+        await database.write(EVERYBODY, delete(UserRow).where(UserRow.id.in_(user_ids)))
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", "") != UNDEFINED_TABLE:  # that of what is not migrated
+            raise
     finally:
-        await connection.close()
+        await database.dispose()

@@ -19,9 +19,9 @@ from fastapi import FastAPI
 from app.agent.tool_list import TOOLS
 from app.auth import sign_in
 from app.main import create_app
-from dev.credentials import sample_credentials
-from dev.serve import HTTP
+from engine.auth.credentials import sample_credentials
 from engine.http.included import prefix_in
+from engine.operate.server_options import HTTP
 from engine.operate.smoke import MESSAGE
 from engine.settings.settings import Settings
 from engine.tools.toolset import Toolset
@@ -54,20 +54,13 @@ def main(out: TextIO) -> None:
         return
     order = json.loads(line)
     settings = Settings(database_url=order["database_url"]).model_copy(update=DEMO)
-    tool, message = _tool_to_show(settings)
+    tool = Toolset(TOOLS, settings).for_demo()
     users = asyncio.run(sample_credentials(settings, order["user_ids"], sign_in))
-    ready: dict[str, object] = {"users": users, "tool": tool, "message": message}
+    message = tool.prompt if tool else MESSAGE
+    ready: dict[str, object] = {"users": users, "tool": tool and tool.id, "message": message}
     server = AnnouncedServer(create_app(settings), ready, out)
     threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
     server.run()
-
-
-def _tool_to_show(settings: Settings) -> tuple[str | None, str]:
-    """A tool that the demo model can call, and the words that make it."""
-    for tool in Toolset(TOOLS, settings).usable():
-        if tool.demo_default is not None or tool.demo(tool.prompt) is not None:
-            return tool.id, tool.prompt
-    return None, MESSAGE
 
 
 def _stop_with_stdin(server: uvicorn.Server) -> None:

@@ -4,11 +4,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+STEPS = 7
 LAST_LINES = 20
 
 
@@ -18,6 +19,8 @@ class StepFailed(Exception):
 
 class Progress:
     """One step's line: rewritten while it runs on a terminal, written once everywhere else."""
+
+    note = ""
 
     def __init__(self, label: str, out: TextIO) -> None:
         self._label, self._out, self._detail = label, out, ""
@@ -54,33 +57,23 @@ class Progress:
         return time.monotonic() - self._started
 
 
-@dataclass(frozen=True)
-class Step:
-    """A name and what to do; the text that `run` returns stands behind the step's "ok"."""
+@contextmanager
+def step(number: int, name: str, out: TextIO | None = None) -> Iterator[Progress]:
+    """Show a step of setup while its block runs; the `note` that it sets stands behind "ok".
 
-    name: str
-    run: Callable[[Progress], str]
-
-
-def run_steps(
-    steps: Sequence[Step], *, after: int = 0, of: int | None = None, out: TextIO | None = None
-) -> None:
-    """Run them in order. The first failure ends it: its error, when its line is closed.
-
-    They are numbered from `after` + 1, and said to be part of `of` steps in all.
+    Its line is closed before an error leaves the block.
     """
-    for number, step in enumerate(steps, after + 1):
-        progress = Progress(f"[{number}/{of or len(steps)}] {step.name}", out or sys.stdout)
-        outcome = "stopped after"  # by Ctrl-C
-        try:
-            progress.begin()
-            note = step.run(progress)
-            outcome = f"ok ({note})" if note else "ok"
-        except Exception:
-            outcome = "failed after"
-            raise
-        finally:
-            progress.finish(outcome)
+    progress = Progress(f"[{number}/{STEPS}] {name}", out or sys.stdout)
+    outcome = "stopped after"  # by Ctrl-C
+    try:
+        progress.begin()
+        yield progress
+        outcome = f"ok ({progress.note})" if progress.note else "ok"
+    except Exception:
+        outcome = "failed after"
+        raise
+    finally:
+        progress.finish(outcome)
 
 
 def run_command(
@@ -88,7 +81,7 @@ def run_command(
     *,
     cwd: Path,
     env: Mapping[str, str] | None = None,
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Run a program to its end and return what it said, or raise `StepFailed` with the last of it."""
     said: list[str] = []
@@ -108,7 +101,8 @@ def run_command(
     with process:
         for line in process.stdout or ():
             said.append(line.rstrip())
-            progress.say(line.strip())
+            if progress is not None:
+                progress.say(line.strip())
     if process.returncode != 0:
         raise StepFailed("\n".join([line for line in said if line][-LAST_LINES:]))
     return said

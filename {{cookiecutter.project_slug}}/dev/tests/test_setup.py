@@ -10,9 +10,10 @@ import pytest
 from dev import setup as subject
 from dev import uv
 from dev.paths import PROJECT_ROOT
-from dev.steps import Progress, Step, StepFailed, run_command, run_steps
+from dev.steps import STEPS, Progress, StepFailed, run_command, step
 
 QUIET = Progress("", io.StringIO())
+HALVES = ("setup", "prove")
 
 
 class Terminal(io.StringIO):
@@ -22,39 +23,43 @@ class Terminal(io.StringIO):
 
 def test_steps_say_name_and_seconds() -> None:
     out = io.StringIO()
-    run_steps([Step("one", lambda _: "a note"), Step("two", lambda _: "")], out=out)
+    with step(1, "one", out) as progress:
+        progress.note = "a note"
+    with step(2, "two", out):
+        pass
     first, second = out.getvalue().splitlines()
-    assert re.fullmatch(r"\[1/2\] one … ok \(a note\) \d+\.\d s", first)
-    assert re.fullmatch(r"\[2/2\] two … ok \d+\.\d s", second)
+    assert re.fullmatch(r"\[1/7\] one … ok \(a note\) \d+\.\d s", first)
+    assert re.fullmatch(r"\[2/7\] two … ok \d+\.\d s", second)
     assert "\x1b" not in out.getvalue()
 
 
 def test_terminal_shows_what_a_step_is_at() -> None:
     out = Terminal()
-
-    def slow(progress: Progress) -> str:
+    with step(1, "slow", out) as progress:
         run_command(
             [sys.executable, "-c", "import time; print('halfway', flush=True); time.sleep(0.5)"],
             cwd=PROJECT_ROOT,
             progress=progress,
         )
-        return ""
-
-    run_steps([Step("slow", slow)], out=out)
     assert "halfway" in out.getvalue()
     assert out.getvalue().splitlines()[-1].endswith(" s")
 
 
-def test_first_failure_ends_it() -> None:
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(StepFailed("no network"), "failed after"), (KeyboardInterrupt(), "stopped after")],
+)
+def test_a_failure_closes_the_line_and_goes_on(error: BaseException, outcome: str) -> None:
     out = io.StringIO()
+    with pytest.raises(type(error)), step(1, "one", out):
+        raise error
+    assert out.getvalue().startswith(f"[1/7] one … {outcome} 0.")
+    assert out.getvalue().endswith(" s\n")
 
-    def fail(_: Progress) -> str:
-        raise StepFailed("no network")
 
-    with pytest.raises(StepFailed, match="no network"):
-        run_steps([Step("one", fail), Step("two", lambda _: "")], out=out)
-    assert out.getvalue().startswith("[1/2] one … failed after 0.")
-    assert "two" not in out.getvalue()
+def test_setup_has_as_many_steps_as_they_say() -> None:
+    code = "".join((PROJECT_ROOT / "dev" / f"{name}.py").read_text("utf-8") for name in HALVES)
+    assert re.findall(r"with step\((\d+),", code) == [str(n) for n in range(1, STEPS + 1)]
 
 
 def test_failed_command_shows_its_last_lines() -> None:
@@ -65,26 +70,6 @@ def test_failed_command_shows_its_last_lines() -> None:
     assert "why" in lines
     assert "99" in lines
     assert "5" not in lines
-
-
-@pytest.mark.parametrize(
-    ("setting", "extras"),
-    [
-        ("MODEL=litellm/anthropic/claude-test", ["--extra", "litellm"]),
-        ("MODELS = gpt-test, litellm/anthropic/claude-test", ["--extra", "litellm"]),
-        ("TITLE_MODEL=litellm/mistral/small", ["--extra", "litellm"]),
-        ("# MODEL=litellm/anthropic/claude-test", []),
-        ("MODEL=gpt-test", []),
-        ("OPENAI_BASE_URL=http://localhost/litellm/v1", []),
-    ],
-)
-def test_what_models_need_is_installed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, extras: list[str]
-) -> None:
-    monkeypatch.setattr(uv, "PROJECT_ROOT", tmp_path)
-    assert uv._extras() == []
-    (tmp_path / ".env").write_text(f"SECRET_KEY=x\n{setting}\n", encoding="utf-8")
-    assert uv._extras() == extras
 
 
 def test_missing_program_is_said_plainly(tmp_path: Path) -> None:

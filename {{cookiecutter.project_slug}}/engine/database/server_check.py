@@ -18,6 +18,11 @@ SELECT current_setting('server_version') AS version,
        current_setting('transaction_read_only') = 'on' AS is_read_only
 """
 
+IDLE_QUERY = """
+SELECT count(*) = 0 AS is_idle FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
 READ_ONLY = (
     "The database refuses writes: it is a standby, or read-only. If DATABASE_URL names several "
     "hosts, add target_session_attrs=read-write to it, which selects the one that takes writes."
@@ -55,7 +60,7 @@ def check_database(url: str) -> str:
     Raises `UnusableDatabase` when there is no answer, or from a server that cannot be used.
     """
     try:
-        server = asyncio.run(_server(url))
+        server = asyncio.run(_row(url, SERVER_QUERY))
     except NO_ANSWER as error:
         reason = str(error) or type(error).__name__
         raise UnusableDatabase(
@@ -67,10 +72,18 @@ def check_database(url: str) -> str:
     return f"PostgreSQL {server['version'].split()[0]}"
 
 
-async def _server(url: str) -> asyncpg.Record:
+def is_idle(url: str) -> bool:
+    """True if nobody is connected to the server, or it does not answer."""
+    try:
+        return bool(asyncio.run(_row(url, IDLE_QUERY))["is_idle"])
+    except NO_ANSWER:
+        return True
+
+
+async def _row(url: str, query: str) -> asyncpg.Record:
     # (No cache: what PgBouncer leads to remembers no statement.)
     connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
     try:
-        return await connection.fetchrow(SERVER_QUERY)
+        return await connection.fetchrow(query)
     finally:
         await connection.close()

@@ -37,6 +37,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from engine.models.titles import INSTRUCTIONS as TITLE_INSTRUCTIONS
 from engine.models.wrapped import whole_response
+from engine.settings.settings import MODEL_KEY
 from engine.text.locales import languages, translate
 from engine.text.tokens import BYTES_PER_TOKEN, tokens_of
 from engine.tools.tool import AgentTool, DemoCall
@@ -154,7 +155,7 @@ def _reply(text: str, results: list[str], offered: list[AgentTool], settings: Mo
     hint = f"\n\nTools that you can try:{menu}" if menu else ""
     return (
         f"You said: “{text.strip()}”\n\nThis is the demo model: it streams and uses the tools, "
-        f"but it does not think. Set `OPENAI_API_KEY` to talk to a real one.{hint}"
+        f"but it does not think. Set `{MODEL_KEY}` to talk to a real one.{hint}"
     )
 
 

@@ -1,8 +1,9 @@
-"""Where answers come from: OpenAI, a compatible server, LiteLLM's providers, or the demo model."""
+"""Where answers come from: OpenAI, a compatible server, another provider, or the demo model."""
 
 import asyncio
 import re
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 from agents import (
     Model,
@@ -16,11 +17,19 @@ from openai.types.chat import ChatCompletionChunk
 from engine.models.boundary.endings import track_finish_reason
 from engine.models.boundary.learned import LearnedWorkarounds, replays_reasoning
 from engine.models.boundary.model import Dialect
-from engine.models.litellm_models import LitellmModels
-from engine.settings.settings import Settings, UnusableSettings, is_litellm
+from engine.settings.providers import PROVIDERS, provider_of
+from engine.settings.settings import Settings, UnusableSettings
 
 CONNECT_SECONDS = 5.0
 AZURE_WITHOUT_VERSION = re.compile(r"https://[\w-]+\.openai\.azure\.com(?!.*/v1/?$)")
+
+
+class Provider(Protocol):
+    """Models that are reached in another way than OpenAI's API."""
+
+    def get(self, name: str) -> Model: ...
+
+    async def close(self) -> None: ...
 
 
 class ModelSource:
@@ -33,7 +42,11 @@ class ModelSource:
     def __init__(self, settings: Settings, demo: Model) -> None:
         self._demo = demo
         self._client = openai_client(settings)
-        self._litellm = LitellmModels(settings) if settings.litellm_models else None
+        check_models(settings)
+        self._providers = {
+            provider: connect(provider, settings)
+            for provider in filter(None, map(provider_of, settings.other_models))
+        }
         self._has_responses = settings.openai_api == "responses"
         self._encrypted_reasoning = settings.reasoning_encrypted_content
         self._stream_options = settings.stream_options
@@ -43,8 +56,8 @@ class ModelSource:
 
     def get(self, name: str) -> Model:
         """The model itself; what talks to it does so through `BoundaryModel`."""
-        if self._litellm is not None and is_litellm(name):
-            return self._litellm.get(name)
+        if (provider := self._providers.get(provider_of(name) or "")) is not None:
+            return provider.get(name)
         if self._client is None:
             return self._demo
         if self._has_responses:
@@ -53,7 +66,7 @@ class ModelSource:
 
     def dialect(self, name: str) -> Dialect:
         """How the model of that name is spoken to. What is learned of it is kept."""
-        is_responses = self._has_responses and not is_litellm(name)
+        is_responses = self._has_responses and provider_of(name) is None
         encrypted = self._encrypted_reasoning and self._client is not None
         learned = self._learned.setdefault(name, LearnedWorkarounds())
         return Dialect(is_responses, encrypted, self._stream_options, learned)
@@ -66,8 +79,24 @@ class ModelSource:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
-        if self._litellm is not None:
-            await self._litellm.close()
+        for provider in self._providers.values():
+            await provider.close()
+
+
+def connect(provider: str, settings: Settings) -> Provider:
+    """Import what reaches the provider's models. Raises `UnusableSettings` if it cannot."""
+    connected: Provider = import_module(PROVIDERS[provider]).connect(settings)
+    return connected
+
+
+def check_models(settings: Settings) -> None:
+    """Raises `UnusableSettings` for a model of a provider that this project cannot reach."""
+    for name in settings.unreachable_models:
+        raise UnusableSettings(
+            f"{settings.setting_of(name)}: expected a model of OpenAI's, found {name}. Set "
+            "OPENAI_BASE_URL to a server that has it, or generate or update this project with "
+            f"{name} as the answer to `model`: README.md, Other models."
+        )
 
 
 def openai_client(settings: Settings) -> AsyncOpenAI | None:

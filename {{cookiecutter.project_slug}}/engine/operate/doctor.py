@@ -14,10 +14,11 @@ from engine.database.database import EVERYBODY, Database, DatabaseUnreachable
 from engine.database.migrations import MigrationRefused, migration_problem, newest_revision
 from engine.database.sequence import SEQUENCE_BEHIND, is_behind
 from engine.database.server_check import UnusableDatabase, check_database
-from engine.models.litellm_models import LitellmModels
+from engine.models.source import check_models
+from engine.operate.port import port_problem
 from engine.settings.database_url import parse_url
 from engine.settings.finding import Finding
-from engine.settings.settings import Settings, UnusableSettings
+from engine.settings.settings import MODEL_KEY, Settings, UnusableSettings
 from engine.tools.services import ToolRefusal, ToolService
 
 TIMEOUT_SECONDS = 10
@@ -66,7 +67,6 @@ def checks_of(application: str, settings: Settings, port: int) -> dict[str, Call
         "secret key": partial(secret_key, settings),
         "model key": partial(model_key, settings),
         "model": partial(model, settings),
-        **({"LiteLLM": partial(litellm, settings)} if settings.litellm_models else {}),
         **chosen,
         "database": partial(database, settings.database_url),
         "migrations": partial(migrations, settings.database_url),
@@ -90,7 +90,7 @@ def secret_key(settings: Settings) -> Finding:
 
 def model_key(settings: Settings) -> Finding:
     if settings.is_demo:
-        return Finding("warn", "no OPENAI_API_KEY: the demo model answers. Put one into .env")
+        return Finding("warn", f"no {MODEL_KEY}: the demo model answers. Put one into .env")
     if settings.openai_api_key is None:
         return _unkeyed(settings)
     return Finding("ok", "OPENAI_API_KEY is set")
@@ -99,10 +99,14 @@ def model_key(settings: Settings) -> Finding:
 def _unkeyed(settings: Settings) -> Finding:
     if settings.openai_models:
         return Finding("fail", f"no OPENAI_API_KEY, which {settings.openai_models[0]} needs")
-    return Finding("ok", "no OPENAI_API_KEY is needed: LiteLLM's models have their own")
+    return Finding("ok", "no OPENAI_API_KEY is needed: the models are other providers'")
 
 
 def model(settings: Settings) -> Finding:
+    try:
+        check_models(settings)
+    except UnusableSettings as error:
+        return Finding("fail", str(error))
     if settings.is_demo:
         return Finding("ok", "the demo model is built in")
     if settings.openai_api_key is None:
@@ -132,17 +136,6 @@ def _offered(settings: Settings, answer: httpx2.Response) -> Finding:
     if missing:
         return Finding("warn", f"{', '.join(missing)} is not listed there. Check MODEL, MODELS")
     return Finding("ok", f"{', '.join(settings.openai_models)} at {answer.url.host}")
-
-
-def litellm(settings: Settings) -> Finding:
-    try:
-        litellm = LitellmModels(settings)
-    except UnusableSettings as error:
-        return Finding("fail", str(error))
-    for name in settings.litellm_models:
-        if missing := litellm.missing_keys(name):
-            return Finding("warn", f"{name} needs {', '.join(missing)}. Put it into .env")
-    return Finding("ok", ", ".join(settings.litellm_models))
 
 
 def database(url: str | None, where: str = "") -> Finding:
@@ -219,15 +212,15 @@ def _sign_in(sign_in: SignIn, settings: Settings) -> Finding:
     return Finding("ok", style.name)
 
 
-def server(port: int, taken: str | None = None, start: str = "") -> Finding:
-    """`taken`: why none can be started at the port. `start`: how to start one."""
+def server(port: int) -> Finding:
     url = f"http://127.0.0.1:{port}"
+    taken = port_problem("127.0.0.1", port)
     try:
         answer = httpx2.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
         error = answer.json().get("error", {})
     except httpx2.ConnectError:
-        none = Finding("ok", f"none at {url}. {start}{IS_SERVER_UP}")
-        return Finding("warn", taken) if taken else none
+        none = f"none at {url}. To start one: python -m app dev. Elsewhere: {IS_SERVER_UP}"
+        return Finding("warn", taken) if taken else Finding("ok", none)
     except (httpx2.HTTPError, ValueError, AttributeError):
         other = f"what answers at {url} is no chat application"
         return Finding("warn", f"{other}. {taken or 'it is none of ours'}")

@@ -16,7 +16,8 @@ from pydantic.alias_generators import to_camel
 from engine.auth.base import Authenticator, SignInPages, User
 from engine.http.errors import Unauthenticated
 from engine.page.files import INDEX, PageFiles, other_pages, read_page
-from engine.settings.settings import LITELLM_PREFIX, Settings
+from engine.settings.providers import without_provider
+from engine.settings.settings import Settings
 from engine.text.locales import (
     Direction,
     Translatable,
@@ -298,8 +299,7 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     if len(offered) == 1:
         return ()
     return tuple(
-        ModelChoice(id=m, label=m.removeprefix(LITELLM_PREFIX), default=m == offered[0])
-        for m in offered
+        ModelChoice(id=m, label=without_provider(m), default=m == offered[0]) for m in offered
     )
 
 

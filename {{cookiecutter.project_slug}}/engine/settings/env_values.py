@@ -41,9 +41,20 @@ def add_to_environment(env_file: Path) -> None:
 
     Variables that are set already keep their value.
     """
-    if env_file.is_file():
-        for name, value in dotenv_values(stream=StringIO(read_env_text(env_file))).items():
-            os.environ.setdefault(name, value or "")
+    for name, value in _read_variables(env_file).items():
+        os.environ.setdefault(name, value or "")
+
+
+def has_variable(name: str, env_file: Any) -> bool:
+    """True if the environment or `.env` has a value for it."""
+    value = os.environ.get(name) or _read_variables(env_file).get(name)
+    return bool(value and value.strip())
+
+
+def _read_variables(env_file: Any) -> dict[str, str | None]:
+    if env_file is None or not Path(env_file).is_file():
+        return {}
+    return dotenv_values(stream=StringIO(read_env_text(Path(env_file))))
 
 
 def strip_api_keys(environment: MutableMapping[str, str]) -> None:

@@ -20,8 +20,9 @@ from pydantic_settings import (
 )
 
 from engine.settings.database_url import checked_url
-from engine.settings.env_values import EnvFileSource, HeaderSecret, clean_values
+from engine.settings.env_values import EnvFileSource, HeaderSecret, clean_values, has_variable
 from engine.settings.origins import parse_origin
+from engine.settings.providers import provider_of
 
 T = TypeVar("T")
 
@@ -33,8 +34,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # Clusters and links between containers set such variables for the address of another container.
 SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 
-# The prefix of models that are reached through LiteLLM.
-LITELLM_PREFIX = "litellm/"
+# The variable with the key of the default model.
+MODEL_KEY = "{{ cookiecutter.__model_key }}"
 
 
 class UnusableSettings(ValueError):
@@ -150,6 +151,10 @@ class Settings(EnvSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     _application_name: str = PrivateAttr(default="")
+    _has_model_key: bool = PrivateAttr(default=False)
+
+    def model_post_init(self, _context: object) -> None:
+        self._has_model_key = has_variable(MODEL_KEY, self.model_config.get("env_file"))
 
     @property
     def application_name(self) -> str:
@@ -208,19 +213,45 @@ class Settings(EnvSettings):
         return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
 
     @property
-    def litellm_models(self) -> tuple[str, ...]:
-        return tuple(filter(is_litellm, self.named_models))
+    def other_models(self) -> tuple[str, ...]:
+        """The models of other providers than OpenAI and servers like it."""
+        return () if self.is_demo else tuple(filter(provider_of, self.named_models))
 
     @property
     def openai_models(self) -> tuple[str, ...]:
         """The models of OpenAI, or of the server at OPENAI_BASE_URL."""
-        return tuple(name for name in self.named_models if not is_litellm(name))
+        return tuple(name for name in self.named_models if not provider_of(name))
+
+    @property
+    def unreachable_models(self) -> tuple[str, ...]:
+        """Models named `provider/model`, which OpenAI has none of, where only OpenAI is asked."""
+        if self.openai_base_url is not None:
+            return ()
+        return tuple(name for name in self._called_models if "/" in name and not provider_of(name))
 
     @property
     def is_demo(self) -> bool:
-        """True when the built-in demo model answers: no OpenAI key is set and no LiteLLM model."""
-        return self.openai_api_key is None and not any(map(is_litellm, self.offered_models))
+        """True when the built-in demo model answers: without a key for the default model, or for
+        OpenAI's where the settings name no model of another provider.
+        """
+        if self.openai_api_key is not None:
+            return False
+        has_key = self._names_models or self._has_model_key
+        return not (has_key and any(map(provider_of, self.offered_models)))
 
+    @property
+    def _names_models(self) -> bool:
+        """True where the models are not the project's default."""
+        return bool({"model", "models"} & self.model_fields_set)
 
-def is_litellm(model: str) -> bool:
-    return model.startswith(LITELLM_PREFIX)
+    @property
+    def _called_models(self) -> tuple[str, ...]:
+        """Without a key, the demo model stands for the default one."""
+        is_default = self.openai_api_key is None and not self._names_models
+        return self.named_models[1:] if is_default else self.named_models
+
+    def setting_of(self, model: str) -> str:
+        """The variable that names the model."""
+        if model not in self.offered_models:
+            return "TITLE_MODEL"
+        return "MODELS" if self.models else "MODEL"

@@ -24,18 +24,18 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from dev.credentials import sample_credentials
-from dev.env_file import write_env_file
 from dev.paths import PROJECT_ROOT
 from dev.postgres import Postgres
-from dev.serve import HTTP
 from engine.auth.base import SignIn
+from engine.auth.credentials import sample_credentials
 from engine.database.database import Database
 from engine.demo.model import DemoModel
 from engine.http.included import prefix_in
 from engine.models.source import ModelSource
 from engine.operate.commands.migrate import upgrade
+from engine.operate.server_options import HTTP
 from engine.runs import checkpoints
+from engine.settings.env_file import write_env_file
 from engine.settings.settings import EnvSettings, Settings
 from engine.tests import application
 from engine.tests.citus_rules import check_statement
@@ -149,6 +149,8 @@ def isolated_settings(folder: Path) -> Iterator[None]:
     """Replace `.env` and the environment's settings by those that setup writes."""
     env = folder / ".env"
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+            patch.delenv(name)  # a model of another provider would cost money
         for settings in every_settings_class(EnvSettings):
             patch.setitem(settings.model_config, "env_file", None)
             prefix = settings.model_config.get("env_prefix", "")

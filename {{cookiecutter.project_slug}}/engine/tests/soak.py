@@ -23,8 +23,8 @@ from typing import Any
 import httpx2
 from sqlalchemy import func, select
 
-from dev.credentials import sample_credentials
 from dev.postgres import Postgres
+from engine.auth.credentials import sample_credentials
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import RunRow
 from engine.operate.commands.migrate import upgrade

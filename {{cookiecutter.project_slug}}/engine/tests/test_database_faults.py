@@ -17,8 +17,8 @@ import pytest
 from agents import Model
 from sqlalchemy import select
 
-from dev.credentials import sample_credentials
 from dev.postgres import Postgres, PostgresError
+from engine.auth.credentials import sample_credentials
 from engine.database import database as db
 from engine.database.database import Database, DatabaseUnreachable
 from engine.database.rows import ItemRow

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dev.serve import HTTP, MAX_HEADER_BYTES
+from engine.operate.server_options import HTTP, MAX_HEADER_BYTES
 from engine.settings.settings import Settings
 from engine.tests.talk import Visitor
 from engine.tests.workers import server_command, working

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from chatkit.types import InferenceOptions
 
 from engine.http.errors import InvalidRequest
-from engine.settings.settings import Settings, is_litellm
+from engine.settings.providers import provider_of
+from engine.settings.settings import Settings
 from engine.tools.tool import AgentTool
 
 
@@ -32,6 +33,13 @@ class Toolset:
         if self._settings.is_demo or any(map(self._has_responses, models)):
             return self._tools
         return tuple(tool for tool in self._tools if not tool.responses_api_only)
+
+    def for_demo(self) -> AgentTool | None:
+        """A tool that the demo model calls when it gets the tool's prompt."""
+        for tool in self.usable():
+            if tool.demo_default is not None or tool.demo(tool.prompt) is not None:
+                return tool
+        return None
 
     def usable_in(self, choice: Choice) -> tuple[AgentTool, ...]:
         """The tools that the model gets in a turn with this choice."""
@@ -70,4 +78,4 @@ class Toolset:
         raise InvalidRequest("There is no such action.")
 
     def _has_responses(self, model: str) -> bool:
-        return self._settings.openai_api == "responses" and not is_litellm(model)
+        return self._settings.openai_api == "responses" and provider_of(model) is None

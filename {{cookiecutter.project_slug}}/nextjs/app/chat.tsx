@@ -41,7 +41,7 @@ export function Chat({ title, scriptUrl }: ChatProps) {
       <aside id="demo" className="banner" aria-label="About this demo" hidden>
         <strong data-text="">Demo</strong>{" "}
         <span data-text="">
-          A built-in model answers, not a real one. Set <code>OPENAI_API_KEY</code>
+          A built-in model answers, not a real one. Set <code>{"{{ cookiecutter.__model_key }}"}</code>
           {" in "}
           <code>.env</code> and restart to change that.
         </span>

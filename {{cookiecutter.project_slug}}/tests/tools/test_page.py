@@ -6,7 +6,7 @@ from contextlib import closing
 
 from app.agent.tools.page import PAGE
 from app.auth import sign_in
-from dev.credentials import sample_credentials
+from engine.auth.credentials import sample_credentials
 from engine.operate.smoke import Checks, Target
 from engine.settings.settings import Settings
 from engine.tests.agent.fixtures import WithServer

@@ -3,13 +3,23 @@
 from dataclasses import replace
 
 import pytest
+from agents import Model
 from agents.testing import ScriptedModel, assistant_message
 from pydantic import SecretStr
 
+from engine.settings.providers import PROVIDERS
 from engine.tests import application
 from engine.tests.agent.echo import ECHO
 from engine.tests.fixtures import Scripted
 from engine.tests.talk import message
+
+
+class OtherProvider:
+    def get(self, name: str) -> Model:
+        raise AssertionError("a scripted model answers")
+
+    async def close(self) -> None:
+        pass
 
 
 async def test_without_a_choice_the_model_may_use_every_tool(with_model: Scripted) -> None:
@@ -51,18 +61,19 @@ async def test_a_hosted_tool_is_for_the_models_that_have_it(
 ) -> None:
     hosted = replace(ECHO, id="hosted", responses_api_only=True)
     monkeypatch.setattr(application, "TOOLS", (ECHO, hosted))
-    monkeypatch.setattr("engine.models.source.LitellmModels", lambda _: None)
-    mixed = {"openai_api_key": SecretStr("sk-test"), "models": ("large", "litellm/a/b")}
+    monkeypatch.setitem(PROVIDERS, "other", "")
+    monkeypatch.setattr("engine.models.source.connect", lambda *_: OtherProvider())
+    mixed = {"openai_api_key": SecretStr("sk-test"), "models": ("large", "other/a")}
     model = ScriptedModel([[assistant_message("ok")]] * 2)
     visitor = await with_model(model, **mixed)
 
     config = (await visitor.client.get("/config.json")).json()
     assert [tool["id"] for tool in config["tools"]] == ["echo", "hosted"]
     assert (await visitor.say("hi", tool="hosted")).answer == "ok"
-    refused = await visitor.send("threads.create", input=message("hi", "hosted", "litellm/a/b"))
+    refused = await visitor.send("threads.create", input=message("hi", "hosted", "other/a"))
     assert refused.status_code == 422
     assert refused.json()["error"]["message"] == "This tool does not work with this model."
-    assert (await visitor.say("hi", model="litellm/a/b")).answer == "ok"
+    assert (await visitor.say("hi", model="other/a")).answer == "ok"
     offered = [[tool.name for tool in call.tools].count("shout") for call in model.calls]
     assert offered == [1, 1]
 

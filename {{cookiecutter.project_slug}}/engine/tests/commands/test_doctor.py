@@ -1,4 +1,5 @@
 import re
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -11,12 +12,13 @@ from engine.database.database import Database
 from engine.operate import doctor
 from engine.page.files import ENGINE_FILES
 from engine.settings.finding import Finding
+from engine.settings.providers import PROVIDERS
 from engine.settings.settings import Settings
 from engine.tests.application import sign_in
 
 
 def settings(**values: object) -> Settings:
-    return Settings.model_construct(**{**Settings.model_construct().__dict__, **values})
+    return Settings.model_construct().model_copy(update=values)
 
 
 @pytest.fixture
@@ -75,9 +77,16 @@ def test_azure_lists_no_deployments(answer: Callable[..., None]) -> None:
     assert finding == Finding("ok", "name.openai.azure.com takes the key; it lists no deployments")
 
 
-def test_a_model_beside_litellms_needs_a_key() -> None:
-    mixed = settings(models=("litellm/anthropic/claude-test", "large"), openai_api_key=None)
+def test_a_model_beside_another_providers_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, "other", "")
+    mixed = settings(models=("other/a", "large"), openai_api_key=None)
     assert doctor.model_key(mixed) == Finding("fail", "no OPENAI_API_KEY, which large needs")
+
+
+def test_a_model_of_a_provider_that_is_not_here() -> None:
+    finding = doctor.model(settings(model="elsewhere/provider/large"))
+    assert finding.state == "fail"
+    assert finding.text.startswith("MODEL: expected a model of OpenAI's, found elsewhere/provider/")
 
 
 def test_demo_model_asks_nobody(answer: Callable[..., None]) -> None:
@@ -126,12 +135,23 @@ def test_server(
     assert said in finding.text
 
 
-def test_no_server(answer: Callable[..., None]) -> None:
-    answer(error=httpx2.ConnectError("refused"))
-    assert doctor.server(8000, "Port 8000 is taken.") == Finding("warn", "Port 8000 is taken.")
-    finding = doctor.server(8000)
+def test_a_port_without_a_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    finding = doctor.server(port)
     assert finding.state == "ok"
     assert doctor.IS_SERVER_UP in finding.text
+    assert "python -m app dev" in finding.text
+
+
+@pytest.mark.parametrize("error", [httpx2.ConnectError("refused"), httpx2.ReadTimeout("silent")])
+def test_a_port_that_another_program_has(answer: Callable[..., None], error: Exception) -> None:
+    answer(error=error)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finding = doctor.server(taken.getsockname()[1])
+    assert finding.state == "warn"
+    assert "is taken by another program" in finding.text
+    assert "python -m app dev --port" in finding.text
 
 
 def test_sign_in() -> None:

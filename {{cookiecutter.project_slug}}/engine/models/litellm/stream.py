@@ -16,7 +16,7 @@ from openai.types.shared import Reasoning
 
 from engine.models.boundary.endings import track_finish_reason
 from engine.models.boundary.learned import replays_reasoning
-from engine.models.patience import Heard
+from engine.models.litellm.patience import Heard
 from engine.sdk_internals import CompletionsHooks
 
 # https://platform.claude.com/docs/en/api/errors

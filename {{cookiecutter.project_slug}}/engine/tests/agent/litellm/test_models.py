@@ -1,7 +1,4 @@
-"""Other providers through LiteLLM: Anthropic's protocol, over real HTTP.
-
-LiteLLM is an extra: without it, what is left to test is that somebody says so.
-"""
+"""Other providers through LiteLLM: Anthropic's protocol, over real HTTP."""
 
 import asyncio
 import os
@@ -10,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +19,12 @@ from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
 from engine.database.rows import RunRow
 from engine.demo.model import DemoModel
-from engine.models import litellm_models
+from engine.models.litellm import doctor as litellm_doctor
+from engine.models.litellm import models
 from engine.models.source import ModelSource
 from engine.operate import doctor
-from engine.settings.settings import EnvSettings, Settings, UnusableSettings
+from engine.settings.providers import provider_of
+from engine.settings.settings import MODEL_KEY, EnvSettings, Settings, UnusableSettings
 from engine.tests.application import create_app
 from engine.tests.fixtures import serving, visiting
 from engine.tests.model_server import (
@@ -42,8 +41,6 @@ from engine.tests.model_server import (
 from engine.tests.talk import Turn, Visitor, message
 
 CLAUDE = "litellm/anthropic/claude-test"
-
-installed = pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra")
 
 
 def says(text: str, *, then: Behaviour | None = None) -> Behaviour:
@@ -86,7 +83,7 @@ async def anthropic(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[M
         base = url.removesuffix("/v1")
         env.write_text(f"ANTHROPIC_API_KEY={CANARY}\nANTHROPIC_API_BASE={base}\n")
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE", *litellm_models.QUIET):
+            for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE", *models.QUIET):
                 patch.setenv(name, "")
                 patch.delenv(name)
             patch.setitem(EnvSettings.model_config, "env_file", env)
@@ -122,7 +119,6 @@ async def impatient(settings: Settings, anthropic: ModelServer) -> AsyncIterator
 Both = tuple[Visitor, ModelServer, ModelServer]
 
 
-@installed
 async def test_either_model_of_a_mixed_picker_answers(both: Both, database: Database) -> None:
     visitor, openai, anthropic = both
     openai.does(answer("From one."))
@@ -157,13 +153,11 @@ async def refused(both: Both, **options: str) -> str:
     return text
 
 
-@installed
 async def test_a_model_that_is_not_on_offer_is_refused(both: Both) -> None:
     assert await refused(both, model="litellm/anthropic/other") == "This model is not on offer."
     assert await refused(both, model="anthropic/claude-test") == "This model is not on offer."
 
 
-@installed
 @pytest.mark.parametrize("status", [429, 500, 529])
 async def test_a_refusal_that_passes_is_not_seen(both: Both, status: int) -> None:
     visitor, _, anthropic = both
@@ -174,7 +168,6 @@ async def test_a_refusal_that_passes_is_not_seen(both: Both, status: int) -> Non
     assert len(anthropic.exchanges) - before == 2
 
 
-@installed
 async def test_it_waits_as_long_as_it_was_asked_to_and_longer_each_time(both: Both) -> None:
     visitor, _, anthropic = both
     anthropic.does(refuse(429, Retry_After="1"), refuse(500), says("Here I am."))
@@ -191,7 +184,6 @@ def told(turn: Turn) -> str:
     return str(turn.error["message"])
 
 
-@installed
 @pytest.mark.parametrize(
     ("behaviours", "words"),
     [
@@ -214,7 +206,6 @@ async def test_what_goes_wrong_is_told_in_words_for_the_user(
     assert capsys.readouterr().out == ""
 
 
-@installed
 @pytest.mark.parametrize(
     "behaviour",
     [refuse(429, Retry_After="60"), silence, says("Half", then=silence)],
@@ -227,7 +218,6 @@ async def test_nobody_waits_longer_than_the_settings_say(
     assert "took too long" in told(await impatient.say("hello"))
 
 
-@installed
 async def test_nor_shorter(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteLLM has a limit of its own, which is lower for who sets MODEL_TIMEOUT_SECONDS high."""
     visitor, _, anthropic = both
@@ -241,7 +231,6 @@ async def test_nor_shorter(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await visitor.say("hello", model=CLAUDE)).answer == "Here I am."
 
 
-@installed
 async def test_it_is_tried_as_often_as_the_settings_say(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +247,6 @@ async def test_it_is_tried_as_often_as_the_settings_say(
         assert len(server.exchanges) == 2
 
 
-@installed
 async def test_the_text_before_a_break_is_kept(both: Both) -> None:
     visitor, _, anthropic = both
     anthropic.does(says("So far.", then=cut))
@@ -267,25 +255,23 @@ async def test_the_text_before_a_break_is_kept(both: Both) -> None:
     told(turn)
 
 
-@installed
 def test_the_doctor_names_the_key_that_is_missing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     monkeypatch.setitem(EnvSettings.model_config, "env_file", None)
     only = settings.model_copy(update={"model": CLAUDE})
-    finding = doctor.litellm(only)
+    finding = litellm_doctor.check_settings(only)
     assert finding.state == "warn"
     assert "ANTHROPIC_API_KEY" in finding.text
     assert doctor.model(only).state == doctor.model_key(only).state == "ok"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "set")
-    assert doctor.litellm(only).state == "ok"
+    assert litellm_doctor.check_settings(only).state == "ok"
 
 
 MISSPELT = "litellm/antrophic/claude"
 
 
-@installed
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -307,11 +293,10 @@ def test_a_name_that_leads_nowhere_is_refused_at_the_start(
         create_app(wrong)
     assert "\n" not in str(error.value)
     assert "litellm/<provider>/<model>" in str(error.value)
-    finding = doctor.litellm(wrong)
+    finding = litellm_doctor.check_settings(wrong)
     assert (finding.state, finding.text) == ("fail", str(error.value))
 
 
-@installed
 @pytest.mark.parametrize("name", ["litellm/openrouter/anthropic/claude-x", "litellm/gpt-4o"])
 def test_names_that_litellm_knows_are_taken(settings: Settings, name: str) -> None:
     ModelSource(settings.model_copy(update={"model": name}), DemoModel(0))
@@ -319,20 +304,19 @@ def test_names_that_litellm_knows_are_taken(settings: Settings, name: str) -> No
 
 @pytest.fixture
 def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(litellm_models, "find_spec", lambda _: None)
+    monkeypatch.setattr(models, "find_spec", lambda _: None)
 
 
 @pytest.mark.usefixtures("_not_installed")
-def test_without_the_extra_one_line_says_what_to_do(settings: Settings) -> None:
+def test_where_it_is_not_installed_one_line_says_what_to_do(settings: Settings) -> None:
     only = settings.model_copy(update={"model": CLAUDE})
     with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python -m app setup") as error:
         ModelSource(only, DemoModel(0))
     assert "\n" not in str(error.value)
-    finding = doctor.litellm(only)
+    finding = litellm_doctor.check_settings(only)
     assert (finding.state, finding.text) == ("fail", str(error.value))
 
 
-@installed
 def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
     mixed = settings.model_copy(update={"models": (CLAUDE, "gpt-test")})
     assert not mixed.is_demo
@@ -340,19 +324,18 @@ def test_a_model_of_openais_beside_it_needs_a_key(settings: Settings) -> None:
         ModelSource(mixed, DemoModel(0))
 
 
-@installed
 def test_importing_it_fetches_nothing_unless_the_owner_wants_that(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str | None] = []
 
     def imported(name: str) -> ModuleType:
-        seen.extend(os.environ.get(variable) for variable in litellm_models.QUIET)
+        seen.extend(os.environ.get(variable) for variable in models.QUIET)
         return import_module(name)
 
-    monkeypatch.setattr(litellm_models, "import_module", imported)
+    monkeypatch.setattr(models, "import_module", imported)
     only = settings.model_copy(update={"model": CLAUDE})
-    for variable in litellm_models.QUIET:
+    for variable in models.QUIET:
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
     ModelSource(only, DemoModel(0))
@@ -363,7 +346,6 @@ def test_importing_it_fetches_nothing_unless_the_owner_wants_that(
     assert seen[2:] == ["False", "PRODUCTION"]
 
 
-@installed
 async def test_the_end_of_the_application_is_the_end_of_its_clients(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,10 +361,38 @@ async def test_the_end_of_the_application_is_the_end_of_its_clients(
     assert closed == ["all"]
 
 
-@installed
 def test_nobody_imports_it_who_does_not_need_it() -> None:
     code = "import sys, engine.models.source; print('litellm' in sys.modules)"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_default_model_waits_for_its_key(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = Settings(database_url=settings.database_url)
+    assert provider_of(default.model) == "litellm"
+    assert default.is_demo
+    assert isinstance(ModelSource(default, DemoModel(0)).get(default.model), DemoModel)
+
+    monkeypatch.setenv(MODEL_KEY, "set")
+    keyed = Settings(database_url=settings.database_url)
+    assert not keyed.is_demo
+    assert keyed.other_models == (keyed.model,)
+
+
+def test_so_does_one_whose_key_is_in_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env = tmp_path / ".env"
+    monkeypatch.setitem(EnvSettings.model_config, "env_file", env)
+    for key, is_demo in (("", True), ("set", False)):
+        env.write_text(f"{MODEL_KEY}={key}\n", encoding="utf-8")
+        assert Settings().is_demo is is_demo
+
+
+def test_a_model_that_the_settings_name_is_asked_without_a_key_too() -> None:
+    """Servers on one's own machine have none."""
+    assert not Settings(model="litellm/ollama/llama").is_demo

@@ -1,7 +1,6 @@
 """Models of other providers, through LiteLLM: `litellm/<provider>/<model>`.
 
-LiteLLM is an extra of this project and takes seconds to import: only a setting that names such a
-model brings it in.
+LiteLLM takes seconds to import, so that is done when a setting names such a model.
 """
 
 import asyncio
@@ -24,9 +23,10 @@ from agents import (
 )
 from agents.items import TResponseStreamEvent
 
-from engine.models.patience import Heard, Patience
+from engine.models.litellm.patience import Heard, Patience
 from engine.settings.env_values import add_to_environment, strip_api_keys
-from engine.settings.settings import LITELLM_PREFIX, EnvSettings, Settings, UnusableSettings
+from engine.settings.providers import without_provider
+from engine.settings.settings import EnvSettings, Settings, UnusableSettings
 
 # What LiteLLM does on import unless it is told not to: fetch a list of prices from GitHub, and
 # look for an `.env` wherever it may be.
@@ -52,9 +52,8 @@ class LitellmModels:
     def __init__(self, settings: Settings) -> None:
         if find_spec("litellm") is None:
             raise UnusableSettings(
-                f"{settings.litellm_models[0]} needs LiteLLM, which is not installed. "
-                "Run: python -m app setup (or: uv sync --inexact --extra litellm; "
-                "in an image: the build argument EXTRA=litellm)"
+                f"{settings.other_models[0]} needs LiteLLM, which is not installed. "
+                "Run: python -m app setup (or: uv sync)"
             )
         if env_file := EnvSettings.model_config.get("env_file"):
             add_to_environment(Path(str(env_file)))
@@ -68,17 +67,17 @@ class LitellmModels:
         self._litellm.suppress_debug_info = True  # it would print advice in the midst of a log
         self._patience = settings.model_timeout_seconds
         self._retries = settings.model_retries
-        for name in settings.litellm_models:
-            self._check(name, _setting_of(name, settings))
+        for name in settings.other_models:
+            self._check(name, settings.setting_of(name))
 
     def get(self, name: str) -> Model:
-        model = import_module("engine.models.litellm_stream").ObservedModel
-        connect = partial(model, name.removeprefix(LITELLM_PREFIX))
+        model = import_module("engine.models.litellm.stream").ObservedModel
+        connect = partial(model, without_provider(name))
         return PatientModel(connect, self._patience, self._retries)
 
     def missing_keys(self, name: str) -> list[str]:
         """The variables that this model's provider wants and the environment has not."""
-        found = self._litellm.validate_environment(name.removeprefix(LITELLM_PREFIX))
+        found = self._litellm.validate_environment(without_provider(name))
         return [str(key) for key in found["missing_keys"]]
 
     async def close(self) -> None:
@@ -87,7 +86,7 @@ class LitellmModels:
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _check(self, name: str, setting: str) -> None:
-        asked = name.removeprefix(LITELLM_PREFIX)
+        asked = without_provider(name)
         provider, _, model = asked.partition("/")
         providers = [str(getattr(known, "value", known)) for known in self._litellm.provider_list]
         if not provider or (provider in providers and not model.strip()):
@@ -105,10 +104,7 @@ class LitellmModels:
             ) from None
 
 
-def _setting_of(name: str, settings: Settings) -> str:
-    if name not in settings.offered_models:
-        return "TITLE_MODEL"
-    return "MODELS" if settings.models else "MODEL"
+connect = LitellmModels
 
 
 class PatientModel(Model):

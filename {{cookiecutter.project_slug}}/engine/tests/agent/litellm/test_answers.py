@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from importlib.util import find_spec
 
 import pytest
 
 from engine.settings.settings import EnvSettings, Settings
 from engine.tests import application
 from engine.tests.agent.echo import ECHO
-from engine.tests.agent.providers import (
+from engine.tests.agent.litellm.providers import (
     ANTHROPIC_STATUS,
     call_part,
     claude,
@@ -46,7 +45,6 @@ from engine.tests.model_server import (
 from engine.tests.talk import German, Turn, Visitor, events_in, message
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("litellm") is None, reason="without the extra"),
     # LiteLLM's own, where a server of OpenAI's kind counts tokens.
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
     # LiteLLM's own too, when Gemini's part of it is imported.
