@@ -68,14 +68,18 @@ Scheme = Literal["light", "dark"]
 @contextmanager
 def launched() -> Iterator[Browser]:
     """A headless Chromium with its own profile, not one that Playwright downloads."""
-    # The first one draws no windows, which saves most of the CPU time.
-    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if program is None:
-        lack("no chromium on the PATH: apt-get install chromium-headless-shell, or chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program(), args=FLAGS)
         yield browser
         browser.close()
+
+
+def program() -> str:
+    # The first one draws no windows, which saves most of the CPU time.
+    found = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if found is None:
+        lack("no chromium on the PATH: apt-get install chromium-headless-shell, or chromium")
+    return found
 
 
 @dataclass

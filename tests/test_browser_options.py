@@ -23,7 +23,18 @@ import pytest
 from aiosmtpd.controller import Controller
 from chromium import ChatPage, Scheme, Visitor, violations
 from conftest import REPO, BakedProject, generate_with_our_environment
-from playwright.sync_api import FilePayload, Locator, expect
+from looking import (
+    ACCENTS,
+    PICTURE,
+    SCHEMES,
+    SCREENS,
+    SPACED,
+    look,
+    measured,
+    set_font_size,
+    too_faint,
+)
+from playwright.sync_api import Browser, FilePayload, Locator, expect
 from serving import START, Application, answers
 
 pytestmark = pytest.mark.slow
@@ -229,6 +240,100 @@ def test_the_pages_of_accounts_are_accessible(
     chat.page.goto("/account")
     expect(chat.page.get_by_role("heading", name="Change the password")).to_be_visible()
     assert violations(chat, axe) == []
+
+
+ACCOUNT_CONTRASTS = """(accent) => {
+    document.documentElement.style.setProperty("--chat-accent", accent);
+    const find = (selector) => document.querySelector(selector);
+    const found = [".account h2", ".account label", ".account .hint", ".refusal", ".account section button",
+        ".account > p", ".account > p a"].map((text) => [text, look.contrast(find(text), "color"), TEXT]);
+    for (const input of ["#name", "#password"]) {
+        const border = () => look.contrast(find(input), "borderTopColor", { around: true });
+        document.activeElement.blur();
+        found.push([`the border of ${input}`, border(), PICTURE]);
+        find(input).focus();
+        found.push([`the focused border of ${input}`, border(), PICTURE]);
+        found.push([`the ring of ${input}`, look.contrast(find(input), "outlineColor", { around: true }), PICTURE]);
+    }
+    return found;
+}"""
+
+
+def refused_sign_up(visit: Visit, everything: Application) -> ChatPage:
+    chat = visit(everything).tab()
+    chat.page.goto("/sign-up")
+    fill(chat, **{"E-mail or user name": "nobody", "Password": "12345678"})
+    chat.button("Create the account").click()
+    expect(chat.page.get_by_role("alert")).to_be_visible()
+    chat.expect_complaint("422")
+    return chat
+
+
+def test_the_pages_of_accounts_show_everything_in_odd_situations(
+    visit: Visit, everything: Application
+) -> None:
+    chat = refused_sign_up(visit, everything)
+    look(chat.page)
+    faint = {}
+    for scheme in SCHEMES:
+        chat.page.emulate_media(color_scheme=scheme)
+        for accent in ACCENTS:
+            found = chat.page.evaluate(measured(ACCOUNT_CONTRASTS), accent)
+            if lines := too_faint(found):
+                faint[scheme, accent] = lines
+    assert faint == {}
+
+    chat.page.emulate_media(forced_colors="active")
+    button = chat.button("Create the account")
+    assert button.evaluate("button => look.contrast(button, 'borderTopColor')") > PICTURE
+    chat.page.emulate_media(forced_colors="none")
+
+    for width, height in SCREENS:
+        chat.page.set_viewport_size({"width": width, "height": height})
+        assert not chat.page.evaluate("look.isScrollable()"), (width, height)
+        assert chat.page.evaluate("look.clipped()") == [], (width, height)
+    set_font_size(chat.page, 32)
+    chat.page.evaluate(f"({SPACED})(document)")
+    chat.page.set_viewport_size({"width": 380, "height": 700})
+    assert not chat.page.evaluate("look.isScrollable()")
+    assert chat.page.evaluate("look.clipped()") == []
+
+    chat.page.emulate_media(media="print", color_scheme="dark")
+    expect(chat.page.locator("h2")).to_have_css("color", "rgb(0, 0, 0)")
+    expect(button).to_be_hidden()
+
+
+def test_a_refusal_is_said_to_a_screen_reader(visit: Visit, everything: Application) -> None:
+    weak = "This password is among the first that anybody would guess."
+    chat = refused_sign_up(visit, everything)
+    password = chat.page.get_by_label("Password")
+    expect(chat.page).to_have_title(re.compile(rf"^{weak} · Create an account · "))
+    expect(password).to_be_focused()
+    expect(password).to_have_attribute("aria-invalid", "true")
+    expect(password).to_have_accessible_description(re.compile(f"^{weak} At least 8 characters"))
+    expect(chat.page.get_by_label("E-mail or user name")).not_to_have_attribute(
+        "aria-invalid", "true"
+    )
+
+
+def test_accounts_need_cookies_and_no_scripts(
+    browser: Browser, visit: Visit, everything: Application
+) -> None:
+    chat = visit(everything).tab()
+    chat.page.goto("/sign-in")
+    fill(chat, **{"E-mail or user name": "nobody", "Password": PASSWORD})
+    chat.page.context.clear_cookies()
+    chat.button("Sign in").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("Please allow cookies for this site")
+    chat.expect_complaint("403")
+
+    context = browser.new_context(base_url=everything.url, java_script_enabled=False)
+    plain = ChatPage(context.new_page())
+    plain.page.goto("/sign-up")
+    fill(plain, **{"E-mail or user name": f"ada{time.monotonic_ns()}", "Password": PASSWORD})
+    plain.button("Create the account").click()
+    expect(plain.page.get_by_text("This chat needs JavaScript.")).to_be_visible()
+    context.close()
 
 
 # --- Files --------------------------------------------------------------------------------------

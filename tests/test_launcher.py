@@ -18,7 +18,7 @@ import pytest
 from chromium import Visitor, website
 from conftest import clean_environment
 from launching import HOSTILE, Projects, ShopPage, shop
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from serving import Application, free_port
 
 pytestmark = pytest.mark.slow
@@ -199,6 +199,215 @@ def test_including_it_twice_adds_it_once(visit: Visit, anonymous: Application) -
 
     expect(page.host).to_have_count(1)
     expect(page.iframe).to_have_count(1)
+
+
+REPLACEMENTS = {
+    "Turbo and Astro": """() => {
+        const next = document.createElement("body");
+        next.innerHTML = "<h1>Garden tables</h1>";
+        document.body.replaceWith(next);
+    }""",
+    "htmx": "() => { document.body.innerHTML = '<h1>Garden tables</h1>'; }",
+}
+
+
+def test_it_and_its_conversation_survive_a_page_that_replaces_its_body(page: ShopPage) -> None:
+    page.open().say("hello")
+    page.frame.evaluate("window.isTheSame = true")
+
+    for replace in REPLACEMENTS.values():
+        page.tab.page.evaluate(replace)
+        expect(page.tab.page.get_by_role("heading", name="Garden tables")).to_be_visible()
+        expect(page.panel).to_be_visible()
+        assert page.frame.evaluate("window.isTheSame")
+    page.say("hello again")
+    page.host.get_by_role("button", name="Close").click()
+    expect(page.panel).to_be_hidden()
+    page.button.click()
+    expect(page.composer).to_be_focused()
+
+
+def test_it_comes_back_to_a_page_that_removes_everything(page: ShopPage) -> None:
+    page.open().say("hello")
+
+    page.tab.page.evaluate("""() => {
+        const next = document.createElement("html");
+        next.innerHTML = "<body><h1>Garden tables</h1></body>";
+        document.documentElement.replaceWith(next);
+    }""")
+
+    expect(page.panel).to_be_visible()
+    page.when_ready()
+    expect(page.messages).to_have_text(["hello"])
+    page.tab.page.evaluate("document.querySelector('chat-launcher').remove()")
+    expect(page.panel).to_be_visible()
+    page.when_ready().say("hello again")
+
+
+def test_a_transform_on_the_body_does_not_move_it(visit: Visit, anonymous: Application) -> None:
+    moved = "body { transform: translate(80px, 80px); filter: blur(0) } html { display: flex; gap: 90px }"
+    plain, page = visit(anonymous), visit(anonymous, styles=moved)
+
+    assert page.button.bounding_box() == plain.button.bounding_box()
+    plain.open()
+    page.open()
+    assert page.panel.bounding_box() == plain.panel.bounding_box()
+
+
+def test_its_tag_may_be_a_module(visit: Visit, anonymous: Application) -> None:
+    page = visit(anonymous, attributes='type="module" data-color-scheme="dark"', times="2").open()
+
+    expect(page.host).to_have_count(1)
+    expect(page.panel).to_have_css("background-color", "rgb(22, 24, 29)")
+
+
+# --- A chat that does not open ------------------------------------------------------------------
+
+REJECTED = """(call) => {
+    const began = Date.now();
+    return window.chatLauncher[call]("hello").then(() => null, (error) => [error.message, Date.now() - began]);
+}"""
+
+
+def test_the_panel_says_that_the_server_is_away_and_opens_later(page: ShopPage) -> None:
+    tab = page.tab.page
+    tab.route("**/embed?*", lambda route: route.abort("connectionrefused"))
+
+    page.button.click()
+
+    expect(page.host.get_by_role("alert")).to_contain_text("The chat did not open")
+    retry = page.host.get_by_role("button", name="Try again")
+    expect(retry).to_be_focused()
+    link = page.host.get_by_role("link", name="Open it in a window of its own")
+    expect(link).to_have_attribute("href", f"http://127.0.0.1:{page.port}/")
+    page.tab.expect_complaint("did not open. Its server may be away")
+    page.tab.expect_complaint("ERR_CONNECTION_REFUSED")
+    for call in ("open", "newThread", "send"):
+        message, milliseconds = tab.evaluate(REJECTED, call)
+        assert message == "the chat did not open"
+        assert milliseconds < 30_000
+    page.tab.complaints.clear()
+    retry.click()
+    expect(page.host.get_by_role("alert")).to_be_hidden()
+    expect(page.host.get_by_role("alert")).to_be_visible()
+
+    tab.unroute("**/embed?*")
+    page.host.get_by_role("button", name="Close").click()
+    page.open().say("hello")
+    expect(page.host.get_by_role("alert")).to_have_count(0)
+    page.tab.complaints.clear()
+
+
+def test_a_server_that_does_not_answer_is_said_too(page: ShopPage) -> None:
+    tab = page.tab.page
+    held: list[Route] = []
+    tab.clock.install()
+    tab.reload()
+    tab.route("**/embed?*", held.append)
+    tab.evaluate(
+        "window.chatLauncher.send('hello').catch(({ message }) => { document.title = message; })"
+    )
+    expect(page.panel).to_be_visible()
+
+    tab.clock.fast_forward(20_000)
+
+    expect(page.host.get_by_role("alert")).to_contain_text("The chat did not open")
+    expect(tab).to_have_title("the chat did not open")
+    page.tab.expect_complaint("did not open")
+    for route in held:  # a late answer is not too late
+        route.continue_()
+    page.when_ready()
+    expect(page.host.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_chat_that_is_blank_in_its_frame_rejects_promises(page: ShopPage) -> None:
+    """The page in the frame explains why; see test_browser.py."""
+    tab = page.tab.page
+    tab.clock.install()
+    tab.reload()
+    tab.route("**/chatkit.js", lambda route: route.abort())
+    tab.evaluate(
+        "window.chatLauncher.send('hello').catch(({ message }) => { document.title = message; })"
+    )
+    expect(page.inside.locator("#problem")).to_contain_text("The chat could not be loaded")
+
+    tab.clock.fast_forward(30_000)
+
+    expect(tab).to_have_title("the chat did not open within 20 seconds")
+    page.tab.expect_complaint("chatkit.js")
+
+
+def test_a_server_that_goes_away_while_it_is_open(page: ShopPage) -> None:
+    page.open()
+    page.tab.page.route("**/embed?*", lambda route: route.abort("connectionrefused"))
+
+    page.frame.evaluate("setTimeout(() => location.reload())")
+
+    expect(page.host.get_by_role("alert")).to_contain_text("The chat did not open")
+    page.tab.complaints.clear()
+
+
+def test_on_a_page_with_an_embedder_policy_the_panel_says_why(
+    visit: Visit, anonymous: Application
+) -> None:
+    page = visit(anonymous, refused="yes")
+    headers = {"Cross-Origin-Embedder-Policy": "require-corp"}
+
+    def isolate(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, headers=response.headers | headers)
+
+    page.tab.page.route(f"{page.url}/**", isolate)
+    page.goto()  # the policy does not keep the button away: the script allows every site to load it
+    page.button.click()
+
+    expect(page.host.get_by_role("alert")).to_contain_text(
+        "this page may not be allowed to show it"
+    )
+    page.tab.expect_complaint("must not send Cross-Origin-Embedder-Policy")
+    page.tab.complaints.clear()
+
+
+def test_in_a_frame_of_a_site_that_is_not_named_the_panel_says_why(
+    visit: Visit, anonymous: Application
+) -> None:
+    page = visit(anonymous, refused="yes")
+    tab = page.tab.page
+    tab.goto(page.url.replace("shop", "other"))
+    tab.evaluate(
+        """address => {
+            const frame = document.createElement("iframe");
+            frame.src = address;
+            document.body.append(frame);
+        }""",
+        f"{page.url}/?port={page.port}",
+    )
+    host = tab.frame_locator("iframe").locator("chat-launcher")
+    host.get_by_role("button", name="Chat", exact=True).click()
+
+    expect(host.get_by_role("alert")).to_contain_text("this page may not be allowed to show it")
+    page.tab.expect_complaint("ALLOWED_ORIGINS must also name the pages around it")
+    page.tab.complaints.clear()
+
+
+def test_a_launcher_that_could_not_be_loaded_is_loaded_later(
+    visit: Visit, anonymous: Application
+) -> None:
+    page = visit(anonymous, refused="yes")
+    tab = page.tab.page
+    module = re.compile(r"/static/launcher/launcher[^/]*\.js")
+    tab.route(module, lambda route: route.abort())
+    tab.goto(f"{page.url}/?port={page.port}")
+    page.tab.expect_complaint("is not shown")
+
+    message, milliseconds = tab.evaluate(REJECTED, "open")
+    assert "launcher" in message
+    assert milliseconds < 30_000
+
+    tab.unroute(module)
+    tab.evaluate("window.chatLauncher.open()")
+    page.when_ready().say("hello")
+    page.tab.complaints.clear()
 
 
 def test_styles_are_isolated(visit: Visit, anonymous: Application) -> None:

@@ -10,6 +10,7 @@ from engine.tests.talk import German, Visitor, message
 from engine.text import locales
 from engine.text.locales import (
     Translatable,
+    direction_of,
     language_of,
     languages,
     load_translations,
@@ -22,6 +23,14 @@ FILES = ("{count} file", "{count} files")
 
 def files(count: int) -> Translatable:
     return Translatable(*FILES, count=count)
+
+
+@pytest.mark.parametrize(
+    ("language", "direction"),
+    [("en", "ltr"), ("de", "ltr"), ("ar", "rtl"), ("he", "rtl"), ("fa-AF", "rtl"), ("zh-Hant", "ltr")],
+)
+def test_languages_are_written_in_their_direction(language: str, direction: str) -> None:
+    assert direction_of(language) == direction
 
 
 @pytest.mark.parametrize(

@@ -284,8 +284,8 @@ async def test_the_page_gets_its_own_texts_and_those_of_its_modules(
 
     texts = {"Try again": "Noch einmal", "My button": "Mein Knopf"}
     for header, words in [
-        ("de-AT", {"language": "de", "texts": texts}),
-        ("pt, *", {"language": "en", "texts": {}}),
+        ("de-AT", {"language": "de", "direction": "ltr", "texts": texts}),
+        ("pt, *", {"language": "en", "direction": "ltr", "texts": {}}),
     ]:
         async with make_client(make_settings(), tmp_path / "page") as page:
             response = await page.get("/texts.json", headers={"Accept-Language": header})
@@ -301,9 +301,9 @@ async def test_without_scripts_the_page_says_so_in_the_visitors_language(
 
     response = await page.get("/", headers={"Accept-Language": "de"})
 
-    assert '<p lang="de">Dieser Chat braucht &lt;JavaScript&gt;.</p>' in response.text
+    assert '<p lang="de" dir="ltr">Dieser Chat braucht &lt;JavaScript&gt;.</p>' in response.text
     assert response.headers["vary"] == "Accept-Language"
-    assert f'<p lang="en">{routes.NEEDS_SCRIPTS}</p>' in (await page.get("/")).text
+    assert f'<p lang="en" dir="ltr">{routes.NEEDS_SCRIPTS}</p>' in (await page.get("/")).text
 
 
 async def test_one_model_leaves_nothing_to_pick() -> None:

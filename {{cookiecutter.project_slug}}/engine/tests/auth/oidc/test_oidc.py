@@ -469,7 +469,7 @@ class TestSettings:
         assert "Noch kann sich niemand anmelden" in response.text
         assert response.text.count("Anmelden") == 1
         signed_out = await visitor.client.get("/signed-out", headers=asking)
-        assert '<html lang="de"' in signed_out.text
+        assert '<html lang="de" dir="ltr"' in signed_out.text
         assert "Sie sind abgemeldet" in signed_out.text
 
     @pytest.mark.parametrize(

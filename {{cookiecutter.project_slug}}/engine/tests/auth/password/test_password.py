@@ -101,6 +101,12 @@ def form_token(page: httpx2.Response) -> str:
     return found[1]
 
 
+def attributes(page: httpx2.Response, field: str) -> str:
+    found = re.search(rf'<input (id="{field}"[^>]*)>', page.text)
+    assert found, page.text
+    return found[1]
+
+
 def problem(page: httpx2.Response) -> str:
     """The error message in the page."""
     found = re.search(r'role="alert">([^<]*)<', page.text)
@@ -273,6 +279,61 @@ class TestSignIn:
         assert WRONG not in (await browser.sign_in(name, WRONG)).text
 
 
+class TestRefusal:
+    """Screen readers say a refusal with the page's title and with the field that has the focus."""
+
+    async def test_a_page_that_refuses_nothing_says_nothing(self, browser: Browser) -> None:
+        for path in ("/sign-in", "/sign-up"):
+            page = await browser.open(path)
+            assert "aria-invalid" not in page.text
+            assert "refusal" not in page.text
+            assert page.text.count("<title>Sign in · ") + page.text.count("<title>Create an ") == 1
+
+    async def test_a_wrong_password_is_said_at_both_fields(self, browser: Browser) -> None:
+        page = await browser.sign_in("nobody", WRONG)
+        assert "<title>The name or the password is wrong. · Sign in · " in page.text
+        invalid = 'aria-invalid="true" aria-describedby="refusal"'
+        assert invalid in attributes(page, "name")
+        assert f"{invalid} autofocus" in attributes(page, "password")
+
+    async def test_each_field_of_a_new_account_has_its_own_refusal(
+        self, browser: Browser, name: str
+    ) -> None:
+        await browser.sign_up(name)
+        await browser.sign_out()
+        for refused, password in ((name, PASSWORD), ("no name", PASSWORD)):
+            page = await browser.submit("/sign-up", name=refused, password=password)
+            invalid = 'aria-invalid="true" aria-describedby="refusal" autofocus'
+            assert invalid in attributes(page, "name")
+            assert attributes(page, "password").endswith('required aria-describedby="rule"')
+        for weak in ("12345678", "short"):
+            page = await browser.submit("/sign-up", name=new_name(), password=weak)
+            invalid = 'aria-invalid="true" aria-describedby="refusal rule" autofocus'
+            assert invalid in attributes(page, "password")
+            assert "aria-invalid" not in attributes(page, "name")
+
+    async def test_a_change_of_the_password_says_which_one_is_refused(
+        self, browser: Browser, name: str
+    ) -> None:
+        await browser.sign_up(name)
+        page = await browser.change(WRONG, OTHER)
+        assert 'aria-invalid="true"' in attributes(page, "password")
+        assert 'aria-invalid="true"' not in attributes(page, "new-password")
+        page = await browser.change(PASSWORD, "12345678")
+        assert 'aria-invalid="true"' not in attributes(page, "password")
+        invalid = 'aria-invalid="true" aria-describedby="refusal rule" autofocus'
+        assert invalid in attributes(page, "new-password")
+
+    async def test_a_refusal_that_no_field_can_mend_marks_none(self, browser: Browser) -> None:
+        form = {"name": "ada", "password": PASSWORD, "form_token": "x"}
+        page = await browser.post("/sign-in", **form)
+        assert problem(page).startswith("Your browser sent no cookie with this form.")
+        assert "aria-invalid" not in page.text
+        assert 'aria-describedby="refusal" autofocus' in attributes(page, "password")
+        page = await browser.post("/sign-in", **form)
+        assert problem(page).startswith("This form was open for too long")
+
+
 class TestLanguage:
     async def test_pages_and_refusals_are_in_the_browsers(
         self, browser: Browser, german: German
@@ -293,7 +354,7 @@ class TestLanguage:
         )
         browser.client.headers["Accept-Language"] = "de-AT,de;q=0.9,en;q=0.5"
         sign_in = await browser.open("/sign-in")
-        assert '<html lang="de"' in sign_in.text
+        assert '<html lang="de" dir="ltr"' in sign_in.text
         assert "<h2>Anmelden</h2>" in sign_in.text
         assert "Mindestens 8 Zeichen." in (await browser.open("/sign-up")).text
         refused = await browser.sign_in("nobody", WRONG)

@@ -46,7 +46,7 @@ def config_in(script: str) -> dict[str, Any]:
 
 
 async def test_the_launcher_knows_what_it_has_to(client: httpx2.AsyncClient, german: German) -> None:
-    german({"Close": "Schließen"})
+    german({"Close": "Schließen", "Try again": "Noch einmal"})
     response = await client.get("/embed.js")
 
     assert response.headers["content-type"].startswith("text/javascript")
@@ -56,7 +56,10 @@ async def test_the_launcher_knows_what_it_has_to(client: httpx2.AsyncClient, ger
     assert ":root" in config["styles"]
     assert ":host" in config["styles"]
     assert set(config["words"]) == {"en", "de"}
-    assert config["words"]["de"] == {"chat": "Chat", "close": "Schließen"}
+    assert config["words"]["de"] == config["words"]["en"] | {
+        "close": "Schließen",
+        "retry": "Noch einmal",
+    }
     assert config["title"] == (await client.get("/config.json")).json()["title"]
 
 
