@@ -264,8 +264,11 @@ def test_a_chosen_option_is_present(look: Bake, option: str) -> None:
     question = question_of(option)
     project = look(**{"launcher": "yes", "languages": "de"} | answers_with(option))
 
-    files = {file for place in TABLE[question][answer_of(option)] for file in files_at(place)}
-    of_others = {file for file in files if "/locales/" in file and not file.endswith("/de.po")}
+    own = TABLE[question][answer_of(option)]
+    files = {file for place in own for file in files_at(place)}
+    others = {place for places in TABLE[question].values() for place in places if place not in own}
+    of_others = {file for place in others for file in files_at(place)}
+    of_others |= {file for file in files if "/locales/" in file and not file.endswith("/de.po")}
     assert [file for file in sorted(files - of_others) if not project.has(file)] == []
 
 

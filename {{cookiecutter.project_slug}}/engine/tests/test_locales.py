@@ -27,7 +27,14 @@ def files(count: int) -> Translatable:
 
 @pytest.mark.parametrize(
     ("language", "direction"),
-    [("en", "ltr"), ("de", "ltr"), ("ar", "rtl"), ("he", "rtl"), ("fa-AF", "rtl"), ("zh-Hant", "ltr")],
+    [
+        ("en", "ltr"),
+        ("de", "ltr"),
+        ("ar", "rtl"),
+        ("he", "rtl"),
+        ("fa-AF", "rtl"),
+        ("zh-Hant", "ltr"),
+    ],
 )
 def test_languages_are_written_in_their_direction(language: str, direction: str) -> None:
     assert direction_of(language) == direction

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from engine.auth.password.accounts import (
     NAME_LENGTH,
@@ -189,13 +188,15 @@ class AccountPages:
         return response
 
 
-def _state(refusal: AppError | None, field: str, hint: str = "") -> Markup:
+def _state(refusal: AppError | None, field: str, hint: str = "") -> dict[str, str | None]:
     """The attributes with which screen readers say at a field why the form was refused."""
     invalid = invalid_fields(refusal)
     is_described = refusal is not None and (field in invalid or not invalid)
     described = " ".join(filter(None, ["refusal" if is_described else "", hint]))
-    attributes = ' aria-invalid="true"' if field in invalid else ""
-    return Markup(attributes + (f' aria-describedby="{described}"' if described else ""))
+    return {
+        "aria-invalid": "true" if field in invalid else None,
+        "aria-describedby": described or None,
+    }
 
 
 def _templates(site: str) -> Environment:

@@ -52,7 +52,14 @@ class Remote:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *flags: str) -> None:
-        command = [sys.executable, "-m", "tests.tools.mcp.mcp_server", str(self.port), TOKEN, *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.tools.mcp.mcp_server",
+            str(self.port),
+            TOKEN,
+            *flags,
+        ]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT)  # noqa: S603
 
     def stop(self) -> None:

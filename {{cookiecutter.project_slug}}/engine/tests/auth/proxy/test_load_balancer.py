@@ -11,13 +11,6 @@ import jwt
 import pytest
 
 from engine.auth.proxy import load_balancer
-from engine.tests.auth.tokens.identity_provider import (
-    IdentityProvider,
-    SigningKey,
-    ec_key,
-    forged,
-    running_provider,
-)
 from engine.tests.auth.proxy.test_proxy import (
     ELSEWHERE,
     LOOPBACK,
@@ -27,6 +20,13 @@ from engine.tests.auth.proxy.test_proxy import (
     Serve,
     code,
     proxy,
+)
+from engine.tests.auth.tokens.identity_provider import (
+    IdentityProvider,
+    SigningKey,
+    ec_key,
+    forged,
+    running_provider,
 )
 
 __all__ = ["proxy"]

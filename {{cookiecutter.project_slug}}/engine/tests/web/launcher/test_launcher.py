@@ -45,7 +45,9 @@ def config_in(script: str) -> dict[str, Any]:
     return config
 
 
-async def test_the_launcher_knows_what_it_has_to(client: httpx2.AsyncClient, german: German) -> None:
+async def test_the_launcher_knows_what_it_has_to(
+    client: httpx2.AsyncClient, german: German
+) -> None:
     german({"Close": "Schließen", "Try again": "Noch einmal"})
     response = await client.get("/embed.js")
 
