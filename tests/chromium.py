@@ -74,6 +74,14 @@ def launched() -> Iterator[Browser]:
         browser.close()
 
 
+def full_program() -> str:
+    """Chromium with everything that a browser has: the other one has no back/forward cache."""
+    found = shutil.which("chromium")
+    if found is None:
+        lack("no chromium on the PATH: apt-get install chromium")
+    return found
+
+
 def program() -> str:
     # The first one draws no windows, which saves most of the CPU time.
     found = shutil.which("chromium-headless-shell") or shutil.which("chromium")
