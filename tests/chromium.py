@@ -62,6 +62,7 @@ for (const name of ["ready", "error", "effect", "deeplink", "response.start", "r
 SECONDS = 60
 
 Json = dict[str, Any]
+Headers = dict[str, str]
 Scheme = Literal["light", "dark"]
 
 
@@ -283,13 +284,17 @@ class Visitor:
 
 
 @contextmanager
-def website(page: Callable[[str], str], port: int = 0) -> Iterator[int]:
+def website(
+    page: Callable[[str], str], port: int = 0, headers: Callable[[str], Headers] = lambda _path: {}
+) -> Iterator[int]:
     """Another site, at every name that ends with .localhost, with a page for each path; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
+            for name, value in headers(self.path).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(page(self.path).encode())
 

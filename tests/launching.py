@@ -70,6 +70,12 @@ def shop(path: str) -> str:
     )
 
 
+def shop_headers(path: str) -> dict[str, str]:
+    """The page at `/?policy=…` has that Cross-Origin-Embedder-Policy."""
+    asked = dict(parse_qsl(urlsplit(path).query))
+    return {"Cross-Origin-Embedder-Policy": asked["policy"]} if "policy" in asked else {}
+
+
 class Projects:
     """Projects that run in the environment of these tests and share one PostgreSQL."""
 

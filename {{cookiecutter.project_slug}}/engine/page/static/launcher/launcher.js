@@ -48,9 +48,9 @@ export class Launcher {
   /** @type {Line | null} the connection to the page in the frame; a new one after each load */
   line = null;
 
-  /** The number of greetings from the frame, now and at its latest `load` event. */
-  greetings = 0;
-  greetingsAtLoad = 0;
+  /** True between a page's greeting and its `load` event, and the other way round: either comes first. */
+  isGreeted = false;
+  isLoaded = false;
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer = undefined;
@@ -152,7 +152,7 @@ export class Launcher {
   }
 
   load() {
-    this.hasFailed = false;
+    this.hasFailed = this.isGreeted = this.isLoaded = false;
     this.frame = this.view.addFrame(this.address());
     this.frame.addEventListener("load", () => this.frameHasLoaded());
     this.expectGreeting(SECONDS_TO_OPEN);
@@ -167,8 +167,9 @@ export class Launcher {
 
   /** An error page, or a page that may not be shown here, loads like any other and says nothing. */
   frameHasLoaded() {
-    if (this.greetings === this.greetingsAtLoad) this.expectGreeting(SECONDS_TO_GREET);
-    this.greetingsAtLoad = this.greetings;
+    this.isLoaded = !this.isGreeted;
+    this.isGreeted = false;
+    if (this.isLoaded) this.expectGreeting(SECONDS_TO_GREET);
   }
 
   /** @param {number} seconds after which the frame has failed */
@@ -231,7 +232,8 @@ export class Launcher {
     if (origin !== new URL(this.home).origin || !this.frame || source !== this.frame.contentWindow) return;
     if (data !== FRAME_IS_HERE || ports.length !== 1) return;
     clearTimeout(this.timer);
-    this.greetings += 1;
+    this.isGreeted = !this.isLoaded;
+    this.isLoaded = false;
     if (this.hasFailed) this.view.hideProblem();
     this.hasFailed = false;
     if (this.line) {

@@ -219,7 +219,7 @@ test("a frame that loads without a greeting has failed, and the next opening loa
   assert.equal(shown.problem, null);
 });
 
-test("a greeting may come before and after the frame's load event", async () => {
+test("a greeting may come before and after the frame's load event", async (t) => {
   const { launcher, shown } = launched();
   launcher.open().catch(() => {}); // no page here says that it has started
   frame(launcher, shown.inside);
@@ -230,6 +230,10 @@ test("a greeting may come before and after the frame's load event", async () => 
   frame(launcher, shown.inside);
   mock.timers.tick(60_000);
   assert.equal(shown.problem, null);
+  const warned = warnings(t);
+  load(shown); // of an error page
+  mock.timers.tick(3000);
+  assert.equal(warned(), 1);
 });
 
 test("a later page in the frame that does not greet has failed", async (t) => {
