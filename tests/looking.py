@@ -61,6 +61,12 @@ LOOK = """() => {
             const isWide = node.getBoundingClientRect().right > innerWidth + 1 || node.getBoundingClientRect().left < -1;
             return node.localName !== "html" && node.localName !== "body" && (isCut || isWide);
         }).map((node) => node.outerHTML.slice(0, 120)),
+        // What is too small to hit, apart from links in sentences (WCAG 2.2, 2.5.8).
+        small: () => look.all().filter((node) => {
+            const { width, height } = node.getBoundingClientRect();
+            const isControl = node.matches("button, a[href], input, select, summary") && !node.matches("p a");
+            return isControl && (width < 24 || height < 24);
+        }).map((node) => node.outerHTML.slice(0, 120)),
         isScrollable: () => document.documentElement.scrollWidth > innerWidth,
     };
 }"""

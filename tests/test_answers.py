@@ -42,6 +42,17 @@ def test_every_value_of_every_question_renders(look: Bake, answers: dict[str, st
     assert "\nWritten to " in project.output
 
 
+@pytest.mark.parametrize(
+    ("accent", "dots"),
+    [("#000000", "#ffffff"), ("#2563eb", "#ffffff"), ("#ffdd00", "#14161b"), ("#fff", "#14161b")],
+)
+def test_the_dots_of_the_icon_are_visible_on_any_accent(look: Bake, accent: str, dots: str) -> None:
+    icon = look(theme_accent=accent).text("app/page/icon.svg")
+
+    assert f'<path fill="{accent}"' in icon
+    assert f'<g fill="{dots}">' in icon
+
+
 @pytest.mark.parametrize("tool", NEEDS)
 def test_a_tool_without_what_it_needs_is_refused(bake: Bake, tool: str) -> None:
     question, without = NEEDS[tool]

@@ -608,6 +608,10 @@ def test_a_too_long_message_is_refused_with_a_notice(chat: ChatPage) -> None:
     expect(chat.notice).to_contain_text("20000 characters")
     chat.expect_complaint("413")
 
+    # It stays until it is read and the next message is answered.
+    chat.say("hello")
+    expect(chat.notice).to_be_empty()
+
 
 @pytest.mark.parametrize(
     "break_in",

@@ -293,6 +293,7 @@ def test_the_pages_of_accounts_show_everything_in_odd_situations(
         assert not chat.page.evaluate("look.isScrollable()"), (width, height)
         assert chat.page.evaluate("look.clipped()") == [], (width, height)
     set_font_size(chat.page, 32)
+    assert chat.page.evaluate("look.small()") == []
     chat.page.evaluate(f"({SPACED})(document)")
     chat.page.set_viewport_size({"width": 380, "height": 700})
     assert not chat.page.evaluate("look.isScrollable()")

@@ -147,6 +147,22 @@ def test_escape_closes_it_inside_and_outside_of_the_frame(page: ShopPage) -> Non
     expect(page.button).to_be_focused()
 
 
+def test_escape_uncovers_what_has_the_focus_behind_it(page: ShopPage) -> None:
+    ask = page.tab.page.get_by_role("button", name="Ask us")
+    page.open()
+    ask.focus()
+    page.tab.page.keyboard.press("Escape")  # the panel does not cover it
+    expect(page.panel).to_be_visible()
+
+    ask.evaluate(
+        "button => { button.style.cssText = 'position: fixed; right: 80px; bottom: 200px'; }"
+    )
+    page.tab.page.keyboard.press("Escape")
+
+    expect(page.panel).to_be_hidden()
+    expect(ask).to_be_focused()
+
+
 def test_the_focus_is_restored(page: ShopPage) -> None:
     ask = page.tab.page.get_by_role("button", name="Ask us")
     ask.focus()

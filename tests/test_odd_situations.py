@@ -302,12 +302,13 @@ def test_magnified_and_low_screens_show_everything(chat: ChatPage) -> None:
         assert not chat.page.evaluate("look.isScrollable()"), (width, height)
         assert chat.page.evaluate("look.clipped()") == [], (width, height)
 
+    chat.page.evaluate(SHOW_ALL)
+    assert chat.page.evaluate("look.small()") == []
     chat.page.set_viewport_size({"width": 320, "height": 256})
     chat.page.evaluate("document.querySelector('.chat').scrollIntoView({ block: 'end' })")
     box = chat.page.locator(".chat").bounding_box()
     assert box
     assert box["y"] + box["height"] <= 257
-    chat.page.evaluate(SHOW_ALL)
     assert not chat.page.evaluate("look.isScrollable()")
     assert chat.page.evaluate("look.clipped()") == []
 
@@ -322,7 +323,8 @@ def test_on_a_phone_on_its_side_the_launcher_covers_the_page(open_shop: OpenShop
     frame = page.iframe.bounding_box()
     assert frame
     assert frame["height"] > 270
-    look(page.frame)
+    look(page.tab.page)
+    assert page.tab.page.evaluate("look.small()") == []
     assert (
         page.frame.evaluate("document.querySelector('.chat').getBoundingClientRect().height") > 230
     )

@@ -2,11 +2,10 @@
 
 import { find } from "./find.js";
 
-const SECONDS_SHOWN = 10;
-
 /**
- * One line above the chat that explains why the server refused a request. It disappears after some
- * seconds, or at the end of a countdown if the server says when to try again.
+ * One line above the chat that explains why the server refused a request. It disappears at the end of a
+ * countdown if the server says when to try again, and otherwise not by itself: people read at their own
+ * speed (WCAG 2.2, 2.2.1).
  */
 export class Notice {
   /** @type {number | undefined} */
@@ -40,12 +39,13 @@ export class Notice {
   show({ message, seconds }) {
     this.line.textContent = message;
     this.countdown.hidden = seconds === null;
-    // Compare with the clock instead of counting ticks, because background tabs are throttled.
-    const end = this.clock.Date.now() + (seconds ?? SECONDS_SHOWN) * 1000;
     this.clock.clearInterval(this.timer);
+    this.box.dataset.open = "";
+    if (seconds === null) return;
+    // Compare with the clock instead of counting ticks, because background tabs are throttled.
+    const end = this.clock.Date.now() + seconds * 1000;
     this.timer = this.clock.setInterval(() => this.tick(end), 1000);
     this.tick(end);
-    this.box.dataset.open = "";
   }
 
   hide = () => {

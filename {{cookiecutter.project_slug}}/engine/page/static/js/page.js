@@ -189,7 +189,7 @@ export class Page {
     const refused = refusalHandler(notice, follower, memory, busy, element);
     const returns = new ReturnObserver(window, () => this.catchUp(follower));
     this.run(new EventObserver(element, handlers), visibility, runs, follower, returns);
-    return withRequestKeys(withRefusals(runs.fetch, refused), undefined, visibility);
+    return withRequestKeys(withRefusals(runs.fetch, refused, notice.hide), undefined, visibility);
   }
 
   /**

@@ -5,7 +5,7 @@
 /** @import { ThreadMemory } from "./memory.js" */
 /** @import { Notice } from "./notice.js" */
 
-import { parseObject } from "./requests.js";
+import { isEventStream, parseObject } from "./requests.js";
 
 const REFUSED = new Set([403, 409, 413, 415, 422, 429, 503]);
 
@@ -13,18 +13,20 @@ const RETRY_SECONDS = 0.5;
 const ATTEMPTS = 20;
 
 /**
- * Calls `onRefusal` when the server refuses a request. A clone of the response is read before the
- * element gets the response, because fetch-event-source then aborts both.
+ * Calls `onRefusal` when the server refuses a request, and `onAnswer` when it begins an answer. A clone of
+ * the response is read before the element gets the response, because fetch-event-source then aborts both.
  *
  * @param {Fetch} fetch
  * @param {(refusal: Refusal) => void} onRefusal
+ * @param {() => void} onAnswer
  * @returns {Fetch}
  */
-export function withRefusals(fetch, onRefusal) {
+export function withRefusals(fetch, onRefusal, onAnswer = () => {}) {
   return async (input, init) => {
     const response = await fetch(input, init);
     const refusal = REFUSED.has(response.status) ? await readRefusal(response.clone()) : null;
     if (refusal) onRefusal(refusal);
+    else if (isEventStream(response)) onAnswer();
     return response;
   };
 }

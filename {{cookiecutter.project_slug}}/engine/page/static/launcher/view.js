@@ -85,6 +85,7 @@ export class LauncherView {
     this.button.addEventListener("click", () => this.onToggle());
     this.closer.addEventListener("click", () => this.onClose());
     this.host.shadowRoot?.addEventListener("keydown", (event) => this.keyPressed(event));
+    document.addEventListener("keydown", (event) => this.keyPressedOutside(event));
     this.panel.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.onClose();
@@ -222,6 +223,28 @@ export class LauncherView {
       this.onClose();
     }
   }
+
+  /**
+   * Escape closes the panel also for the page around it, if what has the focus there is behind it
+   * (WCAG 2.2, 2.4.11).
+   *
+   * @param {KeyboardEvent} event
+   */
+  keyPressedOutside({ key, defaultPrevented }) {
+    if (key !== "Escape" || defaultPrevented || !this.isOpen || this.hasFocus) return;
+    const focused = document.activeElement;
+    if (focused && focused !== document.body && isWithin(focused, this.panel)) this.onClose();
+  }
+}
+
+/**
+ * @param {Element} part
+ * @param {Element} whole
+ */
+function isWithin(part, whole) {
+  const [inner, outer] = [part.getBoundingClientRect(), whole.getBoundingClientRect()];
+  const isBeside = inner.left < outer.left || inner.right > outer.right;
+  return !isBeside && inner.top >= outer.top && inner.bottom <= outer.bottom;
 }
 
 /**

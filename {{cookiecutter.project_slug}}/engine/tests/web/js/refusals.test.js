@@ -37,6 +37,15 @@ for (const [status, code] of [
   });
 }
 
+test("the beginning of an answer is reported", async () => {
+  const streamed = new Response("data: {}", { headers: { "Content-Type": "text/event-stream" } });
+  for (const [response, count] of [[streamed, 1], [answer(200, {}), 0], [answer(413, { message: "No." }), 0]]) {
+    const answered = mock.fn();
+    await withRefusals(async () => response, () => {}, answered)("/chatkit");
+    assert.equal(answered.mock.callCount(), count);
+  }
+});
+
 test("a refusal may have a thread instead of a wait", async () => {
   const error = { code: "repeated_request", message: "…", thread_id: "thr_1", run_id: "run_1" };
   const [refusal] = await refusalsOf(answer(409, error));
