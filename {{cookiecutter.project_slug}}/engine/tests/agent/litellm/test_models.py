@@ -372,6 +372,7 @@ def test_nobody_imports_it_who_does_not_need_it() -> None:
 def test_the_default_model_waits_for_its_key(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv(MODEL_KEY, raising=False)
     default = Settings(database_url=settings.database_url)
     assert provider_of(default.model) == "litellm"
     assert default.is_demo
@@ -387,7 +388,8 @@ def test_so_does_one_whose_key_is_in_the_env_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env = tmp_path / ".env"
-    monkeypatch.setitem(EnvSettings.model_config, "env_file", env)
+    monkeypatch.setitem(Settings.model_config, "env_file", env)
+    monkeypatch.delenv(MODEL_KEY, raising=False)
     for key, is_demo in (("", True), ("set", False)):
         env.write_text(f"{MODEL_KEY}={key}\n", encoding="utf-8")
         assert Settings().is_demo is is_demo
