@@ -77,6 +77,18 @@ def test_python_is_linted(unrendered: Path) -> None:
     check("ruff", "check", ".", cwd=unrendered)
 
 
+def test_nothing_is_found_through_the_state_of_the_application() -> None:
+    """Each part gets what it needs as an argument."""
+    found = [
+        str(file.relative_to(TEMPLATE))
+        for file in TEMPLATE.rglob("*.py")
+        if "tests" not in file.parts
+        and re.search(r"\bapp\.state\b", file.read_text(encoding="utf-8"))
+    ]
+
+    assert found == []
+
+
 def test_conditions_are_only_in_wiring_files() -> None:
     holding = {
         str(file.relative_to(TEMPLATE))

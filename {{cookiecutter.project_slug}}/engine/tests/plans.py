@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.database.database import TABLE_PREFIX
@@ -18,22 +17,31 @@ Plan = dict[str, Any]
 
 @dataclass
 class Recorder:
-    """The statements that an application executes, with their parameters."""
+    """The statements that go to one database, with their parameters."""
 
+    database: str | None
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
-    def listen(self, app: FastAPI) -> None:
-        event.listen(
-            app.state.chat.database.engine.sync_engine, "before_cursor_execute", self._record
-        )
-
-    def _record(
-        self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
+    def record(
+        self, connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object
     ) -> None:
+        if connection.engine.url.database != self.database:
+            return
         if isinstance(parameters, list):  # one statement with several sets of parameters
             parameters = parameters[0]
         if named_in(statement):
             self.seen.setdefault(statement, parameters)
+
+
+@contextmanager
+def recording(url: str) -> Iterator[Recorder]:
+    """Records what applications send to the database at that URL, if they are made meanwhile."""
+    recorder = Recorder(make_url(url).database)
+    event.listen(Engine, "before_cursor_execute", recorder.record)
+    try:
+        yield recorder
+    finally:
+        event.remove(Engine, "before_cursor_execute", recorder.record)
 
 
 def named_in(statement: str) -> set[str]:

@@ -21,6 +21,7 @@ from engine.database.rows import ItemRow, RunRow, ThreadRow, TokenDayRow, UserRo
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.store.store import MAX_PAGE
+from engine.tests import plans
 from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.plans import Plan, Recorder, connecting, measure, named_in, nodes
@@ -194,10 +195,14 @@ async def test_a_turn_reads_a_window_of_the_conversation(filled: Settings) -> No
 
 @asynccontextmanager
 async def recording(settings: Settings) -> AsyncIterator[tuple[Recorder, Visitor]]:
-    app, recorder = create_app(settings), Recorder()
-    async with serving(app) as url, visiting(url, settings, user_id="heavy") as visitor:
-        recorder.listen(app)
-        yield recorder, visitor
+    assert settings.database_url is not None
+    with plans.recording(settings.database_url) as recorder:
+        async with (
+            serving(create_app(settings)) as url,
+            visiting(url, settings, user_id="heavy") as visitor,
+        ):
+            recorder.seen.clear()  # what the start sent
+            yield recorder, visitor
 
 
 async def check(settings: Settings, recorder: Recorder, most: int) -> None:

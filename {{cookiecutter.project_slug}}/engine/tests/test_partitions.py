@@ -24,7 +24,7 @@ from engine.settings.settings import Settings
 from engine.tests import application
 from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
-from engine.tests.plans import Recorder, connecting, explain, named_in
+from engine.tests.plans import Recorder, connecting, explain, named_in, recording
 from engine.tests.talk import Visitor, is_text, message, streamed, until
 
 PARTITIONS = 4
@@ -101,10 +101,9 @@ async def test_every_statement_reads_one_partition(
     settings = settings.model_copy(
         update={"database_url": partitioned_url, "demo_delay_seconds": SLOW_SECONDS / SLOWNESS}
     )
-    app, recorder = create_app(settings), Recorder()
-    recorder.listen(app)
-    async with serving(app) as url, visiting(url, settings) as visitor:
-        await use_everything(visitor)
+    with recording(partitioned_url) as recorder:
+        async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
+            await use_everything(visitor)
 
     reached = await tables_reached(partitioned_url, recorder, visitor)
     rows = (UserRow, ThreadRow, ItemRow, FeedbackRow, RunRow)

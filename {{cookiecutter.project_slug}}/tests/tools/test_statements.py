@@ -10,7 +10,7 @@ from app.auth import sign_in
 from app.main import create_app
 from engine import Settings
 from engine.tests.fixtures import new_database, serving_chat, visiting
-from engine.tests.plans import Recorder
+from engine.tests.plans import recording
 from engine.tests.test_partitions import make_partitions, tables_reached
 
 
@@ -25,15 +25,14 @@ async def test_every_statement_of_a_tool_touches_one_partition(
     partitioned_url: str, settings: Settings
 ) -> None:
     settings = settings.model_copy(update={"database_url": partitioned_url})
-    app, recorder = create_app(settings), Recorder()
-    recorder.listen(app)
-    async with (
-        serving_chat(app) as url,
-        visiting(url, settings, sign_in=sign_in) as visitor,
-    ):
-        turn = await visitor.say("hello")
-        for tool in TOOLS:
-            await visitor.say("go on", turn.thread_id, tool=tool.id)
-            await visitor.say(tool.prompt or "go on", turn.thread_id, tool=tool.id)
+    with recording(partitioned_url) as recorder:
+        async with (
+            serving_chat(create_app(settings)) as url,
+            visiting(url, settings, sign_in=sign_in) as visitor,
+        ):
+            turn = await visitor.say("hello")
+            for tool in TOOLS:
+                await visitor.say("go on", turn.thread_id, tool=tool.id)
+                await visitor.say(tool.prompt or "go on", turn.thread_id, tool=tool.id)
 
     assert await tables_reached(partitioned_url, recorder, visitor)
