@@ -47,18 +47,33 @@ def test_update_adds_and_changes_files(repository: Path, project: Path) -> None:
     assert "[1/" not in said
 
 
-def test_update_adds_a_tool_that_is_chosen_later(project: Path) -> None:
-    cruft(
-        project,
-        "update",
-        "--skip-apply-ask",
-        "--variables-to-update",
-        json.dumps({"agent_tools": "all"}),
-    )
+@pytest.mark.parametrize(
+    ("changes", "file", "wiring", "line"),
+    [
+        (
+            {"agent_tools": "all"},
+            "app/agent/tools/web_search.py",
+            "app/agent/tool_list.py",
+            "WEB_SEARCH",
+        ),
+        (
+            {"model": "litellm/anthropic/claude-sonnet-5"},
+            "engine/models/litellm/models.py",
+            "engine/settings/providers.py",
+            '"litellm": "engine.models.litellm.models"',
+        ),
+    ],
+    ids=["tool", "model"],
+)
+def test_update_adds_an_option_that_is_chosen_later(
+    project: Path, changes: dict[str, str], file: str, wiring: str, line: str
+) -> None:
+    assert not (project / file).exists()
 
-    wiring = (project / "app/agent/tool_list.py").read_text(encoding="utf-8")
-    assert "WEB_SEARCH" in wiring
-    assert (project / "app/agent/tools/web_search.py").exists()
+    cruft(project, "update", "--skip-apply-ask", "--variables-to-update", json.dumps(changes))
+
+    assert (project / file).exists()
+    assert line in (project / wiring).read_text(encoding="utf-8")
 
 
 def test_check_is_clean_after_create(project: Path) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from conftest import Bake, clean_environment
+from every_project import PROVED_BY_ITSELF
 from matrix import MODELS
 
 LITELLM = MODELS[1]
@@ -20,7 +21,7 @@ def test_other_providers_answer(bake: Bake) -> None:
             "no:cacheprovider",
             "-p",
             "no:schemathesis",
-            "engine/tests/agent/litellm",
+            PROVED_BY_ITSELF,
         ],
         cwd=bake(model=LITELLM).path,
         env=clean_environment(),
