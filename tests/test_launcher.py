@@ -18,6 +18,7 @@ import pytest
 from chromium import Visitor, website
 from conftest import clean_environment
 from launching import HOSTILE, Projects, ShopPage, shop, shop_headers
+from looking import look
 from playwright.sync_api import Browser, Page, Route, expect
 from serving import Application, free_port
 
@@ -296,6 +297,8 @@ def test_the_panel_says_that_the_server_is_away_and_opens_later(page: ShopPage) 
     expect(page.host.get_by_role("alert")).to_contain_text("The chat did not open")
     retry = page.host.get_by_role("button", name="Try again")
     expect(retry).to_be_focused()
+    look(tab)
+    assert tab.evaluate("look.small()") == []
     link = page.host.get_by_role("link", name="Open it in a window of its own")
     expect(link).to_have_attribute("href", f"http://127.0.0.1:{page.port}/")
     page.tab.expect_complaint("did not open. Its server may be away")

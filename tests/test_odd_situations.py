@@ -130,6 +130,7 @@ def server(
         "SECRET_KEY": "s" * 64,
         "DEMO_DELAY_SECONDS": "0.006",
         "ADDRESS_TURNS_PER_MINUTE": "1000",
+        "ON_DISCONNECT": "finish",
         "ALLOWED_ORIGINS": f"http://shop.localhost:{port}",
     }
     BakedProject(project.path, environment=environment).run("python", "-m", "app", "migrate")
@@ -281,6 +282,8 @@ def test_text_spacing_cuts_nothing_off(chat: ChatPage, open_shop: OpenShop) -> N
     chat.open()
     look(chat.page)
     chat.page.evaluate(SHOW_ALL)
+    title = "A name as long as the names of some applications are"
+    chat.page.evaluate("title => { document.querySelector('h1').textContent = title; }", title)
     chat.page.evaluate(f"({SPACED})(document)")
     assert chat.page.evaluate("look.clipped()") == []
     assert not chat.page.evaluate("look.isScrollable()")
@@ -494,13 +497,42 @@ def test_coming_back_online_needs_no_reload(chat: ChatPage) -> None:
     chat.expect_complaint("ERR_INTERNET_DISCONNECTED|Failed to fetch")
 
 
-def test_an_answer_that_breaks_off_offline_is_completed_online(chat: ChatPage) -> None:
-    chat.open()
+# Chromium's own emulation of being offline refuses new requests, and lets old ones go on.
+BREAK_OFF = """{
+    const real = window.fetch;
+    window.fetch = async (...request) => {
+        const response = await real(...request);
+        if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return response;
+        const reader = response.body.getReader();
+        const body = new ReadableStream({
+            start: (stream) => addEventListener("offline", () => {
+                stream.error(new TypeError("network error"));
+                reader.cancel();
+            }),
+            async pull(stream) {
+                const { done, value } = await reader.read();
+                if (done) stream.close();
+                else stream.enqueue(value);
+            },
+        });
+        return new Response(body, response);
+    };
+}"""
+
+
+def test_an_answer_that_breaks_off_offline_is_completed_online(
+    visit: Visit, server: Application
+) -> None:
+    """With `ON_DISCONNECT=finish`; otherwise the answer is stopped."""
+    visitor = visit(server)
+    visitor.context.add_init_script(BREAK_OFF)
+    chat = visitor.tab().open()
     chat.send(SLOW)
     expect(chat.answers).to_contain_text("You said")
 
     chat.page.context.set_offline(True)
     chat.until("!window.chat.isBusy")
+    expect(chat.answers).not_to_contain_text("Remember that our launch")
     chat.page.context.set_offline(False)
 
     expect(chat.answers).to_contain_text("Remember that our launch is on Friday")
