@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.database.database import TABLE_PREFIX
@@ -17,16 +17,13 @@ Plan = dict[str, Any]
 
 @dataclass
 class Recorder:
-    """The statements that go to one database, with their parameters."""
+    """Statements with their parameters."""
 
-    database: str | None
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def record(
-        self, connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object
+        self, _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
     ) -> None:
-        if connection.engine.url.database != self.database:
-            return
         if isinstance(parameters, list):  # one statement with several sets of parameters
             parameters = parameters[0]
         if named_in(statement):
@@ -34,9 +31,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(url: str) -> Iterator[Recorder]:
-    """Records what applications send to the database at that URL, if they are made meanwhile."""
-    recorder = Recorder(make_url(url).database)
+def recording() -> Iterator[Recorder]:
+    """Records what applications of this process execute meanwhile."""
+    recorder = Recorder()
     event.listen(Engine, "before_cursor_execute", recorder.record)
     try:
         yield recorder

@@ -195,13 +195,11 @@ async def test_a_turn_reads_a_window_of_the_conversation(filled: Settings) -> No
 
 @asynccontextmanager
 async def recording(settings: Settings) -> AsyncIterator[tuple[Recorder, Visitor]]:
-    assert settings.database_url is not None
-    with plans.recording(settings.database_url) as recorder:
-        async with (
-            serving(create_app(settings)) as url,
-            visiting(url, settings, user_id="heavy") as visitor,
-        ):
-            recorder.seen.clear()  # what the start sent
+    async with (
+        serving(create_app(settings)) as url,
+        visiting(url, settings, user_id="heavy") as visitor,
+    ):
+        with plans.recording() as recorder:
             yield recorder, visitor
 
 

@@ -101,7 +101,7 @@ async def test_every_statement_reads_one_partition(
     settings = settings.model_copy(
         update={"database_url": partitioned_url, "demo_delay_seconds": SLOW_SECONDS / SLOWNESS}
     )
-    with recording(partitioned_url) as recorder:
+    with recording() as recorder:
         async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
             await use_everything(visitor)
 

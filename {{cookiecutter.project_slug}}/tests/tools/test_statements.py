@@ -25,7 +25,7 @@ async def test_every_statement_of_a_tool_touches_one_partition(
     partitioned_url: str, settings: Settings
 ) -> None:
     settings = settings.model_copy(update={"database_url": partitioned_url})
-    with recording(partitioned_url) as recorder:
+    with recording() as recorder:
         async with (
             serving_chat(create_app(settings)) as url,
             visiting(url, settings, sign_in=sign_in) as visitor,
