@@ -399,7 +399,7 @@ def test_a_launcher_that_could_not_be_loaded_is_loaded_later(
 ) -> None:
     page = visit(anonymous, refused="yes")
     tab = page.tab.page
-    module = re.compile(r"/static/launcher/launcher[^/]*\.js")
+    module = re.compile(r"/static/launcher/(launcher|main)[^/]*\.js")
     tab.route(module, lambda route: route.abort())
     tab.goto(f"{page.url}/?port={page.port}")
     page.tab.expect_complaint("is not shown")
