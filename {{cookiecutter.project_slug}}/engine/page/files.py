@@ -36,7 +36,9 @@ _HASHED = re.compile(rf"(.+)\.([0-9a-f]{%d})(\.\w+)")
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
 # An address of this site in an attribute, also one of several, as in `srcset`.
 _ADDRESS = re.compile(rf"""(?<=["'=,\s])((?!//)(?:[^"'\s:=,]*/)?){STATIC_PATH[1:]}/([\w./-]+)""")
-_IN_CSS = re.compile(r"""(?P<url>url\(\s*["']?)(?P<file>[\w./-]+)|(?P<page>["']static/)(?P<name>[\w./-]+)""")
+_IN_CSS = re.compile(
+    r"""(?P<url>url\(\s*["']?)(?P<file>[\w./-]+)|(?P<page>["']static/)(?P<name>[\w./-]+)"""
+)
 
 
 def read_page(folder: Path, name: str = INDEX) -> str:
@@ -134,7 +136,11 @@ class PageFiles(StaticFiles):
             is_module = "module" in tag[0]
 
             def address(found: re.Match[str]) -> str:
-                name = found[2] if is_module and not self._is_bundle(found[2]) else self.hashed(found[2])
+                name = (
+                    found[2]
+                    if is_module and not self._is_bundle(found[2])
+                    else self.hashed(found[2])
+                )
                 return f"{found[1]}{STATIC_PATH[1:]}/{name}"
 
             return _ADDRESS.sub(address, tag[0])

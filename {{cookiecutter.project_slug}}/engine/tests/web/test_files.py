@@ -60,20 +60,23 @@ async def test_pictures_in_a_style_have_hashes_too(folder: Path) -> None:
     (folder / "page.css").write_text(
         "a { mask: url(leaf.svg#top) } b { mask: url('https://other.test/leaf.svg') }"
         """ c { mask: url("data:image/svg+xml,leaf.svg") } d { --font: '[{"src": "static/leaf.svg"}]' }"""
-        " @import url(other.css); e { mask: url(../leaf.svg) url(gone.svg) }"
+        " @import url(look/other.css); e { mask: url(gone.svg) }"
     )
-    (folder / "other.css").write_text("")
+    (folder / "look").mkdir()
+    (folder / "look" / "other.css").write_text("a { mask: url(../leaf.svg) }")
     files = PageFiles(folder)
     leaf, page_css = files.hashed("leaf.svg"), files.hashed("page.css")
 
     async with client(files) as page:
         text = (await page.get(f"/static/{page_css}")).text
+        other = (await page.get("/static/look/other.css")).text
 
+    assert other == f"a {{ mask: url(../{leaf}) }}"
     assert text == (
         f"a {{ mask: url({leaf}#top) }} b {{ mask: url('https://other.test/leaf.svg') }}"
         """ c { mask: url("data:image/svg+xml,leaf.svg") }"""
         f""" d {{ --font: '[{{"src": "static/{leaf}"}}]' }}"""
-        f" @import url(other.css); e {{ mask: url(../{leaf}) url(gone.svg) }}"
+        " @import url(look/other.css); e { mask: url(gone.svg) }"
     )
     (folder / "leaf.svg").write_text("<svg>another</svg>")
     assert PageFiles(folder).hashed("page.css") != page_css
