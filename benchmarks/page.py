@@ -162,7 +162,7 @@ async def loads(browser: Browser, pages: tuple[str, ...], chat: str) -> list[dic
         page = await context.new_page()
         sizes = await received(context, page, chat)
         await page.goto(url)
-        await page.locator("chat-launcher").wait_for()
+        await page.locator("chat-launcher").wait_for(state="attached")
         loaded.append(sizes)
     await context.close()
     return loaded

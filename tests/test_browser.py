@@ -12,7 +12,7 @@ import pytest
 from chromium import ANSWERING, ChatPage, Scheme, Visitor, message, violations, website
 from conftest import BakedProject, generate_with_our_environment
 from playwright.sync_api import Browser, Route, expect
-from serving import START, Application, free_port
+from serving import BUNDLE, START, Application, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +38,7 @@ def project(
 ) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("browser")
     project = generate_with_our_environment(template, folder, languages="de")
+    project.run("python", "-c", BUNDLE)
 
     yield project
 
@@ -385,7 +386,7 @@ def test_an_invalid_theme_value_is_reported_and_ignored(chat: ChatPage) -> None:
             content_type="text/css",
         )
 
-    chat.page.route("**/static/theme.css", with_bad_radius)
+    chat.page.route("**/static/theme.*.css", with_bad_radius)
 
     chat.open()
 

@@ -264,8 +264,9 @@ def _add_page(
     @router.get("/" if file.name == INDEX else f"/{file.stem}")
     def page(request: Request) -> HTMLResponse:
         html = page_html(settings, request, file.parent, file.name)
-        # A preload has no token: then the page's script asks by itself.
-        response = page_response(with_config(html) if authenticator.checks_origin else html)
+        if authenticator.checks_origin:  # a preload has no token
+            html = with_config(html)
+        response = page_response(html)
         authenticator.visit(request, response)  # before the page's requests, which then have a user
         return response
 
@@ -275,9 +276,12 @@ def page_html(settings: Settings, request: Request, folder: Path, name: str = IN
     language = language_of(request.headers.get("accept-language", ""))
     said = escape(translate(NEEDS_SCRIPTS, language))
     needs_scripts = f'<p lang="{language}" dir="{direction_of(language)}">{said}</p>'
+    html = read_page(folder, name)
+    if OFFICIAL_SCRIPT_URL in html:
+        # Browsers put off an `async` script until they have the styles.
+        html = _with_preload(html, f'href="{OFFICIAL_SCRIPT_URL}" as="script"')
     return (
-        read_page(folder, name)
-        .replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+        html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
         .replace("{name}", escape(page_texts(folder).name))
         .replace(f'<p lang="en">{NEEDS_SCRIPTS}</p>', needs_scripts)
         .replace(WATCHER, f"{WATCHER}{_texts_of_watcher(language)}", 1)
@@ -299,8 +303,11 @@ def with_config(html: str) -> str:
     language = _LANGUAGE.search(root[0])
     is_auto = 'data-locale="auto"' in root[0]
     asked = "" if is_auto else f"?locale={language[1] if language else 'en'}"
-    preload = f'<link rel="preload" href="{CONFIG}{asked}" as="fetch" crossorigin>'
-    return html.replace("</head>", f"  {preload}\n  </head>", 1)
+    return _with_preload(html, f'href="{CONFIG}{asked}" as="fetch" crossorigin')
+
+
+def _with_preload(html: str, attributes: str) -> str:
+    return html.replace("</head>", f'  <link rel="preload" {attributes}>\n  </head>', 1)
 
 
 def page_response(html: str) -> HTMLResponse:

@@ -79,6 +79,7 @@ export class ThreadMemory {
     this.early = null;
     const isKnown = early !== null && (early.ok || early.status === 404);
     const response = isKnown ? early : await askForThread(fetch, url, this.threadId);
+    response.body?.cancel(); // the element loads the items
     if (response.status === 404) this.remember(null);
     else if (response.ok) this.remember(this.threadId);
     else this.threadId = null;
