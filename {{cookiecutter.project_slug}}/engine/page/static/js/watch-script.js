@@ -112,11 +112,12 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     var script = pageModule();
-    if (!script) return;
-    var src = script.src;
-    if (!("noModule" in script)) return notRun("<script type=module>: " + src);
-    setTimeout(function () {
-      notLoaded(src);
-    }, SECONDS_TO_START * 1000);
+    if (script && !("noModule" in script)) notRun("<script type=module>: " + script.src);
   });
+
+  // Not counted from DOMContentLoaded, which waits for modules.
+  setTimeout(function () {
+    var script = pageModule();
+    if (script) notLoaded(script.src);
+  }, SECONDS_TO_START * 1000);
 })();
