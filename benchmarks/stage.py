@@ -209,9 +209,7 @@ async def _execute(url: str, statement: str, *values: object) -> list[asyncpg.Re
 
 
 @contextmanager
-def serving(
-    target: str, url: str, *, project: Path = PROJECT, **settings: str
-) -> Iterator[Server]:
+def serving(target: str, url: str, *, project: Path = PROJECT, **settings: str) -> Iterator[Server]:
     """Start the application factory `target` with uvicorn in a process, and wait until it is ready."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]

@@ -393,7 +393,9 @@ def test_page_and_chat_are_one_file_and_kept_for_good(chat: ChatPage, server: Ap
 
     chat.open()
 
-    own = {url.removeprefix(server.url): loaded[url] for url in loaded if url.startswith(server.url)}
+    own = {
+        url.removeprefix(server.url): loaded[url] for url in loaded if url.startswith(server.url)
+    }
     static = {url: response for url, response in own.items() if url.startswith("/static/")}
     assert {HASH.sub("", url.removeprefix("/static/")) for url in static} == {
         *("js/main.js", "js/remembered-scheme.js", "js/watch-script.js"),
@@ -432,9 +434,11 @@ def test_in_development_the_modules_are_served_as_they_are(serve: Serve, visit: 
     kept: list[str] = []
     chat.page.on(
         "response",
-        lambda response: kept.append(response.url)
-        if "immutable" in response.headers.get("cache-control", "")
-        else None,
+        lambda response: (
+            kept.append(response.url)
+            if "immutable" in response.headers.get("cache-control", "")
+            else None
+        ),
     )
 
     chat.open().say("hello")
@@ -773,7 +777,9 @@ def test_a_script_that_does_not_load_is_named_and_loads_again(chat: ChatPage) ->
 
     expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not be loaded")
     chat.problem.get_by_text("For whoever runs this site").click()
-    expect(chat.problem).to_contain_text(re.compile(r"could not load http.*/static/js/main\.\w+\.js"))
+    expect(chat.problem).to_contain_text(
+        re.compile(r"could not load http.*/static/js/main\.\w+\.js")
+    )
     chat.page.unroute("**/static/js/main.*.js")
     chat.problem.get_by_role("button", name="Try again").click()
     chat.when_ready()

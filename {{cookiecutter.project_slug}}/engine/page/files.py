@@ -29,10 +29,10 @@ NOT_STATIC = {".html", ".po", ".py", ".toml"}
 COMPRESSED = {".css", ".js", ".json", ".map", ".mjs", ".svg", ".txt", ".webmanifest"}
 
 FOR_GOOD = "public, max-age=31536000, immutable"
-HASH_CHARS = 16
+HASH_CHARS = 16  # as in `_HASHED`
 
 _INCLUDE = re.compile(r"[ \t]*<!-- include (_[\w-]+\.html) -->\n?")
-_HASHED = re.compile(rf"(.+)\.([0-9a-f]{%d})(\.\w+)")
+_HASHED = re.compile(r"(.+)\.([0-9a-f]{16})(\.\w+)")
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")
 # An address of this site in an attribute, also one of several, as in `srcset`.
 _ADDRESS = re.compile(rf"""(?<=["'=,\s])((?!//)(?:[^"'\s:=,]*/)?){STATIC_PATH[1:]}/([\w./-]+)""")

@@ -25,11 +25,12 @@
     return place ? said.replace(place, String(value)) : said;
   }
 
-  /** @returns {HTMLScriptElement | undefined} */
   function pageModule() {
-    return [].filter.call(document.getElementsByTagName("script"), function (/** @type {HTMLScriptElement} */ tag) {
-      return MODULE.test(tag.src);
-    })[0];
+    var scripts = document.getElementsByTagName("script");
+    for (var index = 0; index < scripts.length; index += 1) {
+      if (MODULE.test(scripts[index].src)) return scripts[index];
+    }
+    return null;
   }
 
   /**
@@ -59,6 +60,7 @@
    * @param {string} title
    * @param {string} advice
    * @param {string[]} mend
+   * @returns {void}
    */
   function show(title, advice, mend) {
     if (isShown || root.hasAttribute("data-started")) return;
