@@ -139,7 +139,7 @@ async def launcher(url: str, report: Report, *, rounds: int, quick: bool) -> Non
     pages: dict[str, str] = {}
     with site(pages) as shop:
         settings = {"ALLOWED_ORIGINS": shop}
-        with serving(PROJECT_SERVER, data.url, project=LAUNCHER_PROJECT, **settings) as server:
+        with serving(PROJECT_SERVER, data.url, LAUNCHER_PROJECT, **settings) as server:
             chat = f"http://127.0.0.1:{server.port}"
             pages |= {"/": SHOP.format(chat=chat), "/next": SHOP.format(chat=chat)}
             async with launched(program) as browser:

@@ -209,7 +209,7 @@ async def _execute(url: str, statement: str, *values: object) -> list[asyncpg.Re
 
 
 @contextmanager
-def serving(target: str, url: str, *, project: Path = PROJECT, **settings: str) -> Iterator[Server]:
+def serving(target: str, url: str, project: Path = PROJECT, /, **settings: str) -> Iterator[Server]:
     """Start the application factory `target` with uvicorn in a process, and wait until it is ready."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]
@@ -263,7 +263,7 @@ def python(code: str, *arguments: str, given: str = "", **settings: str) -> str:
     return done.stdout
 
 
-def environment(project: Path = PROJECT, **settings: str) -> dict[str, str]:
+def environment(project: Path = PROJECT, /, **settings: str) -> dict[str, str]:
     """The same environment for all servers, without other variables of this process."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return kept | SETTINGS | {"PYTHONPATH": f"{project}:{REPO}"} | settings

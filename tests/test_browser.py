@@ -389,7 +389,11 @@ def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visit
 
 def test_page_and_chat_are_one_file_and_kept_for_good(chat: ChatPage, server: Application) -> None:
     loaded: dict[str, Response] = {}
-    chat.page.on("response", lambda response: loaded.setdefault(response.url, response))
+
+    def arrives(response: Response) -> None:
+        loaded[response.url] = response
+
+    chat.page.on("response", arrives)
 
     chat.open()
 

@@ -114,7 +114,8 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     var script = pageModule();
-    if (script && !("noModule" in script)) notRun("<script type=module>: " + script.src);
+    var hasModules = "noModule" in document.createElement("script");
+    if (script && !hasModules) notRun("<script type=module>: " + script.src);
   });
 
   // Not counted from DOMContentLoaded, which waits for modules.
