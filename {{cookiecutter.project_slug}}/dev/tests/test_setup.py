@@ -28,8 +28,8 @@ def test_steps_say_name_and_seconds() -> None:
     with step(2, "two", out):
         pass
     first, second = out.getvalue().splitlines()
-    assert re.fullmatch(r"\[1/7\] one … ok \(a note\) \d+\.\d s", first)
-    assert re.fullmatch(r"\[2/7\] two … ok \d+\.\d s", second)
+    assert re.fullmatch(r"\[1/8\] one … ok \(a note\) \d+\.\d s", first)
+    assert re.fullmatch(r"\[2/8\] two … ok \d+\.\d s", second)
     assert "\x1b" not in out.getvalue()
 
 
