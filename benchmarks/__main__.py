@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, options, start, streaming, turn, writing
+from benchmarks import history, options, page, start, streaming, turn, writing
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -32,6 +32,8 @@ ROUNDS, QUICK_ROUNDS = 5, 3
 
 BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "start": start.ready,
+    "page": page.first_options,
+    "launcher": page.launcher,
     "statements": turn.statements,
     "requests": history.requests,
     "throughput": streaming.throughput,

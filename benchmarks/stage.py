@@ -27,6 +27,8 @@ from benchmarks import rival
 REPO = Path(__file__).resolve().parent.parent
 BUILD = REPO / "build" / "bench"
 PROJECT = BUILD / "project"
+# The same with a launcher for other sites.
+LAUNCHER_PROJECT = BUILD / "launcher"
 POSTGRES = BUILD / "postgres" / "data"
 POOL_SIZE = 10
 READY_SECONDS = 60
@@ -69,6 +71,12 @@ import sys
 from engine.operate.commands.migrate import upgrade
 upgrade(sys.argv[1])
 """
+_BUNDLE = """
+import sys
+from dev.page import bundle_page
+from dev.steps import Progress
+print("page:", bundle_page(Progress("page", sys.stderr)))
+"""
 _SIGN_IN = """
 import asyncio, json, sys
 from app.auth import sign_in
@@ -108,10 +116,10 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def render_project() -> None:
-    """Render the project with the default answers, without its setup."""
-    if PROJECT.exists():
-        shutil.rmtree(PROJECT)
+def render_project(project: Path = PROJECT, **answers: str) -> None:
+    """Render the project with the default answers or these, without its setup."""
+    if project.exists():
+        shutil.rmtree(project)
     BUILD.mkdir(parents=True, exist_ok=True)
     template = BUILD / "template"
     if template.exists():
@@ -123,7 +131,8 @@ def render_project() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "cookiecutter", str(template), "--no-input"),
-            *("--output-dir", str(BUILD), f"project_slug={PROJECT.name}", "setup=skip"),
+            *("--output-dir", str(BUILD), f"project_slug={project.name}", "setup=skip"),
+            *(f"{question}={answer}" for question, answer in answers.items()),
         ],
         check=True,
         stdin=subprocess.DEVNULL,
@@ -200,7 +209,7 @@ async def _execute(url: str, statement: str, *values: object) -> list[asyncpg.Re
 
 
 @contextmanager
-def serving(target: str, url: str, **settings: str) -> Iterator[Server]:
+def serving(target: str, url: str, project: Path = PROJECT, /, **settings: str) -> Iterator[Server]:
     """Start the application factory `target` with uvicorn in a process, and wait until it is ready."""
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", target, "--factory", "--host", "127.0.0.1"]
@@ -211,8 +220,8 @@ def serving(target: str, url: str, **settings: str) -> Iterator[Server]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            cwd=PROJECT,
-            env=environment(DATABASE_URL=url, **settings),
+            cwd=project,
+            env=environment(project, DATABASE_URL=url, **settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -254,10 +263,16 @@ def python(code: str, *arguments: str, given: str = "", **settings: str) -> str:
     return done.stdout
 
 
-def environment(**settings: str) -> dict[str, str]:
+def environment(project: Path = PROJECT, /, **settings: str) -> dict[str, str]:
     """The same environment for all servers, without other variables of this process."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return kept | SETTINGS | {"PYTHONPATH": f"{PROJECT}:{REPO}"} | settings
+    return kept | SETTINGS | {"PYTHONPATH": f"{project}:{REPO}"} | settings
+
+
+def bundle_page(project: Path = PROJECT) -> None:
+    """Make the page's bundle, as setup does."""
+    command = [sys.executable, "-c", _BUNDLE]
+    subprocess.run(command, cwd=project, env=environment(project), check=True)
 
 
 def sign_in(user_ids: list[str]) -> list[dict[str, str]]:

@@ -285,14 +285,17 @@ class Visitor:
 
 @contextmanager
 def website(
-    page: Callable[[str], str], port: int = 0, headers: Callable[[str], Headers] = lambda _path: {}
+    page: Callable[[str], str],
+    port: int = 0,
+    headers: Callable[[str], Headers] = lambda _path: {},
+    kind: str = "text/html",
 ) -> Iterator[int]:
     """Another site, at every name that ends with .localhost, with a page for each path; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
             for name, value in headers(self.path).items():
                 self.send_header(name, value)
             self.end_headers()

@@ -333,6 +333,20 @@ def browser() -> Iterator["Browser"]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def caching(browser: "Browser") -> Iterator["Browser"]:
+    """Like `browser`, with the back/forward cache, which Playwright disables."""
+    from chromium import FLAGS, full_program
+
+    caching = browser.browser_type.launch(
+        executable_path=full_program(),
+        args=FLAGS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield caching
+    caching.close()
+
+
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator["Callable[..., Visitor]"]:
     """A new visitor of an application. Errors in the console fail the test."""

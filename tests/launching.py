@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from chromium import ChatPage, Visitor
 from conftest import REPO, BakedProject, generate
 from playwright.sync_api import Frame, FrameLocator, Locator, expect
-from serving import START, Application
+from serving import BUNDLE, START, Application
 
 # The site's policy allows only what the README requires, and its styles test the isolation.
 SHOP = """<!doctype html>
@@ -87,7 +87,14 @@ class Projects:
         self._database = ""
         self._servers: list[Application] = []
 
-    def serve(self, auth_style: str, agent_tools: str = "notes", **settings: str) -> Application:
+    def serve(
+        self,
+        auth_style: str,
+        agent_tools: str = "notes",
+        *,
+        is_bundled: bool = False,
+        **settings: str,
+    ) -> Application:
         folder = self._folder / auth_style
         answers = {
             "auth_style": auth_style,
@@ -99,6 +106,8 @@ class Projects:
         given = [f"{question}={answer}" for question, answer in answers.items()]
         project = generate(self._template, folder, *given, CHATKIT_SETUP="skip")
         (project.path / ".venv").symlink_to(REPO / ".venv")
+        if is_bundled:
+            project.run("python", "-c", BUNDLE)
         if self._first is None:
             self._first = project
             self._database = project.run("python", "-c", START).splitlines()[-1]

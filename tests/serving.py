@@ -19,6 +19,12 @@ from dev.paths import POSTGRES_DIR
 from dev.postgres import Postgres
 print(Postgres(POSTGRES_DIR).start())
 """
+BUNDLE = """
+import sys
+from dev.page import bundle_page
+from dev.steps import Progress
+print(bundle_page(Progress("page", sys.stdout)))
+"""
 CREDENTIALS = """
 import asyncio, json
 from engine.settings.settings import Settings

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from chromium import ANSWERING, ChatPage, Scheme, Visitor, message, violations, website
 from conftest import BakedProject, generate_with_our_environment
-from playwright.sync_api import Browser, Route, expect
-from serving import START, Application, free_port
+from playwright.sync_api import Browser, Response, Route, expect
+from serving import BUNDLE, START, Application, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +28,15 @@ SETTINGS = {
     "ADDRESS_TURNS_PER_MINUTE": "1000",
 }
 
+# The hash in the name of a file.
+HASH = re.compile(r"\.[0-9a-f]{16}(?=\.\w+$)")
+# An element that only keeps its options.
+QUIET_ELEMENT = """customElements.define("openai-chatkit", class extends HTMLElement {
+    setOptions(options) { window.chatOptions = options; }
+});"""
+FROM_NETWORK = """() => performance.getEntriesByType("resource")
+    .filter(({ transferSize }) => transferSize > 0).map(({ name }) => name)"""
+
 Serve = Callable[..., Application]
 Visit = Callable[..., Visitor]
 
@@ -38,6 +47,7 @@ def project(
 ) -> Iterator[BakedProject]:
     folder = tmp_path_factory.mktemp("browser")
     project = generate_with_our_environment(template, folder, languages="de")
+    project.run("python", "-c", BUNDLE)
 
     yield project
 
@@ -377,6 +387,77 @@ def test_the_button_in_the_header_switches_both_and_is_remembered(visitor: Visit
     expect(element).to_have_attribute("data-scheme", "light")
 
 
+def test_page_and_chat_are_one_file_and_kept_for_good(chat: ChatPage, server: Application) -> None:
+    loaded: dict[str, Response] = {}
+
+    def arrives(response: Response) -> None:
+        loaded[response.url] = response
+
+    chat.page.on("response", arrives)
+
+    chat.open()
+
+    own = {
+        url.removeprefix(server.url): loaded[url] for url in loaded if url.startswith(server.url)
+    }
+    static = {url: response for url, response in own.items() if url.startswith("/static/")}
+    assert {HASH.sub("", url.removeprefix("/static/")) for url in static} == {
+        *("js/main.js", "js/remembered-scheme.js", "js/watch-script.js"),
+        *("theme.css", "page.css", "icon.svg", "moon.svg"),
+    }
+    for url, response in static.items():
+        assert HASH.search(url), url
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable", url
+        assert response.headers["content-encoding"] == "gzip", url
+    asked = [request.url for request in chat.requests if request.url.startswith(server.url)]
+    assert asked.count(f"{server.url}/config.json") == 1
+    assert len(asked) == len(set(asked))
+
+
+def test_a_second_visit_asks_for_no_file_again(
+    browser: Browser, serve: Serve, tmp_path: Path
+) -> None:
+    """In a browser without routes, which would switch off its cache; another site is the CDN."""
+    with website(lambda _path: QUIET_ELEMENT, kind="text/javascript") as port:
+        server = serve(CHATKIT_SCRIPT_URL=f"http://127.0.0.1:{port}/chatkit.js")
+        context = browser.new_context(base_url=server.url)
+        for is_second in (False, True):
+            page = context.new_page()
+            page.goto("/")
+            page.wait_for_function("window.chatOptions")
+            from_network = page.evaluate(FROM_NETWORK)
+            assert [url for url in from_network if "/static/" in url] == [] or not is_second
+            page.close()
+        context.close()
+    server.stop()
+
+
+def test_in_development_the_modules_are_served_as_they_are(serve: Serve, visit: Visit) -> None:
+    server = serve(PLAIN_MODULES="true")
+    chat = visit(server).tab()
+    kept: list[str] = []
+    chat.page.on(
+        "response",
+        lambda response: (
+            kept.append(response.url)
+            if "immutable" in response.headers.get("cache-control", "")
+            else None
+        ),
+    )
+
+    chat.open().say("hello")
+
+    asked = [request.url.removeprefix(server.url) for request in chat.requests]
+    assert {"/static/js/main.js", "/static/js/page.js", "/static/theme.css"} <= set(asked)
+    assert kept == []
+    # One of them does not load: the page says so.
+    chat.page.route("**/static/js/theme.js", lambda route: route.abort())
+    chat.page.reload()
+    expect(chat.problem).to_contain_text("The chat could not be loaded")
+    chat.expect_complaint("theme.js")
+    server.stop()
+
+
 def test_an_invalid_theme_value_is_reported_and_ignored(chat: ChatPage) -> None:
     def with_bad_radius(route: Route) -> None:
         css = route.fetch().text()
@@ -385,7 +466,7 @@ def test_an_invalid_theme_value_is_reported_and_ignored(chat: ChatPage) -> None:
             content_type="text/css",
         )
 
-    chat.page.route("**/static/theme.css", with_bad_radius)
+    chat.page.route("**/static/theme.*.css", with_bad_radius)
 
     chat.open()
 
@@ -653,6 +734,173 @@ def test_only_an_allowed_site_can_frame_the_page(
         chat.expect_complaint("frame-ancestors")
 
 
+# --- Who is signed in ------------------------------------------------------------------
+
+
+def test_a_tab_reloads_when_another_tab_has_another_user(visitor: Visitor) -> None:
+    first = visitor.tab().open().say("a secret of the first user")
+    visitor.context.clear_cookies()
+
+    second = visitor.tab().open()
+
+    expect(first.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    expect(first.messages).to_have_count(0)
+    first.when_ready().say("from the second user")
+    second.button("History").click()
+    history = second.page.get_by_role("list", name="History").get_by_role("listitem")
+    expect(history).to_have_count(1)
+    expect(history).to_contain_text("from the second user")
+    for tab in (first, second):
+        tab.expect_complaint("404")  # the thread of the first user
+
+
+def test_a_message_is_not_sent_with_another_users_cookie(
+    visitor: Visitor, visit: Visit, server: Application
+) -> None:
+    """The other user came without a page that says so, as in another browser's session restored."""
+    chat = visitor.tab().open().say("a secret of the first user")
+    other = visit(server)
+    other.tab().open()
+    visitor.context.add_cookies(other.context.cookies())  # type: ignore[arg-type]
+
+    with chat.answered("threads.add_user_message", 409):
+        chat.send("whose am I?")
+
+    expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+    expect(chat.messages).to_have_count(0)
+    chat.expect_complaint("409|404")
+
+
+# --- Failures of the start --------------------------------------------------------------
+
+
+def test_a_script_that_does_not_load_is_named_and_loads_again(chat: ChatPage) -> None:
+    chat.page.route("**/static/js/main.*.js", lambda route: route.abort())
+
+    chat.page.goto("/")
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not be loaded")
+    chat.problem.get_by_text("For whoever runs this site").click()
+    expect(chat.problem).to_contain_text(
+        re.compile(r"could not load http.*/static/js/main\.\w+\.js")
+    )
+    chat.page.unroute("**/static/js/main.*.js")
+    chat.problem.get_by_role("button", name="Try again").click()
+    chat.when_ready()
+    expect(chat.problem).to_be_empty()
+    chat.expect_complaint("main.*js")
+
+
+def test_a_script_that_does_not_come_in_time_is_named_and_may_still_come(chat: ChatPage) -> None:
+    waiting: list[Route] = []
+    chat.page.route("**/static/js/main.*.js", lambda route: waiting.append(route))
+    chat.page.clock.install()
+    chat.page.goto("/", wait_until="commit")
+    # A page without its module has no DOMContentLoaded yet: the clock is all that goes on.
+    chat.until("document.querySelector('#problem')")
+    expect(chat.problem).to_be_empty()
+
+    chat.page.clock.fast_forward(21_000)
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not be loaded")
+    for route in waiting:
+        route.continue_()
+    chat.when_ready()
+    expect(chat.problem).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("const later = |> now;", "SyntaxError"),
+        ("nowhere.found = 1;", "ReferenceError: nowhere is not defined"),
+    ],
+    ids=["too new", "failing"],
+)
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_a_script_that_does_not_run_is_named(
+    visit: Visit, server: Application, axe: str, script: str, reason: str, locale: str
+) -> None:
+    chat = visit(server, locale=locale).tab()
+    chat.page.route(
+        "**/static/js/main.*.js",
+        lambda route: route.fulfill(body=script, content_type="text/javascript"),
+    )
+
+    chat.page.goto("/")
+
+    titles = {"en-US": "The chat could not start", "de-DE": "Der Chat konnte nicht starten"}
+    expect(chat.problem.get_by_role("heading")).to_have_text(titles[locale])
+    expect(chat.problem).to_contain_text(reason)
+    expect(chat.problem).to_contain_text("Chrome 120, Edge 120, Firefox 128, Safari 17.2")
+    assert violations(chat, axe) == []
+    chat.expect_complaint("uncaught")
+
+
+def test_a_browser_without_modules_is_told_so(chat: ChatPage) -> None:
+    chat.page.add_init_script("delete HTMLScriptElement.prototype.noModule")
+    chat.page.route(
+        "**/static/js/main.*.js",
+        lambda route: route.fulfill(body="", content_type="text/javascript"),
+    )
+
+    chat.page.goto("/")
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not start")
+    expect(chat.problem).to_contain_text("<script type=module>")
+
+
+def test_a_page_without_a_place_for_problems_says_it_too(
+    serve: Serve, pages: Path, visit: Visit
+) -> None:
+    html = (pages / "index.html").read_text("utf-8")
+    body = "<body><openai-chatkit></openai-chatkit></body>"
+    (pages / "bare.html").write_text(re.sub("<body>.*</body>", body, html, flags=re.DOTALL))
+    chat = visit(serve()).tab()
+    chat.page.route("**/static/js/main.*.js", lambda route: route.abort())
+
+    chat.page.goto("/bare")
+
+    expect(chat.problem).to_contain_text("The chat could not be loaded")
+    chat.expect_complaint("main.*js")
+
+
+def test_an_exception_while_starting_is_named_and_the_server_is_not_blamed(chat: ChatPage) -> None:
+    chat.page.add_init_script("window.MutationObserver = null")
+
+    chat.page.goto("/")
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not start")
+    expect(chat.problem).to_contain_text("TypeError: MutationObserver is not a constructor")
+    expect(chat.problem).not_to_contain_text("The server does not answer")
+    expect(chat.problem.get_by_role("button", name="Try again")).to_be_visible()
+    chat.expect_complaint("MutationObserver")
+
+
+def test_a_proxys_page_in_place_of_the_configuration_is_named(chat: ChatPage) -> None:
+    chat.page.route("**/config.json", lambda route: route.fulfill(body="<!doctype html>"))
+
+    chat.page.goto("/")
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not start")
+    expect(chat.problem).to_contain_text("SyntaxError")
+    chat.expect_complaint("SyntaxError")
+
+
+def test_a_server_that_never_answers_is_given_up(chat: ChatPage) -> None:
+    waiting: list[Route] = []
+    chat.page.route("**/config.json", lambda route: waiting.append(route))
+    chat.page.clock.install()
+    chat.page.goto("/", wait_until="commit")
+    chat.until("document.documentElement.hasAttribute('data-started')")
+    expect(chat.problem).to_be_empty()
+
+    chat.page.clock.fast_forward(16_000)
+
+    expect(chat.problem.get_by_role("heading")).to_have_text("The server does not answer")
+    chat.expect_complaint("aborted")
+
+
 # --- Failures ----------------------------------------------------------------------
 
 
@@ -745,7 +993,7 @@ def test_a_browser_without_cookies(visitor: Visitor, chat: ChatPage) -> None:
         headers = {k: v for k, v in response.headers.items() if k != "set-cookie"}
         route.fulfill(response=response, headers=headers)
 
-    chat.page.route("**/config.json", without_cookie)
+    chat.page.route(re.compile(r"/(config\.json)?$"), without_cookie)
 
     chat.page.goto("/")
 
@@ -793,7 +1041,10 @@ def test_a_refusal_is_accessible(chat: ChatPage, axe: str, scheme: Scheme) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "problem",
-    ["scriptBlocked", "notDefined", "notReady", "backendDown", "databaseDown", "unauthenticated"],
+    [
+        *("scriptBlocked", "notDefined", "notReady", "startFailed"),
+        *("backendDown", "databaseDown", "unauthenticated"),
+    ],
 )
 def test_a_problem_is_accessible(chat: ChatPage, axe: str, scheme: Scheme, problem: str) -> None:
     chat.page.emulate_media(color_scheme=scheme)

@@ -16,6 +16,7 @@ from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import jwt
@@ -128,16 +129,18 @@ def everything(make: Make, mails: Mails) -> Application:
 @pytest.fixture(scope="module")
 def somebody(everything: Application) -> dict[str, Any]:
     """The cookies of a signed-in user."""
-    with httpx2.Client(base_url=everything.url, follow_redirects=True) as client:
+    return {"cookies": signed_up(everything, "somebody"), "origins": []}
+
+
+def signed_up(application: Application, name: str) -> list[Any]:
+    """The cookies of a new user."""
+    with httpx2.Client(base_url=application.url, follow_redirects=True) as client:
         page = client.get("/sign-up").text
         token = re.search(r'name="form_token" type="hidden" value="(\w+)"', page)
         assert token
-        form = {"name": "somebody", "password": PASSWORD, "form_token": token[1]}
+        form = {"name": name, "password": PASSWORD, "form_token": token[1]}
         client.post("/sign-up", data=form).raise_for_status()
-        cookies = [
-            {"name": n, "value": v, "url": everything.url} for n, v in client.cookies.items()
-        ]
-    return {"cookies": cookies, "origins": []}
+        return [{"name": n, "value": v, "url": application.url} for n, v in client.cookies.items()]
 
 
 @pytest.fixture
@@ -219,6 +222,46 @@ def test_a_session_that_ends_while_the_chat_is_open(
 
     expect(member.problem).to_contain_text("You are not signed in")
     member.expect_complaint("401")
+
+
+# What a page shows at the moment in which the browser restores it.
+RECORD_RETURN = """
+addEventListener("pageshow", ({ persisted }) => {
+    const { visibility } = getComputedStyle(document.querySelector("openai-chatkit"));
+    sessionStorage.setItem("returned", JSON.stringify([persisted, visibility]));
+});
+"""
+
+
+@pytest.mark.parametrize("next_user", ["nobody", "somebody else", "the same user"])
+def test_a_page_restored_after_signing_out_shows_nothing(
+    caching: Browser, everything: Application, next_user: str
+) -> None:
+    visitor = Visitor(caching.new_context(base_url=everything.url, locale="en-US"))
+    visitor.context.add_cookies(signed_up(everything, f"first-{uuid4().hex[:8]}"))
+    chat = visitor.tab().open().say("a secret")
+    chat.page.evaluate(RECORD_RETURN)
+
+    if next_user == "the same user":
+        chat.page.goto("/healthz")
+    else:
+        chat.button("Sign out").click()
+        expect(chat.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    if next_user == "somebody else":
+        visitor.context.add_cookies(signed_up(everything, f"second-{uuid4().hex[:8]}"))
+    chat.page.go_back(wait_until="commit")
+
+    if next_user == "the same user":
+        expect(chat.messages).to_have_text(["a secret"])
+        expect(chat.composer).to_be_visible()
+    elif next_user == "nobody":
+        expect(chat.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    else:
+        expect(chat.page.get_by_role("heading", name="Hello! How can I help?")).to_be_visible()
+        expect(chat.messages).to_have_count(0)
+    returned = chat.page.evaluate("sessionStorage.getItem('returned')")
+    assert json.loads(returned) == [True, "hidden"]
+    visitor.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -107,7 +107,7 @@ def test_setup_with_pythonsafepath(template: Path, tmp_path: Path) -> None:
         **OFFLINE,
     )
 
-    assert "[1/7] uv … ok" in project.output
+    assert "[1/8] uv … ok" in project.output
     assert says_once_how_to_continue(project)
     [line] = [line for line in project.output.splitlines() if "To go on" in line]
     assert "PYTHONSAFEPATH= " in line

@@ -33,7 +33,7 @@ def project(look: Bake) -> BakedProject:
 
 
 def test_the_image_has_a_build_stage_and_an_ordinary_user(project: BakedProject) -> None:
-    build, image = read_stages(project.text("Dockerfile"))
+    _, build, image = read_stages(project.text("Dockerfile"))
 
     assert any("uv sync --frozen --no-dev" in text for text in arguments_of(build, "RUN"))
     assert arguments_of(image, "USER") == ["app"]
@@ -45,7 +45,7 @@ def test_the_image_has_a_build_stage_and_an_ordinary_user(project: BakedProject)
 
 
 def test_running_answers_can_finish_before_the_container_is_killed(project: BakedProject) -> None:
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     seconds = command[command.index("--timeout-graceful-shutdown") + 1]
     assert int(seconds) >= 10
@@ -53,7 +53,7 @@ def test_running_answers_can_finish_before_the_container_is_killed(project: Bake
 
 def test_idle_connections_are_kept_longer_than_load_balancers_do(project: BakedProject) -> None:
     """If the server closed first, requests could be lost; Google's closes after 600 seconds."""
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     assert int(command[command.index("--timeout-keep-alive") + 1]) > 600
 
@@ -87,7 +87,7 @@ def test_it_listens_on_the_platforms_port(
     project: BakedProject, tmp_path: Path, environment: dict[str, str], port: str
 ) -> None:
     """A shell expands PORT, and `exec` replaces it with the server, which gets the signals."""
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     server = tmp_path / "uvicorn"
     server.write_text('#!/bin/sh\necho "$$"\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     server.chmod(0o755)
@@ -117,7 +117,7 @@ print(json.dumps(server_command("app.main:create_app", 8000)))
 def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> None:
     """The image's command and the README's have the options with which the engine was tested."""
     project = look(auth_style=auth_style)
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     printed = subprocess.run(
         [sys.executable, "-c", TESTED],
         cwd=project.path,

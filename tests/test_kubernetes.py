@@ -98,7 +98,7 @@ def test_probes_use_the_applications_routes(
 def test_ports_and_commands_match_the_image(
     project: BakedProject, manifests: dict[str, Manifest], look: Bake
 ) -> None:
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     container = container_of(manifests["Deployment"])
     [port] = container["ports"]
     [served] = manifests["Service"]["spec"]["ports"]
@@ -126,7 +126,7 @@ def compose_migration(project: BakedProject) -> list[str]:
 def test_pods_have_minimal_rights(
     project: BakedProject, manifests: dict[str, Manifest], kind: str
 ) -> None:
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     pod = manifests[kind]["spec"]["template"]["spec"]
     container = container_of(manifests[kind])
 
@@ -147,7 +147,7 @@ def test_pods_have_minimal_rights(
 def test_a_stopping_pod_has_time_for_its_answers(
     project: BakedProject, manifests: dict[str, Manifest]
 ) -> None:
-    _, image = read_stages(project.text("Dockerfile"))
+    *_, image = read_stages(project.text("Dockerfile"))
     command = command_of(image, "CMD")
     uvicorn = int(command[command.index("--timeout-graceful-shutdown") + 1])
     shutdown = int(settings(project)["SHUTDOWN_SECONDS"])

@@ -66,7 +66,7 @@ def projects(
 
 @pytest.fixture(scope="module")
 def anonymous(projects: Projects) -> Application:
-    return projects.serve("anonymous", agent_tools="notes,page")
+    return projects.serve("anonymous", agent_tools="notes,page", is_bundled=True)
 
 
 @pytest.fixture
@@ -97,20 +97,28 @@ def test_little_is_loaded_before_it_is_opened(page: ShopPage) -> None:
     expect(page.panel).to_be_hidden()
 
     sent = [request for request in page.tab.requests if f":{page.port}/" in request.url]
-    loaded = [request.url.rsplit("/", 1)[1] for request in sent]
-    assert loaded[0] == "embed.js"
-    assert set(loaded[1:]) == {
-        "launcher.js",
-        "view.js",
-        "styles.js",
-        "line.js",
-        "locale.js",
-        "remote.js",
-        "storage.js",
-        "theme.js",
-    }
-    answers = [request.response() for request in sent]
-    assert sum(len(answer.body()) for answer in answers if answer) < 45_000
+    script, module = [request.url.partition(f":{page.port}/")[2] for request in sent]
+    assert script == "embed.js"
+    assert re.fullmatch(r"static/launcher/main\.[0-9a-f]{16}\.js", module)
+    sizes = [request.sizes() for request in sent]
+    assert sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes) < 20_000
+
+
+def test_the_next_page_of_the_site_asks_for_nothing_again(
+    browser: Browser, anonymous: Application, port: int
+) -> None:
+    """In a browser without routes, which would switch off its cache."""
+    context = browser.new_context()
+    page = context.new_page()
+    asked = []
+    for path in ("", "next"):
+        before = anonymous.log.count("GET /")
+        page.goto(f"http://shop.localhost:{port}/{path}?port={anonymous.port}")
+        expect(page.locator("chat-launcher")).to_be_attached()
+        asked.append(anonymous.log.count("GET /") - before)
+    context.close()
+
+    assert asked == [2, 0]
 
 
 def test_it_opens_and_chats(page: ShopPage) -> None:

@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 from chromium import (
-    FLAGS,
     OTHER_ORIGINS,
     SECONDS,
     ChatPage,
     Json,
     Visitor,
-    full_program,
     website,
 )
 from conftest import BakedProject, generate_with_our_environment
@@ -553,18 +551,6 @@ def test_a_page_that_could_not_open_opens_when_the_browser_is_online(chat: ChatP
 
 
 # --- The back/forward cache ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def caching(browser: Browser) -> Iterator[Browser]:
-    """Like `browser`, with the back/forward cache, which Playwright disables."""
-    caching = browser.browser_type.launch(
-        executable_path=full_program(),
-        args=FLAGS,
-        ignore_default_args=["--disable-back-forward-cache"],
-    )
-    yield caching
-    caching.close()
 
 
 def leave_and_return(page: Page, elsewhere: str) -> None:

@@ -4,14 +4,17 @@ Each is generated under difficult conditions that may occur on a user's machine.
 """
 
 import json
+import re
 import resource
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
-from conftest import PRESETS, REPO, BakedProject, check, generate
+from conftest import PRESETS, REPO, BakedProject, check, generate, lack
 from every_project import (
     PROVED_IN_DEFAULT,
     PROVED_IN_EVERYTHING,
@@ -161,16 +164,24 @@ class TestDefault(ProjectSetUpTwice):
         url = make_url(server).set(database="deployed").render_as_string(hide_password=False)
         container = secrets(default) | {"DATABASE_URL": url}
         srv = BakedProject(tmp_path / "srv", environment=container)
-        build, image = read_stages(default.text("Dockerfile"))
+        _, build, image = read_stages(default.text("Dockerfile"))
 
         copy_into_image(default.path, build, srv.path)
         interpreter = default.run("python", "-c", "import sys; print(sys._base_executable)").strip()
         uv = {"UV_PYTHON": interpreter, "UV_PYTHON_DOWNLOADS": "never"}
         check("uv", "sync", "--frozen", "--no-dev", cwd=srv.path, **uv)
+        esbuild = default.path / ".data" / "esbuild" / "node_modules" / ".bin" / "esbuild"
+        if not esbuild.exists():
+            lack("setup has not installed esbuild, which needs npm")
+        srv.run("python", "-m", "engine.page.bundle", "app/page", ESBUILD=str(esbuild))
+        built = (srv.path / "app" / "page" / ".built").rename(tmp_path / "built")
         for file in srv.path.iterdir():
-            if file.name != ".venv":
+            if file.is_dir() and file.name != ".venv":
+                shutil.rmtree(file)
+            elif file.is_file():
                 file.unlink()
         copy_into_image(default.path, image, srv.path)
+        built.rename(srv.path / "app" / "page" / ".built")
         srv.run("alembic", "upgrade", "head")
 
         assert not srv.has("dev")
@@ -179,6 +190,8 @@ class TestDefault(ProjectSetUpTwice):
         with served(srv, command_of(image, "CMD", PORT=port)):
             assert answers(f"http://127.0.0.1:{port}/readyz")
             srv.run(*command_of(image, "HEALTHCHECK"), PORT=port)
+            html = httpx2.get(f"http://127.0.0.1:{port}/").text
+            assert re.search(r'src="static/js/main\.[0-9a-f]{16}\.js"', html)
 
     def test_two_projects_and_another_table_share_a_database(
         self, default: BakedProject, template: Path, tmp_path: Path

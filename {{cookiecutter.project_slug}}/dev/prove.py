@@ -31,14 +31,14 @@ def prove(servers: tuple[Server, Server]) -> int:
     from engine.settings.settings import Settings
 
     with ExitStack() as stack:
-        with step(5, "database") as progress:
+        with step(6, "database") as progress:
             settings = Settings()
             url = stack.enter_context(running_database(settings))
             progress.note = f"{'' if settings.database_url else 'embedded '}{check_database(url)}"
-        with step(6, "migrations") as progress:
+        with step(7, "migrations") as progress:
             upgrade(url)
             progress.note = "at the newest migration"
-        with step(7, "smoke test") as progress:
+        with step(8, "smoke test") as progress:
             progress.note = f"{smoke.prove(servers, url, [], progress.say)} checks"
     return 0
 

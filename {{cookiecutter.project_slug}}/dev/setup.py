@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from dev.environment import own_environment
+from dev.page import bundle_page
 from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
 from dev.steps import StepFailed, step
 from dev.uv import find_uv, make_environment, make_lock
@@ -60,6 +61,8 @@ def _prepare() -> None:
     with step(4, "settings") as progress:
         gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
         progress.note = f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
+    with step(5, "page") as progress:
+        progress.note = bundle_page(progress)
 
 
 def _prove() -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-STEPS = 7
+STEPS = 8
 LAST_LINES = 20
 
 

@@ -32,6 +32,8 @@ from engine.operate.shutdown import Shutdown
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import routes as page_routes
 from engine.page import telemetry
+from engine.page.files import STATIC_PATH, PageFiles
+from engine.page.hashed_pages import HashedPages
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
 from engine.runs.command_listener import CommandListener
@@ -88,6 +90,7 @@ class Chat:
             )
         self.settings = settings
         self.page = page
+        self.files = PageFiles(page, plain_modules=settings.plain_modules)
         self.database = Database.from_settings(settings, settings.database_url)
         toolset = Toolset(tools, settings)
         self.models = models or ModelSource(
@@ -175,11 +178,12 @@ class Chat:
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,
         )
         self._routers += [extend(self, app) for extend in extensions]
-        self._routers.append(page_routes.other_routes(settings, self.page))
+        self._routers.append(page_routes.other_routes(settings, self.authenticator, self.page))
+        app.add_middleware(HashedPages, files=self.files)
         self.protect(app)
         for router in self._routers:
             app.include_router(router)
-        page_routes.mount_static(app, self.page)
+        page_routes.mount_static(app, self.files)
         return app
 
     @property
@@ -227,7 +231,7 @@ class Chat:
                         f"{route} is no plain route: a router of the chat holds others."
                     )
                 yield route.path
-        yield page_routes.STATIC_PATH + "/{path:path}"
+        yield STATIC_PATH + "/{path:path}"
         if self.settings.openapi_json:
             yield OPENAPI_PATH
 

@@ -28,8 +28,8 @@ def test_steps_say_name_and_seconds() -> None:
     with step(2, "two", out):
         pass
     first, second = out.getvalue().splitlines()
-    assert re.fullmatch(r"\[1/7\] one … ok \(a note\) \d+\.\d s", first)
-    assert re.fullmatch(r"\[2/7\] two … ok \d+\.\d s", second)
+    assert re.fullmatch(r"\[1/8\] one … ok \(a note\) \d+\.\d s", first)
+    assert re.fullmatch(r"\[2/8\] two … ok \d+\.\d s", second)
     assert "\x1b" not in out.getvalue()
 
 
@@ -53,7 +53,7 @@ def test_a_failure_closes_the_line_and_goes_on(error: BaseException, outcome: st
     out = io.StringIO()
     with pytest.raises(type(error)), step(1, "one", out):
         raise error
-    assert out.getvalue().startswith(f"[1/7] one … {outcome} 0.")
+    assert out.getvalue().startswith(f"[1/8] one … {outcome} 0.")
     assert out.getvalue().endswith(" s\n")
 
 
@@ -87,7 +87,7 @@ def test_failed_setup_names_step_reason_and_the_way_on(
     monkeypatch.setattr(subject, "DATA_DIR", tmp_path / ".data")
     assert subject.setup() == 1
     said = capsys.readouterr().out
-    assert "[1/7] uv … failed" in said
+    assert "[1/8] uv … failed" in said
     assert "the index does not answer" in said
     assert said.strip().splitlines()[-1].endswith("-m app setup")
 

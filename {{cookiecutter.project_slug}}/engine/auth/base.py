@@ -1,5 +1,6 @@
 """The interface of auth styles: an `Authenticator` returns the user of a request, or refuses it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +27,11 @@ class User:
     name: str | None = None
     address: str | None = None
     sign_in: str | None = None
+
+
+def user_key(user: User) -> str:
+    """The name under which a page knows its user: a hash of the id."""
+    return hashlib.sha256(user.id.encode()).hexdigest()[:16]
 
 
 class SignInPages(Protocol):

@@ -4,15 +4,25 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
-from engine.auth.base import Authenticator, User
+from engine.auth.base import Authenticator, User, user_key
 from engine.database.database import PROJECT_OWNER
-from engine.http.errors import Unauthenticated
+from engine.http.errors import AppError, Unauthenticated
 
 SignedIn = Callable[[Request], Awaitable[User]]
 
+# A page sends the key of the user that it was opened for.
+USER_HEADER = "X-Chat-User"
+
+
+class UserChanged(AppError):
+    """The browser's credentials are another user's than those of the page, which then reloads."""
+
+    status = 409
+    code = "user_changed"
+
 
 def signed_in_by(authenticator: Authenticator) -> SignedIn:
-    """A dependency that returns the current user or raises `Unauthenticated`.
+    """A dependency that returns the current user or raises `Unauthenticated` or `UserChanged`.
 
     It returns and does not yield: FastAPI keeps a dependency that yields open until the end of a
     streamed response.
@@ -23,6 +33,8 @@ def signed_in_by(authenticator: Authenticator) -> SignedIn:
         request.state.user_id = user.id
         if user.id == PROJECT_OWNER:
             raise Unauthenticated("This user id is reserved.")
+        if request.headers.get(USER_HEADER, user_key(user)) != user_key(user):
+            raise UserChanged("Another user is signed in now. Reload the page.")
         return user
 
     return signed_in

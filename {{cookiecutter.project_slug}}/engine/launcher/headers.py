@@ -6,9 +6,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.page.routes import STATIC_PATH
+from engine.page.files import STATIC_PATH
 
 SCRIPT_PATH = "/embed.js"
+FRAME_PATH = "/embed"
 
 # Header names as ASGI has them, in lower case.
 SET_COOKIE = b"set-cookie"
@@ -45,7 +46,7 @@ class FrameHeaders:
         await self._app(scope, receive, send_changed)
 
     def _change(self, request: Request, path: str, message: Message) -> None:
-        is_embedded = "embedded" in request.query_params
+        is_embedded = "embedded" in request.query_params or path == FRAME_PATH
         message["headers"] = [
             header
             for name, value in message["headers"]

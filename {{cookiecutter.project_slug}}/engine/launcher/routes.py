@@ -1,6 +1,5 @@
 """The chat on pages of other sites: the launcher's script and the page in its frame."""
 
-import hashlib
 import re
 from html import escape
 from pathlib import Path
@@ -9,14 +8,17 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from engine.chat import Chat
-from engine.launcher.headers import SCRIPT_PATH, FrameHeaders
-from engine.page.files import ENGINE_FILES, read_page
-from engine.page.routes import Frozen, page_html, page_response, page_texts
+from engine.launcher.headers import FRAME_PATH, SCRIPT_PATH, FrameHeaders
+from engine.page.files import ENGINE_FILES, Content, read_page
+from engine.page.routes import MODULE, Frozen, page_html, page_response, page_texts
 from engine.text.locales import languages, translate
 
 FOLDER = ENGINE_FILES / "launcher"
 SCRIPT = FOLDER / "embed.js"
+# Nothing is asked for again on the next pages of a visit.
+SCRIPT_CACHE = "public, max-age=600, stale-while-revalidate=86400"
 CONFIG_PLACE = '"LAUNCHER_CONFIG"'
+MODULE_IN_FRAME = 'src="static/launcher/frame/main.js"'
 STYLES = '<link rel="stylesheet" href="static/launcher/embedded.css">'
 
 
@@ -35,7 +37,8 @@ class LauncherConfig(Frozen):
     """The configuration inside `/embed.js`, the same as `LauncherConfig` in its `types.d.ts`.
 
     It is part of the script, so that the site's Content-Security-Policy needs no `connect-src`.
-    `origins` may show the chat; `client_tools` names the modules of client tools.
+    `origins` may show the chat; `client_tools` names the modules of client tools; `module` is the
+    launcher's file in `static`.
     """
 
     origins: tuple[str, ...]
@@ -43,6 +46,7 @@ class LauncherConfig(Frozen):
     color_scheme: str
     words: dict[str, Words]
     client_tools: tuple[str, ...]
+    module: str
     styles: str
 
 
@@ -59,25 +63,22 @@ def launcher(chat: Chat, app: FastAPI) -> APIRouter:
     def script(request: Request) -> Response:
         config = launcher_config(chat).model_dump_json(by_alias=True)
         script = SCRIPT.read_text(encoding="utf-8").replace(CONFIG_PLACE, config)
-        tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
-        if request.headers.get("If-None-Match") == tag:
-            response = Response(status_code=304)
-        else:
-            response = Response(script, media_type="text/javascript")
-        response.headers["ETag"] = tag
-        response.headers["Cache-Control"] = "no-cache"
+        response = Content.text(script.encode()).response("text/javascript", request.headers)
+        response.headers["Cache-Control"] = SCRIPT_CACHE
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response
 
-    @router.get("/embed")
+    @router.get(FRAME_PATH)
     def embedded_page(request: Request) -> HTMLResponse:
         """The page without its header; its module communicates with the launcher."""
         origins = escape(" ".join(settings.allowed_origins))
         html = page_html(settings, request, chat.page)
         html = html.replace("<html ", f'<html data-embedded data-origins="{origins}" ', 1)
-        html = html.replace("static/js/main.js", "static/launcher/embedded.js", 1)
+        html = html.replace(MODULE, MODULE_IN_FRAME, 1)
         html = html.replace("</head>", f"  {STYLES}\n  </head>", 1)
-        return page_response(html)
+        response = page_response(html)
+        chat.authenticator.visit(request, response)
+        return response
 
     return router
 
@@ -92,6 +93,7 @@ def launcher_config(chat: Chat) -> LauncherConfig:
         client_tools=tuple(
             name for tool in chat.parts.toolset.usable() for name in tool.client_tools
         ),
+        module=chat.files.hashed("launcher/main.js"),
         styles="\n".join(file.read_text(encoding="utf-8") for file in files),
     )
 

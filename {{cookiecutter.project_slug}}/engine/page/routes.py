@@ -1,6 +1,7 @@
 """Serves the page, its configuration, and its static files."""
 
-import hashlib
+import json
+import re
 import tomllib
 from functools import cache
 from html import escape
@@ -13,9 +14,9 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
-from engine.auth.base import Authenticator, SignInPages, User
+from engine.auth.base import Authenticator, SignInPages, User, user_key
 from engine.http.errors import Unauthenticated
-from engine.page.files import INDEX, PageFiles, other_pages, read_page
+from engine.page.files import INDEX, STATIC_PATH, PageFiles, other_pages, read_page
 from engine.settings.providers import without_provider
 from engine.settings.settings import Settings
 from engine.text.locales import (
@@ -32,11 +33,28 @@ from engine.tools.toolset import Toolset
 CHATKIT_PATH = "/chatkit"
 # Options of the ChatKit element, by section.
 Extras = dict[str, dict[str, Any]]
-STATIC_PATH = "/static"
+CONFIG = "config.json"
+# The page's own module, and the script that says why it does not run.
+MODULE = 'src="static/js/main.js"'
+WATCHER = 'src="static/js/watch-script.js"'
 # Of the page's modules.
 LOCALES = Path(__file__).with_name("locales")
+# The texts of watch-script.js, which cannot wait for /texts.json.
+STARTING = (
+    "For whoever runs this site",
+    "Its program arrived but did not run. A newer browser may help.",
+    "It runs in {browsers} and newer ones.",
+    "The browser could not load {script}.",
+    "The chat could not be loaded",
+    "The chat could not start",
+    "Try again",
+    "You may be offline, or a content blocker or firewall may be in the way.",
+)
 NEEDS_SCRIPTS = "This chat needs JavaScript. Please allow it for this site."
 OFFICIAL_SCRIPT_URL: str = Settings.model_fields["chatkit_script_url"].default
+
+_ROOT = re.compile(r"<html\b[^>]*>")
+_LANGUAGE = re.compile(r"""\slang=["']?([\w-]+)""")
 
 
 class Frozen(BaseModel):
@@ -170,8 +188,8 @@ class OwnPage(NamedTuple):
     extras: Extras
 
 
-def mount_static(app: FastAPI, folder: Path) -> None:
-    app.mount(STATIC_PATH, PageFiles(folder), name="static")
+def mount_static(app: FastAPI, files: PageFiles) -> None:
+    app.mount(STATIC_PATH, files, name="static")
 
 
 def routes(
@@ -183,7 +201,7 @@ def routes(
     """The page in the owner's `folder`, and its settings. Raises ValueError when either is unusable."""
     folder, extras = own
     router = APIRouter(include_in_schema=False)
-    _add_page(router, settings, folder, INDEX)
+    _add_page(router, settings, authenticator, folder / INDEX)
     said = page_texts(folder)
 
     @router.get("/texts.json")
@@ -194,13 +212,16 @@ def routes(
         texts = texts_in(LOCALES, language) | texts_in(folder / "locales", language)
         return PageWords(language=language, direction=direction_of(language), texts=texts)
 
-    @router.get("/config.json")
-    async def page_config(request: Request, response: Response) -> PageConfig:
+    @router.get(f"/{CONFIG}")
+    async def page_config(
+        request: Request, response: Response, locale: str | None = None
+    ) -> PageConfig:
+        """In the language of a page that says its own, otherwise in the browser's."""
         authenticator.visit(request, response)
         response.headers["Cache-Control"] = "no-store"
         user = await known_user(authenticator, request)
         pages = authenticator.pages
-        language = language_of(request.headers.get("accept-language", ""))
+        language = language_of(locale or request.headers.get("accept-language", ""))
         texts = said.in_language(language)
         tools = toolset.usable()
         return PageConfig(
@@ -227,33 +248,66 @@ def routes(
     return router
 
 
-def other_routes(settings: Settings, folder: Path) -> APIRouter:
+def other_routes(settings: Settings, authenticator: Authenticator, folder: Path) -> APIRouter:
     """The owner's other pages: `about.html` at `/about`. To be included after all other routes."""
     router = APIRouter(include_in_schema=False)
     for name in other_pages(folder):
-        _add_page(router, settings, folder, name)
+        _add_page(router, settings, authenticator, folder / name)
     return router
 
 
-def _add_page(router: APIRouter, settings: Settings, folder: Path, name: str) -> None:
-    read_page(folder, name)  # what is missing is said at the start
+def _add_page(
+    router: APIRouter, settings: Settings, authenticator: Authenticator, file: Path
+) -> None:
+    read_page(file.parent, file.name)  # what is missing is said at the start
 
-    @router.get("/" if name == INDEX else f"/{name.removesuffix('.html')}")
+    @router.get("/" if file.name == INDEX else f"/{file.stem}")
     def page(request: Request) -> HTMLResponse:
-        return page_response(page_html(settings, request, folder, name))
+        html = page_html(settings, request, file.parent, file.name)
+        if authenticator.checks_origin:  # a preload has no token
+            html = with_config(html)
+        response = page_response(html)
+        authenticator.visit(request, response)  # before the page's requests, which then have a user
+        return response
 
 
 def page_html(settings: Settings, request: Request, folder: Path, name: str = INDEX) -> str:
-    """The page with the application's name, and its text for browsers without scripts translated."""
+    """The page with the application's name, and its texts for browsers in which no module runs."""
     language = language_of(request.headers.get("accept-language", ""))
     said = escape(translate(NEEDS_SCRIPTS, language))
     needs_scripts = f'<p lang="{language}" dir="{direction_of(language)}">{said}</p>'
+    html = read_page(folder, name)
+    if OFFICIAL_SCRIPT_URL in html:
+        # Browsers put off an `async` script until they have the styles.
+        html = _with_preload(html, f'href="{OFFICIAL_SCRIPT_URL}" as="script"')
     return (
-        read_page(folder, name)
-        .replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
+        html.replace(OFFICIAL_SCRIPT_URL, escape(settings.chatkit_script_url))
         .replace("{name}", escape(page_texts(folder).name))
         .replace(f'<p lang="en">{NEEDS_SCRIPTS}</p>', needs_scripts)
+        .replace(WATCHER, f"{WATCHER}{_texts_of_watcher(language)}", 1)
     )
+
+
+def _texts_of_watcher(language: str) -> str:
+    """An attribute with translations, none for English."""
+    all_texts = texts_in(LOCALES, language)
+    texts = {text: all_texts[text] for text in STARTING if text in all_texts}
+    return f' data-texts="{escape(json.dumps(texts, ensure_ascii=False))}"' if texts else ""
+
+
+def with_config(html: str) -> str:
+    """The page with a preload of its configuration, at the address that page.js asks for."""
+    root = _ROOT.search(html)
+    if root is None or MODULE not in html:
+        return html
+    language = _LANGUAGE.search(root[0])
+    is_auto = 'data-locale="auto"' in root[0]
+    asked = "" if is_auto else f"?locale={language[1] if language else 'en'}"
+    return _with_preload(html, f'href="{CONFIG}{asked}" as="fetch" crossorigin')
+
+
+def _with_preload(html: str, attributes: str) -> str:
+    return html.replace("</head>", f'  <link rel="preload" {attributes}>\n  </head>', 1)
 
 
 def page_response(html: str) -> HTMLResponse:
@@ -317,10 +371,6 @@ async def known_user(authenticator: Authenticator, request: Request) -> User | N
         return await authenticator.authenticate(request)
     except Unauthenticated:
         return None
-
-
-def user_key(user: User) -> str:
-    return hashlib.sha256(user.id.encode()).hexdigest()[:16]
 
 
 def account_of(user: User, pages: SignInPages, request: Request) -> Account:

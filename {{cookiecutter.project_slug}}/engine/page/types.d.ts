@@ -126,6 +126,7 @@ export type ProblemId =
   | "scriptBlocked"
   | "notDefined"
   | "notReady"
+  | "startFailed"
   | "backendDown"
   | "databaseDown"
   | "unauthenticated";

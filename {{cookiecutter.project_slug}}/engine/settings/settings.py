@@ -145,6 +145,7 @@ class Settings(EnvSettings):
     csp_extra: str = ""
     hsts_seconds: int = Field(default=31_536_000, ge=0)
     openapi_json: bool = False
+    plain_modules: bool = False
 
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 

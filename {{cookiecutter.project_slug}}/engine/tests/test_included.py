@@ -1,5 +1,6 @@
 """The chat inside another application: included under a prefix, mounted, and behind a proxy."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -86,6 +87,22 @@ async def test_every_url_in_the_page_leads_to_the_chat(settings: Settings, put: 
         assert page.url.join(config["api"]["url"]).path == f"{PREFIX}/chatkit"
         assert 'src="/' not in page.text
         assert 'href="/' not in page.text
+
+
+async def test_files_that_the_page_names_are_kept_for_good(settings: Settings, put: Put) -> None:
+    async with (
+        outer_application(settings, put) as url,
+        AsyncClient(base_url=f"{url}{PREFIX}/", timeout=30) as client,
+    ):
+        page = await client.get("")
+        names = re.findall(r'(?:src|href)="(static/[^"]+)"', page.text)
+        kept = {name: await client.get(name) for name in names}
+
+    assert {response.status_code for response in kept.values()} == {200}
+    modules = {"static/js/main.js"}  # there is no bundle
+    assert modules < kept.keys()
+    for name in kept.keys() - modules:
+        assert "immutable" in kept[name].headers["cache-control"], name
 
 
 async def test_other_routes_are_unchanged(settings: Settings, put: Put) -> None:

@@ -11,8 +11,8 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.pool import QueuePool
 
-from engine.auth.base import User
-from engine.auth.current import signed_in_by
+from engine.auth.base import User, user_key
+from engine.auth.current import USER_HEADER, signed_in_by
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import UserRow
 from engine.http.addresses import Addresses
@@ -22,7 +22,7 @@ from engine.tests import application
 from engine.tests.application import create_app
 from engine.tests.auth.header import HeaderAuth
 from engine.tests.fixtures import serving
-from engine.tests.talk import Visitor
+from engine.tests.talk import Visitor, message
 
 
 @pytest.fixture
@@ -122,6 +122,26 @@ async def test_unauthenticated_requests_send_no_statement(
 async def test_the_project_owner_cannot_sign_in(client: AsyncClient) -> None:
     assert (await client.get("/me", headers={"X-User": PROJECT_OWNER})).status_code == 401
     assert (await client.get("/me", headers={"X-User": f"{PROJECT_OWNER}x"})).status_code == 200
+
+
+async def test_a_page_of_another_user_is_refused(client: AsyncClient, user_id: str) -> None:
+    key = user_key(User(user_id))
+    ada = {"X-User": user_id}
+
+    for page, status in [({}, 200), ({USER_HEADER: key}, 200), ({USER_HEADER: "f" * 16}, 409)]:
+        response = await client.get("/me", headers=ada | page)
+        assert response.status_code == status
+
+    assert response.json()["error"]["code"] == "user_changed"
+
+
+async def test_a_message_of_another_users_page_is_not_stored(visitor: Visitor) -> None:
+    visitor.client.headers[USER_HEADER] = user_key(User("somebody else"))
+    refused = await visitor.send("threads.create", input=message("whose am I?"))
+    del visitor.client.headers[USER_HEADER]
+
+    assert refused.status_code == 409
+    assert (await visitor.send("threads.list")).json()["data"] == []
 
 
 async def test_no_connection_is_held_while_an_answer_streams(

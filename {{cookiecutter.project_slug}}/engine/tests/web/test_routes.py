@@ -1,7 +1,9 @@
+import json
 import re
 import shutil
 import tomllib
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class CookieAuth(Authenticator):
     """Believes its cookie. The real styles have their own tests."""
 
     name = "cookie"
+    checks_origin = True
 
     async def authenticate(self, request: Request) -> User:
         if "user" not in request.cookies:
@@ -64,8 +67,8 @@ def make_client(settings: Settings, folder: Path = PAGE_FOLDER) -> httpx2.AsyncC
     toolset = Toolset(TOOLS, settings)
     signing_in = CookieAuth(settings, NO_DATABASE)
     app.include_router(routes.routes(settings, toolset, signing_in, routes.OwnPage(folder, {})))
-    app.include_router(routes.other_routes(settings, folder))
-    routes.mount_static(app, folder)
+    app.include_router(routes.other_routes(settings, signing_in, folder))
+    routes.mount_static(app, PageFiles(folder))
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://chat.test")
 
 
@@ -81,6 +84,7 @@ async def test_page_has_one_element_and_the_official_script(page: httpx2.AsyncCl
     assert response.headers["cache-control"] == "no-cache"
     assert response.text.count("<openai-chatkit>") == 1
     assert f'src="{OFFICIAL_SCRIPT}"' in response.text
+    assert f'<link rel="preload" href="{OFFICIAL_SCRIPT}" as="script">' in response.text
 
 
 async def test_another_script_url_is_served_instead() -> None:
@@ -326,6 +330,74 @@ async def test_user_is_known_from_the_second_request_and_never_by_name(
     assert len(user) == 16
     assert user in second
     assert "ada" not in second
+
+
+async def test_the_page_makes_a_user_whom_its_configuration_knows(page: httpx2.AsyncClient) -> None:
+    await page.get("/")
+
+    assert (await page.get("/config.json")).json()["user"] is not None
+
+
+@pytest.mark.parametrize(
+    ("root", "address"),
+    [
+        ('<html lang="en" data-locale="auto"', "config.json"),
+        ('<html lang="de"', "config.json?locale=de"),
+        ("<html", "config.json?locale=en"),
+    ],
+)
+async def test_a_page_preloads_its_configuration_in_its_language(
+    tmp_path: Path, root: str, address: str
+) -> None:
+    folder = Path(shutil.copytree(PAGE_FOLDER, tmp_path / "page"))
+    html = (folder / "index.html").read_text("utf-8")
+    (folder / "index.html").write_text(re.sub(r"<html[^>]*", root, html, count=1))
+    (folder / "terms.html").write_text("<html><head></head><body>No chat here.</body></html>")
+
+    async with make_client(make_settings(), folder) as page:
+        own, other = (await page.get("/")).text, (await page.get("/terms")).text
+
+    preload = f'<link rel="preload" href="{address}" as="fetch" crossorigin>'
+    assert re.findall(r'<link rel="preload".*"fetch".*>', own) == [preload]
+    assert "preload" not in other
+
+
+async def test_a_page_whose_requests_carry_a_token_preloads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CookieAuth, "checks_origin", False)
+    async with make_client(make_settings()) as page:
+        assert 'as="fetch"' not in (await page.get("/")).text
+
+
+async def test_the_address_of_the_configuration_may_name_its_language(
+    page: httpx2.AsyncClient, german: German
+) -> None:
+    german({page_toml()["greeting"]: "Hallo"})
+
+    config = await page.get("/config.json?locale=de-AT", headers={"Accept-Language": "en"})
+
+    assert config.json()["greeting"] == "Hallo"
+
+
+async def test_what_is_said_without_any_module_is_in_the_visitors_language(
+    page: httpx2.AsyncClient, german: German, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    german({"Try again": "Noch <einmal>", "You are not signed in": "Nicht angemeldet"})
+    monkeypatch.setattr(routes, "LOCALES", tmp_path / "locales")
+
+    english = (await page.get("/", headers={"Accept-Language": "en"})).text
+    other = (await page.get("/", headers={"Accept-Language": "de"})).text
+
+    assert f"{routes.WATCHER}></script>" in english
+    [texts] = re.findall(rf'{routes.WATCHER} data-texts="(.*?)"></script>', other)
+    assert json.loads(unescape(texts)) == {"Try again": "Noch <einmal>"}
+
+
+def test_the_texts_without_modules_are_those_of_their_script() -> None:
+    script = (ENGINE_FILES / "js" / "watch-script.js").read_text("utf-8")
+
+    assert set(routes.STARTING) == set(re.findall(r'say\("([^"]+)"', script))
 
 
 async def test_two_users_have_two_keys() -> None:

@@ -3,11 +3,27 @@
 
 import { isEventStream, isStreaming, parseObject } from "./requests.js";
 
+const SECONDS_TO_ANSWER = 15;
+
+/** The backend did not answer, or with an error of its own. */
+export class Unreachable extends Error {
+  /**
+   * @param {ProblemId} problem
+   * @param {unknown} cause
+   */
+  constructor(problem, cause) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.problem = problem;
+  }
+}
+
 /**
  * @typedef {object} Api
  * @property {URL} url the backend's address; other origins get no session id and no credentials
  * @property {string} sessionId
  * @property {string} locale
+ * @property {string | null} user for whom the page was opened
+ * @property {() => void} userChanged called when the browser's credentials are another user's
  * @property {ToolPrefix} tool
  * @property {() => Record<string, string> | null} context the host page's facts for the model
  * @property {() => ChatAuth | undefined} auth the host page's `window.chatAuth`
@@ -42,6 +58,7 @@ export function createFetch(api) {
     try {
       let response = await send(input, request, await credentials(api, false), api);
       if (response.status === 401) response = await send(input, request, await renew(), api);
+      if (await isForAnother(response)) api.userChanged();
       api.report(await problemOf(response, isStreaming(init.body)));
       return response;
     } catch (error) {
@@ -52,32 +69,56 @@ export function createFetch(api) {
 }
 
 /**
- * Requests the configuration again if it has no user: the first response may set the user's cookie.
+ * Requests the configuration, once more if it has no user and there is no page to sign in: its first
+ * response may set the user's cookie. `Unreachable` if the server does not answer.
  *
  * @param {Fetch} fetch
- * @param {string} locale
+ * @param {string | null} locale of a page that does not follow the browser's
  * @param {() => ChatAuth | undefined} auth
  * @param {string} [path]
  * @returns {Promise<PageConfig>}
  */
 export async function loadConfig(fetch, locale, auth, path = "config.json") {
   const config = await fetchConfig(fetch, locale, auth, path);
-  return config.user === null ? fetchConfig(fetch, locale, auth, path) : config;
+  const isLast = config.user !== null || config.signIn;
+  return isLast ? config : fetchConfig(fetch, locale, auth, path);
 }
 
 /**
+ * The address and the mode are those of the preload in the page, see `with_config` in routes.py.
+ *
  * @param {Fetch} fetch
- * @param {string} locale
+ * @param {string | null} locale
  * @param {() => ChatAuth | undefined} auth
  * @param {string} path
  * @returns {Promise<PageConfig>}
  */
 async function fetchConfig(fetch, locale, auth, path) {
-  const headers = bearer(await auth()?.getToken({ refresh: false }));
-  headers.set("Accept-Language", locale);
-  const response = await fetch(path, { headers, credentials: "same-origin" });
-  if (!response.ok) throw new Error(`config.json answered ${response.status}`);
-  return response.json();
+  const headers = await firstCredentials(auth);
+  const asked = locale === null ? path : `${path}${path.includes("?") ? "&" : "?"}locale=${encodeURIComponent(locale)}`;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), SECONDS_TO_ANSWER * 1000);
+  try {
+    const response = await fetch(asked, { headers, credentials: "same-origin", signal: late.signal }).catch((error) => {
+      throw new Unreachable("backendDown", error);
+    });
+    const problem = await problemOf(response, false);
+    if (problem) throw new Unreachable(problem, `config.json answered ${response.status}`);
+    if (!response.ok) throw new Error(`config.json answered ${response.status}`);
+    return await response.json();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The host page's credentials, for requests before the configuration is known.
+ *
+ * @param {() => ChatAuth | undefined} auth
+ * @returns {Promise<Headers>}
+ */
+export async function firstCredentials(auth) {
+  return bearer(await auth()?.getToken({ refresh: false }));
 }
 
 /**
@@ -90,6 +131,7 @@ function send(input, request, credentials, api) {
   const own = request.headers ?? (input instanceof Request ? input.headers : undefined);
   const headers = new Headers(own);
   if (!headers.has("Accept-Language")) headers.set("Accept-Language", api.locale);
+  if (api.user) headers.set("X-Chat-User", api.user);
   credentials.forEach((value, name) => headers.set(name, value));
   api.credentials = credentials;
   // A Request's body can be read only once, and after a 401 it is sent again.
@@ -135,6 +177,12 @@ function withContext(body, { sessionId, tool, context }) {
 function isOurs(input, url) {
   const target = input instanceof Request ? input.url : input;
   return new URL(target, url).origin === url.origin;
+}
+
+/** @param {Response} response */
+async function isForAnother(response) {
+  if (response.status !== 409) return false;
+  return parseObject(await response.clone().text())?.error?.code === "user_changed";
 }
 
 /**

@@ -1,5 +1,6 @@
 /** @import { Problem, ProblemId, Say } from "../../types" */
 
+import { Unreachable } from "./api.js";
 import { FrameListener } from "./frame-listener.js";
 import { voice } from "./texts.js";
 
@@ -19,9 +20,10 @@ const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/d
  * @param {string} host of this page
  * @param {string} scriptUrl
  * @param {Say} say
+ * @param {string} error of the page's own program
  * @returns {Record<ProblemId, Problem>}
  */
-export function problems(host, scriptUrl, say = voice()) {
+export function problems(host, scriptUrl, say = voice(), error = "") {
   const cdn = new URL(scriptUrl, CDN).host;
   const doctor = say("On its machine, {command} says what is missing.", { command: "python -m app doctor" });
   return {
@@ -45,6 +47,11 @@ export function problems(host, scriptUrl, say = voice()) {
       ],
     },
     notReady: isLocal(host) ? notReadyLocal(host, cdn, say) : notReadyRemote(host, cdn, say),
+    startFailed: {
+      title: say("The chat could not start"),
+      advice: say("An error stopped its program. Please try again."),
+      mend: [error, say("The browser's console says where it happened.")],
+    },
     backendDown: {
       title: say("The server does not answer"),
       advice: say("Your conversations are safe. Please try again in a moment."),
@@ -140,6 +147,7 @@ export class Diagnostics {
     this.ask = () => {};
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.asking = undefined;
+    this.error = "";
     this.problems = problems(location.host, script.src, say);
     /** @type {ProblemId | null} */
     this.shown = null;
@@ -223,6 +231,14 @@ export class Diagnostics {
     else this.hide(["backendDown", "databaseDown", "unauthenticated"]);
   }
 
+  /** @param {unknown} error while the page started: of the server, or of the program itself */
+  startFailed(error) {
+    if (error instanceof Unreachable) return this.show(error.problem);
+    this.error = String(error);
+    this.speak(this.say);
+    this.show("startFailed");
+  }
+
   /** @param {ProblemId} id */
   show(id) {
     if (this.shown === id) return;
@@ -239,7 +255,7 @@ export class Diagnostics {
   /** @param {Say} say in another language, also what is shown already */
   speak(say) {
     this.say = say;
-    this.problems = problems(location.host, this.script.src, say);
+    this.problems = problems(location.host, this.script.src, say, this.error);
     if (this.shown) this.describe(this.shown);
   }
 

@@ -1,3 +1,5 @@
 import { Page } from "./page.js";
+import { loadModule } from "./load.js";
 
-new Page((file) => import(`./${file}`)).start();
+new Page(loadModule).start();
+document.documentElement.dataset.started = ""; // for watch-script.js

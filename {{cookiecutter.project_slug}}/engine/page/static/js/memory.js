@@ -1,6 +1,17 @@
 /** @import { Fetch, KeyValueStore } from "../../types" */
 /** @import { Address } from "./address.js" */
 
+import { Unreachable } from "./api.js";
+import { LATEST_USER } from "./same-user.js";
+
+/**
+ * A question about a thread that was sent before the page knew its user.
+ *
+ * @typedef {object} Question
+ * @property {string} threadId
+ * @property {Promise<Response | null>} answer null if it failed
+ */
+
 /**
  * Remembers the open thread. Its id is in the URL, for bookmarks. For each user it is also stored in
  * the browser, for visits without an id in the URL.
@@ -11,6 +22,9 @@ export class ThreadMemory {
 
   /** @type {string | null} */
   key = null;
+
+  /** @type {Question | null} */
+  early = null;
 
   /**
    * @param {KeyValueStore} storage
@@ -23,8 +37,23 @@ export class ThreadMemory {
 
   /** @param {string | null} user null without a user: then nothing is stored */
   open(user) {
-    this.key = user && `chat-thread:${user}`;
+    this.key = user && keyOf(user);
     this.threadId = this.address.threadId ?? (this.key && this.storage.getItem(this.key));
+  }
+
+  /**
+   * Asks for the thread in the URL, or else of the browser's latest user, while the configuration is
+   * on its way, which saves a round trip. `verify` uses the answer if the page opens this thread.
+   *
+   * @param {URL} url
+   * @param {Fetch} fetch
+   */
+  ask(url, fetch) {
+    const user = this.storage.getItem(LATEST_USER);
+    const threadId = this.address.threadId ?? (user && this.storage.getItem(keyOf(user)));
+    if (!threadId) return;
+    const answer = askForThread(fetch, url, threadId).catch(() => null);
+    this.early = { threadId, answer };
   }
 
   /** @param {string | null} threadId null for a new, still empty thread */
@@ -46,14 +75,32 @@ export class ThreadMemory {
    */
   async verify(url, fetch) {
     if (!this.threadId) return;
-    const params = { thread_id: this.threadId };
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ type: "threads.get_by_id", params }),
-    });
+    const early = this.early?.threadId === this.threadId ? await this.early.answer : null;
+    this.early = null;
+    const isKnown = early !== null && (early.ok || early.status === 404);
+    const response = isKnown ? early : await askForThread(fetch, url, this.threadId);
+    response.body?.cancel(); // the element loads the items
     if (response.status === 404) this.remember(null);
     else if (response.ok) this.remember(this.threadId);
     else this.threadId = null;
   }
+}
+
+/** @param {string} user */
+function keyOf(user) {
+  return `chat-thread:${user}`;
+}
+
+/**
+ * @param {Fetch} fetch
+ * @param {URL} url
+ * @param {string} threadId
+ * @returns {Promise<Response>} `Unreachable` without an answer
+ */
+async function askForThread(fetch, url, threadId) {
+  const body = JSON.stringify({ type: "threads.get_by_id", params: { thread_id: threadId } });
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  return fetch(url, request).catch((error) => {
+    throw new Unreachable("backendDown", error);
+  });
 }

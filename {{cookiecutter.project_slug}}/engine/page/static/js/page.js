@@ -5,7 +5,7 @@
 import { showAccount, signInAddress } from "./account.js";
 import { withAddresses } from "./addresses.js";
 import { Address } from "./address.js";
-import { createFetch, loadConfig } from "./api.js";
+import { createFetch, firstCredentials, loadConfig } from "./api.js";
 import { createBeacon } from "./beacon.js";
 import { Busy } from "./busy.js";
 import { Diagnostics } from "./diagnostics.js";
@@ -22,6 +22,7 @@ import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { ReturnObserver } from "./returns.js";
 import { RunObserver } from "./runs.js";
+import { SameUser } from "./same-user.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
@@ -30,6 +31,9 @@ import { loadWords, translatePage, voice } from "./texts.js";
 import { SchemeObserver, readTheme } from "./theme.js";
 import { ToolPrefix } from "./tool-prefix.js";
 import { TabVisibility } from "./visibility.js";
+
+// As the configuration says it, for a request before that has come.
+const CHATKIT = "chatkit";
 
 /**
  * Connects the markup of a page, the ChatKit element and the backend. A page may omit any part of
@@ -59,6 +63,8 @@ export class Page {
     /** @type {OpenAIChatKit} */
     this.element = find("openai-chatkit");
     this.locale = pageLocale(root, navigator);
+    this.followsBrowser = root.dataset.locale === "auto";
+    this.storage = storage;
     this.memory = new ThreadMemory(storage, new Address(location, history));
     const script = find("#chatkit-script", "script");
     this.diagnostics = new Diagnostics(find("#problem"), script, voice(), this.element);
@@ -70,6 +76,7 @@ export class Page {
 
   start() {
     const { element, busy, tool, context } = this;
+    this.diagnostics.panel.replaceChildren(); // watch-script.js may have given up
     this.run(this.schemeButton, new ReturnObserver(window, () => this.openAgain()));
     if (this.hasChat) {
       window.chat = hostInterface(element, find("main"), ready(element), busy, tool, context);
@@ -78,7 +85,7 @@ export class Page {
     this.say = this.speak();
     this.open().catch((error) => {
       console.error(error);
-      this.diagnostics.show("backendDown");
+      this.diagnostics.startFailed(error);
     });
   }
 
@@ -112,6 +119,7 @@ export class Page {
   }
 
   async open() {
+    if (this.hasChat) this.memory.ask(new URL(CHATKIT, document.baseURI), this.fetchEarly);
     const config = withAddresses(await this.visit(), document.baseURI);
     if (this.isStopped) return;
     find("#demo").hidden = !config.demo;
@@ -121,7 +129,10 @@ export class Page {
     this.showAccount(config.account);
 
     const url = new URL(config.api.url);
-    const fetch = this.connect(this.backend(url), config);
+    const fetch = this.connect(this.backend(url, config), config);
+    if (config.user) {
+      this.run(new SameUser(config.user, () => this.visit(), this.storage, () => location.reload()));
+    }
     this.memory.open(config.user);
     await this.memory.verify(url, fetch);
 
@@ -146,8 +157,16 @@ export class Page {
    * @returns {Promise<PageConfig>}
    */
   visit(path) {
-    return loadConfig(window.fetch.bind(window), this.locale, () => window.chatAuth, path);
+    const locale = this.followsBrowser ? null : this.locale;
+    return loadConfig(window.fetch.bind(window), locale, () => window.chatAuth, path);
   }
+
+  /** @type {Fetch} */
+  fetchEarly = async (input, init) => {
+    const headers = new Headers(init?.headers);
+    (await firstCredentials(() => window.chatAuth)).forEach((value, name) => headers.set(name, value));
+    return window.fetch(input, { ...init, headers, credentials: "same-origin" });
+  };
 
   /** @param {string} signIn */
   async askToSignIn(signIn) {
@@ -243,11 +262,14 @@ export class Page {
 
   /**
    * @param {URL} url
+   * @param {PageConfig} config
    * @returns {Api}
    */
-  backend(url) {
+  backend(url, { user }) {
     return {
       url,
+      user,
+      userChanged: () => location.reload(),
       sessionId: sessionId(openStorage("sessionStorage")),
       locale: this.locale,
       tool: this.tool,

@@ -45,6 +45,7 @@ export function withRefusals(fetch, onRefusal, onAnswer = () => {}) {
 export function refusalHandler(notice, follower, memory, busy, element, sleep = sleepSeconds) {
   /** @type {Record<string, (refusal: Refusal) => unknown>} */
   const handlers = {
+    user_changed() {}, // the page is reloaded
     // Another tab's answer, or one from which this tab was disconnected.
     run_in_progress(refusal) {
       notice.show(refusal);

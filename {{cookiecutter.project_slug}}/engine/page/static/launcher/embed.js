@@ -39,7 +39,7 @@
   /** A module that has failed is requested again, at an address that the browser does not know yet. */
   function loaded() {
     const again = failures ? `?${failures}` : "";
-    launcher ??= Promise.race([import(`${home}static/launcher/launcher.js${again}`), late()])
+    launcher ??= Promise.race([import(`${home}static/${config.module}${again}`), late()])
       .then(({ start }) => start({ ...config, colorScheme }, home.href))
       .catch((error) => {
         launcher = null;

@@ -2,12 +2,12 @@
 
 /** @import { Greeting } from "./types" */
 
+import { loadModule } from "../js/load.js";
 import { EmbeddedPage } from "./embedded-page.js";
 import { hostOf } from "./embedding.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
 import { remoteOf } from "./remote.js";
 
-const load = (/** @type {string} */ file) => import(`../js/${file}`);
 const root = document.documentElement;
 const host = hostOf(location, root.dataset.origins ?? "");
 
@@ -40,7 +40,7 @@ function begin(line, { locale, colorScheme, context, tool, hasTokens, page }) {
   if (hasTokens) window.chatAuth = { getToken: (options) => line.call("getToken", options) };
   window.chatPage = remoteOf(page, line);
 
-  const embedded = new EmbeddedPage(load);
+  const embedded = new EmbeddedPage(loadModule);
   embedded.element.addEventListener("chatkit.ready", () => becomesReady?.());
   embedded.start();
   window.chat?.setContext(context);
@@ -58,4 +58,5 @@ function begin(line, { locale, colorScheme, context, tool, hasTokens, page }) {
 }
 
 if (host && parent !== window) connect(host);
-else new EmbeddedPage(load).start();
+else new EmbeddedPage(loadModule).start();
+root.dataset.started = ""; // for watch-script.js

@@ -1,6 +1,7 @@
 /** @import { ChatPageFunctions, SendOptions } from "../../types" */
 /** @import { ChatLauncher, Greeting, LauncherConfig } from "./types" */
 
+import { loadModule } from "../js/load.js";
 import { pageLocale } from "../js/locale.js";
 import { openStorage } from "../js/storage.js";
 import { FRAME_IS_HERE, Line } from "./line.js";
@@ -277,7 +278,7 @@ export class Launcher {
     const modules = this.config.clientTools.map((name) => [
       name,
       async (/** @type {Record<string, unknown>} */ params) =>
-        (await import(`../js/client-tools/${name}.js`)).default(params),
+        (await loadModule(`client-tools/${name}.js`, this.home)).default(params),
     ]);
     const own = window.chatPage;
     return { ...own, clientTools: { ...Object.fromEntries(modules), ...own?.clientTools } };

@@ -9,6 +9,7 @@ export interface LauncherConfig {
   colorScheme: string;
   words: Record<string, LauncherWords>;
   clientTools: string[];
+  module: string;
   styles: string;
 }
 

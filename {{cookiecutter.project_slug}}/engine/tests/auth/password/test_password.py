@@ -269,6 +269,14 @@ class TestSignIn:
             assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
             assert re.search(r"<script[^>]*>[^<]|<style| style=|\son\w+=", response.text) is None
 
+    async def test_files_of_the_page_are_kept_for_good(self, browser: Browser) -> None:
+        page = (await browser.open("/sign-in")).text
+        names = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|svg))"', page)
+
+        assert len(names) >= 4
+        for name in names:
+            assert "immutable" in (await browser.open(name)).headers["cache-control"], name
+
     async def test_the_name_is_escaped_in_the_page(self, browser: Browser) -> None:
         typed = '"><script>alert(1)</script>'
         response = await browser.sign_in(typed, WRONG)

@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { createFetch, loadConfig } from "../../../page/static/js/api.js";
+import { mock, test } from "node:test";
+import { Unreachable, createFetch, loadConfig } from "../../../page/static/js/api.js";
 import { ToolPrefix } from "../../../page/static/js/tool-prefix.js";
 
 const URL_OF_API = "https://chat.test/chatkit";
 
 /** An Api whose backend answers with `statuses` in turn, and a record of its requests. */
 function backend(...statuses) {
-  const seen = { requests: [], reports: [], visits: 0, refreshes: [] };
+  const seen = { requests: [], reports: [], visits: 0, changes: 0, refreshes: [] };
   const api = {
     url: new URL(URL_OF_API),
     sessionId: "session-1",
     locale: "de-AT",
+    user: "ada",
+    userChanged: () => {
+      seen.changes += 1;
+    },
     context: () => null,
     tool: new ToolPrefix(),
     auth: () => undefined,
@@ -213,14 +217,88 @@ test("an unreachable backend is reported, an aborted request is not", async () =
   assert.deepEqual(seen.reports, ["backendDown"]);
 });
 
-test("a first visit requests the configuration twice, to get the new user", async () => {
-  const users = [null, "ada"];
-  const fetch = async () => Response.json({ user: users.shift() });
-  assert.equal((await loadConfig(fetch, "de", () => undefined)).user, "ada");
-  assert.deepEqual(users, []);
+test("every request to the same origin says whose page it is", async () => {
+  const { api, seen } = backend();
+  await post(api);
+  await createFetch(api)("https://files.test/upload", { method: "PUT", body: "{}" });
+  api.user = null;
+  await post(api);
+  const users = seen.requests.map((request) => request.headers.get("X-Chat-User"));
+  assert.deepEqual(users, ["ada", null, null]);
 });
 
-test("a configuration that cannot be loaded is an error", async () => {
-  const fetch = async () => new Response("", { status: 500 });
-  await assert.rejects(loadConfig(fetch, "de", () => undefined), /500/);
+test("the page hears that the browser's credentials are another user's", async () => {
+  const { api, seen } = backend();
+  const codes = ["user_changed", "run_in_progress"];
+  api.fetch = async () => Response.json({ error: { code: codes.shift(), message: "…" } }, { status: 409 });
+  const response = await post(api);
+  assert.equal(response.bodyUsed, false);
+  await post(api);
+  assert.equal(seen.changes, 1);
+});
+
+/** Loads the configuration from a backend with these responses; returns what was requested. */
+async function load(responses, { locale = null, path = undefined, token = null } = {}) {
+  const requests = [];
+  const fetch = async (input, init) => {
+    requests.push([input, Object.fromEntries(init.headers)]);
+    return responses.shift();
+  };
+  const auth = token ? () => ({ getToken: async () => token }) : () => undefined;
+  const config = await loadConfig(fetch, locale, auth, path);
+  return { config, requests };
+}
+
+test("the configuration is requested once, as the page preloads it", async () => {
+  const { config, requests } = await load([Response.json({ user: "ada" })]);
+  assert.equal(config.user, "ada");
+  assert.deepEqual(requests, [["config.json", {}]]);
+});
+
+test("a page that does not follow the browser says its language in the address", async () => {
+  const config = () => [Response.json({ user: "ada" })];
+  const [plain, embedded] = [
+    await load(config(), { locale: "de-AT" }),
+    await load(config(), { locale: "fr", path: "config.json?framed" }),
+  ];
+  assert.equal(plain.requests[0][0], "config.json?locale=de-AT");
+  assert.equal(embedded.requests[0][0], "config.json?framed&locale=fr");
+});
+
+test("the configuration is requested again if it has no user, but not where one has to sign in", async () => {
+  const users = [Response.json({ user: null, signIn: null }), Response.json({ user: "ada" })];
+  assert.equal((await load(users)).config.user, "ada");
+  const { requests } = await load([Response.json({ user: null, signIn: "sign-in" })]);
+  assert.equal(requests.length, 1);
+});
+
+test("the configuration is requested with the host page's token", async () => {
+  const { requests } = await load([Response.json({ user: "ada" })], { token: "t" });
+  assert.deepEqual(requests[0][1], { authorization: "Bearer t" });
+});
+
+test("a server that is away or has no database is told from a page that is wrong", async () => {
+  const problem = (id) => (error) => error instanceof Unreachable && error.problem === id;
+  const failing = async () => {
+    throw new TypeError("Failed to fetch");
+  };
+  await assert.rejects(loadConfig(failing, null, () => undefined), problem("backendDown"));
+  await assert.rejects(load([new Response("", { status: 502 })]), problem("backendDown"));
+  const error = { code: "database_unavailable", message: "…" };
+  await assert.rejects(load([Response.json({ error }, { status: 503 })]), problem("databaseDown"));
+  for (const response of [new Response("", { status: 404 }), new Response("<!doctype html>")]) {
+    await assert.rejects(load([response]), (error) => !(error instanceof Unreachable));
+  }
+});
+
+test("a configuration that does not come in time is given up", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const silent = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const loading = loadConfig(silent, null, () => undefined);
+  await Promise.resolve().then(() => {}); // the request is sent
+  await Promise.resolve();
+  mock.timers.tick(15_000);
+  await assert.rejects(loading, Unreachable);
+  mock.timers.reset();
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
+import { Unreachable } from "../../../page/static/js/api.js";
 import { Diagnostics, problems } from "../../../page/static/js/diagnostics.js";
 
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
@@ -280,3 +281,23 @@ test("a backend that answers does not hide the problem of a blank frame", () => 
   diagnostics.backendAnswered(null);
   assert.equal(diagnostics.shown, "notReady");
 });
+
+test("an error of the page's own program is named, and not the server's", () => {
+  const { diagnostics } = watching();
+  const said = [];
+  document.createElement = () => ({ append: (...texts) => said.push(...texts), addEventListener() {} });
+
+  diagnostics.startFailed(new RangeError("out of bounds"));
+
+  assert.equal(diagnostics.shown, "startFailed");
+  assert.ok(said.includes("RangeError: out of bounds"));
+  assert.ok(!said.includes("The server does not answer"));
+});
+
+for (const problem of ["backendDown", "databaseDown"]) {
+  test(`a start without an answer of the server: ${problem}`, () => {
+    const { diagnostics } = watching();
+    diagnostics.startFailed(new Unreachable(problem, new TypeError("Failed to fetch")));
+    assert.equal(diagnostics.shown, problem);
+  });
+}

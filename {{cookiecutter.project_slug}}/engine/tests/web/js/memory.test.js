@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ThreadMemory } from "../../../page/static/js/memory.js";
+import { LATEST_USER } from "../../../page/static/js/same-user.js";
 import { memoryStore } from "../../../page/static/js/storage.js";
 
 const url = new URL("https://chat.test/chatkit");
@@ -94,4 +95,70 @@ test("a thread opened by its URL is remembered", async () => {
   const storage = memoryStore();
   await visit(storage, "ada", { threadId: "thr_2" }).verify(url, answering(200));
   assert.equal(visit(storage, "ada").threadId, "thr_2");
+});
+
+/** A visit of ada's whose page asks before it knows that it is her; her thread is thr_1. */
+function askingEarly({ latest = "ada", address = { threadId: null } } = {}) {
+  const storage = memoryStore();
+  visit(storage, "ada").remember("thr_1");
+  storage.setItem(LATEST_USER, latest);
+  const memory = new ThreadMemory(storage, address);
+  return { memory, storage };
+}
+
+const unexpected = () => assert.fail("requested once more");
+
+test("the thread is asked for while the user is not known yet, and not again", async () => {
+  for (const address of [{ threadId: null }, { threadId: "thr_1" }]) {
+    const { memory } = askingEarly({ address });
+    const bodies = [];
+    memory.ask(url, answering(200, bodies));
+    memory.open("ada");
+    await memory.verify(url, unexpected);
+    assert.equal(memory.threadId, "thr_1");
+    assert.deepEqual(bodies, [{ type: "threads.get_by_id", params: { thread_id: "thr_1" } }]);
+  }
+});
+
+test("a thread that is gone is forgotten at the early answer too", async () => {
+  const { memory, storage } = askingEarly();
+  memory.ask(url, answering(404));
+  memory.open("ada");
+  await memory.verify(url, unexpected);
+  assert.equal(memory.threadId, null);
+  assert.equal(visit(storage, "ada").threadId, null);
+});
+
+test("what another user had open is not taken for this one's", async () => {
+  const { memory, storage } = askingEarly();
+  visit(storage, "bob").remember("thr_2");
+  memory.ask(url, answering(200));
+  memory.open("bob");
+  const bodies = [];
+  await memory.verify(url, answering(200, bodies));
+  assert.equal(memory.threadId, "thr_2");
+  assert.equal(bodies[0].params.thread_id, "thr_2");
+});
+
+for (const status of [401, 503]) {
+  test(`after an early ${status} the thread is asked for once more`, async () => {
+    const { memory } = askingEarly();
+    memory.ask(url, answering(status));
+    memory.open("ada");
+    await memory.verify(url, answering(200));
+    assert.equal(memory.threadId, "thr_1");
+  });
+}
+
+test("an early request that fails is repeated", async () => {
+  const { memory } = askingEarly();
+  memory.ask(url, () => Promise.reject(new TypeError("Failed to fetch")));
+  memory.open("ada");
+  await memory.verify(url, answering(200));
+  assert.equal(memory.threadId, "thr_1");
+});
+
+test("nothing is asked for without a thread", () => {
+  new ThreadMemory(memoryStore(), { threadId: null }).ask(url, unexpected);
+  askingEarly({ latest: "bob" }).memory.ask(url, unexpected);
 });

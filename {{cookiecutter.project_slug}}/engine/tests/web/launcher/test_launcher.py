@@ -8,7 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from engine.launcher.routes import STYLES
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import serving
@@ -65,9 +64,21 @@ async def test_the_launcher_knows_what_it_has_to(
     assert config["title"] == (await client.get("/config.json")).json()["title"]
 
 
-async def test_the_launcher_is_asked_for_again_and_sent_once(client: httpx2.AsyncClient) -> None:
+async def test_its_script_names_a_file_that_is_kept_for_good(client: httpx2.AsyncClient) -> None:
+    module = config_in((await client.get("/embed.js")).text)["module"]
+
+    response = await client.get(f"/static/{module}", headers={"Origin": SITE})
+
+    assert re.fullmatch(r"launcher/main\.[0-9a-f]{16}\.js", module)
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["access-control-allow-origin"] == SITE
+
+
+async def test_the_launcher_is_kept_for_a_visit_and_sent_once(client: httpx2.AsyncClient) -> None:
     first = await client.get("/embed.js")
-    assert first.headers["cache-control"] == "no-cache"
+    assert "max-age=600" in first.headers["cache-control"]
+    assert first.headers["content-encoding"] == "gzip"
+    assert int(first.headers["content-length"]) < 10_000
 
     again = await client.get("/embed.js", headers={"If-None-Match": first.headers["etag"]})
 
@@ -85,7 +96,7 @@ async def test_only_named_origins_may_load_it(client: httpx2.AsyncClient, path: 
     for origin in (FOREIGN, "null", "https://example.com", f"{SITE}.evil.example", f"{SITE}:8443"):
         refused = await client.get(path, headers={"Origin": origin})
         assert "access-control-allow-origin" not in refused.headers
-        assert refused.headers["vary"] == "Origin"
+        assert "Origin" in refused.headers["vary"]
 
 
 async def test_a_module_that_did_not_change_may_be_used_as_well(client: httpx2.AsyncClient) -> None:
@@ -131,13 +142,21 @@ async def test_the_embedded_page_is_the_page(client: httpx2.AsyncClient) -> None
     embedded = (await client.get("/embed")).text
 
     assert f'<html data-embedded data-origins="{SITE}" ' in embedded
-    assert "static/launcher/embedded.js" in embedded
+    assert "static/launcher/frame/main.js" in embedded
     assert "static/js/main.js" not in embedded
     assert embedded.count("<openai-chatkit>") == 1
     assert "data-embedded" not in page
     same = embedded.replace(f' data-embedded data-origins="{SITE}"', "")
-    same = same.replace("launcher/embedded.js", "js/main.js").replace(f"  {STYLES}\n  ", "")
-    assert same == page
+    same = same.replace("launcher/frame/main.js", "js/main.js")
+    same = re.sub(r'  <link rel="stylesheet" href="static/launcher/embedded\.\w+\.css">\n  ', "", same)
+    assert same == re.sub(r'  <link rel="preload" href="config.json".*>\n  ', "", page)
+
+
+async def test_the_frame_makes_a_user_whom_its_configuration_knows(url: str) -> None:
+    async with httpx2.AsyncClient(base_url=url) as frame:
+        cookies = (await frame.get("/embed")).headers.get_list("set-cookie")
+
+    assert all("Partitioned" in cookie for cookie in cookies)
 
 
 async def test_by_default_it_stays_at_home(closed: httpx2.AsyncClient) -> None:

@@ -1,0 +1,3 @@
+// The page in the launcher's frame.
+
+import "../embedded.js";

@@ -1,0 +1,3 @@
+// The launcher on pages of other sites: /embed.js imports it, under a name with its content's hash.
+
+export { start } from "./launcher.js";
