@@ -165,6 +165,7 @@ async def test_a_run_that_crashes_keeps_the_version_of_its_agent(
         model.hurry()
         await stream.rest()
 
+    assert written is not None
     assert all(written)
 
 
