@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from engine.database.database import TABLE_PREFIX
-from engine.settings.settings import Settings
+from engine.settings.settings import PROJECT_ROOT, Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import visiting
 from engine.tests.model_server import answer, called, refuse_saying, respond
@@ -220,6 +221,36 @@ def test_a_name_of_the_service_is_exported(scene: Scene, settings: Settings) -> 
     name = create_app(settings).state.chat.settings.application_name
 
     assert name.encode() in scene.collector.everything
+
+
+def test_the_dashboard_shows_what_is_exported(scene: Scene) -> None:
+    exported = {name for metric in scene.collector.metrics for name in prometheus_names(metric)}
+    dashboard = json.loads((PROJECT_ROOT / "docs" / "dashboard.json").read_text("utf-8"))
+    shown = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\b(?:chat|db|http)_\w+(?=\{)", target["expr"])
+    }
+
+    assert shown - exported == {"chat_answers_abandoned_total"}  # nothing died here
+    ours = {name for name in exported if name.startswith("chat_") and not name.endswith("_sum")}
+    counts = {name.removesuffix("_bucket").removesuffix("_count") for name in shown}
+    assert {name.removesuffix("_bucket").removesuffix("_count") for name in ours} <= counts
+
+
+UNITS = {"s": "_seconds", "connections": "_connections"}
+
+
+def prometheus_names(metric: Any) -> list[str]:
+    """The names of the series that Prometheus makes of a metric."""
+    name = metric.name.replace(".", "_") + UNITS.get(metric.unit, "")
+    match metric.WhichOneof("data"):
+        case "histogram":
+            return [f"{name}_bucket", f"{name}_count", f"{name}_sum"]
+        case "sum" if metric.sum.is_monotonic:
+            return [f"{name}_total"]
+    return [name]
 
 
 @contextmanager
