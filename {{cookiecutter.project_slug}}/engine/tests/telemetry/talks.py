@@ -125,7 +125,7 @@ async def stop_and_leave(talk: Talk) -> None:
 async def send_what_is_refused(talk: Talk) -> None:
     client = talk.visitor.client
     for path in (
-        *(f"/{LINK}", f"/static/{LINK}.js", f"/attachments/{LINK}", f"/chatkit/runs/{LINK}/stop"),
+        *(f"/{LINK}", f"/static/{LINK}.js", f"/files/{LINK}", f"/chatkit/runs/{LINK}/stop"),
         *(f"/sign-in?code={CODE}&state={CODE}", f"/chatkit/threads/{LINK}/run?token={CODE}"),
         f"/readyz?key={KEY}",
     ):
