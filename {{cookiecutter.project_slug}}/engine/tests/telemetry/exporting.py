@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from engine.settings.settings import PROJECT_ROOT, Settings
 from engine.tests.fixtures import visiting
@@ -69,12 +69,12 @@ class Instrumented:
             process.wait()
 
     async def _answers(self, process: subprocess.Popen[bytes]) -> None:
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as client:
             for _ in range(START_SECONDS * 20):
                 assert process.poll() is None, self._log.read_text()
                 try:
                     await client.get("/healthz")
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     await asyncio.sleep(0.05)
                 else:
                     return

@@ -45,7 +45,6 @@ def create_other_app() -> FastAPI:
     application.TOOLS = (ECHO, STUMBLE)
     chat = application.chat_of(_settings())
     app = FastAPI(lifespan=chat.lifespan)
-    app.state.chat = chat
     app.include_router(chat.router)
     return app
 

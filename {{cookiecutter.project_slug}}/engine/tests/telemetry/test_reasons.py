@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from sqlalchemy import insert
@@ -32,8 +32,8 @@ KEY = "sk-proj-0123456789abcdefghij"
 
 
 def refusal(status: int, message: str, **body: object) -> openai.APIStatusError:
-    request = httpx.Request("POST", "http://model.test")
-    response: Any = httpx.Response(status, request=request)
+    request = httpx2.Request("POST", "http://model.test")
+    response: Any = httpx2.Response(status, request=request)
     details = {"message": message, **body}
     return openai.APIStatusError(f"Error code: {details}", response=response, body=details)
 
@@ -89,7 +89,7 @@ def refusal(status: int, message: str, **body: object) -> openai.APIStatusError:
             socket.gaierror(-2, "Name or service not known"),
             "socket.gaierror: Name or service not known",
         ),
-        (httpx.ConnectError(SAID), "httpx.ConnectError"),
+        (httpx2.ConnectError(SAID), "httpx2.ConnectError"),
         (KeyError(SAID), "builtins.KeyError"),
     ],
 )
