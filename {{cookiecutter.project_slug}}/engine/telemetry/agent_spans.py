@@ -63,6 +63,31 @@ class AgentSpans(TracingProcessor):
         """Spans are ended one by one, and nothing is kept."""
 
 
+class ErrorsWithoutData(TracingProcessor):
+    """Removes from the SDK's spans what its errors quote, such as a tool's name that a model made
+    up. The processors after it get the spans like that.
+    """
+
+    def on_trace_start(self, trace: Trace) -> None:
+        """A trace has the application's names."""
+
+    def on_trace_end(self, trace: Trace) -> None:
+        """A trace has the application's names."""
+
+    def on_span_start(self, span: Span[Any]) -> None:
+        """Errors are known at the end."""
+
+    def on_span_end(self, span: Span[Any]) -> None:
+        if span.error is not None:
+            span.set_error({"message": span.error["message"], "data": None})
+
+    def shutdown(self) -> None:
+        """Nothing is open."""
+
+    def force_flush(self) -> None:
+        """Nothing waits."""
+
+
 def _name(data: Any) -> str | None:
     match data:
         case AgentSpanData():

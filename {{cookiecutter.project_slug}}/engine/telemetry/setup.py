@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from agents import add_trace_processor, set_trace_processors
+from agents import set_trace_processors
+from agents.tracing import TracingProcessor
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.sdk_internals import trace_processors
 from engine.settings.env_values import add_to_environment
 from engine.settings.settings import EnvSettings, Settings
-from engine.telemetry.agent_spans import AgentSpans
+from engine.telemetry.agent_spans import AgentSpans, ErrorsWithoutData
 from engine.telemetry.redaction import Redaction
 
 SDK = "opentelemetry.sdk"
@@ -29,6 +31,8 @@ async def exporting(
 ) -> AsyncIterator[None]:
     """Export until the end of the block. Without an endpoint, what others export is redacted."""
     endpoint = settings.otel_exporter_otlp_endpoint
+    if settings.tracing:
+        _trace_agents(settings)
     if endpoint and find_spec("opentelemetry.instrumentation.sqlalchemy") is None:
         logger.warning(
             "%s is set, and the packages that export are not installed. Run: python -m app setup "
@@ -50,7 +54,7 @@ async def exporting(
         _set_environment(endpoint)
     export = Export(settings.application_name, Redaction(tables))
     export.start(adds_exporters=bool(endpoint))
-    _trace_agents(settings)
+    _trace_agents(settings, AgentSpans())
     statements = SQLAlchemyInstrumentor()
     traces_statements = not statements.is_instrumented_by_opentelemetry
     if traces_statements:
@@ -71,9 +75,8 @@ def _set_environment(endpoint: str) -> None:
     os.environ.setdefault(ENDPOINT, endpoint)
 
 
-def _trace_agents(settings: Settings) -> None:
-    """Without TRACING, nothing may go to OpenAI: the SDK's own exporter is replaced."""
-    if settings.tracing:
-        add_trace_processor(AgentSpans())
-    else:
-        set_trace_processors([AgentSpans()])
+def _trace_agents(settings: Settings, *ours: TracingProcessor) -> None:
+    """Without TRACING, only ours get the SDK's traces: its own processor sends them to OpenAI."""
+    theirs = trace_processors() if settings.tracing else []
+    others = [one for one in theirs if not isinstance(one, ErrorsWithoutData | AgentSpans)]
+    set_trace_processors([ErrorsWithoutData(), *ours, *others])

@@ -19,7 +19,15 @@ from engine.tests.fixtures import new_database
 from engine.tests.model_server import answer
 from engine.tests.telemetry.collector import Collector, collecting
 from engine.tests.telemetry.exporting import exporting
-from engine.tests.telemetry.talks import SAID, SECRETS, TALKS, Talk
+from engine.tests.telemetry.talks import (
+    CALLED,
+    SAID,
+    SECRETS,
+    TALKS,
+    Talk,
+    be_refused_by_the_model,
+    call_tools,
+)
 
 TURNS_OF_A_ROUND = 45
 
@@ -64,8 +72,10 @@ async def talk_of_everything(talk: Talk) -> None:
     talk.model.forget()
 
 
-def check(collector: Collector, log: Path) -> None:
-    for place, content in (("export", collector.everything), ("log", log.read_bytes())):
+def check(collector: Collector, log: Path | None = None) -> None:
+    assert collector.everything
+    places = {"export": collector.everything, "log": log.read_bytes() if log else b""}
+    for place, content in places.items():
         for secret in SECRETS:
             at = content.find(secret.encode())
             assert at < 0, f"in the {place}: {content[max(0, at - 400) : at + 100]!r}"
@@ -80,6 +90,18 @@ async def test_own_telemetry(
 
     check(collector, log)
     assert {"turn", "model", "agent Assistant", "tool shout"} <= names_of(collector)
+    assert "the tool stumble failed" in {record.body.string_value for record in collector.logs}
+
+
+async def test_a_log_with_everything_is_not_exported(
+    own_settings: Settings, collector: Collector, log: Path
+) -> None:
+    async with exporting(own_settings, collector, log, LOG_ERRORS="everything") as talk:
+        await call_tools(talk)
+        await be_refused_by_the_model(talk)
+
+    check(collector)
+    assert CALLED.encode() in log.read_bytes()
     assert "the tool stumble failed" in {record.body.string_value for record in collector.logs}
 
 
