@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,33 @@ def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> No
     for program, *served in (command_of(image, "CMD"), shlex.split(told.replace("\\\n", " "))):
         assert program == "uvicorn"
         assert sorted(served) == sorted(tested)
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "no-lock"])
+@pytest.mark.parametrize("extra", ["", "telemetry"])
+def test_an_extra_is_installed_with_a_build_argument(
+    project: BakedProject, tmp_path: Path, lock: str, extra: str
+) -> None:
+    build, _ = read_stages(project.text("Dockerfile"))
+    [install] = [text for text in arguments_of(build, "RUN") if "uv sync" in text]
+    (tmp_path / lock).touch()
+    # A fake uv prints its arguments.
+    script = f'uv() {{ echo "uv $*"; }}; {install}'
+    told = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        env={"EXTRA": extra},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    ).stdout.splitlines()
+
+    assert arguments_of(build, "ARG") == ["EXTRA="]
+    assert compose(project)["services"]["app"]["build"]["args"] == {"EXTRA": "${EXTRA:-}"}
+    extras = tomllib.loads(project.text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert {*extra.split()} <= {*extras}
+    assert re.findall(r" --extra (\S+)", told[-1]) == extra.split()
+    assert told[-1].count("--extra") == len(extra.split())
 
 
 def test_copied_files_are_in_the_build_context(project: BakedProject) -> None:

@@ -61,7 +61,12 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         ],
         # {% endif %}
     )
-    app = FastAPI(title=chat.settings.application_name, lifespan=chat.lifespan, openapi_url=None)
+    app = FastAPI(
+        title=chat.settings.application_name,
+        lifespan=chat.lifespan,
+        openapi_url=None,
+        telemetry=chat.telemetry,
+    )
     chat.protect(app)
     app.include_router(chat.router)
     return app

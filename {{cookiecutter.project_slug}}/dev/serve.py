@@ -30,6 +30,7 @@ def serve(options: argparse.Namespace) -> int:
     os.environ.setdefault("SHUTDOWN_SECONDS", SHUTDOWN_SECONDS)
     os.environ.setdefault("OPENAPI_JSON", "true")
     os.environ.setdefault("PLAIN_MODULES", "true")
+    os.environ.setdefault("LOG_ERRORS", "everything")
     with running_database(settings) as url, ExitStack() as stack:
         upgrade(url)
         print(f"The chat is at {address(host, port)} (Ctrl-C ends it)", flush=True)

@@ -16,6 +16,9 @@ CONSTRAINTS = PROJECT_ROOT / "constraints.txt"
 LOCK = PROJECT_ROOT / "uv.lock"
 PRIVATE_UV = program_of(DATA_DIR / "uv", "uv")
 
+# The setting that needs the extra `telemetry`.
+TELEMETRY = re.compile(r"OTEL_EXPORTER_OTLP_ENDPOINT\s*=\s*\S", re.IGNORECASE)
+
 # The group of a PostgreSQL in a wheel. Its markers name the machines that have one.
 EMBEDDED_DATABASE = "embedded-database"
 
@@ -89,7 +92,7 @@ def make_environment(uv: Path, progress: Progress) -> str:
     if moved:
         shutil.rmtree(VENV)
     python = [] if python_of(VENV).exists() else ["--python", base_python()]
-    run_uv(uv, "sync", "--locked", *python, *_groups(), progress=progress)
+    run_uv(uv, "sync", "--locked", *python, *_groups(), *_extras(), progress=progress)
     asked = [python_of(VENV), "-c", "import platform; print(platform.python_version())"]
     version = run_command(asked, cwd=PROJECT_ROOT, progress=progress)[-1]
     return f"Python {version}{', made anew as the folder has moved' if moved else ''}"
@@ -127,6 +130,14 @@ def _groups() -> list[str]:
     # There is no wheel for musl (Alpine), which no marker can tell from glibc.
     is_musl = "musl" in str(sysconfig.get_config_var("SOABI"))
     return ["--group", EMBEDDED_DATABASE] if is_wanted and not is_musl else []
+
+
+def _extras() -> list[str]:
+    """What settings ask for beyond the project's own dependencies."""
+    env = PROJECT_ROOT / ".env"
+    written = env.read_text(encoding="utf-8").splitlines() if env.exists() else []
+    settings = [*written, *(f"{name}={value}" for name, value in os.environ.items())]
+    return ["--extra", "telemetry"] if any(map(TELEMETRY.match, settings)) else []
 
 
 def run_uv(uv: Path, *arguments: str, progress: Progress) -> list[str]:

@@ -17,7 +17,7 @@ from engine.auth.base import SignIn
 from engine.auth.current import signed_in_by
 from engine.auth.same_origin import SameOrigin
 from engine.context.ids import uuid7
-from engine.database.database import Database
+from engine.database.database import Base, Database
 from engine.database.run_commands import CHANNEL
 from engine.demo.model import DemoModel
 from engine.http.addresses import Addresses
@@ -31,7 +31,7 @@ from engine.operate import health
 from engine.operate.shutdown import Shutdown
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import routes as page_routes
-from engine.page import telemetry
+from engine.page import telemetry as page_telemetry
 from engine.page.files import STATIC_PATH, PageFiles
 from engine.page.hashed_pages import HashedPages
 from engine.protocol import router as protocol
@@ -42,6 +42,8 @@ from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
 from engine.settings.settings import MODEL_KEY, Settings
 from engine.store.store import SqlStore
+from engine.telemetry import setup as telemetry
+from engine.telemetry.requests import REQUESTS
 from engine.text.locales import load_translations
 from engine.tools.services import ToolServices
 from engine.tools.tool import AgentTool
@@ -66,6 +68,8 @@ class Chat:
     their own. Raises ValueError when a setting is missing or unusable.
     """
 
+    telemetry = REQUESTS  # for `FastAPI(telemetry=…)`
+
     def __init__(
         self,
         settings: Settings,
@@ -82,7 +86,9 @@ class Chat:
         settings.check_keys()
         settings = settings.named(page_routes.page_texts(page).name)
         load_translations()
-        configure_logging(settings.log_level)
+        configure_logging(
+            settings.log_level, log_format=settings.log_format, errors=settings.log_errors
+        )
         if settings.database_url is None:
             raise ValueError(
                 "DATABASE_URL is not set. `python -m app dev` starts a development database; "
@@ -150,6 +156,10 @@ class Chat:
         if self.settings.is_demo:
             logger.warning("%s is not set: the demo model answers", MODEL_KEY)
         async with AsyncExitStack() as stack:
+            tables = Base.metadata.tables
+            await stack.enter_async_context(
+                telemetry.exporting(self.settings, self.database.engine, tables)
+            )
             # Closed in the opposite order: the runs end while everything is still there.
             stack.push_async_callback(self.database.dispose)
             stack.push_async_callback(self.models.close)
@@ -176,6 +186,7 @@ class Chat:
             docs_url=None,
             redoc_url=None,
             openapi_url=OPENAPI_PATH if settings.openapi_json else None,
+            telemetry=self.telemetry,
         )
         self._routers += [extend(self, app) for extend in extensions]
         self._routers.append(page_routes.other_routes(settings, self.authenticator, self.page))
@@ -211,14 +222,14 @@ class Chat:
         signed_in = signed_in_by(self.authenticator)
         extras = page_routes.merged(*(part.page_options() for part in self._options))
         own = page_routes.OwnPage(self.page, extras)
-        allowance = telemetry.Allowance(settings.telemetry_per_minute)
+        allowance = page_telemetry.Allowance(settings.telemetry_per_minute)
         pages = self.authenticator.pages
         return [
             health.routes(settings, self.database, self.runs, lambda: self._is_started),
             protocol.routes(self.server, self.admission, signed_in),
             *(self.attachments.routes(self.authenticator) if self.attachments else ()),
             page_routes.routes(settings, toolset, self.authenticator, own),
-            telemetry.routes(allowance, signed_in),
+            page_telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
         ]
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from agents import Agent, ModelSettings
 from agents.exceptions import _mark_error_to_drain_stream_events
+from agents.tracing import TracingProcessor, get_trace_provider
 from chatkit.agents import AgentContext
 from chatkit.server import ChatKitServer
 from chatkit.types import (
@@ -73,6 +74,12 @@ class CompletionsHooks:
 
     def _get_reasoning_effort(self, settings: ModelSettings) -> Any | None:
         return self.reasoning_effort(settings)
+
+
+def trace_processors() -> list[TracingProcessor]:
+    """Those that get the SDK's traces, in order. (There are public ways to add and to replace.)"""
+    provider: Any = get_trace_provider()
+    return list(provider._multi_processor._processors)
 
 
 def end_merged_stream(context: AgentContext[Any]) -> None:

@@ -72,6 +72,23 @@ def test_failed_command_shows_its_last_lines() -> None:
     assert "5" not in lines
 
 
+@pytest.mark.parametrize(
+    ("setting", "extras"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", ["--extra", "telemetry"]),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=", []),
+        ("# OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", []),
+    ],
+)
+def test_an_extra_is_installed_for_the_setting_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, extras: list[str]
+) -> None:
+    monkeypatch.setattr(uv, "PROJECT_ROOT", tmp_path)
+    assert uv._extras() == []
+    (tmp_path / ".env").write_text(f"SECRET_KEY=x\n{setting}\n", encoding="utf-8")
+    assert uv._extras() == extras
+
+
 def test_missing_program_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="cannot be started"):
         run_command([tmp_path / "nothing"], cwd=PROJECT_ROOT, progress=QUIET)

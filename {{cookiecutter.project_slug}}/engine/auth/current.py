@@ -7,6 +7,7 @@ from fastapi import Request
 from engine.auth.base import Authenticator, User, user_key
 from engine.database.database import PROJECT_OWNER
 from engine.http.errors import AppError, Unauthenticated
+from engine.telemetry.ids import current_user_id
 
 SignedIn = Callable[[Request], Awaitable[User]]
 
@@ -31,6 +32,7 @@ def signed_in_by(authenticator: Authenticator) -> SignedIn:
     async def signed_in(request: Request) -> User:
         user = await authenticator.authenticate(request)
         request.state.user_id = user.id
+        current_user_id.set(user.id)
         if user.id == PROJECT_OWNER:
             raise Unauthenticated("This user id is reserved.")
         if request.headers.get(USER_HEADER, user_key(user)) != user_key(user):

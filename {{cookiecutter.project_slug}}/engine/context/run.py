@@ -1,6 +1,7 @@
 """A run: one streamed answer in this process."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,9 +51,13 @@ class Run:
         self.thread_id = thread_id
         self.request = request
         self.model = ""
+        self.instructions_hash: str | None = None
+        self.tools_hash: str | None = None
         self.address: str | None = None
         self.retry: Retry | None = None
 
+        self.began = time.perf_counter()
+        self.has_first_word = False
         self.status: Status = "running"
         self.brings_thread = request == "threads.create"
         self.has_begun = request not in WITH_MESSAGE

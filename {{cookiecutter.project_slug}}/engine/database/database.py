@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from engine.settings.database_url import connect_options
 from engine.settings.settings import Settings
+from engine.telemetry.measures import waiting_for_connection
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +256,8 @@ class Database:
     async def _write_slot(self) -> AsyncIterator[None]:
         """Wait for a connection that is not reserved for reads. Raises TimeoutError."""
         async with asyncio.timeout(POOL_SECONDS):
-            await self._writers.acquire()
+            with waiting_for_connection():
+                await self._writers.acquire()
         try:
             yield
         finally:

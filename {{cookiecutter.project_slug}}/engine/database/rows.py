@@ -113,7 +113,8 @@ class RunRow(Base):
 
     `thread_id` is no foreign key: a day's use is counted here, whatever has been deleted since.
     A running run has a `slot` of its user's, 1 to as many as may run at once. `start_seq` is the
-    place of the thread's last item when it began, and `command` the one that was sent last.
+    place of the thread's last item when it began, and `command` the one that was sent last. The
+    hashes identify the version of the agent that answered (`engine/turn/versions.py`).
     """
 
     __tablename__ = f"{TABLE_PREFIX}runs"
@@ -144,6 +145,8 @@ class RunRow(Base):
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    instructions_hash: Mapped[str | None] = mapped_column(Text)
+    tools_hash: Mapped[str | None] = mapped_column(Text)
 
 
 class TokenDayRow(Base):

@@ -23,6 +23,7 @@ from engine.http.access_log import loggable_path
 from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.request_id import HEADER
+from engine.telemetry.measures import refusals
 from engine.text.locales import translate
 
 logger = logging.getLogger(__name__)
@@ -191,6 +192,7 @@ class ErrorHandlers:
 
     async def app_error(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, AppError)
+        refusals.add(1, {"code": error.code})
         if error.status in (403, 429):
             user_id: str | None = getattr(request.state, "user_id", None)
             address = self._addresses.of(request)

@@ -1,32 +1,18 @@
-"""Logging: one line per record, with the request id, and without message text or credentials."""
+"""Logging: one line per record as text or JSON, without message text or credentials."""
 
+import json
 import logging
-import traceback
-from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
 
 from engine.http.access_log import SecretsFilter
-from engine.http.request_id import current_request_id
+from engine.settings.settings import LogErrors, LogFormat
+from engine.telemetry.ids import current_ids, current_request_id
+from engine.telemetry.log_records import RedactedRecord
 
 # Libraries that may log whole requests, and so the text of messages, at INFO and below.
 QUIET_LOGGERS = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "openai.agents")
-
-
-class RedactedRecord(logging.LogRecord):
-    """Logs the class and the traceback of an exception, and leaves its message out.
-
-    The message may quote what users wrote: a model's server repeats the request that it refuses, a
-    database the row. This applies to every logger of the process, also those of libraries.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if isinstance(self.msg, BaseException):
-            self.msg = _name(self.msg)
-        if isinstance(self.args, tuple):
-            self.args = tuple(_name(a) if isinstance(a, BaseException) else a for a in self.args)
-        if self.exc_info and self.exc_info[1] is not None:
-            self.exc_text = "".join(_formatted(self.exc_info[1])).rstrip()
+# uvicorn's own handlers, which it has set up before it imports the application.
+SERVER_LOGGERS = ("uvicorn", "uvicorn.access")
 
 
 class RequestIdFilter(logging.Filter):
@@ -35,13 +21,40 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-def configure_logging(level: str) -> None:
-    logging.setLogRecordFactory(RedactedRecord)
+class JsonFormatter(logging.Formatter):
+    """One object per line. Libraries' formatters add every `extra` of a record, which may hold
+    texts; this one has these fields and no others.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **current_ids(),
+        }
+        if exception := _exception_text(self, record):
+            entry["exception"] = exception
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _exception_text(formatter: logging.Formatter, record: logging.LogRecord) -> str | None:
+    return formatter.formatException(record.exc_info) if record.exc_info else record.exc_text
+
+
+def configure_logging(
+    level: str, *, log_format: LogFormat = "text", errors: LogErrors = "reasons"
+) -> None:
+    logging.setLogRecordFactory(RedactedRecord if errors == "reasons" else logging.LogRecord)
     handler = logging.StreamHandler()
     handler.addFilter(RequestIdFilter())
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
     )
+    if log_format == "json":
+        handler.setFormatter(JsonFormatter())
+        _write_json(handler)
     for package in ("app", "engine"):
         logger = logging.getLogger(package)
         logger.handlers = [handler]
@@ -55,25 +68,11 @@ def configure_logging(level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _formatted(error: BaseException, visited: frozenset[int] = frozenset()) -> Iterator[str]:
-    """The tracebacks of an exception and of its causes, the first cause first.
-
-    `visited` ends cycles: an exception that a library keeps and raises again is its own cause.
-    """
-    visited |= {id(error)}
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None and id(cause) not in visited:
-        yield from _formatted(cause, visited)
-        yield "which led to\n"
-    yield from traceback.format_tb(error.__traceback__)
-    yield f"{_name(error)}\n"
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _formatted(part, visited)
-
-
-def _name(error: BaseException) -> str:
-    """The class of an exception, and its HTTP status or SQLSTATE if it has one."""
-    code = getattr(error, "status_code", None) or getattr(error, "sqlstate", None)
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return f"{name} ({code})" if isinstance(code, int | str) else name
+def _write_json(handler: logging.Handler) -> None:
+    """Also what the server and libraries log."""
+    for name in SERVER_LOGGERS:
+        for theirs in logging.getLogger(name).handlers:
+            theirs.setFormatter(handler.formatter)
+    root = logging.getLogger()
+    if not root.handlers:  # otherwise Python prints the warnings of libraries as text
+        root.addHandler(handler)

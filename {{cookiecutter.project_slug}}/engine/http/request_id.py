@@ -1,15 +1,14 @@
 """An id for each request: in the log, in error bodies and in the response's `X-Request-ID`."""
 
 import re
-from contextvars import ContextVar
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER = "X-Request-ID"
+from engine.telemetry.ids import current_request_id
 
-current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
+HEADER = "X-Request-ID"
 
 _ACCEPTABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 

@@ -6,6 +6,8 @@ from engine.models.boundary.model import BoundaryModel, Remarks
 from engine.models.boundary.outputs import ItemIds, Visible
 from engine.models.events_before_error import EventsBeforeErrorModel
 from engine.models.source import ModelSource
+from engine.models.traced import TracedModel
+from engine.telemetry.measures import is_traced
 
 
 class TurnModels:
@@ -30,5 +32,6 @@ class TurnModels:
                 self._visible,
             )
             boundary.remarks = self.remarks
-            self._models[name] = EventsBeforeErrorModel(boundary)
+            model = EventsBeforeErrorModel(boundary)
+            self._models[name] = TracedModel(name, model) if is_traced() else model
         return self._models[name]

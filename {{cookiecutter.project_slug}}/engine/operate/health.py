@@ -28,7 +28,7 @@ REFUSED = (
 )
 OTHER_SECURITY = (
     "ROW_LEVEL_SECURITY differs from the state of the database. Run `python -m app migrate` to "
-    "apply it; see docs/scaling.md."
+    "apply it; see docs/scale.md."
 )
 
 

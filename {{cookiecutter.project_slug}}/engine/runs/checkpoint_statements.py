@@ -42,7 +42,11 @@ def _checkpoint(*, draft: bool = False, replaces: bool = False) -> Select[Any]:
     beat = (
         update(RunRow)
         .where(RunRow.user_id == _OWNER, RunRow.id == _RUN, IS_RUNNING)
-        .values(heartbeat_at=func.now())
+        .values(
+            heartbeat_at=func.now(),
+            instructions_hash=bindparam("instructions_hash", type_=Text),
+            tools_hash=bindparam("tools_hash", type_=Text),
+        )
         .returning(RunRow.id, RunRow.command.label("command"))
         .cte("beat")
     )
@@ -92,7 +96,12 @@ DRAFT_OF_RETRY = _checkpoint(draft=True, replaces=True)
 
 
 def heartbeat_parameters(run: Run) -> Parameters:
-    return {"owner": run.user_id, "run": run.id}
+    return {
+        "owner": run.user_id,
+        "run": run.id,
+        "instructions_hash": run.instructions_hash,
+        "tools_hash": run.tools_hash,
+    }
 
 
 def draft_parameters(run: Run, item: ThreadItem) -> Parameters:

@@ -32,6 +32,7 @@ from engine.runs.spent import Spent
 from engine.runs.token_days import counting_tokens
 from engine.runs.workflow import close_workflow
 from engine.store.store import upsert_items
+from engine.telemetry.measures import abandoned_answers
 from engine.text.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Recovery:
         async with self._database.transaction(run.user_id) as connection:
             if await _take(connection, run, self._run_store.history_tokens):
                 await _mark(connection, run)
+                abandoned_answers.add(1)
                 logger.warning("run %s was abandoned and is closed now", run.id)
 
 

@@ -116,6 +116,8 @@ class RunStore:
                 status=run.status,
                 tokens_in=run.tokens_in,
                 tokens_out=run.tokens_out,
+                instructions_hash=run.instructions_hash,
+                tools_hash=run.tools_hash,
                 ended_at=func.now(),
                 request_key=case((has_arrived(run.user_id), RunRow.request_key)),
             )

@@ -14,9 +14,11 @@ from engine.database.run_commands import RunCommand
 from engine.http.errors import ServerBusy, Unavailable
 from engine.http.event_stream import sse
 from engine.runs.checkpoints import Checkpoints
+from engine.runs.measured import measured
 from engine.runs.run_store import RunStore
 from engine.settings.settings import Settings
 from engine.speed.joined_chunks import JoinedChunks
+from engine.telemetry.measures import failures
 from engine.text.locales import ENGLISH, translate
 
 logger = logging.getLogger(__name__)
@@ -118,6 +120,10 @@ class Runs:
         return [run.task for run in self._live.values() if run.task is not None]
 
     async def _execute(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
+        with measured(run):
+            await self._stream(run, source, locale)
+
+    async def _stream(self, run: Run, source: AsyncIterator[bytes], locale: str) -> None:
         self._checkpoints.add(run)
         try:
             async for chunk in source:
@@ -132,6 +138,7 @@ class Runs:
                 run.send(_sse(ErrorEvent(code="custom", message=words, allow_retry=True)))
         except Exception:
             logger.exception("a run broke")
+            failures.add(1, {"reason": "broken"})
             run.send(_sse(BROKEN))
         finally:
             self._checkpoints.remove(run)

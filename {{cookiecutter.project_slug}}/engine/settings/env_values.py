@@ -36,13 +36,14 @@ def clean_values(fields: Mapping[str, FieldInfo], values: Mapping[str, Any]) -> 
     }
 
 
-def add_to_environment(env_file: Path) -> None:
+def add_to_environment(env_file: Path, prefix: str = "") -> None:
     """Set the variables of `.env` for libraries that read their keys from the environment.
 
     Variables that are set already keep their value.
     """
     for name, value in _read_variables(env_file).items():
-        os.environ.setdefault(name, value or "")
+        if name.startswith(prefix):
+            os.environ.setdefault(name, value or "")
 
 
 def has_variable(name: str, env_file: Any) -> bool:

@@ -37,6 +37,9 @@ SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
 # The variable with the key of the default model.
 MODEL_KEY = "{{ cookiecutter.__model_key }}"
 
+LogFormat = Literal["text", "json"]
+LogErrors = Literal["reasons", "everything"]
+
 
 class UnusableSettings(ValueError):
     """A setting needs something that is missing. The message says how to fix it, in one line."""
@@ -150,6 +153,9 @@ class Settings(EnvSettings):
     demo_delay_seconds: float = Field(default=0.02, ge=0)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: LogFormat = "text"
+    log_errors: LogErrors = "reasons"
+    otel_exporter_otlp_endpoint: str | None = None
 
     _application_name: str = PrivateAttr(default="")
     _has_model_key: bool = PrivateAttr(default=False)

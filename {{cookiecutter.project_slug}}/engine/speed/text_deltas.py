@@ -6,6 +6,7 @@ order holds: the model's events are read one at a time, so when a delta arrives,
 it has been sent.
 """
 
+import time
 from collections.abc import Callable
 
 from agents import RawResponsesStreamEvent, StreamEvent
@@ -17,6 +18,7 @@ from chatkit.types import (
 )
 
 from engine.context.run import Run
+from engine.telemetry.measures import first_word
 
 
 class TextDeltas:
@@ -35,6 +37,9 @@ class TextDeltas:
         if not isinstance(draft, AssistantMessageItem) or data.content_index >= len(draft.content):
             return False
         draft.content[data.content_index].text += data.delta
+        if not self._run.has_first_word:
+            self._run.has_first_word = True
+            first_word.record(time.perf_counter() - self._run.began, {"model": self._run.model})
         self._run.touch(draft.id)
         update = AssistantMessageContentPartTextDelta(
             content_index=data.content_index, delta=data.delta

@@ -83,7 +83,7 @@ def create_app(
         with exit_with_one_line():
             return create_app(Settings(), models, **options)
     chat = chat_of(settings, models, **options)
-    app = FastAPI(title="Chat", lifespan=chat.lifespan, openapi_url=None)
+    app = FastAPI(title="Chat", lifespan=chat.lifespan, openapi_url=None, telemetry=chat.telemetry)
     app.state.chat = chat
     chat.protect(app)
     app.include_router(chat.router)

@@ -54,7 +54,7 @@ def violations(statement: ClauseElement) -> Iterator[str]:
 
 def _in_a_write(write: Insert | Update | Delete) -> Iterator[str]:
     if isinstance(write.table, Table) and not write.table.info.get("has_owner", True):
-        return  # a table without owner is not distributed: see docs/scaling.md
+        return  # a table without owner is not distributed: see docs/scale.md
     for element in write._returning:
         yield from _unless_immutable("RETURNING", element)
     conflict = getattr(write, "_post_values_clause", None)

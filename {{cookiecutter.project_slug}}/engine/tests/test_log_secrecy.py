@@ -13,9 +13,9 @@ from sqlalchemy import Date, cast, literal, select
 from sqlalchemy.exc import DBAPIError
 
 from engine.database.database import EVERYBODY, Database
-from engine.http.logs import RedactedRecord
 from engine.settings.settings import Settings
 from engine.store.store import SqlStore
+from engine.telemetry.log_records import RedactedRecord
 from engine.tests import application
 from engine.tests.application import create_app
 from engine.tests.fixtures import Scripted, demo_model, serving, visiting

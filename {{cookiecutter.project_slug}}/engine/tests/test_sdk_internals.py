@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from agents import Agent, RunConfig, Runner, RunResultStreaming, handoff
 from agents.testing import ScriptedModel, assistant_message
+from agents.tracing import set_trace_processors
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.types import (
     AssistantMessageContent,
@@ -29,7 +30,12 @@ from engine.context.clock import now
 from engine.context.request_context import RequestContext
 from engine.models.events_before_error import EventsBeforeErrorModel
 from engine.models.wrapped import WrappedModel
-from engine.sdk_internals import OpenChatKitServer, end_merged_stream, target_of
+from engine.sdk_internals import (
+    OpenChatKitServer,
+    end_merged_stream,
+    target_of,
+    trace_processors,
+)
 from engine.store.store import SqlStore
 
 ROOT = Path(__file__).parents[2]
@@ -172,3 +178,11 @@ def test_the_sdks_have_an_upper_bound(sdk: str) -> None:
     required = {r.name: r for r in map(Requirement, project["dependencies"])}[sdk]
     assert versions()[sdk] in required.specifier
     assert "99" not in required.specifier
+
+
+def test_the_processors_of_traces_are_found() -> None:
+    before = trace_processors()
+    set_trace_processors([])
+    assert trace_processors() == []
+    set_trace_processors(before)
+    assert trace_processors() == before

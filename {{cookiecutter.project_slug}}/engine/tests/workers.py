@@ -72,6 +72,7 @@ def run(arguments: Sequence[str], environment: dict[str, str], log: Path | None)
 class Worker:
     """The application with these settings under uvicorn, as the image starts it."""
 
+    application = "engine.tests.workers:create_app"
     log: Path | None = None
 
     def __init__(self, settings: Settings, *arguments: str, **changes: object) -> None:
@@ -92,7 +93,7 @@ class Worker:
     async def start(self) -> None:
         """Start the process and wait until it answers. Can be called again after `kill`."""
         assert self.settings.database_url is not None
-        command = server_command("engine.tests.workers:create_app", self._port)
+        command = server_command(self.application, self._port)
         command += ["--log-level", "warning", *self._arguments]
         environment = {"DATABASE_URL": self.settings.database_url, **self._environment}
         forks = multiprocessing.get_context("forkserver")

@@ -21,6 +21,7 @@ from chatkit.icons import IconName
 from openai.types.responses import ResponseIncludable
 
 from engine.settings.settings import UnusableSettings
+from engine.telemetry.measures import tool_failures
 from engine.text.unicode import storable
 from engine.tools.actions import ActionHandler
 from engine.tools.services import ToolRefusal, ToolService, ToolServices
@@ -174,11 +175,13 @@ def _cut(text: str) -> str:
     return text[: MAX_OUTPUT_CHARS - len(notice)] + notice
 
 
-def _report_failure(_context: RunContextWrapper[Any], error: Exception) -> str:
-    """The error in one line for the model; the traceback goes to the log."""
+def _report_failure(context: RunContextWrapper[Any], error: Exception) -> str:
+    """The error in one line for the model; the reason and the traceback go to the log."""
     if isinstance(error, ToolRefusal):
         return f"{TOOL_FAILED}{error}"
-    logger.warning("a tool failed", exc_info=error)
+    tool = getattr(context, "tool_name", "unknown")
+    logger.warning("the tool %s failed", tool, exc_info=error)
+    tool_failures.add(1, {"tool": tool})
     match error:
         case ModelBehaviorError():
             return f"{TOOL_FAILED}these are not its arguments. Call it again with the right ones."

@@ -11,11 +11,13 @@ from chatkit.types import (
     ThreadStreamEvent,
     UserMessageItem,
 )
+from opentelemetry import trace
 
-from engine.models.boundary.failures import EmptyAnswer
+from engine.models.boundary.failures import EmptyAnswer, reason_name
 from engine.runs.workflow import close_workflow
 from engine.speed.text_deltas import TextDeltas
 from engine.store.store import AGENT
+from engine.telemetry.measures import failures, is_traced
 from engine.tools.limits import ToolCallLimit
 from engine.tools.tool import missing_tool_message
 from engine.tools.toolset import Choice
@@ -32,6 +34,7 @@ from engine.turn.page_context import with_page_context
 from engine.turn.parts import Parts
 from engine.turn.progress import Progress
 from engine.turn.remarks import remark_items
+from engine.turn.versions import instructions_hash, tools_hash
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Turn:
             yield ThreadItemReplacedEvent(item=item)
         asked = with_page_context(history.input, context.request_context.page)
         agent = self._agent()
+        self._run.instructions_hash = instructions_hash(agent)
+        self._run.tools_hash = tools_hash(agent)
         result = self._ask(agent, asked)
         progress = Progress(context, result, TextDeltas(self._run, self._send))
         opened = context.workflow_item
@@ -67,6 +72,7 @@ class Turn:
             self._run.complete = True
         except Exception as error:
             logger.exception("a run failed")
+            _count_failure(error)
             for event in await failed_events(context, self._run, progress, opened):
                 yield event
             raise friendly(error, context.request_context.locale) from error
@@ -114,7 +120,7 @@ class Turn:
             max_turns=settings.max_turns,
             hooks=ToolCallLimit(settings.tool_calls_per_turn),
             run_config=RunConfig(
-                tracing_disabled=not settings.tracing,
+                tracing_disabled=not (settings.tracing or is_traced()),
                 trace_include_sensitive_data=False,
                 tool_not_found_behavior="return_error_to_model",
                 tool_error_formatter=missing_tool_message,
@@ -141,3 +147,9 @@ class Turn:
         if context.client_tool_call is None:  # nothing may follow its call
             for item in remark_items(remarks, context.thread.id, context.request_context.locale):
                 yield ThreadItemDoneEvent(item=item)
+
+
+def _count_failure(error: Exception) -> None:
+    reason = reason_name(error)
+    failures.add(1, {"reason": reason})
+    trace.get_current_span().set_attribute("chat.reason", reason)

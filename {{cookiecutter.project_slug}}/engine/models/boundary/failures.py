@@ -126,6 +126,12 @@ def reason_of(error: BaseException) -> Reason | None:
     return None
 
 
+def reason_name(error: BaseException) -> str:
+    """The reason in one word for metrics and traces; the class of an error that is not the model's."""
+    reason = reason_of(error)
+    return type(error).__qualname__ if reason is None else reason.name.lower()
+
+
 def _by_name(error: BaseException) -> Reason | None:
     """The reason according to the error's code, type or text."""
     for name in (getattr(error, "code", None), getattr(error, "type", None), *_kinds(error)):

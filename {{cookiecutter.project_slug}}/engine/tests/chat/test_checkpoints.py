@@ -141,6 +141,34 @@ async def test_the_checkpoints_of_a_process_are_one_round_trip(
             assert (await stored_answer(visitor, stream.thread_id)).startswith(stream.heard)
 
 
+async def test_a_run_that_crashes_keeps_the_version_of_its_agent(
+    create_app: CreateApp, settings: Settings, database: Database
+) -> None:
+    """The first heartbeat writes it, and not only the end."""
+    model = Watched()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(
+            serving(create_app(settings, OneModel(settings, model)))
+        )
+        visitor = await stack.enter_async_context(visiting(url, settings))
+        stream = await open_stream(stack, visitor)
+        await stream.words(1)
+
+        async def hashes() -> tuple[str, ...] | None:
+            wanted = select(RunRow.instructions_hash, RunRow.tools_hash).where(
+                RunRow.user_id == visitor.user_id, RunRow.status == "running"
+            )
+            [row] = await database.read(visitor.user_id, wanted)
+            return tuple(row) if row.instructions_hash else None
+
+        written = await until(hashes)
+        model.hurry()
+        await stream.rest()
+
+    assert written is not None
+    assert all(written)
+
+
 @pytest.mark.usefixtures("no_checkpoints")
 async def test_a_checkpoint_that_fails_does_not_lose_the_others(
     create_app: CreateApp, settings: Settings, batches: list[int]

@@ -15,6 +15,7 @@ from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow
 from engine.runs.claim import MINUTE
 from engine.settings.settings import Settings
+from engine.telemetry import measures
 from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream, status
@@ -71,6 +72,20 @@ async def test_a_request_whose_message_was_lost_with_its_worker_may_be_sent_agai
         assert third.json()["error"]["code"] == "repeated_request"
     kinds = [item["type"] for item in await visitor.items(first.thread_id)]
     assert kinds == ["user_message", "workflow", "assistant_message"] * 2
+
+
+async def test_an_abandoned_run_is_counted_once(
+    served: tuple[FastAPI, Visitor], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(measures.abandoned_answers, "add", counted.append)
+    app, visitor = served
+    run = await begin(app, visitor, "threads.create", new_id("thread"), "counted")
+    await die(database, run)
+    for _ in range(2):
+        await app.state.chat.recovery.close_abandoned()
+
+    assert sum(counted) == 1
 
 
 async def test_a_run_that_cannot_be_closed_does_not_keep_the_others_open(
