@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, options, start, streaming, turn, writing
+from benchmarks import cache, history, options, start, streaming, turn, writing
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -33,6 +33,7 @@ ROUNDS, QUICK_ROUNDS = 5, 3
 BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "start": start.ready,
     "statements": turn.statements,
+    "cache": cache.conversation,
     "requests": history.requests,
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,

@@ -9,6 +9,7 @@ COMMANDS: tuple[str, ...] = (
     "engine.operate.commands.doctor",
     "engine.operate.commands.smoke",
     "engine.operate.commands.usage",
+    "engine.operate.commands.privacy",
     # {% if ",knowledge," in cookiecutter.__tools %}
     "engine.operate.commands.knowledge",
     # {% endif %}

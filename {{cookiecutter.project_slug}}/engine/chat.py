@@ -26,14 +26,18 @@ from engine.http.included import router_of
 from engine.http.logs import configure_logging
 from engine.http.request_id import RequestIdMiddleware
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.models.prices import Prices
 from engine.models.source import ModelSource
 from engine.operate import health
+from engine.operate.privacy.retention import Retention, Sweeper
 from engine.operate.shutdown import Shutdown
+from engine.operate.webhook import Webhook
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import routes as page_routes
 from engine.page import telemetry
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
+from engine.runs.budgets import Budgets
 from engine.runs.command_listener import CommandListener
 from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
@@ -101,7 +105,17 @@ class Chat:
         shared_limits = self.authenticator.shared_limits
         if self.attachments is not None:
             self.attachments.shared_limits = shared_limits
-        self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
+        webhook = Webhook(settings)
+        self.budgets = (
+            Budgets(settings, self.database, webhook.announce) if settings.has_budgets else None
+        )
+        self.run_store = RunStore(
+            settings,
+            self.database,
+            worker=_worker(),
+            shared=shared_limits,
+            budgets=self.budgets,
+        )
         self.runs = Runs(settings, self.database, self.run_store)
         self.services = ToolServices(tool.service for tool in tools if tool.service)
         self.parts = Parts(
@@ -109,6 +123,7 @@ class Chat:
             database=self.database,
             store=self.store,
             models=self.models,
+            prices=Prices(settings),
             toolset=toolset,
             services=self.services,
             build_agent=agent,
@@ -122,6 +137,10 @@ class Chat:
             settings.database_direct_url or settings.database_url, CHANNEL, self.runs.apply
         )
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
+        retention = Retention(
+            settings.retention_days, self.authenticator.visitor_days, self.authenticator.visitors
+        )
+        self.sweeper = Sweeper(self.database, retention, self.attachments)
         self._is_started = False
         self._routers = self._make_routers()
         self.app = self._app(extensions)
@@ -138,7 +157,7 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        install_error_handlers(app, Addresses(self.settings))
+        install_error_handlers(app, Addresses(self.settings), self.authenticator.forget)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -153,12 +172,14 @@ class Chat:
             stack.push_async_callback(self.authenticator.close)
             stack.push_async_callback(self.services.close)
             await self.services.start()
-            for service in (self.command_listener, self.recovery):
+            for service in (self.command_listener, self.recovery, self.sweeper):
                 service.start()
                 stack.push_async_callback(service.close)
             if self.attachments is not None:
                 self.attachments.start()
                 stack.push_async_callback(self.attachments.close)
+            if self.budgets is not None:
+                stack.push_async_callback(self.budgets.close)
             stack.push_async_callback(self.runs.close)
             # The routers' own: `app` is never started as an application of its own.
             await stack.enter_async_context(self.app.router.lifespan_context(self.app))

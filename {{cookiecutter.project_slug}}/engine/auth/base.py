@@ -56,6 +56,10 @@ class Authenticator:
     pages: SignInPages | None = None
     shared_limits: SharedLimits | None = None
 
+    # Users whose id begins so are visitors without a sign-in, kept for this many days if not 0.
+    visitors: str = ""
+    visitor_days: float = 0
+
     def __init__(self, settings: Settings, database: Database) -> None:
         """A style may also read settings of its own."""
 
@@ -69,6 +73,13 @@ class Authenticator:
 
     def visit(self, request: Request, response: Response) -> None:
         """Called when the page is opened; a style without sign-in sets its cookie here."""
+
+    def forget(self, request: Request, response: Response) -> None:
+        """Called when the user was erased; a style without sign-in makes the browser a new user."""
+
+    def user_id_of(self, name: str) -> str:
+        """The id of the user whom an operator calls by this name, which may be the id."""
+        return name
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         """Request headers that sign `user_id` in, made with the secrets of this process.

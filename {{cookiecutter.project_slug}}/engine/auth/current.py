@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request
 
 from engine.auth.base import Authenticator, User
-from engine.database.database import PROJECT_OWNER
+from engine.database.database import ERASED_OWNER, PROJECT_OWNER
 from engine.http.errors import Unauthenticated
 
 SignedIn = Callable[[Request], Awaitable[User]]
@@ -21,7 +21,7 @@ def signed_in_by(authenticator: Authenticator) -> SignedIn:
     async def signed_in(request: Request) -> User:
         user = await authenticator.authenticate(request)
         request.state.user_id = user.id
-        if user.id == PROJECT_OWNER:
+        if user.id in (PROJECT_OWNER, ERASED_OWNER):
             raise Unauthenticated("This user id is reserved.")
         return user
 

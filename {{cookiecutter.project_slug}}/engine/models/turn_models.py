@@ -1,9 +1,13 @@
 """The models of one turn."""
 
-from agents import Model
+from functools import partial
+
+from agents import Model, Usage
+from openai.types.responses import ResponseUsage
 
 from engine.models.boundary.model import BoundaryModel, Remarks
 from engine.models.boundary.outputs import ItemIds, Visible
+from engine.models.counted import CountedModel
 from engine.models.events_before_error import EventsBeforeErrorModel
 from engine.models.source import ModelSource
 
@@ -11,15 +15,19 @@ from engine.models.source import ModelSource
 class TurnModels:
     """Gives each model of a turn wrapped, whichever agent asks it.
 
-    `remarks` are about all of their answers.
+    `remarks` are about all of their answers. `counted` are the tokens of each response, by model.
     """
 
-    def __init__(self, source: ModelSource, item_ids: ItemIds, visible: Visible) -> None:
+    def __init__(
+        self, source: ModelSource, item_ids: ItemIds, visible: Visible, conversation: str
+    ) -> None:
         self._source = source
         self._item_ids = item_ids
         self._visible = visible
+        self._conversation = conversation
         self._models: dict[str, Model] = {}
         self.remarks = Remarks()
+        self.counted: list[tuple[str, ResponseUsage | Usage]] = []
 
     def get(self, name: str) -> Model:
         if name not in self._models:
@@ -28,7 +36,12 @@ class TurnModels:
                 self._source.dialect(name),
                 self._item_ids,
                 self._visible,
+                self._conversation,
             )
             boundary.remarks = self.remarks
-            self._models[name] = EventsBeforeErrorModel(boundary)
+            counted = CountedModel(boundary, partial(self._count, name))
+            self._models[name] = EventsBeforeErrorModel(counted)
         return self._models[name]
+
+    def _count(self, name: str, usage: ResponseUsage | Usage) -> None:
+        self.counted.append((name, usage))

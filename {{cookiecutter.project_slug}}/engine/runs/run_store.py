@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
@@ -19,6 +18,7 @@ from sqlalchemy import (
 
 from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
+from engine.context.use import DEMO
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
 from engine.database.run_commands import RunCommand, send_command
@@ -32,8 +32,9 @@ from engine.http.errors import (
     TooManyTurns,
     Unavailable,
 )
+from engine.runs.budgets import Budgets
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
-from engine.runs.token_days import counting_tokens
+from engine.runs.usage import counting
 from engine.settings.settings import Settings
 from engine.text.locales import Translatable
 
@@ -46,14 +47,6 @@ ARRIVAL_SECONDS = (0, 0.1, 0.2, 0.4, 0.8)
 SOON_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class DayOfUse:
-    user_id: str
-    turns: int
-    tokens_in: int
-    tokens_out: int
-
-
 class RunStore:
     def __init__(
         self,
@@ -61,11 +54,13 @@ class RunStore:
         database: Database,
         worker: str,
         shared: SharedLimits | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._worker = worker
         self._shared = shared
+        self._budgets = budgets
         # Built once: to put it together takes longer than to execute it.
         self._new_thread_claim = claim_statement(settings, new_thread=True, shared=shared)
         self._claim = claim_statement(settings, new_thread=False, shared=shared)
@@ -82,6 +77,10 @@ class RunStore:
         Raises `NotFound`, `ThreadNotWritable`, `RunInProgress`, `RepeatedRequest` or one of the
         `LimitReached`.
         """
+        if self._settings.is_demo:
+            run.model = DEMO
+        if self._budgets is not None:
+            await self._budgets.check(run.user_id)
         statement = self._new_thread_claim if new_thread else self._claim
         parameters = {
             "user_id": run.user_id,
@@ -114,18 +113,20 @@ class RunStore:
             .where(*_is(run), IS_RUNNING)
             .values(
                 status=run.status,
-                tokens_in=run.tokens_in,
-                tokens_out=run.tokens_out,
+                tokens_in=run.used.tokens_in,
+                tokens_out=run.used.tokens_out,
                 ended_at=func.now(),
                 request_key=case((has_arrived(run.user_id), RunRow.request_key)),
             )
         )
         if self._shared and run.address:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
-            tokens = run.tokens_in + run.tokens_out
+            tokens = run.used.tokens
             statement = self._shared.release(statement, run.address, is_running, tokens)
-        counting = counting_tokens(statement, run.user_id)
-        await self._database.fetch(run.user_id, counting, retry=True)
+        rows = await self._database.fetch(run.user_id, counting(statement, run), retry=True)
+        if self._budgets is not None:
+            for row in rows:
+                await self._budgets.count(run, row.day)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Send a command to the worker that has the run. Raises `NotFound`."""
@@ -148,23 +149,6 @@ class RunStore:
             .limit(100)
         )
         return await self._database.read(EVERYBODY, statement)
-
-    async def use(self, day: datetime) -> list[DayOfUse]:
-        """What everybody used in the 24 hours from `day`, most tokens first."""
-        tokens_in, tokens_out = func.sum(RunRow.tokens_in), func.sum(RunRow.tokens_out)
-        statement = (
-            select(
-                RunRow.user_id,
-                func.count().label("turns"),
-                tokens_in.label("tokens_in"),
-                tokens_out.label("tokens_out"),
-            )
-            .where(RunRow.started_at >= day, RunRow.started_at < day + DAY)
-            .group_by(RunRow.user_id)
-            .order_by((tokens_in + tokens_out).desc(), RunRow.user_id)
-        )
-        rows = await self._database.read(EVERYBODY, statement)
-        return [DayOfUse(r.user_id, r.turns, int(r.tokens_in), int(r.tokens_out)) for r in rows]
 
     async def refuse_repeat(self, user_id: str, request_key: str | None) -> None:
         """Raises `RepeatedRequest` when the user has asked under this key before."""

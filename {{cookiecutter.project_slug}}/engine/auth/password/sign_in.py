@@ -1,7 +1,8 @@
 """Sign-in with a name and a password, on pages of this server."""
 
-from engine.auth.password.accounts import Accounts, AccountSettings
+from engine.auth.password.accounts import Accounts, AccountSettings, normalized_name
 from engine.auth.password.pages import AccountPages
+from engine.auth.password.rows import is_user_id, user_id_of
 from engine.auth.sessions.sessions import SessionAuth, Sessions, SessionSettings
 from engine.database.database import Database
 from engine.settings.settings import Settings
@@ -21,3 +22,6 @@ class PasswordAuth(SessionAuth):
         super().__init__(sessions)
         accounts = Accounts(database, account_settings, settings.application_name)
         self.pages = AccountPages(settings, accounts, sessions)
+
+    def user_id_of(self, name: str) -> str:
+        return name if is_user_id(name) else user_id_of(normalized_name(name))
