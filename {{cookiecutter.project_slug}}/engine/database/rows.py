@@ -222,7 +222,8 @@ class ErasedRow(Base):
 
 
 class SweepRow(Base):
-    """A task of maintenance that goes through all users. `cursor` is the last one it has done.
+    """A task of maintenance that goes through all users. `cursor` is the last one it has done in
+    this round, empty at its beginning; `ended_at` is the end of the round before.
 
     The row is locked during a step, so that one worker at a time does it.
     """
@@ -232,7 +233,7 @@ class SweepRow(Base):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     cursor: Mapped[str] = mapped_column(Text, server_default="")
-    begun_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+    ended_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
 
 
 # A literal and no parameter, so that a generic plan can use the partial indexes of running rows.

@@ -25,7 +25,7 @@ def upgrade() -> None:
         SWEEPS,
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("cursor", sa.Text(), server_default="", nullable=False),
-        _time("begun_at"),
+        _time("ended_at"),
         sa.PrimaryKeyConstraint("name", name=f"{SWEEPS}_pkey"),
     )
 

@@ -40,7 +40,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: python -m app privacy erase ada@example.com --yes",
     )
     erase.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    for action in (export, erase):
+    readmit = actions.add_parser(
+        "readmit",
+        help="let an erased user come back, as a new one",
+        epilog="example: python -m app privacy readmit ada@example.com",
+    )
+    for action in (export, erase, readmit):
         action.add_argument("user", help="a user's id, or the name of an account")
         action.add_argument("--json", action="store_true", help="print the result as JSON")
     return privacy
@@ -58,7 +63,7 @@ async def _export(database: "Database", options: argparse.Namespace) -> int:
 
     user_id = _user_id(options, database)
     target: Path = options.to or Path(f"{file_name(options.user)}.zip")
-    async with _attachments(options.application, database) as attachments:
+    async with attachments_of(options.application, database) as attachments:
         count = await export(database, user_id, target, attachments)
     if not count:
         os.unlink(target)
@@ -78,7 +83,7 @@ async def _erase(database: "Database", options: argparse.Namespace) -> int:
 
     configure_logging("WARNING")
     user_id = _user_id(options, database)
-    async with _attachments(options.application, database) as attachments:
+    async with attachments_of(options.application, database) as attachments:
         erased = await erase(database, user_id, attachments)
     record("user erased")
     if options.json:
@@ -92,22 +97,38 @@ async def _erase(database: "Database", options: argparse.Namespace) -> int:
     return 0 if erased.files else 1
 
 
+async def _readmit(database: "Database", options: argparse.Namespace) -> int:
+    from engine.operate.privacy.erase import readmit
+
+    is_done = await readmit(database, _user_id(options, database))
+    if options.json:
+        print(json.dumps({"readmitted": is_done}))
+    elif is_done:
+        print(f"{options.user} can come back, as a new user.")
+    else:
+        print(f"{options.user} was not erased.")
+    return 0 if is_done else 1
+
+
 _ACTIONS: dict[str, Callable[["Database", argparse.Namespace], Awaitable[int]]] = {
     "export": _export,
     "erase": _erase,
+    "readmit": _readmit,
 }
 
 
 def _user_id(options: argparse.Namespace, database: "Database") -> str:
+    from engine.database.tables import import_rows
     from engine.settings.settings import Settings
 
+    import_rows(options.application)
     sign_in = import_module(f"{options.application}.auth").sign_in
     user_id: str = sign_in(Settings(), database).user_id_of(options.user)
     return user_id
 
 
 @asynccontextmanager
-async def _attachments(
+async def attachments_of(
     application: str, database: "Database"
 ) -> "AsyncIterator[Attachments | None]":
     """Those of the application's module `attachments`, if there is one."""

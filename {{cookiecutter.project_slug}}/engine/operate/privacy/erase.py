@@ -56,6 +56,13 @@ async def is_erased(database: Database, user_id: str) -> bool:
     return bool(await database.read(EVERYBODY, statement))
 
 
+async def readmit(database: Database, user_id: str) -> bool:
+    """Let an erased user come back, as a new one. False if nobody with that id was erased."""
+    erased = ErasedRow.id_hash == id_hash(literal(user_id))
+    async with database.transaction(EVERYBODY) as connection:
+        return (await connection.execute(delete(ErasedRow).where(erased))).rowcount > 0
+
+
 async def delete_user(connection: AsyncConnection, user_id: str) -> int:
     """Delete the user's rows from every table that has an owner, and keep what was used, without
     a name. Returns the number of rows. A table that is added later is among them.

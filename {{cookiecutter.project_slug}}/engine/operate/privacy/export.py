@@ -58,7 +58,7 @@ async def _files(
     tables: Sequence[Table],
     attachments: Attachments | None,
 ) -> AsyncIterator[tuple[str, str | bytes]]:
-    for what, rows in (await _records(database, user_id, tables)).items():
+    for what, rows in (await records(database, user_id, tables)).items():
         yield f"{file_name(what)}.json", _json(rows)
     async for thread, items in _conversations(database, user_id):
         name = f"conversations/{thread['id']}"
@@ -70,7 +70,7 @@ async def _files(
             yield f"files/{attachment.id}-{file_name(attachment.name)}", content
 
 
-async def _records(
+async def records(
     database: Database, user_id: str, tables: Sequence[Table]
 ) -> Mapping[str, list[dict[str, Any]]]:
     """The user's rows of all tables but conversations, by what the tables hold."""

@@ -172,20 +172,19 @@ class Sweeper:
 async def _lock(connection: AsyncConnection) -> str | None:
     """The last user of the step before; None if no round is due or another worker does a step."""
     never = datetime.fromtimestamp(0, UTC)
-    row = insert(SweepRow).values(name=SWEEP, begun_at=never).on_conflict_do_nothing()
+    row = insert(SweepRow).values(name=SWEEP, ended_at=never).on_conflict_do_nothing()
     await connection.execute(row)
-    is_due = (SweepRow.cursor != "") | (SweepRow.begun_at < func.now() - ROUND)
+    is_due = (SweepRow.cursor != "") | (SweepRow.ended_at < func.now() - ROUND)
     due = select(SweepRow.cursor).where(SweepRow.name == SWEEP, is_due)
     cursor: str | None = await connection.scalar(due.with_for_update(skip_locked=True))
-    if cursor == "":
-        begun = update(SweepRow).where(SweepRow.name == SWEEP).values(begun_at=func.now())
-        await connection.execute(begun)
     return cursor
 
 
 async def _move(connection: AsyncConnection, cursor: str) -> None:
     """Remember the last user of this step; empty at the end of a round."""
-    await connection.execute(update(SweepRow).where(SweepRow.name == SWEEP).values(cursor=cursor))
+    ended = {} if cursor else {"ended_at": func.now()}
+    values = {"cursor": cursor, **ended}
+    await connection.execute(update(SweepRow).where(SweepRow.name == SWEEP).values(**values))
 
 
 async def _next_users(connection: AsyncConnection, after: str) -> list[str]:
