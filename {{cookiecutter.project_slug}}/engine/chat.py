@@ -1,5 +1,6 @@
 """The chat, put together."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -172,6 +173,7 @@ class Chat:
             stack.push_async_callback(self.authenticator.close)
             stack.push_async_callback(self.services.close)
             await self.services.start()
+            await asyncio.to_thread(self.parts.prices.load)
             for service in (self.command_listener, self.recovery, self.sweeper):
                 service.start()
                 stack.push_async_callback(service.close)

@@ -35,7 +35,7 @@ class Webhook:
 
         try:
             self._signer = Signer(secret)
-        except (ValueError, RuntimeError):
+        except Exception:  # the library has one of its own for each fault
             raise UnusableSettings(
                 "WEBHOOK_SECRET signs what is sent to WEBHOOK_URL: expected whsec_ and base64, such "
                 'as: python -c "import base64, secrets; '

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from chatkit.types import ThreadItem, ThreadMetadata
-from pydantic import TypeAdapter
+from chatkit.types import ThreadItem
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table, select
 
 from engine.database.database import TABLE_PREFIX, Database
@@ -60,11 +60,10 @@ async def _files(
 ) -> AsyncIterator[tuple[str, str | bytes]]:
     for what, rows in (await records(database, user_id, tables)).items():
         yield f"{file_name(what)}.json", _json(rows)
-    async for thread, items in _conversations(database, user_id):
-        name = f"conversations/{thread['id']}"
+    async for id_, thread, items in _conversations(database, user_id):
+        name = f"conversations/{file_name(id_)}"
         yield f"{name}.json", _json({**thread, "items": items})
-        parsed = [_ITEM.validate_python(item) for item in items]
-        yield f"{name}.md", as_markdown(ThreadMetadata.model_validate(thread), parsed)
+        yield f"{name}.md", as_markdown(thread, [i for i in map(_parsed, items) if i is not None])
     if attachments is not None:
         async for attachment, content in attachments.contents(user_id):
             yield f"files/{attachment.id}-{file_name(attachment.name)}", content
@@ -89,8 +88,8 @@ async def records(
 
 async def _conversations(
     database: Database, user_id: str
-) -> AsyncIterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Threads, oldest first, each with its items. Not all at once: they may be many."""
+) -> AsyncIterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """Ids and threads, oldest first, each with its items. Not all at once: they may be many."""
     after = ""
     while True:
         threads = (
@@ -106,10 +105,19 @@ async def _conversations(
                 .where(ItemRow.user_id == user_id, ItemRow.thread_id == row.id)
                 .order_by(ItemRow.seq)
             )
-            yield row.payload, [item.payload for item in await database.read(user_id, items)]
+            said = [item.payload for item in await database.read(user_id, items)]
+            yield row.id, row.payload, said
         if len(rows) < THREADS_AT_ONCE:
             return
         after = rows[-1].id
+
+
+def _parsed(item: dict[str, Any]) -> ThreadItem | None:
+    """None for an item that this version does not know; it is in the JSON all the same."""
+    try:
+        return _ITEM.validate_python(item)
+    except ValidationError:
+        return None
 
 
 def file_name(text: str) -> str:

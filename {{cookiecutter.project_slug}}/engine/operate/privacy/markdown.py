@@ -1,6 +1,7 @@
 """A conversation to read, in Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from chatkit.types import (
     AssistantMessageItem,
@@ -8,15 +9,14 @@ from chatkit.types import (
     StructuredInputItem,
     TaskItem,
     ThreadItem,
-    ThreadMetadata,
     UserMessageItem,
     WidgetItem,
 )
 
 
-def as_markdown(thread: ThreadMetadata, items: Iterable[ThreadItem]) -> str:
+def as_markdown(thread: Mapping[str, Any], items: Iterable[ThreadItem]) -> str:
     """The title, and what user and assistant said and showed, in order."""
-    parts = [f"# {thread.title or 'Untitled'}", f"{thread.created_at:%Y-%m-%d %H:%M}"]
+    parts = [f"# {thread.get('title') or 'Untitled'}"]
     for item in items:
         if (said := _said(item)) is not None:
             who, text = said
@@ -41,7 +41,5 @@ def _said(item: ThreadItem) -> tuple[str, str] | None:
         case StructuredInputItem():
             return "Assistant", "[questions]"
         case TaskItem():
-            return "Assistant", f"[{item.task.title or 'a task'}]" if hasattr(
-                item.task, "title"
-            ) else "[a task]"
+            return "Assistant", f"[{getattr(item.task, 'title', None) or 'a task'}]"
     return None

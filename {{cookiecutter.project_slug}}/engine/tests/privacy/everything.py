@@ -3,7 +3,18 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Date, Numeric, Table, func, insert, literal_column, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    Numeric,
+    Table,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
