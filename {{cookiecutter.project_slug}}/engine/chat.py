@@ -30,6 +30,7 @@ from engine.http.security_headers import SecurityHeadersMiddleware, security_hea
 from engine.models.prices import Prices
 from engine.models.source import ModelSource
 from engine.operate import health
+from engine.operate.privacy.own_data import DataOfUsers
 from engine.operate.privacy.retention import Retention, Sweeper
 from engine.operate.shutdown import Shutdown
 from engine.operate.webhook import Webhook
@@ -239,6 +240,7 @@ class Chat:
             page_routes.routes(settings, toolset, self.authenticator, own),
             telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
+            *self.authenticator.own_data_routes(DataOfUsers(self.database, self.attachments)),
         ]
 
     @property

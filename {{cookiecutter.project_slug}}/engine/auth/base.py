@@ -1,7 +1,8 @@
 """The interface of auth styles: an `Authenticator` returns the user of a request, or refuses it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
@@ -42,6 +43,16 @@ class SignInPages(Protocol):
         ...
 
 
+class OwnData(Protocol):
+    """All that is kept of a user, for the pages where users see to it themselves."""
+
+    async def export(self, user_id: str, target: Path) -> int:
+        """Write the archive; returns how many files are in it."""
+        ...
+
+    async def erase(self, user_id: str) -> None: ...
+
+
 class Authenticator:
     """One way to sign in, built once per process. A style of your own implements `authenticate`.
 
@@ -80,6 +91,10 @@ class Authenticator:
     def user_id_of(self, name: str) -> str:
         """The id of the user whom an operator calls by this name, which may be the id."""
         return name
+
+    def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:
+        """Pages where users export and erase their data, for a style that signs them in here."""
+        return ()
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         """Request headers that sign `user_id` in, made with the secrets of this process.
