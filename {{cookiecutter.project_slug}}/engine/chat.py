@@ -111,13 +111,8 @@ class Chat:
         self.budgets = (
             Budgets(settings, self.database, webhook.announce) if settings.has_budgets else None
         )
-        self.run_store = RunStore(
-            settings,
-            self.database,
-            worker=_worker(),
-            shared=shared_limits,
-            budgets=self.budgets,
-        )
+        self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
+        self.run_store.budgets = self.budgets
         self.runs = Runs(settings, self.database, self.run_store)
         self.services = ToolServices(tool.service for tool in tools if tool.service)
         self.parts = Parts(

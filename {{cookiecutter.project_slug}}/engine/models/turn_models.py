@@ -1,5 +1,6 @@
 """The models of one turn."""
 
+from dataclasses import replace
 from functools import partial
 
 from agents import Model, Usage
@@ -33,10 +34,9 @@ class TurnModels:
         if name not in self._models:
             boundary = BoundaryModel(
                 self._source.get(name),
-                self._source.dialect(name),
+                replace(self._source.dialect(name), conversation=self._conversation),
                 self._item_ids,
                 self._visible,
-                self._conversation,
             )
             boundary.remarks = self.remarks
             counted = CountedModel(boundary, partial(self._count, name))

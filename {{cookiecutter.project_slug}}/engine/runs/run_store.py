@@ -54,13 +54,12 @@ class RunStore:
         database: Database,
         worker: str,
         shared: SharedLimits | None = None,
-        budgets: Budgets | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._worker = worker
         self._shared = shared
-        self._budgets = budgets
+        self.budgets: Budgets | None = None  # `Chat` sets them
         # Built once: to put it together takes longer than to execute it.
         self._new_thread_claim = claim_statement(settings, new_thread=True, shared=shared)
         self._claim = claim_statement(settings, new_thread=False, shared=shared)
@@ -79,8 +78,8 @@ class RunStore:
         """
         if self._settings.is_demo:
             run.model = DEMO
-        if self._budgets is not None:
-            await self._budgets.check(run.user_id)
+        if self.budgets is not None:
+            await self.budgets.check(run.user_id)
         statement = self._new_thread_claim if new_thread else self._claim
         parameters = {
             "user_id": run.user_id,
@@ -124,9 +123,9 @@ class RunStore:
             tokens = run.used.tokens
             statement = self._shared.release(statement, run.address, is_running, tokens)
         rows = await self._database.fetch(run.user_id, counting(statement, run), retry=True)
-        if self._budgets is not None:
+        if self.budgets is not None:
             for row in rows:
-                await self._budgets.count(run, row.day)
+                await self.budgets.count(run, row.day)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Send a command to the worker that has the run. Raises `NotFound`."""

@@ -48,12 +48,14 @@ class Dialect:
     # What an agent's own settings need not say: how the provider caches, and what it charges.
     defaults: ModelSettings = field(default_factory=ModelSettings)
     takes_cache_key: bool = False
+    # The thread's id, if the requests are about one.
+    conversation: str | None = None
 
-    def settings(self, settings: ModelSettings, conversation: str | None) -> ModelSettings:
+    def settings(self, settings: ModelSettings) -> ModelSettings:
         """The agent's settings, with defaults. One conversation's requests go to one cache."""
         defaults = self.defaults
-        if self.takes_cache_key and conversation is not None:
-            key = {"prompt_cache_key": conversation}
+        if self.takes_cache_key and self.conversation is not None:
+            key = {"prompt_cache_key": self.conversation}
             defaults = replace(defaults, extra_args={**(defaults.extra_args or {}), **key})
         return defaults.resolve(settings)
 
@@ -74,7 +76,6 @@ class BoundaryModel(WrappedModel):
     """Normalizes the requests to the model and its responses. There is one for each turn.
 
     `item_ids` creates ids for the model's items. `remarks` collects facts about the answer.
-    `conversation` is the thread's id, if the requests are about one.
     """
 
     def __init__(
@@ -83,10 +84,8 @@ class BoundaryModel(WrappedModel):
         dialect: Dialect,
         item_ids: ItemIds,
         visible: Visible = TEXT,
-        conversation: str | None = None,
     ) -> None:
         super().__init__(model)
-        self._conversation = conversation
         self._dialect = dialect
         self._item_ids = item_ids
         self._visible = visible
@@ -151,7 +150,7 @@ class BoundaryModel(WrappedModel):
         call_ids: CallIds,
     ) -> Request:
         items = fit_input(given, call_ids)
-        settings = self._dialect.settings(settings, self._conversation)
+        settings = self._dialect.settings(settings)
         if self._dialect.is_responses:
             items = without_unknown_reasoning(items)
             with_given_ids(items, self._item_ids.given)

@@ -12,8 +12,8 @@ from engine.auth.sessions.own_data import ERASE, EXPORT, YOUR_DATA
 from engine.database.database import Database
 from engine.operate.privacy import erase as erasing
 from engine.operate.privacy.erase import is_erased
-from engine.tests.fixtures import visiting
 from engine.settings.settings import Settings
+from engine.tests.fixtures import visiting
 from engine.tests.privacy.everything import rows_of
 from engine.tests.talk import Visitor
 
