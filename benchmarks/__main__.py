@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import history, options, page, start, streaming, turn, writing
+from benchmarks import cache, history, options, page, start, streaming, turn, writing
 from benchmarks.results import Result, line, markdown, plot
 from benchmarks.stage import (
     allow_many_files,
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[None]]] = {
     "page": page.first_options,
     "launcher": page.launcher,
     "statements": turn.statements,
+    "cache": cache.conversation,
     "requests": history.requests,
     "throughput": streaming.throughput,
     "first-event": streaming.first_event,

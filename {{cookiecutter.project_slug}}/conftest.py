@@ -3,6 +3,7 @@
 pytest_plugins = (
     "engine.tests.fixtures",
     "engine.tests.agent.fixtures",
+    "engine.tests.usage.fixtures",
     # {% if cookiecutter.attachments != "none" %}
     "engine.tests.attachments.fixtures",
     # {% endif %}

@@ -10,6 +10,7 @@ COMMANDS: tuple[str, ...] = (
     "engine.operate.commands.smoke",
     "engine.operate.commands.usage",
     "engine.operate.commands.feedback",
+    "engine.operate.commands.privacy",
     # {% if ",knowledge," in cookiecutter.__tools %}
     "engine.operate.commands.knowledge",
     # {% endif %}
@@ -36,7 +37,8 @@ DOCTOR_CHECKS: tuple[str, ...] = (
 
 SMOKE_CHECKS: tuple[str, ...] = (
     # More checks of `smoke`. Each has `NAME` and `check(url, database_url)`, which raises
-    # `SmokeFailure`; `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
+    # `SmokeFailure`; a way to sign in has `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
+    "engine.operate.smoke_erasure",
     # {% if cookiecutter.auth_style == "password" %}
     "engine.operate.smoke_sign_in",
     # {% endif %}

@@ -15,7 +15,7 @@ from dev.smoke_process import Server, two_servers
 from dev.steps import StepFailed
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import UserRow
-from engine.operate.commands.smoke import credentials, ways_to_sign_in
+from engine.operate.commands.smoke import checks_of, credentials, ways_to_sign_in
 from engine.operate.smoke import (
     Checks,
     Credentials,
@@ -63,8 +63,8 @@ def _check(servers: tuple[Server, Server], database_url: str, start: Start, repo
     target = start(first)
     with closing(Checks(target, report)) as checks:
         checks.before_chat()
-        for way in ways_to_sign_in("app"):
-            checks.check(way.NAME, partial(way.check, target.url, database_url))
+        for more in checks_of("app"):
+            checks.check(more.NAME, partial(more.check, target.url, database_url))
         checks.chat()
         checks.after_chat()
         first.stop()

@@ -1,5 +1,6 @@
 """The chat, put together."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -26,9 +27,13 @@ from engine.http.included import router_of
 from engine.http.logs import configure_logging
 from engine.http.request_id import RequestIdMiddleware
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
+from engine.models.prices import Prices
 from engine.models.source import ModelSource
 from engine.operate import health
+from engine.operate.privacy.own_data import DataOfUsers
+from engine.operate.privacy.retention import Retention, Sweeper
 from engine.operate.shutdown import Shutdown
+from engine.operate.webhook import Webhook
 from engine.options import Attachments, BuildAttachments, BuildDictation, Dictation
 from engine.page import routes as page_routes
 from engine.page import telemetry as page_telemetry
@@ -36,6 +41,7 @@ from engine.page.files import STATIC_PATH, PageFiles
 from engine.page.hashed_pages import HashedPages
 from engine.protocol import router as protocol
 from engine.protocol.admission import Admission
+from engine.runs.budgets import Budgets
 from engine.runs.command_listener import CommandListener
 from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
@@ -110,7 +116,12 @@ class Chat:
         shared_limits = self.authenticator.shared_limits
         if self.attachments is not None:
             self.attachments.shared_limits = shared_limits
+        webhook = Webhook(settings)
+        self.budgets = (
+            Budgets(settings, self.database, webhook.announce) if settings.has_budgets else None
+        )
         self.run_store = RunStore(settings, self.database, worker=_worker(), shared=shared_limits)
+        self.run_store.budgets = self.budgets
         self.runs = Runs(settings, self.database, self.run_store)
         self.services = ToolServices(tool.service for tool in tools if tool.service)
         self.parts = Parts(
@@ -118,6 +129,7 @@ class Chat:
             database=self.database,
             store=self.store,
             models=self.models,
+            prices=Prices(settings),
             toolset=toolset,
             services=self.services,
             build_agent=agent,
@@ -131,6 +143,10 @@ class Chat:
             settings.database_direct_url or settings.database_url, CHANNEL, self.runs.apply
         )
         self.recovery = Recovery(self.database, self.run_store, self.runs.has)
+        retention = Retention(
+            settings.retention_days, self.authenticator.visitor_days, self.authenticator.visitors
+        )
+        self.sweeper = Sweeper(self.database, retention, self.attachments)
         self._is_started = False
         self._routers = self._make_routers()
         self.app = self._app(extensions)
@@ -147,7 +163,7 @@ class Chat:
         app.router.dependencies.extend(self._checks)
         app.add_middleware(SecurityHeadersMiddleware, **self._headers)
         app.add_middleware(RequestIdMiddleware)
-        install_error_handlers(app, Addresses(self.settings))
+        install_error_handlers(app, Addresses(self.settings), self.authenticator.forget)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -166,12 +182,15 @@ class Chat:
             stack.push_async_callback(self.authenticator.close)
             stack.push_async_callback(self.services.close)
             await self.services.start()
-            for service in (self.command_listener, self.recovery):
+            await asyncio.to_thread(self.parts.prices.load)
+            for service in (self.command_listener, self.recovery, self.sweeper):
                 service.start()
                 stack.push_async_callback(service.close)
             if self.attachments is not None:
                 self.attachments.start()
                 stack.push_async_callback(self.attachments.close)
+            if self.budgets is not None:
+                stack.push_async_callback(self.budgets.close)
             stack.push_async_callback(self.runs.close)
             # The routers' own: `app` is never started as an application of its own.
             await stack.enter_async_context(self.app.router.lifespan_context(self.app))
@@ -231,6 +250,7 @@ class Chat:
             page_routes.routes(settings, toolset, self.authenticator, own),
             page_telemetry.routes(allowance, signed_in),
             *([pages.router] if pages else []),
+            *self.authenticator.own_data_routes(DataOfUsers(self.database, self.attachments)),
         ]
 
     @property

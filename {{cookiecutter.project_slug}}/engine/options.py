@@ -3,7 +3,7 @@
 An application without such a part does not have its folder.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from chatkit.store import AttachmentStore
@@ -78,6 +78,14 @@ class Attachments(Protocol):
 
     async def of_user(self, user_id: str) -> list[str]:
         """The ids of all attachments of a user."""
+        ...
+
+    def contents(self, user_id: str) -> AsyncIterator[tuple[Attachment, bytes]]:
+        """Each file of a user that can be read, with its content."""
+        ...
+
+    async def erase(self, user_id: str) -> bool:
+        """Delete all files of a user, with rows or without. Returns False if some are left."""
         ...
 
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:

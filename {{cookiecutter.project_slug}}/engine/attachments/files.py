@@ -60,6 +60,9 @@ class FileStore(Protocol):
     def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
         """The keys of all files that were last written before `moment`, in pages."""
 
+    async def within(self, folder: str) -> list[str]:
+        """The keys of all files in this folder of keys."""
+
     async def close(self) -> None: ...
 
 

@@ -19,7 +19,15 @@ from chatkit.types import (
 from fastapi import APIRouter
 from pydantic import AnyUrl
 
-from engine.attachments.files import INCOMING, FilesLeft, FileStore, FileTooLarge, key_of
+from engine.attachments.files import (
+    INCOMING,
+    FileGone,
+    FilesLeft,
+    FileStore,
+    FileTooLarge,
+    key_of,
+    owner_part,
+)
 from engine.attachments.inline import InlinePictures, is_private
 from engine.attachments.links import Link, Links
 from engine.attachments.reading import read_within
@@ -177,6 +185,22 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     async def of_user(self, user_id: str) -> list[str]:
         return await self._rows.ids(user_id)
+
+    async def contents(self, user_id: str) -> AsyncIterator[tuple[Attachment, bytes]]:
+        for attachment in await self._rows.find(user_id, await self._rows.ids(user_id)):
+            with suppress(FileGone):
+                yield attachment, await self.files.read(key_of(user_id, attachment.id))
+
+    async def erase(self, user_id: str) -> bool:
+        folders = [owner_part(user_id), f"{INCOMING}/{owner_part(user_id)}"]
+        try:
+            for folder in folders:
+                await self.files.delete(await self.files.within(folder))
+        except AppError as error:
+            reasons = error.reasons if isinstance(error, FilesLeft) else error.message
+            logger.warning("files of an erased user are left: %s", reasons)
+            return False
+        return True
 
     async def discard(self, attachment_ids: Sequence[str], context: RequestContext) -> bool:
         keys = [key_of(context.user_id, attachment_id) for attachment_id in attachment_ids]

@@ -1,8 +1,9 @@
 """The interface of auth styles: an `Authenticator` returns the user of a request, or refuses it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
@@ -48,6 +49,16 @@ class SignInPages(Protocol):
         ...
 
 
+class OwnData(Protocol):
+    """All that is kept of a user, for the pages where users see to it themselves."""
+
+    async def export(self, user_id: str, target: Path) -> int:
+        """Write the archive; returns how many files are in it."""
+        ...
+
+    async def erase(self, user_id: str) -> None: ...
+
+
 class Authenticator:
     """One way to sign in, built once per process. A style of your own implements `authenticate`.
 
@@ -62,6 +73,10 @@ class Authenticator:
     pages: SignInPages | None = None
     shared_limits: SharedLimits | None = None
 
+    # Users whose id begins so are visitors without a sign-in, kept for this many days if not 0.
+    visitors: str = ""
+    visitor_days: float = 0
+
     def __init__(self, settings: Settings, database: Database) -> None:
         """A style may also read settings of its own."""
 
@@ -75,6 +90,17 @@ class Authenticator:
 
     def visit(self, request: Request, response: Response) -> None:
         """Called when the page is opened; a style without sign-in sets its cookie here."""
+
+    def forget(self, request: Request, response: Response) -> None:
+        """Called when the user was erased; a style without sign-in makes the browser a new user."""
+
+    def user_id_of(self, name: str) -> str:
+        """The id of the user whom an operator calls by this name, which may be the id."""
+        return name
+
+    def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:
+        """Pages where users export and erase their data, for a style that signs them in here."""
+        return ()
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         """Request headers that sign `user_id` in, made with the secrets of this process.

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import Request
 
 from engine.auth.base import Authenticator, User, user_key
-from engine.database.database import PROJECT_OWNER
+from engine.database.database import ERASED_OWNER, PROJECT_OWNER
 from engine.http.errors import AppError, Unauthenticated
 from engine.telemetry.ids import current_user_id
 
@@ -33,7 +33,7 @@ def signed_in_by(authenticator: Authenticator) -> SignedIn:
         user = await authenticator.authenticate(request)
         request.state.user_id = user.id
         current_user_id.set(user.id)
-        if user.id == PROJECT_OWNER:
+        if user.id in (PROJECT_OWNER, ERASED_OWNER):
             raise Unauthenticated("This user id is reserved.")
         if request.headers.get(USER_HEADER, user_key(user)) != user_key(user):
             raise UserChanged("Another user is signed in now. Reload the page.")

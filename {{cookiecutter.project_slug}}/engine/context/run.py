@@ -16,6 +16,7 @@ from chatkit.types import (
     WorkflowItem,
 )
 
+from engine.context.use import Use
 from engine.text.tokens import BYTES_PER_TOKEN
 
 # The requests that contain a message of the user.
@@ -67,8 +68,7 @@ class Run:
         self.left = False
         self.disconnected = False
         self.has_unsaved_items = False
-        self.tokens_in = 0
-        self.tokens_out = 0
+        self.use: dict[str, Use] = {}
 
         self.drafts: dict[str, ThreadItem] = {}
         self.writing = asyncio.Lock()
@@ -113,9 +113,13 @@ class Run:
         self.chunks.put_nowait(None)
         self.closed.set()
 
-    def add_tokens(self, asked: int, answered: int) -> None:
-        self.tokens_in += asked
-        self.tokens_out += answered
+    def add_use(self, model: str, use: Use) -> None:
+        self.use[model] = self.use.get(model, Use()) + use
+
+    @property
+    def used(self) -> Use:
+        """Of all models together."""
+        return sum(self.use.values(), Use())
 
     def send(self, chunk: bytes | None) -> None:
         if not self.left:

@@ -32,6 +32,9 @@ EVERYBODY = None
 # with this id.
 PROJECT_OWNER = "project:"
 
+# Owns the numbers that are left of erased users, all in one. No user can sign in with this id.
+ERASED_OWNER = "erased:"
+
 # The settings of a transaction that the policies of row-level security read.
 OWNER_SETTING = f"{TABLE_PREFIX}app.owner"
 EVERYBODY_SETTING = f"{TABLE_PREFIX}app.everybody"
@@ -83,6 +86,16 @@ class Base(DeclarativeBase):
             "ck": "%(table_name)s_%(constraint_name)s_check",
         }
     )
+
+
+def holds(what: str, *, without: Sequence[str] = (), aged_by: str = "") -> dict[str, Any]:
+    """For `__table_args__`: what rows of this table hold of their user.
+
+    `what` is its name in the archive that a user gets. Columns in `without`, such as secrets, are
+    left out there. With `aged_by`, rows are deleted when this time is longer ago than RETENTION_DAYS.
+    Every row of an erased user is deleted, whatever its table says.
+    """
+    return {"info": {"holds": what, "without": tuple(without), "aged_by": aged_by}}
 
 
 class DatabaseUnreachable(Exception):

@@ -5,6 +5,7 @@ columns are for queries. The foreign keys keep a user's items out of other users
 """
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
+    Numeric,
     SmallInteger,
     Text,
     literal_column,
@@ -24,13 +26,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import TABLE_PREFIX, Base
+from engine.database.database import TABLE_PREFIX, Base, holds
 
 RUNNING = "status = 'running'"
 
 
 class UserRow(Base):
     __tablename__ = f"{TABLE_PREFIX}users"
+    __table_args__ = (holds("user"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
@@ -38,7 +41,7 @@ class UserRow(Base):
 
 class ThreadRow(Base):
     __tablename__ = f"{TABLE_PREFIX}threads"
-    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+    __table_args__ = (Index(None, "user_id", "created_at", "id"), holds("conversations"))
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
@@ -58,6 +61,7 @@ class ItemRow(Base):
             ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
         ),
         Index(None, "user_id", "thread_id", "seq", unique=True),
+        holds("conversations"),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -78,6 +82,7 @@ class AttachmentRow(Base):
             ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
         ),
         Index(None, "user_id", "thread_id"),
+        holds("files"),
     )
 
     user_id: Mapped[str] = mapped_column(
@@ -99,6 +104,7 @@ class FeedbackRow(Base):
             [ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
             ondelete="CASCADE",
         ),
+        holds("feedback"),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -124,6 +130,7 @@ class RunRow(Base):
         Index(None, "user_id", "request_key", unique=True),
         Index(None, "user_id", "started_at"),
         Index(None, "started_at", postgresql_where=text(RUNNING)),
+        holds("answers", without=("worker", "request_key"), aged_by="started_at"),
     )
 
     user_id: Mapped[str] = mapped_column(
@@ -157,12 +164,79 @@ class TokenDayRow(Base):
     """
 
     __tablename__ = f"{TABLE_PREFIX}token_days"
+    __table_args__ = (holds("tokens", aged_by="day"),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
     )
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class UsageRow(Base):
+    """What a user used of a model on the day (UTC) on which its runs began; it outlives them.
+
+    `tokens_cached` are among the `tokens_in`. `cost` is in US dollars, by the prices of that day.
+    `unpriced` tokens are those of a model without a known price.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}usage_days"
+    __table_args__ = (holds("use"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    turns: Mapped[int] = mapped_column(BigInteger)
+    tokens_in: Mapped[int] = mapped_column(BigInteger)
+    tokens_cached: Mapped[int] = mapped_column(BigInteger)
+    tokens_out: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[Decimal] = mapped_column(Numeric(20, 10))
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+
+
+class BudgetRow(Base):
+    """That a share of a budget has been used, which is announced once."""
+
+    __tablename__ = f"{TABLE_PREFIX}budget_notices"
+    __table_args__ = (holds("budget notices", aged_by="created_at"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    budget: Mapped[str] = mapped_column(Text, primary_key=True)
+    begins: Mapped[date] = mapped_column(Date, primary_key=True)
+    percent: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class ErasedRow(Base):
+    """A hash of the id of a user who was erased and does not come back.
+
+    Read together with the rows of any user: on a cluster, each node has the whole table.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}erased_users"
+    __table_args__ = ({"info": {"has_owner": False, "on_every_node": True}},)
+
+    id_hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
+
+
+class SweepRow(Base):
+    """A task of maintenance that goes through all users. `cursor` is the last one it has done in
+    this round, empty at its beginning; `ended_at` is the end of the round before.
+
+    The row is locked during a step, so that one worker at a time does it.
+    """
+
+    __tablename__ = f"{TABLE_PREFIX}sweeps"
+    __table_args__ = ({"info": {"has_owner": False}},)
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    cursor: Mapped[str] = mapped_column(Text, server_default="")
+    ended_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=now())
 
 
 # A literal and no parameter, so that a generic plan can use the partial indexes of running rows.

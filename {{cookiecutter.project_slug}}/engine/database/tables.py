@@ -31,6 +31,11 @@ def owned_tables() -> list[Table]:
     return sorted(tables, key=lambda table: table is not UserRow.__table__)
 
 
+def tables_of_every_node() -> list[Table]:
+    """The tables without owner that statements read together with those of an owner."""
+    return [table for table in metadata().sorted_tables if table.info.get("on_every_node")]
+
+
 def owner_column(table: Table) -> Column[str]:
     """The column with the owner of a row. Raises KeyError if the table has none."""
     return table.c["id" if table is UserRow.__table__ else "user_id"]

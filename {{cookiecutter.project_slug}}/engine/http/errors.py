@@ -6,7 +6,7 @@ ChatKit element reads it there.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -15,10 +15,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from engine.database.database import DatabaseUnreachable
+from engine.database.users import refers_to_no_user
 from engine.http.access_log import loggable_path
 from engine.http.addresses import Addresses
 from engine.http.audit import record
@@ -56,6 +58,12 @@ class Unauthenticated(AppError):
 class Forbidden(AppError):
     status = 403
     code = "forbidden"
+
+
+class UserErased(Forbidden):
+    """The user's data were erased, and the id does not come back."""
+
+    code = "user_erased"
 
 
 class ThreadNotWritable(Forbidden):
@@ -176,19 +184,27 @@ def error_responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install_error_handlers(app: FastAPI, addresses: Addresses) -> None:
-    handlers = ErrorHandlers(addresses)
+# Takes from the browser what says that it is an erased user.
+Forget = Callable[[Request, Response], None]
+
+
+def install_error_handlers(
+    app: FastAPI, addresses: Addresses, forget: Forget | None = None
+) -> None:
+    handlers = ErrorHandlers(addresses, forget)
     app.add_exception_handler(AppError, handlers.app_error)
     app.add_exception_handler(HTTPException, handlers.http_exception)
     app.add_exception_handler(RequestValidationError, handlers.validation_error)
     app.add_exception_handler(DatabaseUnreachable, handlers.database_unreachable)
+    app.add_exception_handler(IntegrityError, handlers.refused_row)
     app.add_exception_handler(ClientDisconnect, _client_disconnected)
     app.add_exception_handler(Exception, handlers.unexpected)
 
 
 class ErrorHandlers:
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, forget: Forget | None = None) -> None:
         self._addresses = addresses
+        self._forget = forget
 
     async def app_error(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, AppError)
@@ -213,6 +229,16 @@ class ErrorHandlers:
 
     async def database_unreachable(self, request: Request, error: Exception) -> JSONResponse:
         return await self.app_error(request, DatabaseUnavailable(str(error)))
+
+    async def refused_row(self, request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, IntegrityError)
+        if not refers_to_no_user(error):
+            return await self.unexpected(request, error)
+        refusal = UserErased("The data of this user were erased.")
+        response = await self.app_error(request, refusal)
+        if self._forget is not None:
+            self._forget(request, response)
+        return response
 
     async def unexpected(self, request: Request, error: Exception) -> JSONResponse:
         logger.error("unexpected error on %s", loggable_path(request.url.path), exc_info=error)

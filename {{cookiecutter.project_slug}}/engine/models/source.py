@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol
 
 from agents import (
     Model,
+    ModelSettings,
     ModelTimeoutError,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
@@ -50,6 +52,8 @@ class ModelSource:
         self._has_responses = settings.openai_api == "responses"
         self._encrypted_reasoning = settings.reasoning_encrypted_content
         self._stream_options = settings.stream_options
+        self._defaults = _defaults(settings)
+        self._cache_key = settings.sends_cache_key
         self._learned: dict[str, LearnedWorkarounds] = {}
         if self._client is None and not settings.is_demo and settings.openai_models:
             raise UnusableSettings(f"{settings.openai_models[0]} needs OPENAI_API_KEY.")
@@ -69,7 +73,10 @@ class ModelSource:
         is_responses = self._has_responses and provider_of(name) is None
         encrypted = self._encrypted_reasoning and self._client is not None
         learned = self._learned.setdefault(name, LearnedWorkarounds())
-        return Dialect(is_responses, encrypted, self._stream_options, learned)
+        dialect = Dialect(is_responses, encrypted, self._stream_options, learned)
+        if self._client is None or provider_of(name) is not None:
+            return dialect
+        return replace(dialect, defaults=self._defaults, takes_cache_key=self._cache_key)
 
     @property
     def client(self) -> AsyncOpenAI | None:
@@ -97,6 +104,14 @@ def check_models(settings: Settings) -> None:
             "OPENAI_BASE_URL to a server that has it, or generate or update this project with "
             f"{name} as the answer to `model`: README.md, Other models."
         )
+
+
+def _defaults(settings: Settings) -> ModelSettings:
+    tier = settings.service_tier
+    return ModelSettings(
+        prompt_cache_retention=settings.prompt_cache_retention,
+        extra_args={"service_tier": tier} if tier else None,
+    )
 
 
 def openai_client(settings: Settings) -> AsyncOpenAI | None:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from agents import Agent, Model, ModelSettings, RunConfig, Runner, Usage
 from openai.types.responses import ResponseTextDeltaEvent
 
+from engine.models.counted import cached_tokens
 from engine.models.think_tags import CLOSING_TAG, OPENING_TAG, ThoughtFilter, without_thoughts
 from engine.text.title_text import one_line, shortened
 from engine.text.tokens import tokens_of
@@ -57,11 +58,12 @@ class TitleWriter:
         await asyncio.wait({self._task})
 
     @property
-    def tokens(self) -> tuple[int, int]:
-        """Asked and answered; about as many, where the server has not counted them."""
-        if self._usage.total_tokens:
-            return self._usage.input_tokens, self._usage.output_tokens
-        return tokens_of([INSTRUCTIONS, self._message]), tokens_of(self._said)
+    def tokens(self) -> tuple[int, int, int]:
+        """Asked, answered, and taken from a cache; estimated where the server did not count."""
+        usage = self._usage
+        if usage.total_tokens:
+            return usage.input_tokens, usage.output_tokens, cached_tokens(usage)
+        return tokens_of([INSTRUCTIONS, self._message]), tokens_of(self._said), 0
 
     async def _write(self, model: Model, tracing: bool) -> str | None:
         try:

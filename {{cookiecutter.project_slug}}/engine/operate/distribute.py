@@ -10,7 +10,7 @@ from sqlalchemy import Table, text
 
 from engine.database.database import new_engine
 from engine.database.rows import UserRow
-from engine.database.tables import owned_tables, owner_column
+from engine.database.tables import owned_tables, owner_column, tables_of_every_node
 
 HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
 DISTRIBUTED = "SELECT logicalrelid::text FROM pg_dist_partition"
@@ -24,6 +24,8 @@ NO_CITUS = (
 def print_statements() -> None:
     for table in owned_tables():
         print(f"{distribution_of(table)};")
+    for table in tables_of_every_node():
+        print(f"{copies_of(table)};")
 
 
 def distribute(url: str) -> int:
@@ -38,6 +40,10 @@ def distribution_of(table: Table) -> str:
         f"SELECT create_distributed_table('{table.name}', '{owner_column(table).name}',"
         f" colocate_with => '{group}')"
     )
+
+
+def copies_of(table: Table) -> str:
+    return f"SELECT create_reference_table('{table.name}')"
 
 
 async def _distribute(url: str) -> int:
@@ -55,6 +61,10 @@ async def _distribute(url: str) -> int:
                 else:
                     await connection.execute(text(distribution_of(table)))
                     print(f"{table.name}: by {owner_column(table).name}")
+            for table in tables_of_every_node():
+                if table.name not in distributed:
+                    await connection.execute(text(copies_of(table)))
+                    print(f"{table.name}: on every node")
     finally:
         await engine.dispose()
     return 0

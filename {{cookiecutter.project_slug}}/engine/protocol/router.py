@@ -31,6 +31,7 @@ from engine.http.errors import (
     TooManyTurns,
     Unauthenticated,
     Unavailable,
+    UserErased,
     error_responses,
 )
 from engine.http.event_stream import EventStream
@@ -38,6 +39,7 @@ from engine.http.home import home_url
 from engine.http.request_body import read_body, too_large
 from engine.protocol.admission import Admission
 from engine.protocol.requests import ChatRequest, parse
+from engine.runs.budgets import BudgetUsed
 from engine.text.unicode import storable
 from engine.turn.server import ChatServer
 
@@ -91,11 +93,11 @@ def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> API
         responses=ANSWERS
         | error_responses(
             MalformedRequest,
-            *(Forbidden, ThreadNotWritable),
+            *(Forbidden, ThreadNotWritable, UserErased),
             *(RunInProgress, RepeatedRequest),
             RequestTimedOut,
             *(RequestTooLarge, MessageTooLong),
-            *(TooManyTurns, TooManyAnswers, DailyTokensUsed, ServerBusy),
+            *(TooManyTurns, TooManyAnswers, DailyTokensUsed, BudgetUsed, ServerBusy),
         ),
     )
     async def chatkit(request: Request, user: Annotated[User, Depends(signed_in)]) -> Response:

@@ -29,7 +29,7 @@ from engine.database.database import Database, DatabaseUnreachable
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow, ThreadRow
 from engine.runs.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from engine.runs.spent import Spent
-from engine.runs.token_days import counting_tokens
+from engine.runs.usage import counting_unpriced
 from engine.runs.workflow import close_workflow
 from engine.store.store import upsert_items
 from engine.telemetry.measures import abandoned_answers
@@ -135,7 +135,7 @@ async def _take(connection: AsyncConnection, run: Row[Any], history_tokens: int)
             **_spent(run, history_tokens),
         )
     )
-    counting = counting_tokens(statement, run.user_id)
+    counting = counting_unpriced(statement, run.user_id)
     return (await connection.execute(counting)).first() is not None
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
@@ -19,6 +18,7 @@ from sqlalchemy import (
 
 from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
+from engine.context.use import DEMO
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
 from engine.database.run_commands import RunCommand, send_command
@@ -32,8 +32,9 @@ from engine.http.errors import (
     TooManyTurns,
     Unavailable,
 )
+from engine.runs.budgets import Budgets
 from engine.runs.claim import DAY, MINUTE, claim_statement, running_in
-from engine.runs.token_days import counting_tokens
+from engine.runs.usage import counting
 from engine.settings.settings import Settings
 from engine.text.locales import Translatable
 
@@ -44,14 +45,6 @@ STALE_SECONDS = 10
 ARRIVAL_SECONDS = (0, 0.1, 0.2, 0.4, 0.8)
 
 SOON_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class DayOfUse:
-    user_id: str
-    turns: int
-    tokens_in: int
-    tokens_out: int
 
 
 class RunStore:
@@ -66,6 +59,7 @@ class RunStore:
         self._database = database
         self._worker = worker
         self._shared = shared
+        self.budgets: Budgets | None = None  # `Chat` sets them
         # Built once: to put it together takes longer than to execute it.
         self._new_thread_claim = claim_statement(settings, new_thread=True, shared=shared)
         self._claim = claim_statement(settings, new_thread=False, shared=shared)
@@ -82,6 +76,10 @@ class RunStore:
         Raises `NotFound`, `ThreadNotWritable`, `RunInProgress`, `RepeatedRequest` or one of the
         `LimitReached`.
         """
+        if self._settings.is_demo:
+            run.model = DEMO
+        if self.budgets is not None:
+            await self.budgets.check(run.user_id)
         statement = self._new_thread_claim if new_thread else self._claim
         parameters = {
             "user_id": run.user_id,
@@ -114,8 +112,8 @@ class RunStore:
             .where(*_is(run), IS_RUNNING)
             .values(
                 status=run.status,
-                tokens_in=run.tokens_in,
-                tokens_out=run.tokens_out,
+                tokens_in=run.used.tokens_in,
+                tokens_out=run.used.tokens_out,
                 instructions_hash=run.instructions_hash,
                 tools_hash=run.tools_hash,
                 ended_at=func.now(),
@@ -124,10 +122,12 @@ class RunStore:
         )
         if self._shared and run.address:
             is_running = select(RunRow.id).where(*_is(run), IS_RUNNING).exists()
-            tokens = run.tokens_in + run.tokens_out
+            tokens = run.used.tokens
             statement = self._shared.release(statement, run.address, is_running, tokens)
-        counting = counting_tokens(statement, run.user_id)
-        await self._database.fetch(run.user_id, counting, retry=True)
+        rows = await self._database.fetch(run.user_id, counting(statement, run), retry=True)
+        if self.budgets is not None:
+            for row in rows:
+                await self.budgets.count(run, row.day)
 
     async def send(self, user_id: str, run_id: str, command: RunCommand) -> None:
         """Send a command to the worker that has the run. Raises `NotFound`."""
@@ -150,23 +150,6 @@ class RunStore:
             .limit(100)
         )
         return await self._database.read(EVERYBODY, statement)
-
-    async def use(self, day: datetime) -> list[DayOfUse]:
-        """What everybody used in the 24 hours from `day`, most tokens first."""
-        tokens_in, tokens_out = func.sum(RunRow.tokens_in), func.sum(RunRow.tokens_out)
-        statement = (
-            select(
-                RunRow.user_id,
-                func.count().label("turns"),
-                tokens_in.label("tokens_in"),
-                tokens_out.label("tokens_out"),
-            )
-            .where(RunRow.started_at >= day, RunRow.started_at < day + DAY)
-            .group_by(RunRow.user_id)
-            .order_by((tokens_in + tokens_out).desc(), RunRow.user_id)
-        )
-        rows = await self._database.read(EVERYBODY, statement)
-        return [DayOfUse(r.user_id, r.turns, int(r.tokens_in), int(r.tokens_out)) for r in rows]
 
     async def refuse_repeat(self, user_id: str, request_key: str | None) -> None:
         """Raises `RepeatedRequest` when the user has asked under this key before."""

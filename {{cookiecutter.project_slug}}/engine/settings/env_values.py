@@ -88,7 +88,9 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_header_value)]
 
 
 def _match_literal_case(field: FieldInfo, value: Any) -> Any:
-    if get_origin(field.annotation) is not Literal or not isinstance(value, str):
+    kinds = (field.annotation, *get_args(field.annotation))  # the second for `Literal[…] | None`
+    literals = [kind for kind in kinds if get_origin(kind) is Literal]
+    if not literals or not isinstance(value, str):
         return value
-    words = {str(word).casefold(): word for word in get_args(field.annotation)}
+    words = {str(word).casefold(): word for kind in literals for word in get_args(kind)}
     return words.get(value.casefold(), value)

@@ -1,6 +1,7 @@
 """Settings, read from the environment and `.env` once when the application is built."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -118,10 +119,14 @@ class Settings(EnvSettings):
     model: str = "{{ cookiecutter.model }}"
     models: CommaSeparated[str] = ()
     title_model: str | None = None
+    summary_model: str | None = None
     model_timeout_seconds: float = Field(default=120, gt=0)
     model_retries: int = Field(default=2, ge=0)
     reasoning_encrypted_content: bool = True
     stream_options: bool = True
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_key: bool | None = None
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
     tracing: bool = False
 
     on_disconnect: Literal["stop", "finish"] = "stop"
@@ -133,11 +138,19 @@ class Settings(EnvSettings):
     answers_per_process: int = Field(default=1_000, ge=1)
     telemetry_per_minute: int = Field(default=60, ge=0)
     tokens_per_day: int = Field(default=1_000_000, ge=0)
+    budget_per_day: Decimal = Field(default=Decimal(0), ge=0)
+    budget_per_month: Decimal = Field(default=Decimal(0), ge=0)
+    user_budget_per_day: Decimal = Field(default=Decimal(0), ge=0)
+    user_budget_per_month: Decimal = Field(default=Decimal(0), ge=0)
+    prices_file: Path | None = None
+    webhook_url: str | None = None
+    webhook_secret: SecretStr = SecretStr("")
     message_chars: int = Field(default=20_000, ge=1)
     history_tokens: int = Field(default=32_000, ge=1_000)
     max_turns: int = Field(default=10, ge=1)
     tool_calls_per_turn: int = Field(default=30, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    retention_days: float = Field(default=0, ge=0)
     sources_section: bool = False
     allowed_image_domains: CommaSeparated[str] = ()
 
@@ -216,8 +229,23 @@ class Settings(EnvSettings):
 
     @property
     def named_models(self) -> tuple[str, ...]:
-        """All models that are called, including the one for titles."""
-        return (*self.offered_models, *((self.title_model,) if self.title_model else ()))
+        """All models that are called, including the small ones."""
+        small = (self.title_model, self.summary_model)
+        return (*self.offered_models, *(name for name in small if name))
+
+    @property
+    def has_budgets(self) -> bool:
+        return any(
+            (
+                *(self.budget_per_day, self.budget_per_month),
+                *(self.user_budget_per_day, self.user_budget_per_month),
+            )
+        )
+
+    @property
+    def sends_cache_key(self) -> bool:
+        """By default to OpenAI alone: other servers may refuse a parameter that they do not know."""
+        return self.openai_base_url is None if self.prompt_cache_key is None else self.prompt_cache_key
 
     @property
     def other_models(self) -> tuple[str, ...]:
@@ -260,5 +288,5 @@ class Settings(EnvSettings):
     def setting_of(self, model: str) -> str:
         """The variable that names the model."""
         if model not in self.offered_models:
-            return "TITLE_MODEL"
+            return "TITLE_MODEL" if model == self.title_model else "SUMMARY_MODEL"
         return "MODELS" if self.models else "MODEL"

@@ -58,6 +58,10 @@ logger = logging.getLogger(__name__)
 MAX_PAGE = 100
 # The key in a thread's metadata for the name of the agent that answered last.
 AGENT = "agent"
+# The key for the id of the message with which the model's history begins.
+HISTORY_START = "history_start"
+# The key for the summary of what was said before that message.
+HISTORY_SUMMARY = "history_summary"
 
 # Items for the model and the SDK only, which users do not see.
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
@@ -151,13 +155,16 @@ class SqlStore(Store[RequestContext]):
         rows = await self._database.fetch(context.user_id, statement)
         return [ThreadMetadata.model_validate(row.payload) for row in rows]
 
-    async def save_agent(self, thread_id: str, name: str, context: RequestContext) -> None:
-        """Remember the agent that answers the thread's next message."""
+    async def save_metadata(
+        self, thread_id: str, values: Mapping[str, str], context: RequestContext
+    ) -> None:
+        """Set these keys of the thread's metadata, and leave the rest of the thread as it is."""
         payload = ThreadRow.payload
+        metadata = payload["metadata"].op("||")(literal(dict(values), JSONB))
         statement = (
             update(ThreadRow)
             .where(*_owns_thread(context, thread_id))
-            .values(payload=func.jsonb_set(payload, ["metadata", AGENT], literal(name, JSONB)))
+            .values(payload=func.jsonb_set(payload, ["metadata"], metadata))
         )
         await self._write(context, statement)
 

@@ -45,7 +45,7 @@ def begin_turn(
         services=parts.services,
         attachments=parts.attachments,
         toolset=parts.toolset,
-        models=TurnModels(parts.models, ItemIds(new_id), visible),
+        models=TurnModels(parts.models, ItemIds(new_id), visible, thread.id),
     )
     turn.choose(parts.toolset.choice(message.inference_options if message else None))
     return turn

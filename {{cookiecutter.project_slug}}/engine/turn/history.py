@@ -1,7 +1,11 @@
-"""Thread items become the model's input: as much of the conversation as the budget holds."""
+"""Thread items become the model's input: as much of the conversation as the budget holds.
+
+The input keeps its beginning from turn to turn, because providers charge less for a beginning that
+they have seen before. When the budget is full, the older half is left out at once.
+"""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from agents import TResponseInputItem
@@ -37,15 +41,35 @@ from engine.turn.page_context import page_text
 TOOL_CALL = "tool_call"
 # What the model gets of one tool's call, result or widget. (Messages have their own limit.)
 ITEM_CHARS = 20_000
+# The share of the budget that is kept when it is full. The rest fills up with the next turns.
+KEPT_SHARE = 0.5
+# Files get what the items leave of the budget, in parts of this share: otherwise the text of a file
+# would be cut at another place with each turn.
+ROOM_SHARE = 1 / 8
+# The most items that are read for a summary beside those that were in the window.
+MAX_LEFT_OUT = 300
 UNANSWERED = {"error": "The page did not answer. Go on without it and say so."}
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """The part of a conversation that the model gets: its items, and the input they become."""
+    """The part of a conversation that the model gets: its items, and the input they become.
+
+    `start` is the id of the message that it begins with since it was cut, if it was. `left_out` are
+    items before it that the model got until now, oldest first.
+    """
 
     items: list[ThreadItem]
     input: list[TResponseInputItem]
+    start: str | None = None
+    left_out: list[ThreadItem] = field(default_factory=list)
+
+    def after(self, summary: str) -> "Remembered":
+        """The same, with this text before it."""
+        if not summary:
+            return self
+        before: TResponseInputItem = {"type": "message", "role": "user", "content": summary}
+        return replace(self, input=[before, *self.input])
 
     @property
     def message(self) -> UserMessageItem | None:
@@ -72,23 +96,36 @@ class History:
         self._message_chars = message_chars
         self._attachments = attachments
 
-    async def load(self, thread_id: str, context: RequestContext) -> Remembered:
-        """The newest items that fit in the budget, oldest first, beginning with a user message.
+    async def load(
+        self,
+        thread_id: str,
+        context: RequestContext,
+        start: str | None = None,
+        *,
+        wants_left_out: bool = False,
+    ) -> Remembered:
+        """The items from the message `start` on, oldest first, if they fit in the budget.
 
-        The budget is also for the page's context and the files' texts. The newest user message and
-        the newest item are told whatever their length, which has limits of its own.
+        If they do not, they are cut at another message of the user, which the result names. The
+        budget is also for the page's context and the files' texts. The newest user message and the
+        newest item are told whatever their length, which has limits of its own.
         """
         converter = HistoryConverter(self._message_chars)
-        window = Window(self._max_tokens - tokens_of(page_text(context.page)))
-        async for item in self._newest_first(thread_id, context):
+        window = Window(self._max_tokens - tokens_of(page_text(context.page)), start)
+        newest_first = self._newest_first(thread_id, context)
+        async for item in newest_first:
             if not window.take(item, tokens_of(await converter.to_agent_input([item]))):
                 break
+        left_out = window.left_out
+        if wants_left_out and left_out and left_out[-1].id != start:
+            left_out += await _until(newest_first, start)
         items = window.items
         read = self._reader(items, window.room, context)
         told = [item for item in reversed(items) if item.id not in window.untold]
         converter = HistoryConverter(self._message_chars, read)
         # Whatever came from a model once is sent back with every later turn.
-        return Remembered(items[::-1], fit_input(await converter.to_agent_input(told)))
+        input = fit_input(await converter.to_agent_input(told))
+        return Remembered(items[::-1], input, window.start, left_out[::-1])
 
     def _reader(self, newest_first: list[ThreadItem], room: int, context: RequestContext) -> Reader:
         if self._attachments is None:
@@ -108,46 +145,79 @@ class History:
             after = page.after
 
 
+async def _until(newest_first: AsyncIterator[ThreadItem], start: str | None) -> list[ThreadItem]:
+    """The next items up to that one, which is the last; not more than `MAX_LEFT_OUT`."""
+    items: list[ThreadItem] = []
+    async for item in newest_first:
+        items.append(item)
+        if item.id == start or len(items) == MAX_LEFT_OUT:
+            break
+    return items
+
+
 class Window:
     """The part of a conversation that fits in so many tokens. It is filled from the newest item on.
 
+    It begins with the user's message `start`. If there is no room for all items back to that one,
+    it begins with another one: the oldest with which it takes `KEPT_SHARE` of the tokens.
     `untold` are items after the newest user message for which there was no room.
     """
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, tokens: int, start: str | None = None) -> None:
+        self.start = start
         self.untold: set[str] = set()
+        self._tokens = tokens
         self._taken: list[ThreadItem] = []
-        self._left = self._left_beside_kept = tokens
-        self._kept = 0
+        self._used = 0
+        # How many items there are up to each message of the user, and their tokens.
+        self._messages: list[tuple[int, int]] = []
         self._has_told = False
         self._is_full = False
 
     @property
     def items(self) -> list[ThreadItem]:
         """Newest first, up to a user message if there is one."""
-        return self._taken[: self._kept] or self._taken
+        return self._taken[: self._kept[0]]
+
+    @property
+    def left_out(self) -> list[ThreadItem]:
+        """Newest first, the items that were taken and are not among `items`."""
+        return self._taken[self._kept[0] :] if self._is_full else []
 
     @property
     def room(self) -> int:
-        """The tokens that are left beside `items`."""
-        return max(0, self._left_beside_kept)
+        """The tokens for files beside `items`."""
+        part = max(1, int(self._tokens * ROOM_SHARE))
+        return max(0, (self._tokens - self._kept[1]) // part * part)
 
     def take(self, item: ThreadItem, tokens: int) -> bool:
         """Add an item that takes so many tokens; false when no older one is wanted."""
-        is_message = isinstance(item, UserMessageItem)
-        self._is_full = self._is_full or tokens > self._left
-        if self._is_full and self._kept:
+        self._is_full = self._is_full or self._used + tokens > self._tokens
+        if self._is_full and self._messages:
+            self._taken.append(item)
+            self.start = self.items[-1].id
             return False
+        is_message = isinstance(item, UserMessageItem)
         if self._is_full and self._has_told and not is_message:
             self.untold.add(item.id)
             tokens = 0
         self._taken.append(item)
-        self._left -= tokens
+        self._used += tokens
         self._has_told = self._has_told or tokens > 0
         if is_message:
-            self._kept = len(self._taken)
-            self._left_beside_kept = self._left
-        return True
+            self._messages.append((len(self._taken), self._used))
+        return item.id != self.start
+
+    @property
+    def _kept(self) -> tuple[int, int]:
+        """The number of items that are kept, and their tokens."""
+        if not self._messages:
+            return len(self._taken), self._used
+        if not self._is_full:
+            return self._messages[-1]
+        most = self._tokens * KEPT_SHARE
+        fitting = [kept for kept in self._messages if kept[1] <= most]
+        return fitting[-1] if fitting else self._messages[0]
 
 
 class HistoryConverter(ThreadItemConverter):

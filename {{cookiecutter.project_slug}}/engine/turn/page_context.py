@@ -1,7 +1,7 @@
 """What the site around the chat says of its page: `window.chat.setContext({ … })`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from agents import TResponseInputItem
 
@@ -38,13 +38,21 @@ def page_text(page: Mapping[str, str]) -> str:
 def with_page_context(
     input: list[TResponseInputItem], page: Mapping[str, str]
 ) -> list[TResponseInputItem]:
-    """Tell the model just before the message that the user sent there.
+    """Tell the model at the end of the newest message, which the user sent there.
 
-    As the user's words and not as instructions: the browser may say anything.
+    As the user's words and not as instructions: the browser may say anything. At the end, because
+    the next turn says it no more: what stands before it is the beginning of the next request too.
     """
     if not page:
         return input
-    users = (i for i in range(len(input) - 1, -1, -1) if input[i].get("role") == "user")
-    place = next(users, 0)
-    told: TResponseInputItem = {"role": "user", "content": page_text(page)}
-    return [*input[:place], told, *input[place:]]
+    part = {"type": "input_text", "text": page_text(page)}
+    for index in range(len(input) - 1, -1, -1):
+        message = cast("dict[str, Any]", input[index])
+        if message.get("role") == "user":
+            told = {**message, "content": [*_parts(message["content"]), part]}
+            return [*input[:index], cast("TResponseInputItem", told), *input[index + 1 :]]
+    return [{"role": "user", "content": page_text(page)}, *input]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else list(content)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agents import Agent
 
 from engine.database.database import Database
+from engine.models.prices import Prices
 from engine.models.source import ModelSource
 from engine.options import Attachments, Dictation
 from engine.settings.settings import Settings
@@ -24,6 +25,7 @@ class Parts:
     database: Database
     store: SqlStore
     models: ModelSource
+    prices: Prices
     toolset: Toolset
     services: ToolServices
     build_agent: BuildAgent

@@ -29,6 +29,7 @@ from engine.context.run import Run
 from engine.http.errors import NotFound
 from engine.http.event_stream import sse
 from engine.sdk_internals import OpenChatKitServer
+from engine.turn.account import Account
 from engine.turn.actions import Actions
 from engine.turn.begin import begin_turn, describe
 from engine.turn.drafts import Drafts
@@ -92,7 +93,8 @@ class ChatServer(OpenChatKitServer[RequestContext]):
                     yield ThreadUpdatedEvent(thread=self.response_of(changed))
         finally:
             turn.release()
-            run.add_tokens(*await title.stop())
+            if (written := await title.stop()) is not None:
+                Account(run, self.parts.prices).add(*written)
 
     async def action(
         self,

@@ -23,6 +23,7 @@ class ThreadTitle:
     ) -> None:
         self._store = parts.store
         self._thread = thread
+        self._model = parts.settings.title_model
         self._writer = _writer(parts, thread, message)
 
     async def take_changed(self, context: RequestContext) -> list[ThreadMetadata]:
@@ -39,12 +40,12 @@ class ThreadTitle:
         except DatabaseUnreachable:
             return []
 
-    async def stop(self) -> tuple[int, int]:
-        """The tokens that were asked and answered for it."""
-        if self._writer is None:
-            return 0, 0
+    async def stop(self) -> tuple[str, int, int, int] | None:
+        """The model that was asked, and the tokens: asked, answered, and taken from a cache."""
+        if self._writer is None or self._model is None:
+            return None
         await self._writer.stop()
-        return self._writer.tokens
+        return self._model, *self._writer.tokens
 
 
 def title_from(message: UserMessageItem) -> str | None:

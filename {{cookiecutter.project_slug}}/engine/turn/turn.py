@@ -22,14 +22,15 @@ from engine.tools.limits import ToolCallLimit
 from engine.tools.tool import missing_tool_message
 from engine.tools.toolset import Choice
 from engine.tools.turn_context import TurnContext
-from engine.turn.account import count_answer, instructions_of
+from engine.turn.account import Account, instructions_of
 from engine.turn.drafts import Drafts
 from engine.turn.events import answer_events, is_for_the_page
 from engine.turn.failures import friendly
 from engine.turn.guardrails import with_prompt_guardrails
 from engine.turn.handoffs import agent_to_begin_with
-from engine.turn.history import History, Remembered, answered
+from engine.turn.history import Remembered, answered
 from engine.turn.interruption import failed_events
+from engine.turn.memory import Memory
 from engine.turn.page_context import with_page_context
 from engine.turn.parts import Parts
 from engine.turn.progress import Progress
@@ -54,7 +55,7 @@ class Turn:
     async def events(self, message: UserMessageItem | None) -> AsyncIterator[ThreadStreamEvent]:
         """The events of the answer. Raises a `BaseStreamError` with a text for the user."""
         context = self._context
-        history = await self._history().load(context.thread.id, context.request_context)
+        history = await Memory(self._parts, context, self._run).load()
         if message is None:
             self._resume(history)
         for item in self._left_open(history):
@@ -78,12 +79,8 @@ class Turn:
             raise friendly(error, context.request_context.locale) from error
         finally:
             progress.stop()
-            count_answer(self._run, result, [instructions_of(agent), *asked])
-
-    def _history(self) -> History:
-        settings = self._parts.settings
-        limits = (settings.history_tokens, settings.message_chars)
-        return History(self._parts.store, *limits, self._parts.attachments)
+            account = Account(self._run, self._parts.prices)
+            account.add_answer(context.models, result, [instructions_of(agent), *asked])
 
     def _resume(self, history: Remembered) -> None:
         """Go on with the workflow and the model of the turn that waited for the page."""
@@ -140,7 +137,8 @@ class Turn:
             yield event
             if progress.agent_name not in (None, agent_name):
                 agent_name = progress.agent_name
-                await store.save_agent(context.thread.id, agent_name, context.request_context)
+                changed = {AGENT: agent_name}
+                await store.save_metadata(context.thread.id, changed, context.request_context)
         remarks = context.models.remarks
         if remarks.is_empty and not self._run.answered:
             raise EmptyAnswer

@@ -77,6 +77,13 @@ class LocalFiles:
         for start in range(0, len(old), PAGE):
             yield old[start : start + PAGE]
 
+    async def within(self, folder: str) -> list[str]:
+        def find() -> list[str]:
+            found = (file for file in self._path(folder).glob("*") if file.is_file())
+            return [file.relative_to(self._folder).as_posix() for file in found]
+
+        return await asyncio.to_thread(find)
+
     async def close(self) -> None:
         pass
 

@@ -209,17 +209,24 @@ class S3Files:
             return await self._addresses.upload(key, mime_type, size, seconds)
 
     async def older_than(self, moment: datetime) -> AsyncIterator[list[str]]:
-        folder = self._settings.object_key("")
+        async for page in self._pages(""):
+            yield [key for key, written in page if written < moment]
+
+    async def within(self, folder: str) -> list[str]:
+        return [key async for page in self._pages(f"{folder}/") for key, _written in page]
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[tuple[str, datetime]]]:
+        """The keys that begin so, and when each was last written."""
+        root = self._settings.object_key("")
         with self._reporting_errors("all"):
             client = await self._clients.own()
             pages = client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._settings.bucket, Prefix=folder
+                Bucket=self._settings.bucket, Prefix=f"{root}{prefix}"
             )
             async for page in pages:
                 yield [
-                    found["Key"].removeprefix(folder)
+                    (found["Key"].removeprefix(root), found["LastModified"])
                     for found in page.get("Contents", [])
-                    if found["LastModified"] < moment
                 ]
 
     async def close(self) -> None:

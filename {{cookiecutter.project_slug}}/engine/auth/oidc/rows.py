@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.auth.sessions.rows import Session, SessionRow
-from engine.database.database import TABLE_PREFIX, Base, Database
+from engine.database.database import TABLE_PREFIX, Base, Database, holds
 
 
 class IdTokenRow(Base):
@@ -16,6 +16,7 @@ class IdTokenRow(Base):
         ForeignKeyConstraint(
             ["user_id", "session_id"], [SessionRow.user_id, SessionRow.id], ondelete="CASCADE"
         ),
+        holds("ID tokens", without=("session_id", "token")),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from html import escape
@@ -10,6 +10,7 @@ from html import escape
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from engine.auth.base import OwnData
 from engine.auth.cookies import Cookie, drop_cookie, set_cookie
 from engine.auth.oidc.openid import (
     Attempt,
@@ -32,6 +33,7 @@ from engine.auth.sessions.forms import (
     read_form,
     return_path,
 )
+from engine.auth.sessions.own_data import YOUR_DATA, OwnDataPages
 from engine.auth.sessions.sessions import COOKIE, SessionAuth, Sessions
 from engine.database.database import Database
 from engine.http.addresses import Addresses
@@ -61,6 +63,10 @@ class OidcAuth(SessionAuth):
         oidc = oidc_settings or OidcSettings()
         id_tokens = IdTokenStore(database)
         self.pages = OidcPages(settings, oidc, sessions, id_tokens)
+        self._forms = FormTokens(settings, COOKIE)
+
+    def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:
+        return (OwnDataPages(self.sessions, self._forms, own).router,)
 
 
 class OidcPages:
@@ -69,7 +75,7 @@ class OidcPages:
     sign_in = SIGN_IN
     sign_out = SIGN_OUT
     windows: tuple[str, ...] = (SIGN_IN,)
-    account: str | None = None
+    account: str | None = YOUR_DATA
 
     def __init__(
         self,

@@ -166,6 +166,16 @@ class Accounts:
         await self._attempts.forget(user_id)
         return ticket
 
+    async def check_password(self, user_id: str, password: str) -> None:
+        """Raises `WrongCredentials` unless it is the account's."""
+        await self._take(user_id, self._per_account)
+        account = await self._store.find(user_id)
+        stored = account.password_hash if account else None
+        is_correct, _ = await self._hasher.verify(password, stored)
+        if not is_correct:
+            raise WrongCredentials("The current password is wrong.", user_id)
+        await self._attempts.forget(user_id)
+
     async def _take(self, user_or_address: str, burst: int) -> None:
         await self._sweep()
         wait = await self._attempts.take(user_or_address, burst, WINDOW / burst)

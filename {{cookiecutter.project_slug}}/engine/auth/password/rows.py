@@ -5,6 +5,7 @@ users cannot have the same name, without an index across the rows of all owners.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,13 +27,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
 from engine.auth.sessions.rows import Session, end_sessions, lock_user, new_session
-from engine.database.database import EVERYBODY, TABLE_PREFIX, Base, Database
+from engine.database.database import EVERYBODY, TABLE_PREFIX, Base, Database, holds
 from engine.database.rows import UserRow
 from engine.database.run_commands import stop_runs
+from engine.database.users import ensure_user
 
 
 class AccountRow(Base):
     __tablename__ = f"{TABLE_PREFIX}accounts"
+    __table_args__ = (holds("account", without=("password_hash",)),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
@@ -50,6 +53,7 @@ class AttemptRow(Base):
     """
 
     __tablename__ = f"{TABLE_PREFIX}sign_in_attempts"
+    __table_args__ = (holds("attempts to sign in"),)
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
     forgotten_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -66,6 +70,11 @@ class Account:
 
 def user_id_of(name: str) -> str:
     return f"user_{hashlib.sha256(name.encode()).hexdigest()[:40]}"
+
+
+def is_user_id(text: str) -> bool:
+    """True for what `user_id_of` returns, which is longer than most names."""
+    return re.fullmatch("user_[0-9a-f]{40}", text) is not None
 
 
 class AccountStore:
@@ -88,15 +97,15 @@ class AccountStore:
         return [Account(**row._mapping) for row in rows]
 
     async def add(self, name: str, password_hash: str, session: Session | None = None) -> bool:
-        """Create the account and begin the session; False if the account or its user exists.
+        """Create the account and begin the session; False if the account or its user exists, or
+        the user was erased.
 
         A new account thus never gets rows that were written while a user was being deleted.
         """
         user_id = user_id_of(name)
-        user = postgresql.insert(UserRow).values(id=user_id).on_conflict_do_nothing()
         account = insert(AccountRow).values(user_id=user_id, name=name, password_hash=password_hash)
         async with self._database.transaction(user_id) as connection:
-            if (await connection.execute(user)).rowcount == 0:
+            if (await connection.execute(ensure_user(user_id))).rowcount == 0:
                 return False
             await connection.execute(account)
             if session is not None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import ASYNC_COMMIT, TABLE_PREFIX, Base, Database
+from engine.database.database import ASYNC_COMMIT, TABLE_PREFIX, Base, Database, holds
 from engine.database.rows import UserRow
 from engine.database.users import ensure_user
 
@@ -23,6 +23,7 @@ class SessionRow(Base):
     """
 
     __tablename__ = f"{TABLE_PREFIX}sessions"
+    __table_args__ = (holds("sessions", without=("id",), aged_by="seen_at"),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True

@@ -149,6 +149,9 @@ class SessionAuth(Authenticator):
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         return await self.sessions.sample_credentials(user_id)
 
+    def forget(self, request: Request, response: Response) -> None:
+        drop_cookie(request, response, COOKIE)
+
 
 def _ticket_of(request: Request) -> Ticket | None:
     return Ticket.parse(read_current_or_old_cookie(request, COOKIE) or "")

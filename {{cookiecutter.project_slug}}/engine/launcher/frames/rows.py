@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
 from engine.auth.sessions.rows import Session, SessionRow, SessionStore, lock_user, new_session
-from engine.database.database import TABLE_PREFIX, Base, Database
+from engine.database.database import TABLE_PREFIX, Base, Database, holds
 
 CODE_LIFETIME = timedelta(seconds=60)
 
@@ -21,6 +21,7 @@ class FrameCodeRow(Base):
         ForeignKeyConstraint(
             ["user_id", "session_id"], [SessionRow.user_id, SessionRow.id], ondelete="CASCADE"
         ),
+        holds("frames", without=("session_id", "code")),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -45,6 +45,19 @@ class Dialect:
     encrypted_reasoning: bool = False
     stream_options: bool = True
     learned: LearnedWorkarounds = field(default_factory=LearnedWorkarounds)
+    # What an agent's own settings need not say: how the provider caches, and what it charges.
+    defaults: ModelSettings = field(default_factory=ModelSettings)
+    takes_cache_key: bool = False
+    # The thread's id, if the requests are about one.
+    conversation: str | None = None
+
+    def settings(self, settings: ModelSettings) -> ModelSettings:
+        """The agent's settings, with defaults. One conversation's requests go to one cache."""
+        defaults = self.defaults
+        if self.takes_cache_key and self.conversation is not None:
+            key = {"prompt_cache_key": self.conversation}
+            defaults = replace(defaults, extra_args={**(defaults.extra_args or {}), **key})
+        return defaults.resolve(settings)
 
 
 @dataclass
@@ -137,6 +150,7 @@ class BoundaryModel(WrappedModel):
         call_ids: CallIds,
     ) -> Request:
         items = fit_input(given, call_ids)
+        settings = self._dialect.settings(settings)
         if self._dialect.is_responses:
             items = without_unknown_reasoning(items)
             with_given_ids(items, self._item_ids.given)

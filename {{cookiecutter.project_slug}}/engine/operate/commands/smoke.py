@@ -44,6 +44,11 @@ def credentials(options: argparse.Namespace) -> list[dict[str, str]]:
     return users or [{"Cookie": cookie} for cookie in options.cookie]
 
 
-def ways_to_sign_in(application: str) -> list[Any]:
+def checks_of(application: str) -> list[Any]:
+    """The modules of more checks."""
     names = importlib.import_module(f"{application}.commands").SMOKE_CHECKS
     return [importlib.import_module(name) for name in names]
+
+
+def ways_to_sign_in(application: str) -> list[Any]:
+    return [module for module in checks_of(application) if hasattr(module, "sign_in")]

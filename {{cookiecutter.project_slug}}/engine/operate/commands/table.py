@@ -1,6 +1,40 @@
-"""Prints tables on the terminal."""
+"""Prints lists: as tables on the terminal, as JSON, as CSV."""
 
+import argparse
+import csv
+import json
+import sys
 from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+
+def add_formats(command: argparse.ArgumentParser) -> None:
+    """`--json` and `--csv`; the option is `format`, which is `table` without them."""
+    formats = command.add_mutually_exclusive_group()
+    for name in ("json", "csv"):
+        formats.add_argument(
+            f"--{name}",
+            dest="format",
+            action="store_const",
+            const=name,
+            help=f"print {name.upper()}",
+        )
+    command.set_defaults(format="table")
+
+
+def print_rows(
+    heading: Sequence[str], rows: Sequence[Sequence[object]], format: str, *, numbers: int = 0
+) -> None:
+    """Print a list in that format. The last `numbers` columns are right-aligned in a table."""
+    if format == "json":
+        keys = [name.replace(" ", "_") for name in heading]
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], default=_plain))
+    elif format == "csv":
+        csv.writer(sys.stdout, lineterminator="\n").writerows([heading, *rows])
+    else:
+        cells = [[_cell(value) for value in row] for row in rows]
+        first = len(heading) - numbers
+        print_table([heading, *cells], numbers=range(first, len(heading)))
 
 
 def print_table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> None:
@@ -12,3 +46,14 @@ def print_table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ())
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | Decimal) else str(value)
+
+
+def _plain(value: object) -> object:
+    """Money is a number in JSON: it is rounded already."""
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,53 +1,101 @@
-"""`python -m app usage`: the turns and tokens of each user in a day."""
+"""`python -m app usage`: what models were used for, in tokens and money."""
 
 import argparse
-from datetime import UTC, date, datetime, time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.commands.database import with_database
-from engine.operate.commands.table import print_table
+from engine.operate.commands.table import add_formats, print_rows
 
 if TYPE_CHECKING:
     from engine.database.database import Database
-    from engine.runs.run_store import DayOfUse
+    from engine.runs.usage import UsageLine
 
-HEADING = ("user", "turns", "tokens in", "tokens out")
+PERIODS = ("day", "month")
+PARTS = (*PERIODS, "user", "model")
+CENTS = Decimal("0.0001")  # hundredths of them
+COUNTS = ("turns", "tokens in", "cached", "tokens out", "US dollars", "without price")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    usage = commands.add_parser("usage", help="turns and tokens of a day, user by user")
+    usage = commands.add_parser(
+        "usage",
+        help="turns, tokens and money, by day, month, user and model",
+        epilog="example: python -m app usage --by month,model --since 2026-01-01 --csv",
+    )
     add_options(usage)
     return usage
 
 
 def add_options(usage: argparse.ArgumentParser) -> None:
-    usage.add_argument("--day", type=date.fromisoformat, help="as 2026-01-31 (UTC); default: today")
+    usage.add_argument("--day", type=date.fromisoformat, help="that day (UTC); default: today")
+    usage.add_argument("--since", type=date.fromisoformat, metavar="DAY", help="from that day on")
+    usage.add_argument("--until", type=date.fromisoformat, metavar="DAY", help="to that day")
+    usage.add_argument(
+        "--by",
+        type=_parts,
+        default=("user",),
+        metavar="PARTS",
+        help=f"what is told apart, comma-separated: {', '.join(PARTS)}; default: user",
+    )
+    add_formats(usage)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(PARTS)}")
+    if {*PERIODS} <= {*parts}:
+        raise argparse.ArgumentTypeError("either day or month")
+    return parts
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the turns and tokens of a day (UTC), most tokens first."""
-    day: date = options.day or datetime.now(UTC).date()
-    return with_database(lambda database: _print(database, day))
+    """Print what was used in these days (UTC), most money first."""
+    since, until = _days(options)
+    return with_database(lambda database: _print(database, since, until, options))
 
 
-async def _print(database: "Database", day: date) -> int:
-    from engine.runs.run_store import DayOfUse, RunStore
-    from engine.settings.settings import Settings
+def _days(options: argparse.Namespace) -> tuple[date, date]:
+    today = datetime.now(UTC).date()
+    if options.day:
+        return options.day, options.day
+    if options.since or options.until:
+        return options.since or date.min + timedelta(days=1), options.until or today
+    return today, today
 
-    store = RunStore(Settings(), database, worker="usage")
-    used = await store.use(datetime.combine(day, time(), UTC))
-    if not used:
-        print(f"No turns on {day}.")
+
+async def _print(
+    database: "Database", since: date, until: date, options: argparse.Namespace
+) -> int:
+    from engine.runs.usage import report
+
+    lines = await report(database, since, until, by=options.by)
+    if not lines and options.format == "table":
+        print(f"No turns on {since}." if since == until else f"No turns from {since} to {until}.")
         return 0
-    total = DayOfUse(
-        f"all on {day}",
-        sum(one.turns for one in used),
-        sum(one.tokens_in for one in used),
-        sum(one.tokens_out for one in used),
-    )
-    print_table([HEADING, *map(_row, [*used, total])], numbers=(1, 2, 3))
+    parts = _columns(options.by)
+    rows = [_row(line, parts) for line in lines]
+    total = _total(lines, parts) if options.format == "table" else []
+    print_rows([*parts, *COUNTS], [*rows, *total], options.format, numbers=len(COUNTS))
     return 0
 
 
-def _row(use: "DayOfUse") -> tuple[str, str, str, str]:
-    return use.user_id, f"{use.turns:,}", f"{use.tokens_in:,}", f"{use.tokens_out:,}"
+def _columns(by: Sequence[str]) -> list[str]:
+    return [part for part in PARTS if part in by]
+
+
+def _row(line: "UsageLine", parts: Sequence[str]) -> list[object]:
+    values = {"day": line.period, "month": line.period, "user": line.user_id, "model": line.model}
+    tokens = (line.turns, line.tokens_in, line.tokens_cached, line.tokens_out)
+    return [*(values[part] for part in parts), *tokens, line.cost.quantize(CENTS), line.unpriced]
+
+
+def _total(lines: Sequence["UsageLine"], parts: Sequence[str]) -> list[list[object]]:
+    """A line of sums; none if nothing is told apart."""
+    if not parts:
+        return []
+    columns: list[tuple[Any, ...]] = [*zip(*(_row(line, ()) for line in lines), strict=True)]
+    return [["all", *[""] * (len(parts) - 1), *map(sum, columns)]]

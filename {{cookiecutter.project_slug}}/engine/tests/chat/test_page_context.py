@@ -47,21 +47,26 @@ async def test_the_model_is_told_of_the_page_and_the_conversation_is_not(
 
     assert response.status_code == 200
     [asked] = model.asked
-    assert [item["role"] for item in asked] == ["user", "user"]
-    assert asked[0]["content"] == '[The page around this chat: {"order": "7", "title": "Größe"}]'
+    [told] = asked
+    assert [part["text"] for part in told["content"]] == [
+        "what is this?",
+        '[The page around this chat: {"order": "7", "title": "Größe"}]',
+    ]
     assert "order" not in response.text
 
 
-async def test_it_stands_before_the_newest_message() -> None:
+def test_it_stands_at_the_end_of_the_newest_message() -> None:
     said = [{"role": role, "content": role} for role in ("user", "assistant", "user", "assistant")]
 
     told = with_page_context(cast("Any", said), {"order": "7"})
 
-    assert [str(item.get("content"))[:9] for item in told] == [
+    assert [item["content"] for item in cast("Any", told)] == [
         "user",
         "assistant",
-        "[The page",
-        "user",
+        [
+            {"type": "input_text", "text": "user"},
+            {"type": "input_text", "text": '[The page around this chat: {"order": "7"}]'},
+        ],
         "assistant",
     ]
     assert with_page_context(cast("Any", said), {}) == said

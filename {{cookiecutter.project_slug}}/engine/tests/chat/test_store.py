@@ -85,7 +85,7 @@ AS_FOREIGNER: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "delete_attachment": lambda store: store.delete_attachment("atc_mine", STRANGER),
     "delete_thread": lambda store: store.delete_thread(THREAD.id, STRANGER),
     "delete_thread_item": lambda store: store.delete_thread_item(THREAD.id, "mine", STRANGER),
-    "save_agent": lambda store: store.save_agent(THREAD.id, "stolen", STRANGER),
+    "save_metadata": lambda store: store.save_metadata(THREAD.id, {"agent": "stolen"}, STRANGER),
     "load_attachment": lambda store: store.load_attachment("atc_mine", STRANGER),
     "load_item": lambda store: store.load_item(THREAD.id, "mine", STRANGER),
     "load_thread": lambda store: store.load_thread(THREAD.id, STRANGER),
@@ -109,7 +109,7 @@ CREATE_OWN_ROWS = {"create_thread", "save_attachment"}
 # Methods that return an empty page or list.
 RETURN_EMPTY = {"load_threads", "retitle"}
 # Methods that find no row to delete or change, and raise nothing.
-DO_NOTHING = {"delete_thread", "delete_thread_item", "delete_attachment", "save_agent"}
+DO_NOTHING = {"delete_thread", "delete_thread_item", "delete_attachment", "save_metadata"}
 
 
 def methods() -> list[str]:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import TABLE_PREFIX, Base, Database
+from engine.database.database import TABLE_PREFIX, Base, Database, holds
 from engine.database.rows import ThreadRow, UserRow
 
 # The states in which a user can send an email.
@@ -40,6 +40,7 @@ class EmailRow(Base):
         ForeignKeyConstraint(
             ["user_id", "thread_id"], [ThreadRow.user_id, ThreadRow.id], ondelete="CASCADE"
         ),
+        holds("emails"),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -62,6 +63,7 @@ class EmailDayRow(Base):
     """
 
     __tablename__ = f"{TABLE_PREFIX}email_days"
+    __table_args__ = (holds("emails sent", aged_by="day"),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True

@@ -36,7 +36,7 @@ from sqlalchemy.dialects.postgresql import REGCONFIG, TSQUERY, TSVECTOR
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.database.database import PROJECT_OWNER, TABLE_PREFIX, Base, Database
+from engine.database.database import PROJECT_OWNER, TABLE_PREFIX, Base, Database, holds
 from engine.database.rows import UserRow
 from engine.database.users import ensure_user
 from engine.settings.settings import EnvSettings
@@ -63,7 +63,7 @@ class KnowledgeSettings(EnvSettings):
 
 class DocumentRow(Base):
     __tablename__ = f"{TABLE_PREFIX}documents"
-    __table_args__ = (UniqueConstraint("user_id", "source"),)
+    __table_args__ = (UniqueConstraint("user_id", "source"), holds("documents"))
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
@@ -82,6 +82,7 @@ class PassageRow(Base):
         ),
         Index(None, "headings", postgresql_using="gin"),
         Index(None, "search", postgresql_using="gin"),
+        holds("passages", without=("headings", "search")),
     )
 
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -7,11 +7,12 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Text, delete,
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import now
 
-from engine.rows import TABLE_PREFIX, Base, Database, UserRow
+from engine.rows import TABLE_PREFIX, Base, Database, UserRow, holds
 
 
 class NoteRow(Base):
     __tablename__ = f"{TABLE_PREFIX}notes"
+    __table_args__ = (holds("notes"),)
 
     user_id: Mapped[str] = mapped_column(
         ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True

@@ -7,12 +7,20 @@ from fastapi import FastAPI, Request, Response
 from httpx2 import ASGITransport, AsyncClient
 from itsdangerous import TimestampSigner
 
-from engine.auth.anonymous.sign_in import COOKIE, MAX_AGE_SECONDS, AnonymousAuth
+from engine.auth.anonymous.sign_in import (
+    COOKIE,
+    MAX_AGE_SECONDS,
+    AnonymousAuth,
+    new_user_id,
+)
 from engine.auth.cookies import PREFIX
 from engine.database.database import Database
 from engine.http.addresses import Addresses
 from engine.http.errors import install_error_handlers
+from engine.operate.privacy import erase as erasing
+from engine.operate.privacy.retention import Retention
 from engine.settings.settings import Settings
+from engine.tests.talk import message
 
 KEY = "the-key-of-this-year-is-long-enough"
 OLD_KEY = "the-key-of-last-year-is-long-enough"
@@ -236,3 +244,31 @@ async def test_a_signature_time_in_the_future_is_accepted(
 def test_without_a_key_the_start_fails_and_says_how_to_fix_it() -> None:
     with pytest.raises(ValueError, match=r"SECRET_KEY is empty.*python -m app setup"):
         anonymous_auth(key="")
+
+
+async def test_the_browser_of_an_erased_visitor_is_a_new_visitor(
+    base_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "SETTLE_SECONDS", 0)
+    request = {"type": "threads.create", "params": {"input": message("hello")}}
+    async with AsyncClient(base_url=base_url, timeout=30) as client:
+        await client.get("/config.json")
+        assert (await client.post("/chatkit", json=request)).status_code == 200
+        [cookie] = client.cookies.values()
+        await erasing.erase(database, cookie.partition(".")[0])
+
+        refused = await client.post("/chatkit", json=request)
+
+        assert refused.status_code == 403
+        assert refused.json()["error"]["code"] == "user_erased"
+        assert (await client.post("/chatkit", json=request)).status_code == 200
+        [renewed] = client.cookies.values()
+    assert renewed.partition(".")[0] != cookie.partition(".")[0]
+
+
+async def test_visitors_may_be_kept_for_a_shorter_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANONYMOUS_RETENTION_DAYS", "7")
+    auth = anonymous_auth()
+    retention = Retention(90, auth.visitor_days, auth.visitors)
+    assert retention.days_of(new_user_id()) == 7
+    assert retention.days_of("somebody else") == 90

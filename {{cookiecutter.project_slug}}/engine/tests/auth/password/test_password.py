@@ -17,10 +17,12 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from engine.auth.password.accounts import Hasher
 from engine.auth.password.rows import AccountStore, user_id_of
+from engine.auth.password.sign_in import PasswordAuth
 from engine.auth.sessions.sessions import COOKIE
 from engine.database.database import Database
 from engine.database.users import ensure_user
 from engine.operate import smoke_sign_in
+from engine.operate.privacy.erase import erase
 from engine.operate.smoke import smoke
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
@@ -747,3 +749,38 @@ class TestSmoke:
         assert "SMOKE_USERS=NAME:PASSWORD,NAME:PASSWORD" in capsys.readouterr().out
         assert await self.smoke(closed, f"{name}:{PASSWORD}", f"{name}:{PASSWORD}") == 1
         assert f"FAILED: {name} cannot sign in: 401" in capsys.readouterr().out
+
+
+class TestOwnData:
+    async def test_the_password_is_asked_before_an_erasure(
+        self, browser: Browser, database: Database, name: str
+    ) -> None:
+        await browser.sign_up(name)
+        assert "/your-data" in (await browser.open("/account")).text
+        token = await browser.form_token("/your-data")
+        sure = {"form_token": token, "sure": "on"}
+
+        wrong = await browser.post("/your-data/erase", **sure, password=WRONG)
+        assert (wrong.status_code, problem(wrong)) == (401, "The current password is wrong.")
+        assert await browser.is_signed_in()
+
+        done = await browser.post("/your-data/erase", **sure, password=PASSWORD)
+        assert done.status_code == 200
+        assert "Your data are erased." in done.text
+        assert COOKIE not in browser.client.cookies
+        assert await AccountStore(database).find(user_id_of(name)) is None
+
+    async def test_the_name_of_an_erased_account_is_taken(
+        self, browser: Browser, database: Database, name: str
+    ) -> None:
+        await browser.sign_up(name)
+        await erase(database, user_id_of(name))
+        again = await browser.submit("/sign-up", name=name, password=PASSWORD)
+        assert (again.status_code, problem(again)) == (409, "This name is taken.")
+
+    async def test_an_operator_names_the_account(
+        self, settings: Settings, database: Database, name: str
+    ) -> None:
+        style = PasswordAuth(settings, database)
+        assert style.user_id_of(name.upper()) == user_id_of(name)
+        assert style.user_id_of(user_id_of(name)) == user_id_of(name)
