@@ -20,7 +20,7 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
         "chart documents email image knowledge mcp notes page sql web_search": (
-            *("app/agent/tools/{option}", "tests/tools/{option}", "migrations/versions/{option}"),
+            *("app/agent/tools/{option}", "tests/tools/{option}", "engine/migrations/{option}"),
             *("engine/toolkits/{option}", "engine/tests/toolkits/{option}"),
             *("engine/operate/commands/{option}", "engine/tests/commands/{option}"),
         ),
@@ -38,7 +38,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "auth_style": {
         "anonymous jwt oidc password proxy": (
-            *("engine/auth/{option}", "engine/tests/auth/{option}", "migrations/versions/{option}"),
+            *("engine/auth/{option}", "engine/tests/auth/{option}", "engine/migrations/{option}"),
         ),
         "anonymous oidc password": (
             *(
@@ -49,9 +49,9 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "jwt proxy": ("engine/auth/tokens", "engine/tests/auth/tokens"),
         "oidc password": (
-            *("engine/auth/sessions", "engine/tests/auth/sessions", "migrations/versions/sessions"),
+            *("engine/auth/sessions", "engine/tests/auth/sessions", "engine/migrations/sessions"),
             *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
-            "migrations/versions/frames",
+            "engine/migrations/frames",
         ),
         "password": (
             *("engine/operate/commands/users", "engine/operate/smoke_sign_in"),
@@ -71,7 +71,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "launcher": {
         "yes": (
             *("engine/launcher", "engine/page/static/launcher", "engine/tests/web/launcher"),
-            "migrations/versions/frames",
+            "engine/migrations/frames",
         ),
     },
     "license": {"MIT Apache-2.0": ("LICENSE",)},

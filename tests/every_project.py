@@ -140,8 +140,8 @@ class EveryProject:
         """The owner's first migration after them is empty and well-formed."""
         versions = project.path / "migrations" / "versions"
         before = set(versions.glob("*.py"))
-        to_and_fro = ("check", "downgrade base", "upgrade head", "check")
-        own = ("revision --autogenerate --message first", "upgrade head", "downgrade -1")
+        to_and_fro = ("check", "downgrade base", "upgrade heads", "check")
+        own = ("revision --autogenerate --message first", "upgrade heads", "downgrade -1")
 
         project.run("python", "-c", ALEMBIC, *to_and_fro, *own)
 

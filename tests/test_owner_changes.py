@@ -122,7 +122,7 @@ def test_a_column_on_notes_with_its_migration(owner: Owner) -> None:
         ),
     )
 
-    owner.project.run("alembic", "upgrade", "head")
+    owner.project.run("alembic", "upgrade", "heads")
     owner.project.run("alembic", "revision", "--autogenerate", "-m", "pinned notes")
 
     [migration] = (owner.project.path / "migrations" / "versions").glob("*pinned_notes.py")

@@ -40,11 +40,11 @@ def tables(connection: Connection) -> set[str]:
 
 async def test_downgrade_to_base_and_upgrade_again(fresh_url: str) -> None:
     def work(connection: Connection) -> None:
-        alembic(connection, command.upgrade, "head")
+        alembic(connection, command.upgrade, "heads")
         before = tables(connection)
         alembic(connection, command.downgrade, "base")
         assert tables(connection) == {VERSION_TABLE}
-        alembic(connection, command.upgrade, "head")
+        alembic(connection, command.upgrade, "heads")
         assert tables(connection) == before
         alembic(connection, command.check)
 
@@ -58,7 +58,7 @@ async def test_tables_of_others_are_not_changed(fresh_url: str, neighbour: str) 
     def work(connection: Connection) -> None:
         for name in theirs:
             connection.execute(text(f"CREATE TABLE {name} (id int)"))
-        alembic(connection, command.upgrade, "head")
+        alembic(connection, command.upgrade, "heads")
         alembic(connection, command.check)
         alembic(connection, command.downgrade, "base")
         assert tables(connection) == theirs | {VERSION_TABLE}
@@ -71,7 +71,7 @@ async def test_a_declared_table_without_prefix_is_not_proposed_again(fresh_url: 
     own = Table("orders", Base.metadata, *columns)
 
     def work(connection: Connection) -> None:
-        alembic(connection, command.upgrade, "head")
+        alembic(connection, command.upgrade, "heads")
         own.create(connection)
         alembic(connection, command.check)
 

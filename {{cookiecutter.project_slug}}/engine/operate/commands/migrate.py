@@ -1,6 +1,7 @@
 """`python -m app migrate`. Imports no SDK, which would take seconds and is not needed here."""
 
 import argparse
+import asyncio
 import os
 from typing import Any
 
@@ -9,27 +10,65 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     return commands.add_parser("migrate", help="apply all migrations to the database")
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    from engine.database.tables import import_rows
     from engine.operate.commands.database import database_url
 
-    upgrade(database_url())
+    url = database_url()
+    import_rows(options.application)
+    upgrade(url)
+    problem, left = _state(url)
+    if left:
+        print(f"Of options that were taken out, tables and data are left alone: {', '.join(left)}.")
+    if problem:
+        print(problem)
+        return 1
     print("at the newest migration")
     return 0
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, in_one_transaction: bool = False) -> None:
     """Apply all migrations to the database at `url`. Raises `MigrationRefused`.
 
-    Also sets DATABASE_URL in this process to `url`.
+    Also sets DATABASE_URL in this process to `url`. In one transaction, a migration that fails takes
+    those before it back.
     """
     from alembic import command
     from alembic.util import CommandError
 
-    from engine.database.migrations import MigrationRefused, alembic_config, newest_revision
+    from engine.database.migrations import MigrationRefused, alembic_config
 
     os.environ["DATABASE_URL"] = url
-    newest_revision()
+    config = alembic_config()
+    config.attributes["in_one_transaction"] = in_one_transaction
     try:
-        command.upgrade(alembic_config(), "head")
+        command.upgrade(config, "heads")
     except CommandError as error:
         raise MigrationRefused(str(error)) from error
+
+
+def refuse_unless_migrated(url: str) -> None:
+    """Raise `MigrationRefused` if the database lacks a migration."""
+    from engine.database.migrations import MigrationRefused
+
+    problem, _ = _state(url, only_revisions=True)
+    if problem:
+        raise MigrationRefused(problem)
+
+
+def _state(url: str, *, only_revisions: bool = False) -> tuple[str | None, list[str]]:
+    """What is wrong with the tables, and the revisions of options that were taken out."""
+    return asyncio.run(_ask(url, only_revisions))
+
+
+async def _ask(url: str, only_revisions: bool) -> tuple[str | None, list[str]]:
+    from engine.database.database import EVERYBODY, Database
+    from engine.database.migrations import migration_problem, revisions_taken_out
+
+    database = Database(url, transaction_pooler=True)
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            problem = await connection.run_sync(migration_problem, only_revisions)
+            return problem, await connection.run_sync(revisions_taken_out)
+    finally:
+        await database.dispose()

@@ -5,13 +5,15 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0013"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0013')[0][-4:] }}"
+revision: str = "core_0002"
+down_revision: str | None = "core_0001"
 branch_labels: str | None = None
 depends_on: str | None = None
 
 TOKEN_DAYS = f"{TABLE_PREFIX}token_days"
 RUNS = f"{TABLE_PREFIX}runs"
+
+tables = (TOKEN_DAYS,)
 
 # Today's, up to now. It reads through all runs once, and locks none of them.
 COUNT_TODAY = f"""

@@ -5,12 +5,14 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0002"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0002')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "notes_0001"
+down_revision: str | None = None
+branch_labels: str | None = "notes"
+depends_on: str | None = "core_0001"
 
 NOTES = f"{TABLE_PREFIX}notes"
+
+tables = (NOTES,)
 
 
 def upgrade() -> None:

@@ -5,13 +5,15 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0015"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0015')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "frames_0001"
+down_revision: str | None = None
+branch_labels: str | None = "frames"
+depends_on: str | None = "sessions_0001"
 
 FRAME_CODES = f"{TABLE_PREFIX}frame_codes"
 SESSIONS = f"{TABLE_PREFIX}sessions"
+
+tables = (FRAME_CODES,)
 
 
 def upgrade() -> None:

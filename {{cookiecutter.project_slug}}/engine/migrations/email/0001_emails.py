@@ -6,12 +6,14 @@ from sqlalchemy.dialects import postgresql
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0006"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0006')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "email_0001"
+down_revision: str | None = None
+branch_labels: str | None = "email"
+depends_on: str | None = "core_0001"
 
 EMAILS = f"{TABLE_PREFIX}emails"
+
+tables = (EMAILS,)
 
 
 def upgrade() -> None:

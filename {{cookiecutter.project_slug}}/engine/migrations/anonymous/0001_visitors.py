@@ -5,12 +5,14 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0012"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0012')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "anonymous_0001"
+down_revision: str | None = None
+branch_labels: str | None = "anonymous"
+depends_on: str | None = "core_0001"
 
 VISITOR_USE = f"{TABLE_PREFIX}visitor_use"
+
+tables = (VISITOR_USE,)
 
 
 def upgrade() -> None:

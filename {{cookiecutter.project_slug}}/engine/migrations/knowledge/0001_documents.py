@@ -6,13 +6,15 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0005"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0005')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "knowledge_0001"
+down_revision: str | None = None
+branch_labels: str | None = "knowledge"
+depends_on: str | None = "core_0001"
 
 DOCUMENTS = f"{TABLE_PREFIX}documents"
 PASSAGES = f"{TABLE_PREFIX}passages"
+
+tables = (DOCUMENTS, PASSAGES)
 
 
 def upgrade() -> None:

@@ -5,12 +5,14 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0003"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0003')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "sessions_0001"
+down_revision: str | None = None
+branch_labels: str | None = "sessions"
+depends_on: str | None = "core_0001"
 
 SESSIONS = f"{TABLE_PREFIX}sessions"
+
+tables = (SESSIONS,)
 
 
 def upgrade() -> None:

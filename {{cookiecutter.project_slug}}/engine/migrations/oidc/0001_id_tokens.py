@@ -5,13 +5,15 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0007"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0007')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "oidc_0001"
+down_revision: str | None = None
+branch_labels: str | None = "oidc"
+depends_on: str | None = "sessions_0001"
 
 ID_TOKENS = f"{TABLE_PREFIX}id_tokens"
 SESSIONS = f"{TABLE_PREFIX}sessions"
+
+tables = (ID_TOKENS,)
 
 
 def upgrade() -> None:

@@ -6,9 +6,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0001"
+revision: str = "core_0001"
 down_revision: str | None = None
-branch_labels: str | None = None
+branch_labels: str | None = "core"
 depends_on: str | None = None
 
 USERS = f"{TABLE_PREFIX}users"
@@ -17,6 +17,8 @@ ITEMS = f"{TABLE_PREFIX}thread_items"
 ATTACHMENTS = f"{TABLE_PREFIX}attachments"
 FEEDBACK = f"{TABLE_PREFIX}feedback"
 RUNS = f"{TABLE_PREFIX}runs"
+
+tables = (USERS, THREADS, ITEMS, ATTACHMENTS, FEEDBACK, RUNS)
 
 RUNNING = sa.text("status = 'running'")
 

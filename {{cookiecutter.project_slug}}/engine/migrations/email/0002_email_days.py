@@ -5,12 +5,14 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0008"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0008')[0][-4:] }}"
+revision: str = "email_0002"
+down_revision: str | None = "email_0001"
 branch_labels: str | None = None
 depends_on: str | None = None
 
 EMAIL_DAYS = f"{TABLE_PREFIX}email_days"
+
+tables = (EMAIL_DAYS,)
 
 
 def upgrade() -> None:

@@ -5,13 +5,15 @@ from alembic import op
 
 from engine.database.database import TABLE_PREFIX
 
-revision: str = "0004"
-down_revision: str | None = "{{ cookiecutter.__revisions.split(',0004')[0][-4:] }}"
-branch_labels: str | None = None
-depends_on: str | None = None
+revision: str = "password_0001"
+down_revision: str | None = None
+branch_labels: str | None = "password"
+depends_on: str | None = "core_0001"
 
 ACCOUNTS = f"{TABLE_PREFIX}accounts"
 ATTEMPTS = f"{TABLE_PREFIX}sign_in_attempts"
+
+tables = (ACCOUNTS, ATTEMPTS)
 
 
 def upgrade() -> None:
