@@ -41,11 +41,8 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
             *("engine/auth/{option}", "engine/tests/auth/{option}", "engine/migrations/{option}"),
         ),
         "anonymous oidc password": (
-            *(
-                "engine/auth/cookies",
-                "engine/tests/auth/cookies",
-                "engine/tests/web/launcher/headers",
-            ),
+            *("engine/auth/cookies", "engine/tests/auth/cookies"),
+            "engine/tests/web/launcher/headers",
         ),
         "jwt proxy": ("engine/auth/tokens", "engine/tests/auth/tokens"),
         "oidc password": (

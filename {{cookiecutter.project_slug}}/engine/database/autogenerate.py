@@ -258,7 +258,11 @@ def _makers() -> dict[str, str]:
 
 def _named_in(source: str, makers: dict[str, str]) -> list[str]:
     users = f"{TABLE_PREFIX}users"
-    named = {table for table in makers if re.search(rf"\b{re.escape(table)}\b", source)}
+    named = {
+        table
+        for table in makers
+        if re.search(rf"(?:\b{TABLE_PREFIX}|TABLE_PREFIX\}}){table[len(TABLE_PREFIX) :]}\b", source)
+    }
     return sorted({makers[table] for table in named | {users}})
 
 

@@ -93,6 +93,7 @@ class _Change:
 
     def _try(self) -> None:
         """Apply what is left: migrations of an earlier try that were committed are not repeated."""
+        _refuse_newer(context.script)
         adopt(self._connection, context.script)
         self._commit()
         context.run_migrations()
@@ -135,6 +136,15 @@ class _Change:
 
     def _note(self, *, step: Any, **_: Any) -> None:
         self._done.append(step.up_revision_id)
+
+
+def _refuse_newer(script: ScriptDirectory) -> None:
+    _, unknown = migrations.split(script, context.get_context().get_current_heads())
+    if unknown:
+        raise CommandError(
+            f"The database is at {', '.join(unknown)}, which is not among these migrations: a newer "
+            "release has migrated it, or a file of migrations/versions is missing. Use that release."
+        )
 
 
 def adopt(connection: Connection, script: ScriptDirectory) -> None:
