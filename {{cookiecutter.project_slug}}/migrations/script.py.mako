@@ -15,7 +15,7 @@ from engine.rows import TABLE_PREFIX
 revision: str = ${repr(up_revision)}
 down_revision: str | Sequence[str] | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
-depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+depends_on: str | Sequence[str] | None = ${repr(tuple(depends_on) if isinstance(depends_on, list) else depends_on)}
 
 
 def upgrade() -> None:

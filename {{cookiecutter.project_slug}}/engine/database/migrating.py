@@ -3,6 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from time import sleep
 from typing import Any
 
 from alembic import context
@@ -60,7 +62,9 @@ def run(connection: Connection, application: str) -> None:
     _ignore_other_branches(context.get_context())
     try:
         if _changes_schema():
-            _Change(connection, in_one_transaction).run()
+            # With a savepoint, the caller's transaction can be queried after a migration has failed.
+            with connection.begin_nested() if in_one_transaction else nullcontext():
+                _Change(connection, in_one_transaction).run()
         else:
             context.run_migrations()
     except DBAPIError as error:
@@ -89,7 +93,7 @@ class _Change:
             except DBAPIError as error:
                 self._roll_back(error, last=pause is None)
             logger.warning("a migration waits for locks of other transactions, and is tried again")
-            time.sleep(pause or 0)
+            sleep(pause or 0)
 
     def _try(self) -> None:
         """Apply what is left: migrations of an earlier try that were committed are not repeated."""
@@ -124,7 +128,7 @@ class _Change:
                     "Another process has been migrating this database for a quarter of an hour. "
                     "Wait for it, or end it: its advisory lock is in pg_locks."
                 )
-            time.sleep(ALONE_PAUSE_SECONDS)
+            sleep(ALONE_PAUSE_SECONDS)
 
     def _set(self, name: str, value: str) -> None:
         """For this transaction if it is the only one, otherwise for this connection."""
