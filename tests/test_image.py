@@ -174,7 +174,7 @@ def test_compose_migrates_before_it_serves(project: BakedProject) -> None:
     assert services["app"]["depends_on"]["migrate"] == {
         "condition": "service_completed_successfully"
     }
-    assert services["migrate"]["command"] == ["alembic", "upgrade", "heads"]
+    assert services["migrate"]["command"] == ["python", "-m", "app", "migrate"]
     assert services["migrate"]["restart"] == "no"
 
 

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.database import autogenerate, migrations, row_security
+from engine.database import autogenerate, migrations, new_tables, row_security
 from engine.database.database import EVERYBODY_SETTING, VERSION_TABLE
 from engine.database.server_check import SERVER_QUERY, server_problem
 from engine.database.tables import import_rows, metadata
@@ -32,6 +32,9 @@ ALONE_PAUSE_SECONDS = 0.5
 # and its migration is tried again.
 LOCK_TIMEOUT = "1s"
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0) + 20 * (3.0,)
+
+
+assert new_tables  # changes how Alembic creates tables
 
 
 def configure(application: str, **options: Any) -> None:

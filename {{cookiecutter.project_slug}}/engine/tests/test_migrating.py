@@ -97,6 +97,15 @@ def fetch(url: str, statement: str) -> list[Any]:
         return pool.submit(lambda: asyncio.run(run())).result()
 
 
+def run_script(url: str, script: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(**connect_options(url))
+        await connection.execute(script)
+        await connection.close()
+
+    asyncio.run(run())
+
+
 def columns(url: str) -> set[str]:
     table = f"'{TABLE_PREFIX}users'"
     return set(
@@ -268,3 +277,39 @@ def test_all_in_one_transaction_is_taken_back_together(url: str, own: Path) -> N
     with pytest.raises(MigrationRefused, match="first before it stay applied"):
         upgrade(url)
     assert "one" in columns(url)
+
+
+STAND_IN = f"""
+CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY);
+INSERT INTO pg_dist_partition VALUES ('{TABLE_PREFIX}users');
+CREATE FUNCTION create_distributed_table(name text, col text, how text, colocate_with text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = name::regclass) THEN
+        RAISE 'a foreign key of a local table to a distributed one';
+    END IF;
+    INSERT INTO pg_dist_partition VALUES (name::regclass);
+END $$;
+"""  # noqa: S608
+CREATE_TABLE = """
+    import sqlalchemy as sa
+    for name, key in (("rolls", "user_id"), ("sides", "id")):
+        users = sa.ForeignKeyConstraint([key], [f"{TABLE_PREFIX}users.id"])
+        columns = sa.Column(key, sa.Text(), primary_key=True), *([users] if key != "id" else [])
+        op.create_table(f"{TABLE_PREFIX}{name}", *columns)
+"""
+
+
+def test_a_new_table_in_a_citus_cluster_is_distributed_before_its_foreign_keys(
+    url: str, own: Path
+) -> None:
+    """This is the order of statements that Citus needs; that a real one takes them is not shown."""
+    run_script(url, STAND_IN)
+    write_own(own, "first", CREATE_TABLE.strip())
+    upgrade(url)
+
+    rolls = f"{TABLE_PREFIX}rolls"
+    distributed = fetch(url, "SELECT logicalrelid::text FROM pg_dist_partition")
+    assert distributed == [f"{TABLE_PREFIX}users", rolls]
+    keys = f"SELECT confrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND conrelid = '{rolls}'::regclass"  # noqa: S608
+    assert fetch(url, keys) == [f"{TABLE_PREFIX}users"]
