@@ -81,6 +81,7 @@ def main() -> None:
     prune(project)
     if is_rendered_for_comparison(project):
         return
+    remember_template(project)
     init_repository(project)
     for line in chosen(ANSWERS):
         print(printable(line))
@@ -169,6 +170,42 @@ def is_rendered_for_comparison(project: Path) -> bool:
     """
     temporary = Path(tempfile.gettempdir()).resolve()
     return "_commit" in ANSWERS and temporary in project.resolve().parents
+
+
+def remember_template(project: Path) -> None:
+    """Write what `cruft update` needs to know, as `cruft create` does."""
+    source = Path(ANSWERS.get("_repo_dir") or os.devnull)
+    if "_commit" in ANSWERS or git(source, "rev-parse", "--show-prefix", "HEAD") is None:
+        return
+    prefix, commit = str(git(source, "rev-parse", "--show-prefix", "HEAD")).split("\n")[:2]
+    if prefix:
+        return  # a copy in another repository
+    address = str(ANSWERS["_template"])
+    is_here = Path(os.path.expanduser(address)).exists()
+    template = str(source.resolve()) if is_here else git(source, "remote", "get-url", "origin")
+    answers = {name: value for name, value in ANSWERS.items() if not name.startswith("_")}
+    kept = {
+        "template": template or address,
+        "commit": commit,
+        "checkout": ANSWERS.get("_checkout") or None,
+        "context": {"cookiecutter": answers | {"_template": template, "_commit": commit}},
+        "directory": None,
+    }
+    text = json.dumps(kept, ensure_ascii=False, indent=2)
+    (project / ".cruft.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def git(folder: Path, *words: str) -> str | None:
+    """What git says of a folder; None where there is no git, or no repository."""
+    program = shutil.which("git")
+    if program is None or not folder.is_dir():
+        return None
+    others = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
+    environment = {name: value for name, value in os.environ.items() if name not in others}
+    done = subprocess.run(
+        [program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
 def init_repository(project: Path) -> None:

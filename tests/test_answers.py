@@ -247,4 +247,8 @@ def test_only_prefix_and_model_are_rendered_into_python() -> None:
     }
     # The pages of signing in are light or dark.
     assert holding.pop("engine/auth/sessions/forms.py") == 1
-    assert holding == {"engine/settings/settings.py": 2, "engine/database/database.py": 1}
+    assert holding == {
+        "engine/settings/settings.py": 2,
+        "engine/database/database.py": 1,
+        "engine/version.py": 1,
+    }

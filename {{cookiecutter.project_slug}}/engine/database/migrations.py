@@ -89,7 +89,7 @@ def migration_problem(connection: Connection, only_revisions: bool = False) -> s
         script = _history(PROJECT_ROOT)
     except MigrationRefused as refused:
         return str(refused)
-    rows = _rows(connection)
+    rows = version_rows(connection)
     if lacking := sorted(lacking_revisions(script, rows)):
         target = connection.execute(_TARGET, {"table": _FIRST_TABLE}).one()
         return _obstacle(target, rows) or (
@@ -101,10 +101,10 @@ def migration_problem(connection: Connection, only_revisions: bool = False) -> s
 
 def revisions_taken_out(connection: Connection) -> list[str]:
     """The newest revisions of options that this project had before."""
-    return taken_out(_history(PROJECT_ROOT), _rows(connection))
+    return taken_out(_history(PROJECT_ROOT), version_rows(connection))
 
 
-def _rows(connection: Connection) -> tuple[str, ...]:
+def version_rows(connection: Connection) -> tuple[str, ...]:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_heads()
 

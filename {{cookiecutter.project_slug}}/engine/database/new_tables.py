@@ -21,8 +21,9 @@ _IS_DISTRIBUTED = text(
 @Operations.implementation_for(CreateTableOp, replace=True)
 def create_table(operations: Operations, operation: CreateTableOp) -> Table:
     """Alembic's `create_table`, for the migrations of the application as well."""
-    connection = operations.migration_context.connection
-    table = operation.to_table(operations.migration_context)
+    migration_context = operations.migration_context
+    table = operation.to_table(migration_context)
+    connection = None if migration_context.as_sql else migration_context.connection
     is_distributed = "user_id" in table.columns and _has_distributed(connection)
     keys = list(table.foreign_key_constraints) if is_distributed else []
     table.constraints.difference_update(keys)

@@ -20,11 +20,12 @@ from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.talk import message
+from engine.version import VERSION
 
 
 async def test_alive_and_ready(base_url: str) -> None:
     async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
-        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert (await client.get("/healthz")).json() == {"status": "ok", "version": VERSION}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 

@@ -7,7 +7,13 @@ from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    return commands.add_parser("migrate", help="apply all migrations to the database")
+    migrate = commands.add_parser("migrate", help="apply all migrations to the database")
+    migrate.add_argument(
+        "--in-one-transaction",
+        action="store_true",
+        help="all of them or none; others wait until the last has ended",
+    )
+    return migrate
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
 
     url = database_url()
     import_rows(options.application)
-    upgrade(url)
+    upgrade(url, in_one_transaction=options.in_one_transaction)
     problem, left = _state(url)
     if left:
         print(f"Of options that were taken out, tables and data are left alone: {', '.join(left)}.")
@@ -45,6 +51,25 @@ def upgrade(url: str, *, in_one_transaction: bool = False) -> None:
         command.upgrade(config, "heads")
     except CommandError as error:
         raise MigrationRefused(str(error)) from error
+
+
+def revisions(url: str) -> list[str]:
+    """The rows of the version table; empty where it cannot be read."""
+    return asyncio.run(_ask_revisions(url))
+
+
+async def _ask_revisions(url: str) -> list[str]:
+    from engine.database.database import EVERYBODY, Database, DatabaseUnreachable
+    from engine.database.migrations import version_rows
+
+    database = Database(url, transaction_pooler=True)
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            return sorted(await connection.run_sync(version_rows))
+    except DatabaseUnreachable:
+        return []
+    finally:
+        await database.dispose()
 
 
 def refuse_unless_migrated(url: str) -> None:
