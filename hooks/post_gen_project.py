@@ -181,11 +181,13 @@ def remember_template(project: Path) -> None:
     if prefix:
         return  # a copy in another repository
     address = str(ANSWERS["_template"])
-    is_here = Path(os.path.expanduser(address)).exists()
-    template = str(source.resolve()) if is_here else git(source, "remote", "get-url", "origin")
+    # `source` is a copy. A folder's name is relative to where Cookiecutter was started.
+    here = Path(os.environ.get("PWD", ""), os.path.expanduser(address))
+    origin = git(source, "remote", "get-url", "origin")
+    template = str(here.resolve()) if here.exists() else origin or address
     answers = {name: value for name, value in ANSWERS.items() if not name.startswith("_")}
     kept = {
-        "template": template or address,
+        "template": template,
         "commit": commit,
         "checkout": ANSWERS.get("_checkout") or None,
         "context": {"cookiecutter": answers | {"_template": template, "_commit": commit}},

@@ -116,7 +116,7 @@ async def _in_a_transaction(url: str, work: Work) -> Any:
 
 def config_of(folders: set[str], own: Path | None = None) -> Config:
     places = [str(PROJECT_ROOT / "engine/migrations" / name) for name in sorted({*folders, "core"})]
-    config = alembic_config()
+    config: Config = alembic_config()
     config.set_main_option("version_locations", "\n".join([*([str(own)] if own else []), *places]))
     return config
 
