@@ -20,7 +20,7 @@ ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
         "chart documents email image knowledge mcp notes page sql web_search": (
-            *("app/agent/tools/{option}", "tests/tools/{option}", "migrations/versions/{option}"),
+            *("app/agent/tools/{option}", "tests/tools/{option}", "engine/migrations/{option}"),
             *("engine/toolkits/{option}", "engine/tests/toolkits/{option}"),
             *("engine/operate/commands/{option}", "engine/tests/commands/{option}"),
         ),
@@ -38,20 +38,17 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "auth_style": {
         "anonymous jwt oidc password proxy": (
-            *("engine/auth/{option}", "engine/tests/auth/{option}", "migrations/versions/{option}"),
+            *("engine/auth/{option}", "engine/tests/auth/{option}", "engine/migrations/{option}"),
         ),
         "anonymous oidc password": (
-            *(
-                "engine/auth/cookies",
-                "engine/tests/auth/cookies",
-                "engine/tests/web/launcher/headers",
-            ),
+            *("engine/auth/cookies", "engine/tests/auth/cookies"),
+            "engine/tests/web/launcher/headers",
         ),
         "jwt proxy": ("engine/auth/tokens", "engine/tests/auth/tokens"),
         "oidc password": (
-            *("engine/auth/sessions", "engine/tests/auth/sessions", "migrations/versions/sessions"),
+            *("engine/auth/sessions", "engine/tests/auth/sessions", "engine/migrations/sessions"),
             *("engine/launcher/frames", "engine/tests/web/launcher/frames"),
-            "migrations/versions/frames",
+            "engine/migrations/frames",
         ),
         "password": (
             *("engine/operate/commands/users", "engine/operate/smoke_sign_in"),
@@ -71,7 +68,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "launcher": {
         "yes": (
             *("engine/launcher", "engine/page/static/launcher", "engine/tests/web/launcher"),
-            "migrations/versions/frames",
+            "engine/migrations/frames",
         ),
     },
     "license": {"MIT Apache-2.0": ("LICENSE",)},
@@ -84,6 +81,7 @@ def main() -> None:
     prune(project)
     if is_rendered_for_comparison(project):
         return
+    remember_template(project)
     init_repository(project)
     for line in chosen(ANSWERS):
         print(printable(line))
@@ -172,6 +170,44 @@ def is_rendered_for_comparison(project: Path) -> bool:
     """
     temporary = Path(tempfile.gettempdir()).resolve()
     return "_commit" in ANSWERS and temporary in project.resolve().parents
+
+
+def remember_template(project: Path) -> None:
+    """Write what `cruft update` needs to know, as `cruft create` does."""
+    source = Path(ANSWERS.get("_repo_dir") or os.devnull)
+    if "_commit" in ANSWERS or git(source, "rev-parse", "--show-prefix", "HEAD") is None:
+        return
+    prefix, commit = str(git(source, "rev-parse", "--show-prefix", "HEAD")).split("\n")[:2]
+    if prefix:
+        return  # a copy in another repository
+    address = str(ANSWERS["_template"])
+    # `source` is a copy. A folder's name is relative to where Cookiecutter was started.
+    here = Path(os.environ.get("PWD", ""), os.path.expanduser(address))
+    origin = git(source, "remote", "get-url", "origin")
+    template = str(here.resolve()) if here.exists() else origin or address
+    answers = {name: value for name, value in ANSWERS.items() if not name.startswith("_")}
+    kept = {
+        "template": template,
+        "commit": commit,
+        "checkout": ANSWERS.get("_checkout") or None,
+        "context": {"cookiecutter": answers | {"_template": template, "_commit": commit}},
+        "directory": None,
+    }
+    text = json.dumps(kept, ensure_ascii=False, indent=2)
+    (project / ".cruft.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def git(folder: Path, *words: str) -> str | None:
+    """What git says of a folder; None where there is no git, or no repository."""
+    program = shutil.which("git")
+    if program is None or not folder.is_dir():
+        return None
+    others = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
+    environment = {name: value for name, value in os.environ.items() if name not in others}
+    done = subprocess.run(
+        [program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
 def init_repository(project: Path) -> None:

@@ -117,7 +117,7 @@ class Projects:
             "SECRET_KEY": "a key for tests, and for nothing else",
             "DEMO_DELAY_SECONDS": "0.006",
         } | settings
-        BakedProject(project.path, environment=environment).run("alembic", "upgrade", "head")
+        BakedProject(project.path, environment=environment).run("alembic", "upgrade", "heads")
         self._servers.append(Application(project, environment, folder))
         self._servers[-1].start()
         return self._servers[-1]

@@ -202,7 +202,7 @@ def test_compose_migrates_before_it_serves(project: BakedProject) -> None:
     assert services["app"]["depends_on"]["migrate"] == {
         "condition": "service_completed_successfully"
     }
-    assert services["migrate"]["command"] == ["alembic", "upgrade", "head"]
+    assert services["migrate"]["command"] == ["python", "-m", "app", "migrate"]
     assert services["migrate"]["restart"] == "no"
 
 

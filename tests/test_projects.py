@@ -182,7 +182,7 @@ class TestDefault(ProjectSetUpTwice):
                 file.unlink()
         copy_into_image(default.path, image, srv.path)
         built.rename(srv.path / "app" / "page" / ".built")
-        srv.run("alembic", "upgrade", "head")
+        srv.run("alembic", "upgrade", "heads")
 
         assert not srv.has("dev")
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -206,7 +206,7 @@ class TestDefault(ProjectSetUpTwice):
         )
         sql(default, "INSERT INTO chatkit_users (id) VALUES ('stays')")
 
-        other.run("alembic", "upgrade", "head", DATABASE_URL=url)
+        other.run("alembic", "upgrade", "heads", DATABASE_URL=url)
 
         other.run("alembic", "check", DATABASE_URL=url)
         default.run("alembic", "check")

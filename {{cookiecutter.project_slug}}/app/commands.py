@@ -6,6 +6,8 @@ before `run`.
 
 COMMANDS: tuple[str, ...] = (
     "engine.operate.commands.migrate",
+    "engine.operate.commands.migration",
+    "engine.operate.commands.update",
     "engine.operate.commands.doctor",
     "engine.operate.commands.smoke",
     "engine.operate.commands.usage",

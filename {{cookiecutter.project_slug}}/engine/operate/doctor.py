@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.auth.base import SignIn
 from engine.database.database import EVERYBODY, Database, DatabaseUnreachable
-from engine.database.migrations import MigrationRefused, migration_problem, newest_revision
+from engine.database.migrations import MigrationRefused, migration_problem, newest_revisions
 from engine.database.sequence import SEQUENCE_BEHIND, is_behind
 from engine.database.server_check import UnusableDatabase, check_database
 from engine.models.source import check_models
@@ -151,7 +151,7 @@ def database(url: str | None, where: str = "") -> Finding:
 
 def migrations(url: str | None) -> Finding:
     try:
-        newest = newest_revision()
+        newest = ", ".join(newest_revisions())
         if url is None:
             return Finding("warn", "cannot tell: the database is not running")
         problem = asyncio.run(_problem(url))

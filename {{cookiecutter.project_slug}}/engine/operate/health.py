@@ -17,6 +17,7 @@ from engine.http.errors import DatabaseUnavailable, Unavailable, error_responses
 from engine.http.included import NAMES, PROBE_PATH
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
+from engine.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ def routes(
 
     @router.get(PROBE_PATH, name=f"{NAMES}{PROBE_PATH}")
     async def healthz() -> dict[str, str]:
-        """The process is running."""
-        return {"status": "ok"}
+        """The process is running. The version is that of the template."""
+        return {"status": "ok", "version": VERSION}
 
     @router.get("/readyz", responses=error_responses(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:

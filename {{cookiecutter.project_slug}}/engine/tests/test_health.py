@@ -1,25 +1,31 @@
 """The health checks `/healthz` and `/readyz`."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import column, delete, insert, select, table, text
 
 from engine.database import migrations
-from engine.database.database import EVERYBODY, VERSION_TABLE, Database
+from engine.database.database import EVERYBODY, TABLE_PREFIX, VERSION_TABLE, Database
+from engine.operate import doctor
+from engine.operate.commands.migrate import upgrade
+from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.fixtures import serving, visiting
+from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.talk import message
+from engine.version import VERSION
 
 
 async def test_alive_and_ready(base_url: str) -> None:
     async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
-        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert (await client.get("/healthz")).json() == {"status": "ok", "version": VERSION}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
@@ -42,19 +48,6 @@ async def test_not_ready_without_a_database(settings: Settings) -> None:
             assert "secret" not in response.text
 
 
-@asynccontextmanager
-async def at_revision(database: Database, revision: str) -> AsyncIterator[None]:
-    move = text(f"UPDATE {VERSION_TABLE} SET version_num = :revision")  # noqa: S608
-    async with database.transaction(EVERYBODY) as connection:
-        current = await connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
-        await connection.execute(move, {"revision": revision})
-    try:
-        yield
-    finally:
-        async with database.transaction(EVERYBODY) as connection:
-            await connection.execute(move, {"revision": current})
-
-
 async def test_not_ready_while_stopping(settings: Settings) -> None:
     """The port is still open, as with servers that close it last."""
     app = create_app(settings)
@@ -67,31 +60,84 @@ async def test_not_ready_while_stopping(settings: Settings) -> None:
         assert (await visitor.client.get("/healthz")).status_code == 200
 
 
-async def test_not_ready_before_the_newest_migration(
-    base_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migrations, "_older_revisions", lambda: frozenset({"old"}))
-    async with (
-        httpx2.AsyncClient(base_url=base_url, timeout=30) as client,
-        at_revision(database, "old"),
-    ):
-        response = await client.get("/readyz")
+@asynccontextmanager
+async def at(database: Database, *revisions: str) -> AsyncIterator[None]:
+    """With these rows in the version table."""
+    version = table(VERSION_TABLE, column("version_num"))
+    before = [row for (row,) in await database.fetch(EVERYBODY, select(version.c.version_num))]
+
+    async def replace(rows: Iterable[str]) -> None:
+        added = [insert(version).values(version_num=row) for row in rows]
+        await database.write(EVERYBODY, delete(version), *added)
+
+    await replace(revisions)
+    try:
+        yield
+    finally:
+        await replace(before)
+
+
+async def ready(base_url: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
+        return await client.get("/readyz")
+
+
+async def test_not_ready_before_the_newest_migration(base_url: str, database: Database) -> None:
+    first = [name for name in migrations.newest_revisions() if not name.startswith("core_")]
+    async with at(database, "core_0001", *first):
+        response = await ready(base_url)
     assert response.status_code == 503
-    assert "app migrate" in response.json()["error"]["message"]
+    said = response.json()["error"]["message"]
+    assert "it lacks core_" in said
+    assert said.endswith("run `python -m app migrate`.")
 
 
-async def test_ready_after_a_newer_release_has_migrated(base_url: str, database: Database) -> None:
+@pytest.mark.parametrize("newer", ["core_9999", "taken_out_0001"])
+async def test_ready_after_another_release_has_migrated(
+    base_url: str, database: Database, newer: str
+) -> None:
     """Otherwise a rolling update would remove old instances before new ones are ready."""
-    async with (
-        httpx2.AsyncClient(base_url=base_url, timeout=30) as client,
-        at_revision(database, "newer"),
-    ):
-        assert (await client.get("/readyz")).status_code == 200
+    label = newer.rpartition("_")[0]
+    others = [name for name in migrations.newest_revisions() if not name.startswith(label)]
+    async with at(database, newer, *others):
+        assert (await ready(base_url)).status_code == 200
 
 
-def test_every_revision_but_the_last_is_behind() -> None:
+@pytest.fixture
+def own_url(postgres_url: str) -> Iterator[str]:
+    with new_database(postgres_url, f"lost_{secrets.token_hex(4)}") as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("change", "lacking"),
+    [
+        (f"DROP TABLE {TABLE_PREFIX}feedback", f"{TABLE_PREFIX}feedback"),
+        (f"ALTER TABLE {TABLE_PREFIX}runs DROP COLUMN model", f"{TABLE_PREFIX}runs.model"),
+    ],
+)
+async def test_not_ready_without_a_table_or_column(
+    settings: Settings, own_url: str, change: str, lacking: str
+) -> None:
+    """Although the database is at the newest revision."""
+    database = Database(own_url)
+    await database.write(EVERYBODY, text(change))
+    await database.dispose()
+    async with serving(create_app(settings.model_copy(update={"database_url": own_url}))) as base:
+        response = await ready(base)
+    assert response.status_code == 503
+    said = response.json()["error"]["message"]
+    assert f" and lacks {lacking}. " in said
+    finding = await asyncio.to_thread(doctor.migrations, own_url)
+    assert finding == Finding("fail", said)
+
+
+def test_rows_below_the_newest_revisions_are_behind() -> None:
     script = ScriptDirectory.from_config(migrations.alembic_config())
-    older = [revision.revision for revision in script.walk_revisions()][1:]
-    assert all(migrations.is_behind((revision,)) for revision in older)
-    assert migrations.is_behind(())
-    assert not migrations.is_behind((migrations.newest_revision(),))
+    newest = migrations.newest_revisions()
+    for row in newest:
+        assert row in migrations.lacking_revisions(script, set(newest) - {row})
+    assert migrations.lacking_revisions(script, ()) == set(newest)
+    assert migrations.lacking_revisions(script, ("0012",)) == set(newest)
+    assert migrations.lacking_revisions(script, newest) == set()

@@ -92,7 +92,7 @@ async def make_partitions(url: str) -> None:
 def stamp(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.stamp(config, "head")
+    command.stamp(config, "heads")
 
 
 async def test_every_statement_reads_one_partition(

@@ -122,7 +122,7 @@ async def test_migrations_see_the_rows_of_all_owners(database: Database) -> None
     def migrate_and_look(connection: Connection) -> list[str]:
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, "heads")
         return list(connection.scalars(select(ThreadRow.user_id)))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from engine.database import migrations, server_check
+from engine.database.autogenerate import write_migration
 from engine.database.database import TABLE_PREFIX, VERSION_TABLE, new_engine
 from engine.database.migrations import MigrationRefused
 from engine.database.server_check import UnusableDatabase, check_database
@@ -131,7 +132,7 @@ def test_a_table_of_that_name_exists(settings: Settings, empty_url: str) -> None
 
 
 def test_the_commands_print_one_line(url_without_create: str) -> None:
-    for command in (["-m", "app", "migrate"], ["-m", "alembic", "upgrade", "head"]):
+    for command in (["-m", "app", "migrate"], ["-m", "alembic", "upgrade", "heads"]):
         done = subprocess.run(  # noqa: S603 (commands of ours)
             [sys.executable, *command],
             cwd=PROJECT_ROOT,
@@ -186,8 +187,10 @@ def test_a_server_that_is_too_old(
 def odd_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project in a folder whose name has a % in it."""
     folder = tmp_path / "100% done"
-    shutil.copytree(PROJECT_ROOT / "migrations", folder / "migrations")
-    shutil.copy(PROJECT_ROOT / "alembic.ini", folder)
+    for place in ("migrations", "engine/migrations"):
+        shutil.copytree(PROJECT_ROOT / place, folder / place)
+    for name in ("alembic.ini", "pyproject.toml"):
+        shutil.copy(PROJECT_ROOT / name, folder)
     monkeypatch.setattr(migrations, "PROJECT_ROOT", folder)
     return folder
 
@@ -203,23 +206,50 @@ def test_a_percent_sign_in_the_path(odd_folder: Path, empty_url: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[0] == migrations.newest_revision()
+    assert [line.split()[0] for line in done.stdout.splitlines()] == migrations.newest_revisions()
 
 
-def test_two_migration_heads(
-    settings: Settings, odd_folder: Path, database_url: str, empty_url: str
+MIGRATION = """revision, down_revision = {revision!r}, {continues!r}
+branch_labels, depends_on = None, {needs!r}
+
+def upgrade() -> None: ...
+"""
+
+
+def write_own(folder: Path, revision: str, continues: str | None, needs: str | None = None) -> None:
+    text = MIGRATION.format(revision=revision, continues=continues, needs=needs)
+    (folder / "migrations" / "versions" / f"{revision}.py").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("continues", "needs", "said"),
+    [
+        ("0012", None, "migrations/versions/own.py continues 0012"),
+        (None, "lost_0001", "migrations/versions/own.py needs the migration lost_0001"),
+    ],
+)
+def test_a_migration_that_continues_one_that_is_not_there(
+    settings: Settings,
+    odd_folder: Path,
+    database_url: str,
+    empty_url: str,
+    continues: str | None,
+    needs: str | None,
+    said: str,
 ) -> None:
-    older = migrations.newest_revision()
-    for name in ("one", "two"):
-        (odd_folder / "migrations" / "versions" / f"{name}.py").write_text(
-            f"revision, down_revision = {name!r}, {older!r}\n"
-            "branch_labels = depends_on = None\n"
-            "def upgrade() -> None: ...\n"
-        )
-    for said in (
+    write_own(odd_folder, "own", continues, needs)
+    for refusal in (
         refused_by_migrate(empty_url),
         refused_by_doctor(settings, database_url),
         refused_by_probe(settings, database_url),
     ):
-        assert "found 2: one, two." in said
-        assert "alembic merge heads" in said
+        assert refusal.startswith(said)
+
+
+def test_two_ends_of_the_applications_branch(odd_folder: Path, empty_url: str) -> None:
+    """As after two people have added a migration each. Both are applied."""
+    for revision in ("one", "two"):
+        write_own(odd_folder, revision, None, "core_0001")
+    upgrade(empty_url)
+    with pytest.raises(MigrationRefused, match="alembic merge one two -m merge"):
+        write_migration("third")

@@ -1,35 +1,99 @@
 """`python -m app migrate`. Imports no SDK, which would take seconds and is not needed here."""
 
 import argparse
+import asyncio
 import os
 from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    return commands.add_parser("migrate", help="apply all migrations to the database")
+    migrate = commands.add_parser("migrate", help="apply all migrations to the database")
+    migrate.add_argument(
+        "--in-one-transaction",
+        action="store_true",
+        help="all of them or none; others wait until the last has ended",
+    )
+    return migrate
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    from engine.database.tables import import_rows
     from engine.operate.commands.database import database_url
 
-    upgrade(database_url())
+    url = database_url()
+    import_rows(options.application)
+    upgrade(url, in_one_transaction=options.in_one_transaction)
+    problem, left = _state(url)
+    if left:
+        print(f"Of options that were taken out, tables and data are left alone: {', '.join(left)}.")
+    if problem:
+        print(problem)
+        return 1
     print("at the newest migration")
     return 0
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, in_one_transaction: bool = False) -> None:
     """Apply all migrations to the database at `url`. Raises `MigrationRefused`.
 
-    Also sets DATABASE_URL in this process to `url`.
+    Also sets DATABASE_URL in this process to `url`. In one transaction, a migration that fails takes
+    those before it back.
     """
     from alembic import command
     from alembic.util import CommandError
 
-    from engine.database.migrations import MigrationRefused, alembic_config, newest_revision
+    from engine.database.migrations import MigrationRefused, alembic_config
 
     os.environ["DATABASE_URL"] = url
-    newest_revision()
+    config = alembic_config()
+    config.attributes["in_one_transaction"] = in_one_transaction
     try:
-        command.upgrade(alembic_config(), "head")
+        command.upgrade(config, "heads")
     except CommandError as error:
         raise MigrationRefused(str(error)) from error
+
+
+def revisions(url: str) -> list[str]:
+    """The rows of the version table; empty where it cannot be read."""
+    return asyncio.run(_ask_revisions(url))
+
+
+async def _ask_revisions(url: str) -> list[str]:
+    from engine.database.database import EVERYBODY, Database, DatabaseUnreachable
+    from engine.database.migrations import version_rows
+
+    database = Database(url, transaction_pooler=True)
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            return sorted(await connection.run_sync(version_rows))
+    except DatabaseUnreachable:
+        return []
+    finally:
+        await database.dispose()
+
+
+def refuse_unless_migrated(url: str) -> None:
+    """Raise `MigrationRefused` if the database lacks a migration."""
+    from engine.database.migrations import MigrationRefused
+
+    problem, _ = _state(url, only_revisions=True)
+    if problem:
+        raise MigrationRefused(problem)
+
+
+def _state(url: str, *, only_revisions: bool = False) -> tuple[str | None, list[str]]:
+    """What is wrong with the tables, and the revisions of options that were taken out."""
+    return asyncio.run(_ask(url, only_revisions))
+
+
+async def _ask(url: str, only_revisions: bool) -> tuple[str | None, list[str]]:
+    from engine.database.database import EVERYBODY, Database
+    from engine.database.migrations import migration_problem, revisions_taken_out
+
+    database = Database(url, transaction_pooler=True)
+    try:
+        async with database.reading(EVERYBODY) as connection:
+            problem = await connection.run_sync(migration_problem, only_revisions)
+            return problem, await connection.run_sync(revisions_taken_out)
+    finally:
+        await database.dispose()

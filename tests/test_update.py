@@ -1,0 +1,227 @@
+"""A project is updated: plain Cookiecutter leaves what it takes, and `update` does it or takes it back."""
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import QUESTIONS, REPO, TEMPLATE, BakedProject, copy_template, generate, tool
+from test_cruft import changed, commit, cruft, git, repository
+from test_owner_changes import SECRET_KEY
+
+__all__ = ["repository"]
+
+# The last commit of version 0.1, whose projects have one line of migrations and no `engine/`.
+VERSION_0_1 = "ab72abbd1aa82cda4a5d362e7d3914095c9c6033"
+
+ADD_NOTE = """
+import asyncio, asyncpg, os, sys
+from dev.paths import POSTGRES_DIR
+from dev.postgres import Postgres
+from engine.settings.database_url import connect_options
+
+async def run(url):
+    connection = await asyncpg.connect(**connect_options(url))
+    for statement in sys.argv[1:]:
+        print(*[row[0] for row in await connection.fetch(statement)], sep="\\n")
+    await connection.close()
+
+postgres = Postgres(POSTGRES_DIR)
+asyncio.run(run(postgres.start()))
+"""
+NOTES = "SELECT text FROM chatkit_notes"
+BROKEN = '''"""A migration that fails."""
+
+from alembic import op
+
+revision: str = "core_{number:04}"
+down_revision: str | None = "{last}"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    op.execute("SELECT 1 / 0")
+
+
+def downgrade() -> None: ...
+'''
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changelog = (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, flags=re.M)
+
+    assert project["version"] == QUESTIONS["_version"] == versions[0]
+    for section in re.split(r"^## \[\d", changelog, flags=re.M)[1:]:
+        assert "### What you have to do\n" in section
+
+
+def test_plain_cookiecutter_leaves_what_cruft_needs(repository: Path, tmp_path: Path) -> None:
+    project = generate(
+        repository, tmp_path / "out", "author_name=O'Hara", CHATKIT_SETUP="skip"
+    ).path
+    kept = json.loads((project / ".cruft.json").read_text(encoding="utf-8"))
+
+    assert kept["template"] == str(repository)
+    assert kept["commit"] == git(repository, "rev-parse", "HEAD").strip()
+    assert kept["context"]["cookiecutter"]["author_name"] == "O'Hara"
+    commit(project, "made")
+    assert "up to date" in cruft(project, "check")
+    assert cruft(project, "diff") == ""
+
+
+def test_a_template_that_is_no_repository_leaves_nothing(template: Path, tmp_path: Path) -> None:
+    project = generate(template, tmp_path / "out", CHATKIT_SETUP="skip")
+
+    assert not project.has(".cruft.json")
+
+
+class Owner:
+    """A project with rows in its database, whose files are committed."""
+
+    def __init__(self, project: BakedProject, bin: Path) -> None:
+        self.project, self.path = project, project.path
+        # `uv` would change the environment, which these tests share.
+        bin.mkdir()
+        fake = bin / "uv"
+        fake.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+        fake.chmod(0o755)
+        (bin / "cruft").symlink_to(tool("cruft"))
+        self._environment = {"UV": str(fake), "PATH": f"{bin}:{os.environ['PATH']}"}
+        (self.path / ".git/info/exclude").write_text(".venv\n", encoding="utf-8")
+        (self.path / ".env").write_text(f"SECRET_KEY={SECRET_KEY}\n", encoding="utf-8")
+        commit(self.path, "made")
+
+    def app(self, *words: str, check: bool = True) -> str:
+        return self.project.run("python", "-m", "app", *words, check=check, **self._environment)
+
+    def sql(self, *statements: str) -> list[str]:
+        return self.project.run("python", "-c", ADD_NOTE, *statements).splitlines()
+
+    def files(self) -> dict[str, str]:
+        return self.project.files() | {".env": self.project.text(".env")}
+
+
+@pytest.fixture
+def owner(repository: Path, tmp_path: Path) -> Iterator[Owner]:
+    project = generate(repository, tmp_path / "out", CHATKIT_SETUP="skip")
+    (project.path / ".venv").symlink_to(Path(tool("python")).parents[1])
+    owner = Owner(project, tmp_path / "bin")
+    owner.app("migrate")
+    owner.sql(
+        "INSERT INTO chatkit_users (id) VALUES ('ada')",
+        "INSERT INTO chatkit_notes (user_id, text) VALUES ('ada', 'stays')",
+    )
+    yield owner
+    owner.app("db", "stop")
+
+
+@pytest.mark.slow
+def test_an_option_is_added_with_its_tables(owner: Owner) -> None:
+    """The owner's own changes, secrets and rows stay."""
+    instructions = owner.path / "app/agent/instructions.md"
+    instructions.write_text("Sell cars.\n", encoding="utf-8")
+    commit(owner.path, "instructions")
+    secrets = owner.project.text(".env")
+
+    said = owner.app("update", "--yes", "--set", "agent_tools=notes,knowledge")
+
+    assert "+++ b/app/agent/tool_list.py" in said
+    assert "Done." in said
+    assert owner.project.text(".env") == secrets
+    assert instructions.read_text(encoding="utf-8") == "Sell cars.\n"
+    assert owner.sql(NOTES, "SELECT count(*) FROM chatkit_passages") == ["stays", "0"]
+    commit(owner.path, "with knowledge")
+
+    said = owner.app("update", "--yes", "--set", "agent_tools=notes")
+
+    assert "left alone: knowledge_0001." in said
+    assert owner.sql(NOTES, "SELECT count(*) FROM chatkit_passages") == ["stays", "0"]
+
+
+@pytest.mark.slow
+def test_an_update_that_fails_is_taken_back(owner: Owner, repository: Path) -> None:
+    folder = repository / TEMPLATE.name / "engine/migrations/core"
+    last = max(folder.glob("0*.py")).name[:4]
+    file = folder / f"{int(last) + 1:04}_broken.py"
+    file.write_text(BROKEN.format(number=int(last) + 1, last=f"core_{last}"), encoding="utf-8")
+    commit(repository, "broken")
+    before = owner.files()
+
+    said = owner.app("update", "--yes", "--set", "agent_tools=notes,knowledge", check=False)
+
+    assert "migrations: " in said
+    assert "division by zero" in said
+    assert "The files are as they were before." in said
+    assert f"The database is where it was: at anonymous_0001, core_{last}, notes_0001." in said
+    assert owner.files() == before
+    assert changed(owner.path) == set()
+    assert owner.sql("SELECT to_regclass('chatkit_passages')") == ["None"]
+    owner.app("migrate")
+
+
+@pytest.mark.slow
+def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) -> None:
+    name = "app/agent/instructions.md"
+    (repository / TEMPLATE.name / name).write_text("Theirs.\n", encoding="utf-8")
+    commit(repository, "other instructions")
+    (owner.path / name).write_text("Mine.\n", encoding="utf-8")
+    refused = owner.app("update", "--yes", check=False)
+    assert "Commit or stash your changes first" in refused
+    commit(owner.path, "mine")
+
+    said = owner.app("update", "--yes", check=False)
+
+    assert f"changed the same lines of {name}" in said
+    assert "python -m app setup" in said
+    assert owner.project.text(name) == "Mine.\n"
+    assert changed(owner.path) == set()
+
+
+def has_history() -> bool:
+    found = subprocess.run(
+        ["git", "cat-file", "-e", VERSION_0_1],  # noqa: S607
+        cwd=REPO,
+        capture_output=True,
+        check=False,
+    )
+    return found.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_history(), reason="the history of this repository is not here")
+def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
+    folder = tmp_path / "template"
+    folder.mkdir()
+    archive = ["git", "archive", VERSION_0_1, "cookiecutter.json", "hooks", TEMPLATE.name]
+    packed = subprocess.run(archive, cwd=REPO, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "x", "-C", str(folder)], input=packed, check=True)  # noqa: S607
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    commit(folder, "version 0.1")
+    cruft(tmp_path, "create", str(folder), "--no-input")
+    made = tmp_path / "my-chat-app"
+    (made / ".venv").symlink_to(Path(tool("python")).parents[1])
+    owner = Owner(BakedProject(made), tmp_path / "bin")
+    owner.app("migrate")
+    for entry in ("cookiecutter.json", "hooks", TEMPLATE.name):
+        git(folder, "rm", "-r", "--quiet", entry)
+    copy_template(tmp_path / "now")
+    subprocess.run(["cp", "-R", f"{tmp_path}/now/.", str(folder)], check=True)  # noqa: S607
+    commit(folder, "now")
+
+    cruft(made, "update", "--skip-apply-ask")
+
+    owner.app("migrate")
+    assert owner.sql("SELECT version_num FROM chatkit_alembic_version ORDER BY 1") == [
+        "anonymous_0001",
+        "core_0002",
+        "notes_0001",
+    ]
+    owner.app("smoke")
+    owner.app("db", "stop")
