@@ -6,6 +6,9 @@
 # make soak   a thousand turns while workers, database and clients are killed, on a project with the
 #             default answers; ARGS="--turns 200 --seed 7" and ANSWERS pass on
 # make screenshots   takes the README's pictures anew; needs Chromium
+# make cast   records a run of `make demo SERVE=0` for the README
+# make docs   builds the site of docs/ into build/site, with its links checked
+# make newest  raises every pin to the newest version, beyond the declared bounds
 #
 # Nothing is installed outside this folder, and no interpreter is ever downloaded.
 
@@ -21,7 +24,7 @@ FOUND := $(shell uv --version >/dev/null 2>&1 && command -v uv)
 export UV := $(or $(FOUND),$(CURDIR)/.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test matrix bench screenshots lint
+.PHONY: demo test matrix bench soak screenshots cast docs newest lint
 
 demo: $(TOOLS)
 	@for project in build/demo/*/; do \
@@ -56,6 +59,15 @@ soak: $(TOOLS)
 
 screenshots: $(TOOLS)
 	.venv/bin/python tests/screenshots.py
+
+cast: $(TOOLS)
+	.venv/bin/python tests/cast.py
+
+docs: $(TOOLS)
+	.venv/bin/mkdocs build --strict --quiet --site-dir build/site
+
+newest: $(TOOLS)
+	@.venv/bin/python tests/newest.py
 
 lint: $(TOOLS)
 	.venv/bin/ruff check .

@@ -59,7 +59,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         "compose": ("compose.yaml",),
         "kubernetes": ("deploy/kubernetes",),
         "compose kubernetes": (
-            *("Dockerfile", ".dockerignore"),
+            *("Dockerfile", ".dockerignore", ".github/workflows/image.yml"),
             *("nextjs/Dockerfile", "nextjs/Dockerfile.dockerignore"),
         ),
     },

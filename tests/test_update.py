@@ -220,7 +220,7 @@ def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
     owner.app("migrate")
     assert owner.sql("SELECT version_num FROM chatkit_alembic_version ORDER BY 1") == [
         "anonymous_0001",
-        "core_0002",
+        "core_0005",
         "notes_0001",
     ]
     owner.app("smoke")
