@@ -148,7 +148,9 @@ async def test_the_embedded_page_is_the_page(client: httpx2.AsyncClient) -> None
     assert "data-embedded" not in page
     same = embedded.replace(f' data-embedded data-origins="{SITE}"', "")
     same = same.replace("launcher/frame/main.js", "js/main.js")
-    same = re.sub(r'  <link rel="stylesheet" href="static/launcher/embedded\.\w+\.css">\n  ', "", same)
+    same = re.sub(
+        r'  <link rel="stylesheet" href="static/launcher/embedded\.\w+\.css">\n  ', "", same
+    )
     assert same == re.sub(r'  <link rel="preload" href="config.json".*>\n  ', "", page)
 
 
