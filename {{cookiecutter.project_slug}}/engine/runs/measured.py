@@ -34,8 +34,8 @@ def measured(run: Run) -> Iterator[None]:
             open_answers.add(-1)
             _count(run)
             span.set_attribute("chat.status", run.status)
-            span.set_attribute("gen_ai.usage.input_tokens", run.tokens_in)
-            span.set_attribute("gen_ai.usage.output_tokens", run.tokens_out)
+            span.set_attribute("gen_ai.usage.input_tokens", run.used.tokens_in)
+            span.set_attribute("gen_ai.usage.output_tokens", run.used.tokens_out)
             if run.status == "failed":
                 span.set_status(StatusCode.ERROR)
 
@@ -43,5 +43,5 @@ def measured(run: Run) -> Iterator[None]:
 def _count(run: Run) -> None:
     seconds = time.perf_counter() - run.began
     answer_duration.record(seconds, {"status": run.status, "model": run.model})
-    tokens.add(run.tokens_in, {"type": "input", "model": run.model})
-    tokens.add(run.tokens_out, {"type": "output", "model": run.model})
+    tokens.add(run.used.tokens_in, {"type": "input", "model": run.model})
+    tokens.add(run.used.tokens_out, {"type": "output", "model": run.model})
