@@ -72,9 +72,13 @@ async def talk_of_everything(talk: Talk) -> None:
     talk.model.forget()
 
 
+def content_of(log: Path | None) -> bytes:
+    return log.read_bytes() if log else b""
+
+
 def check(collector: Collector, log: Path | None = None) -> None:
     assert collector.everything
-    places = {"export": collector.everything, "log": log.read_bytes() if log else b""}
+    places = {"export": collector.everything, "log": content_of(log)}
     for place, content in places.items():
         for secret in SECRETS:
             at = content.find(secret.encode())
@@ -101,7 +105,7 @@ async def test_a_log_with_everything_is_not_exported(
         await be_refused_by_the_model(talk)
 
     check(collector)
-    assert CALLED.encode() in log.read_bytes()
+    assert CALLED.encode() in content_of(log)
     assert "the tool stumble failed" in {record.body.string_value for record in collector.logs}
 
 
