@@ -4,7 +4,7 @@ import asyncio
 from importlib import import_module
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from engine.database.database import Database
 from engine.operate.commands.privacy import attachments_of
@@ -32,7 +32,7 @@ async def _check(url: str, database_url: str) -> None:
             headers = await sign_in.sample_credentials(user_id)
         except ValueError:
             return  # only another service can sign anybody in
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             base_url=url, headers=headers, timeout=TIMEOUT_SECONDS
         ) as client:
             said = await client.post("/chatkit", json=_message("Remember me."))
@@ -47,7 +47,7 @@ async def _check(url: str, database_url: str) -> None:
         await database.dispose()
 
 
-async def _expect_gone(client: httpx.AsyncClient) -> None:
+async def _expect_gone(client: httpx2.AsyncClient) -> None:
     listed = await client.post("/chatkit", json=LIST)
     # (A session is erased too: who had one is not signed in any more.)
     expect(

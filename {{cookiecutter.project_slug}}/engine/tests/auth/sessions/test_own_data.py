@@ -5,7 +5,7 @@ import re
 import secrets
 import zipfile
 
-import httpx
+import httpx2
 import pytest
 
 from engine.auth.sessions.own_data import ERASE, EXPORT, YOUR_DATA
@@ -31,7 +31,7 @@ async def page(visitor: Visitor) -> str:
     return response.text
 
 
-async def submit(visitor: Visitor, path: str, **fields: str) -> httpx.Response:
+async def submit(visitor: Visitor, path: str, **fields: str) -> httpx2.Response:
     found = _TOKEN.search(await page(visitor))
     assert found is not None
     return await visitor.client.post(path, data={"form_token": found[1], **fields})
@@ -70,7 +70,7 @@ async def test_an_erasure_has_to_be_confirmed(visitor: Visitor, database: Databa
 
 
 async def test_without_a_session_one_signs_in_first(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with httpx2.AsyncClient(base_url=base_url) as client:
         response = await client.get(YOUR_DATA)
         assert response.status_code == 303
         assert "/sign-in?next=" in response.headers["location"]
