@@ -63,10 +63,10 @@ class OidcAuth(SessionAuth):
         oidc = oidc_settings or OidcSettings()
         id_tokens = IdTokenStore(database)
         self.pages = OidcPages(settings, oidc, sessions, id_tokens)
-        self._forms = FormTokens(settings, COOKIE)
+        self._chat_settings = settings
 
     def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:
-        return (OwnDataPages(self.sessions, self._forms, own).router,)
+        return (OwnDataPages(self._chat_settings, self.sessions, own).router,)
 
 
 class OidcPages:

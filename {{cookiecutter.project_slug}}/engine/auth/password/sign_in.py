@@ -8,9 +8,8 @@ from engine.auth.base import OwnData
 from engine.auth.password.accounts import Accounts, AccountSettings, normalized_name
 from engine.auth.password.pages import AccountPages
 from engine.auth.password.rows import is_user_id, user_id_of
-from engine.auth.sessions.forms import FormTokens
 from engine.auth.sessions.own_data import OwnDataPages
-from engine.auth.sessions.sessions import COOKIE, SessionAuth, Sessions, SessionSettings
+from engine.auth.sessions.sessions import SessionAuth, Sessions, SessionSettings
 from engine.database.database import Database
 from engine.settings.settings import Settings
 
@@ -29,12 +28,12 @@ class PasswordAuth(SessionAuth):
         super().__init__(sessions)
         accounts = Accounts(database, account_settings, settings.application_name)
         self.pages = AccountPages(settings, accounts, sessions)
-        self._forms = FormTokens(settings, COOKIE)
+        self._settings = settings
         self._accounts = accounts
 
     def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:
         confirm = self._accounts.check_password
-        return (OwnDataPages(self.sessions, self._forms, own, confirm).router,)
+        return (OwnDataPages(self._settings, self.sessions, own, confirm).router,)
 
     def user_id_of(self, name: str) -> str:
         return name if is_user_id(name) else user_id_of(normalized_name(name))

@@ -18,10 +18,12 @@ from starlette.background import BackgroundTask
 from engine.auth.base import OwnData
 from engine.auth.sessions.forms import COLOR_SCHEME, PAGE_HEADERS, FormTokens, read_form
 from engine.auth.sessions.rows import Session
-from engine.auth.sessions.sessions import Sessions
+from engine.auth.sessions.sessions import COOKIE, Sessions
+from engine.http.addresses import Addresses
 from engine.http.audit import record
 from engine.http.errors import AppError, InvalidRequest
 from engine.http.home import home_path
+from engine.settings.settings import Settings
 from engine.text.locales import language_of, translate
 
 YOUR_DATA = "/your-data"
@@ -35,10 +37,12 @@ class OwnDataPages:
     """`confirm` is for styles with passwords, which ask for it before an erasure."""
 
     def __init__(
-        self, sessions: Sessions, forms: FormTokens, own: OwnData, confirm: Confirm | None = None
+        self, settings: Settings, sessions: Sessions, own: OwnData, confirm: Confirm | None = None
     ) -> None:
+        self._site = settings.application_name
+        self._addresses = Addresses(settings)
+        self._forms = FormTokens(settings, COOKIE)
         self._sessions = sessions
-        self._forms = forms
         self._own = own
         self._confirm = confirm
         self.router = APIRouter(include_in_schema=False)
@@ -59,7 +63,7 @@ class OwnDataPages:
         except BaseException:
             os.unlink(name)
             raise
-        record("data exported", request, user_id=session.user_id)
+        record("data exported", self._addresses.of(request), user_id=session.user_id)
         return FileResponse(
             name,
             media_type="application/zip",
@@ -76,10 +80,11 @@ class OwnDataPages:
             if self._confirm is not None:
                 await self._confirm(session.user_id, form.get("password", ""))
         except AppError as refusal:
-            record("erasing refused", request, user_id=session.user_id, reason=refusal.code)
+            address = self._addresses.of(request)
+            record("erasing refused", address, user_id=session.user_id, reason=refusal.code)
             return self._page(request, refusal)
         await self._own.erase(session.user_id)
-        record("data erased", request)
+        record("data erased", self._addresses.of(request))
         response = self._said(request, "Your data are erased.", "You are signed out for good.")
         await self._sessions.end(request, response)
         return response
@@ -124,7 +129,7 @@ class OwnDataPages:
         html = PAGE.format(
             language=language_of(request.headers.get("accept-language", "")),
             color_scheme=COLOR_SCHEME,
-            site=escape(request.app.state.settings.application_name),
+            site=escape(self._site),
             title=_speaker(request)(title),
             content=content,
             home=home_path(request),
