@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
     actions.add_parser("stop", help="stop it")
     actions.add_parser("psql", help="open a console on the database")
+    dump = actions.add_parser("dump", help="write all of it to a file, for psql on another server")
+    dump.add_argument("file")
     reset = actions.add_parser("reset", help="delete the embedded database and all of its data")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     distribute = actions.add_parser("distribute", help="spread the tables over a Citus cluster")

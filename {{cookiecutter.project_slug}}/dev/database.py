@@ -43,8 +43,11 @@ def db(options: argparse.Namespace) -> int:
         return distribute(only_print=options.sql)
     if options.action == "reset":
         return reset(confirmed=options.yes)
-    actions = {"start": start, "stop": stop, "psql": psql}
-    return actions[options.action]()
+    if options.action == "dump":
+        return client("pg_dump", "--no-owner", "--file", options.file)
+    if options.action == "psql":
+        return client("psql")
+    return start() if options.action == "start" else stop()
 
 
 def operate(options: argparse.Namespace) -> int:
@@ -73,16 +76,17 @@ def stop() -> int:
     return 0
 
 
-def psql() -> int:
+def client(name: str, *options: str) -> int:
+    """Run one of PostgreSQL's own programs on the database."""
     settings = Settings()
     with running_database(settings) as url:
         own = settings.database_url is not None
-        program = shutil.which("psql") if own else find_programs() / "psql"
+        program = shutil.which(name) if own else find_programs() / name
         if program is None:
-            print("psql is not installed here; it comes with PostgreSQL's client package.")
+            print(f"{name} is not installed here; it comes with PostgreSQL's client package.")
             return 1
         place, secrets = psql_arguments(url)
-        return subprocess.call([program, place], env=os.environ | secrets)
+        return subprocess.call([program, *options, place], env=os.environ | secrets)
 
 
 def reset(*, confirmed: bool) -> int:
