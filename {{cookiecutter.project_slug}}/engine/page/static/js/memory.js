@@ -44,13 +44,14 @@ export class ThreadMemory {
   /**
    * Asks for the thread in the URL, or else of the browser's latest user, while the configuration is
    * on its way, which saves a round trip. `verify` uses the answer if the page opens this thread.
+   * Without a latest user nobody is signed in, most likely.
    *
    * @param {URL} url
    * @param {Fetch} fetch
    */
   ask(url, fetch) {
     const user = this.storage.getItem(LATEST_USER);
-    const threadId = this.address.threadId ?? (user && this.storage.getItem(keyOf(user)));
+    const threadId = user && (this.address.threadId ?? this.storage.getItem(keyOf(user)));
     if (!threadId) return;
     const answer = askForThread(fetch, url, threadId).catch(() => null);
     this.early = { threadId, answer };

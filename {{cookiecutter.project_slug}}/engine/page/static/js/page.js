@@ -22,7 +22,7 @@ import { Registry, actionFrom, answerFrom, runFrom } from "./registry.js";
 import { withRequestKeys } from "./request-key.js";
 import { ReturnObserver } from "./returns.js";
 import { RunObserver } from "./runs.js";
-import { SameUser } from "./same-user.js";
+import { LATEST_USER, SameUser } from "./same-user.js";
 import { SchemeButton } from "./scheme-button.js";
 import { sessionId } from "./session.js";
 import { openStorage } from "./storage.js";
@@ -176,6 +176,7 @@ export class Page {
   /** @param {Account | null} account */
   showAccount(account) {
     showAccount(this.accountForm, account);
+    this.accountForm.addEventListener("submit", () => this.storage.removeItem(LATEST_USER));
   }
 
   /**

@@ -161,4 +161,5 @@ test("an early request that fails is repeated", async () => {
 test("nothing is asked for without a thread", () => {
   new ThreadMemory(memoryStore(), { threadId: null }).ask(url, unexpected);
   askingEarly({ latest: "bob" }).memory.ask(url, unexpected);
+  new ThreadMemory(memoryStore(), { threadId: "thr_1" }).ask(url, unexpected); // has signed out
 });
