@@ -4,8 +4,8 @@
     make bench ARGS=--quick                          fewer rounds, less data
     make bench ARGS="--only throughput --only start" some of it
 
-Prints a line for each result. A complete run also writes results.json, results.svg and the table in
-the repository's README.md. The exit status is 1 if a ratio misses its goal in every round.
+Prints a line for each result. A complete run also writes results.json, the picture and the table in
+docs/speed.md. The exit status is 1 if a ratio misses its goal in every round.
 """
 
 import argparse
@@ -98,16 +98,17 @@ def _write(results: list[Result]) -> None:
     }
     document = {"machine": machine, "results": [result.as_json() for result in results]}
     (HERE / "results.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    (HERE / "results.svg").write_text(plot(results), "utf-8")
-    readme = HERE.parent / "README.md"
-    before, start_mark, rest = readme.read_text("utf-8").partition("<!-- results -->\n")
+    docs = HERE.parent / "docs"
+    (docs / "pictures" / "speed.svg").write_text(plot(results), "utf-8")
+    page = docs / "speed.md"
+    before, start_mark, rest = page.read_text("utf-8").partition("<!-- results -->\n")
     _, end_mark, after = rest.partition("<!-- end of results -->\n")
     said = (
-        "![Each ratio beside its goal](benchmarks/results.svg)\n\n"
+        "![Each ratio beside its goal](pictures/speed.svg)\n\n"
         f"Python {machine['python']}, {machine['processors']} processors, {machine['system']}.\n\n"
         f"{markdown(results)}\n"
     )
-    readme.write_text(before + start_mark + said + end_mark + after, "utf-8")
+    page.write_text(before + start_mark + said + end_mark + after, "utf-8")
 
 
 if __name__ == "__main__":
