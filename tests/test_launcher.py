@@ -270,12 +270,19 @@ def test_it_comes_back_to_a_page_that_removes_everything(page: ShopPage) -> None
 
 
 def test_a_transform_on_the_body_does_not_move_it(visit: Visit, anonymous: Application) -> None:
-    moved = "body { transform: translate(80px, 80px); filter: blur(0) } html { display: flex; gap: 90px }"
-    plain, page = visit(anonymous), visit(anonymous, styles=moved)
+    plain = visit(anonymous)
+    page = visit(
+        anonymous,
+        styles="""
+            body { transform: translate(80px, 80px); filter: blur(0) }
+            html { display: flex; gap: 90px }
+            header { position: fixed; inset: 0; z-index: 1000 }
+        """,
+    )
 
     assert page.button.bounding_box() == plain.button.bounding_box()
     plain.open()
-    page.open()
+    page.open()  # the header does not cover the button
     assert page.panel.bounding_box() == plain.panel.bounding_box()
 
 
