@@ -140,7 +140,7 @@ def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> No
 def test_an_extra_is_installed_with_a_build_argument(
     project: BakedProject, tmp_path: Path, lock: str, extra: str
 ) -> None:
-    build, _ = read_stages(project.text("Dockerfile"))
+    _, build, _ = read_stages(project.text("Dockerfile"))
     [install] = [text for text in arguments_of(build, "RUN") if "uv sync" in text]
     (tmp_path / lock).touch()
     # A fake uv prints its arguments.

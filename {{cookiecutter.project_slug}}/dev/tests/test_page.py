@@ -52,10 +52,10 @@ def program(file: Path, script: str) -> Path:
 
 
 def test_the_page_is_bundled_with_an_esbuild_that_is_installed_once(folder: Path) -> None:
-    notes = [page.bundle_page(QUIET) for _ in range(2)]
+    said = [page.bundle_page(QUIET) for _ in range(2)]
 
     assert (folder / BUILT / "js" / "main.js").read_text() == "bundled\n"
-    assert notes == ["0 KB", "0 KB"]
+    assert said == ["0 KB", "0 KB"]
     assert (page.PLACE / "installed.txt").read_text() == "installed\n"
 
 
