@@ -3,13 +3,14 @@
 import ast
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from agents.models import get_default_model
-from conftest import PRESETS, QUESTIONS, TEMPLATE, Bake, BakeFailed, generate, hook
+from conftest import PRESETS, QUESTIONS, REPO, TEMPLATE, Bake, BakeFailed, generate, hook
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 from matrix import ASIDE, as_answers, first_rows
@@ -83,6 +84,19 @@ def test_a_preset_renders_and_has_only_known_questions(
     project = generate(template, tmp_path, "--config-file", str(preset), CHATKIT_SETUP="skip")
 
     assert answers["project_name"] in project.text("README.md")
+
+
+def test_the_readme_has_the_command_of_each_preset() -> None:
+    """For those who have no checkout. The quotes mean the same in bash and in PowerShell."""
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"# ([\w-]+): .*\n(uvx cookiecutter gh:org/repo .*=.*)", readme)
+
+    assert {name for name, _ in commands} == {*PRESETS}
+    for name, command in commands:
+        answers = yaml.safe_load(PRESETS[name].read_text(encoding="utf-8"))["default_context"]
+        given = dict(word.split("=", 1) for word in shlex.split(command)[3:])
+        assert given == answers
+        assert not re.search(r'["`$\\]', command)
 
 
 def test_every_question_and_choice_has_a_prompt() -> None:
