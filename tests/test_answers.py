@@ -294,3 +294,10 @@ def test_only_prefix_and_model_are_rendered_into_python() -> None:
         "engine/database/database.py": 1,
         "engine/version.py": 1,
     }
+
+
+@pytest.mark.parametrize("style", QUESTIONS["auth_style"])
+def test_each_way_to_sign_in_says_whom_it_lets_in(style: str) -> None:
+    code = (TEMPLATE / "engine" / "auth" / style / "sign_in.py").read_text(encoding="utf-8")
+
+    assert re.search(r"^(    |        self\.)lets_in = ", code, re.MULTILINE)

@@ -12,11 +12,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
-    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
-
 from dev.environment import must_restart, own_environment
 from dev.paths import VENV, python_of
+
+
+def _become(command: list[str]) -> int:
+    if os.name != "nt":
+        # Signals then reach the command itself.
+        os.execve(command[0], command, own_environment())  # noqa: S606
+    return subprocess.call(command, env=own_environment())
+
+
+if sys.version_info < (3, 11):  # noqa: UP036 — whatever `python3` is where this is started
+    if python_of(VENV).exists():
+        sys.exit(_become([str(python_of(VENV)), "-m", "app", *sys.argv[1:]]))
+    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
 from engine.operate import cli
 
 
@@ -87,13 +98,6 @@ _COMMANDS = {
 def _belongs_in_venv() -> bool:
     """True for a Python outside the project's environment, in another one too."""
     return python_of(VENV).exists() and Path(sys.prefix).resolve() != VENV.resolve()
-
-
-def _become(command: list[str]) -> int:
-    if os.name != "nt":
-        # Signals then reach the command itself.
-        os.execve(command[0], command, own_environment())  # noqa: S606
-    return subprocess.call(command, env=own_environment())
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ class JwtAuth(Authenticator):
         self._settings = jwt_settings or JwtSettings()
         self._addresses = Addresses(settings)
         self._keys = _keys(self._settings)
+        signer = self._settings.jwks_url or "whoever has JWT_SECRET"
+        self.lets_in = f"everybody with a token that {signer} has signed"
         self._verifier = TokenVerifier(self._keys, self._settings)
 
     async def authenticate(self, request: Request) -> User:

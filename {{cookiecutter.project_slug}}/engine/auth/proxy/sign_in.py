@@ -57,6 +57,8 @@ class ProxyAuth(Authenticator):
         self._settings = proxy_settings or ProxySettings()
         self._addresses = Addresses(settings)
         self._verifier = _verifier(self._settings)
+        proxies = ", ".join(map(str, self._settings.trusted_addresses))
+        self.lets_in = f"everybody whom a proxy at {proxies} names in {self._settings.header}"
         _check_trust(self._settings)
 
     async def authenticate(self, request: Request) -> User:
