@@ -1,4 +1,4 @@
-"""Prunes what was not chosen, then hands over to the project's own `python -m app setup`."""
+"""Prunes what was not chosen, then hands over to the project's own `python3 -m app setup`."""
 
 import itertools
 import json

@@ -1,6 +1,6 @@
 """Says what this machine lacks, before the first question. Silent when nothing is missing.
 
-None of it is fatal: files are always written, and `python -m app setup` goes on later. Refused are
+None of it is fatal: files are always written, and `python3 -m app setup` goes on later. Refused are
 an old Cookiecutter, a home folder that it cannot write to, and answers on its command line or in its
 configuration that cannot work. (Here no traceback follows, as it does after later hooks; and some
 such answers Cookiecutter itself would drop with a warning.)

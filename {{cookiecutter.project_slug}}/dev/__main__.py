@@ -1,4 +1,4 @@
-"""The commands for development, and the operator's: `python -m app --help`.
+"""The commands for development, and the operator's: `python3 -m app --help`.
 
 Started by a Python outside the project's environment, every command but `setup` goes on inside
 it, so nothing has to be activated. What a command needs is imported when it runs.
@@ -44,13 +44,13 @@ def main(argv: list[str] | None = None) -> int:
     if _belongs_in_venv():
         return _become([str(python_of(VENV)), "-m", "app", *arguments])
     if importlib.util.find_spec("pydantic_settings") is None:
-        print("The dependencies are not installed. Run: python -m app setup")
+        print("The dependencies are not installed. Run: python3 -m app setup")
         return 1
     return _run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app")
+    parser = argparse.ArgumentParser(prog="python3 -m app")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
 

@@ -1,4 +1,4 @@
-"""From a fresh checkout to a proven application: `python -m app setup`.
+"""From a fresh checkout to a proven application: `python3 -m app setup`.
 
 Runs on a bare Python 3.11 or newer. Nothing here imports what is not in the standard library;
 what needs the dependencies runs inside `.venv`. Each step finds its work done or does it, so

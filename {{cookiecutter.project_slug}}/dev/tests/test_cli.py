@@ -131,7 +131,7 @@ def test_busy_port_names_a_free_one() -> None:
         problem = port_problem("127.0.0.1", port)
     assert problem is not None
     assert f"Port {port} is taken" in problem
-    assert "python -m app dev --port " in problem
+    assert "python3 -m app dev --port " in problem
     assert port_problem("127.0.0.1", port) is None
 
 

@@ -18,7 +18,7 @@ from engine.settings.settings import Settings
 def test_an_embedded_database_that_does_not_run() -> None:
     finding = doctor.embedded_database(None)
     assert finding.state == "warn"
-    assert "python -m app db start" in finding.text
+    assert "python3 -m app db start" in finding.text
 
 
 def test_this_machine_comes_first_and_the_engines_checks_follow(

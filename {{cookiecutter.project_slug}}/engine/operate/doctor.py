@@ -1,4 +1,4 @@
-"""The checks of `python -m app doctor`: what is wrong here, and how to mend it. One line each."""
+"""The checks of `python3 -m app doctor`: what is wrong here, and how to mend it. One line each."""
 
 import asyncio
 import importlib
@@ -81,7 +81,7 @@ def checks_of(application: str, settings: Settings, port: int) -> dict[str, Call
 
 def secret_key(settings: Settings) -> Finding:
     if not settings.secret_key.get_secret_value():
-        return Finding("warn", "SECRET_KEY is empty. Run: python -m app setup")
+        return Finding("warn", "SECRET_KEY is empty. Run: python3 -m app setup")
     try:
         settings.check_keys()
     except ValueError as error:
@@ -223,7 +223,7 @@ def server(port: int, settings: Settings) -> Finding:
         answer = httpx2.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
         error = answer.json().get("error", {})
     except httpx2.ConnectError:
-        none = f"none at {url}. To start one: python -m app dev. Elsewhere: {IS_SERVER_UP}"
+        none = f"none at {url}. To start one: python3 -m app dev. Elsewhere: {IS_SERVER_UP}"
         return Finding("warn", taken) if taken else Finding("ok", none)
     except (httpx2.HTTPError, ValueError, AttributeError):
         other = f"what answers at {url} is no chat application"

@@ -26,10 +26,10 @@ NOT_STARTED = (
     "The chat is not started: the application's lifespan lacks `async with chat.running():`."
 )
 REFUSED = (
-    "The database refuses the queries of this server: `python -m app doctor` shows the reason."
+    "The database refuses the queries of this server: `python3 -m app doctor` shows the reason."
 )
 OTHER_SECURITY = (
-    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python -m app migrate` to "
+    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python3 -m app migrate` to "
     "apply it; see docs/scale.md."
 )
 

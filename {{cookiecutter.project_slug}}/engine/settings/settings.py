@@ -217,7 +217,7 @@ class Settings(EnvSettings):
         previous = self.secret_key_previous.get_secret_value()
         if not key:
             raise ValueError(
-                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "SECRET_KEY is empty. `python3 -m app setup` writes one into .env; "
                 "in production, set the environment variable."
             )
         return [previous, key] if previous else [key]

@@ -92,7 +92,7 @@ async def test_not_ready_before_the_newest_migration(base_url: str, database: Da
     assert response.status_code == 503
     said = response.json()["error"]["message"]
     assert "it lacks core_" in said
-    assert said.endswith("run `python -m app migrate`.")
+    assert said.endswith("run `python3 -m app migrate`.")
 
 
 @pytest.mark.parametrize("newer", ["core_9999", "taken_out_0001"])

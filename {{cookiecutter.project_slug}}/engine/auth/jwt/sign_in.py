@@ -109,7 +109,7 @@ def _keys(settings: JwtSettings) -> SharedSecret | JwksKeys:
         return jwks_keys(settings.jwks_url, settings)
     raise ValueError(
         "Set exactly one of JWT_SECRET and JWT_JWKS_URL. "
-        "`python -m app setup` writes a JWT_SECRET into .env for development."
+        "`python3 -m app setup` writes a JWT_SECRET into .env for development."
     )
 
 

@@ -146,7 +146,7 @@ def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
 def _check_trust(settings: ProxySettings) -> None:
     if not settings.trusted_addresses:
         raise ValueError(
-            "PROXY_TRUSTED_ADDRESSES is empty. `python -m app setup` writes the addresses of this "
+            "PROXY_TRUSTED_ADDRESSES is empty. `python3 -m app setup` writes the addresses of this "
             "machine into .env; in production, set the addresses of the proxy."
         )
     if settings.jwks_url is None and any(n.prefixlen == 0 for n in settings.trusted_addresses):

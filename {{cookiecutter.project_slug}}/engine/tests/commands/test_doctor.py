@@ -145,7 +145,7 @@ def test_a_port_without_a_server() -> None:
     finding = doctor.server(port, settings())
     assert finding.state == "ok"
     assert doctor.IS_SERVER_UP in finding.text
-    assert "python -m app dev" in finding.text
+    assert "python3 -m app dev" in finding.text
 
 
 @pytest.mark.parametrize("error", [httpx2.ConnectError("refused"), httpx2.ReadTimeout("silent")])
@@ -155,7 +155,7 @@ def test_a_port_that_another_program_has(answer: Callable[..., None], error: Exc
         finding = doctor.server(taken.getsockname()[1], settings())
     assert finding.state == "warn"
     assert "is taken by another program" in finding.text
-    assert "python -m app dev --port" in finding.text
+    assert "python3 -m app dev --port" in finding.text
 
 
 @pytest.mark.parametrize("key", ["b" * 40, ""])

@@ -748,7 +748,7 @@ class TestDisabled:
 
 
 class TestSmoke:
-    """`python -m app smoke --url` while sign-up is closed."""
+    """`python3 -m app smoke --url` while sign-up is closed."""
 
     @pytest.fixture
     async def closed(self, settings: Settings) -> AsyncIterator[str]:
