@@ -239,6 +239,9 @@ def notes(project: Path, repository: Path) -> list[str]:
     if repository == project:
         return []
     place = project.relative_to(repository).as_posix()
+    ignored = ignored_by_others(project)
+    if ignored == ["."]:
+        return [f"The repository around it does not commit it: its .gitignore leaves out {place}/"]
     found = []
     if (project / ".github").exists():
         folder = {"run": {"working-directory": place}}
@@ -252,10 +255,7 @@ def notes(project: Path, repository: Path) -> list[str]:
             "The repository's pre-commit hooks also check this project, which has checks of its "
             f"own. To leave it out, add to .pre-commit-config.yaml: exclude: ^{re.escape(place)}/"
         )
-    ignored = ignored_by_others(project)
-    if ignored == ["."]:
-        found.append(f"The repository's .gitignore leaves out this project: {place}/")
-    elif ignored:
+    if ignored:
         found.append(
             f"The repository's .gitignore leaves out files of this project: {', '.join(ignored)}. "
             f"To commit them: git -C {shlex.quote(place)} add --force "

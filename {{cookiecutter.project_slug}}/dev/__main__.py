@@ -28,7 +28,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 — whatever `python3` is where th
         sys.exit(_become([str(python_of(VENV)), "-m", "app", *sys.argv[1:]]))
     sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
-from engine.operate import cli
+from engine.operate import cli  # noqa: E402 — it needs that Python
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,9 +10,7 @@ from engine.operate import done, shell
 from engine.settings.settings import Settings
 
 
-def test_a_command_is_spelled_with_python3(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_command_is_spelled_with_python3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     python = tmp_path / "python3"
     python.touch(mode=0o755)
