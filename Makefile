@@ -43,7 +43,7 @@ test: $(TOOLS)
 matrix: $(TOOLS)
 	.venv/bin/python -m pytest tests/alone.py
 	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder \
-	  --matrix tests/test_rows.py tests/test_projects.py tests/test_matrix.py $(ARGS)
+	  --matrix tests/test_rows.py tests/test_projects.py tests/test_matrix.py tests/journey_workspace.py $(ARGS)
 
 bench: $(TOOLS)
 	.venv/bin/python -m benchmarks $(ARGS)

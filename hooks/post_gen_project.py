@@ -1,8 +1,9 @@
-"""Prunes what was not chosen, then hands over to the project's own `python -m app setup`."""
+"""Prunes what was not chosen, then hands over to the project's own `python3 -m app setup`."""
 
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -82,31 +83,38 @@ def main() -> None:
     if is_rendered_for_comparison(project):
         return
     remember_template(project)
-    init_repository(project)
-    for line in chosen(ANSWERS):
-        print(printable(line))
+    repository = repository_around(project)
+    if repository is None:
+        init_repository(project)
     if ANSWERS["host_page"] == "nextjs" and shutil.which("node") is None:
         print("The Next.js page needs Node.js, which is not here; all the rest works without it.")
     setup = os.environ.get("CHATKIT_SETUP", ANSWERS["setup"])
     if setup == "skip":
+        print(printable(chosen(ANSWERS)))
+        is_done = True
+    else:
+        is_done = set_up(project)
+    for note in notes(project, repository) if repository else ():
+        print(printable(note))
+    if setup == "skip":
         print(f"Written to {printable(project)}. To set it up: {how_to_set_up(project)}")
-    elif not set_up(project) and setup == "strict":
+    if not is_done and setup == "strict":
         print(f"What was made is also in {printable(keep_a_copy(project))}", file=sys.stderr)
         sys.exit(1)
 
 
-def chosen(answers: dict[str, Any]) -> list[str]:
+def chosen(answers: dict[str, Any]) -> str:
     """A table of what the project was made from."""
     tools = ", ".join(filter(None, answers["__tools"].split(","))) or "none"
     shown = {
         "agent_tools": tools,
         "setup": os.environ.get("CHATKIT_SETUP", answers["setup"]),
     }
-    return [
+    return "\n".join(
         f"  {question:<18}  {shown.get(question, answer)}"
         for question, answer in answers.items()
         if not question.startswith("_")
-    ]
+    )
 
 
 def prune(project: Path) -> None:
@@ -202,23 +210,68 @@ def git(folder: Path, *words: str) -> str | None:
     program = shutil.which("git")
     if program is None or not folder.is_dir():
         return None
+    # Set where git itself started this, in a hook of another repository.
     others = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
-    environment = {name: value for name, value in os.environ.items() if name not in others}
     done = subprocess.run(
-        [program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [program, *words],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name not in others},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
+def repository_around(project: Path) -> Path | None:
+    """The root of the Git repository that the project is in."""
+    folders = (project, *project.parents)
+    return next((folder for folder in folders if (folder / ".git").exists()), None)
+
+
 def init_repository(project: Path) -> None:
-    if any((folder / ".git").exists() for folder in (project, *project.parents)):
-        return
-    git = shutil.which("git")
-    if git is not None:
-        # Set where git itself started this, in a hook of another repository.
-        others = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
-        environment = {name: value for name, value in os.environ.items() if name not in others}
-        subprocess.run([git, "init", "--quiet", str(project)], env=environment, check=False)
+    git(project, "init", "--quiet")
+
+
+def notes(project: Path, repository: Path) -> list[str]:
+    """What the repository around the project must have for it. Nothing of it is changed here."""
+    if repository == project:
+        return []
+    place = project.relative_to(repository).as_posix()
+    ignored = ignored_by_others(project)
+    if ignored == ["."]:
+        return [f"The repository around it does not commit it: its .gitignore leaves out {place}/"]
+    found = []
+    if (project / ".github").exists():
+        folder = {"run": {"working-directory": place}}
+        found.append(
+            "GitHub runs workflows at the repository's root only. To run this project's: copy "
+            f"{place}/.github/workflows/ci.yml to .github/workflows/{project.name}.yml, and add to "
+            f"it: defaults: {json.dumps(folder)}"
+        )
+    if (repository / ".pre-commit-config.yaml").exists():
+        found.append(
+            "The repository's pre-commit hooks also check this project, which has checks of its "
+            f"own. To leave it out, add to .pre-commit-config.yaml: exclude: ^{re.escape(place)}/"
+        )
+    if ignored:
+        found.append(
+            f"The repository's .gitignore leaves out files of this project: {', '.join(ignored)}. "
+            f"To commit them: git -C {shlex.quote(place)} add --force "
+            f"{' '.join(map(shlex.quote, ignored))}"
+        )
+    return ["", "In the repository around it, where nothing was changed:", *found] if found else []
+
+
+def ignored_by_others(project: Path) -> list[str]:
+    """The project's files that a .gitignore outside of the project leaves out; "." means all."""
+    names = [file.relative_to(project).as_posix() for file in files_of(project)]
+    listed = ("ls-files", "--others", "--ignored", "-z")
+    said = git(project, *listed, "--exclude-standard") or ""
+    own = git(project, *listed, f"--exclude-from={project / '.gitignore'}") or ""
+    ignored = {*said.split("\0")} & {*names} - {*own.split("\0")}
+    return ["."] if "pyproject.toml" in ignored else sorted(ignored)
 
 
 def set_up(project: Path) -> bool:
@@ -234,8 +287,9 @@ def set_up(project: Path) -> bool:
         done = subprocess.run(
             [sys.executable, "-m", "app", "setup"],
             cwd=project,
-            # With PYTHONSAFEPATH, Python would not find the code in the present folder.
-            env=os.environ | {"PYTHONPATH": str(project)},
+            # With PYTHONSAFEPATH, Python would not find the code in the present folder. Setup prints
+            # the answers when it is done.
+            env=os.environ | {"PYTHONPATH": str(project), "CHATKIT_ANSWERS": chosen(ANSWERS)},
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -246,7 +300,7 @@ def set_up(project: Path) -> bool:
 
 def how_to_set_up(project: Path) -> str:
     safe_path = "PYTHONSAFEPATH= " if os.environ.get("PYTHONSAFEPATH") else ""
-    return f"cd {shlex.quote(printable(project))} && {safe_path}python -m app setup"
+    return f"cd {shlex.quote(printable(project))}; {safe_path}python3 -m app setup"
 
 
 def keep_a_copy(project: Path) -> Path:

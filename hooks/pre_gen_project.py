@@ -1,5 +1,7 @@
 """Checks the answers: lists all invalid ones together before anything is written.
 
+Then it prints the command that repeats the generation, with a place for each invalid answer.
+
 This file must not contain anything that looks like Jinja's default tags, because an old Cookiecutter
 renders it with those before its version is refused here.
 """
@@ -9,8 +11,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 import unicodedata
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,7 +53,7 @@ CHOICES = {
 }
 IN_QUOTES = "text; in a configuration file, as text in quotes"
 
-# Tools that do not work with this answer to another question.
+# Tools that do not work with this answer to a later question.
 NEEDS = {"documents": ("attachments", "none"), "image": ("attachments", "none")}
 
 SHAPES = {
@@ -72,15 +80,39 @@ WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 def main() -> None:
     refuse(too_old())
     answers, given = json.loads(ANSWERS), json.loads(GIVEN)
-    refuse(without_text(answers, given))
-    refuse(problems(answers, os.environ.get("CHATKIT_SETUP")) + replay_problems(answers, given))
+    found = without_text(answers, given) or (
+        problems(answers, os.environ.get("CHATKIT_SETUP")) + replay_problems(answers, given)
+    )
+    if not found:
+        return
+    words = command_line()
+    options = {"template": answers.get("_template"), "output_dir": answers.get("_output_dir")}
+    asked = {name: text for name, text in answers.items() if not name.startswith("_")}
+    command = repetition(options | words | {"no_input": True}, asked, refused_in(found), answers)
+    remove_copy(answers.get("_repo_dir"))
+    tell([*found, *command])
+    if words:
+        # Cookiecutter prints a traceback after a hook that fails, and none when it is interrupted.
+        # It then does not delete the project's folder, which is still empty.
+        forget(Path.cwd())
+        os.kill(os.getppid(), signal.SIGINT)
+    sys.exit(1)
 
 
-def refuse(found: list[str]) -> None:
-    for line in found:
-        print(line.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+def refuse(found: list[str], command: Sequence[str] = ()) -> None:
     if found:
+        tell([*found, *command])
         sys.exit(1)
+
+
+def tell(lines: list[str]) -> None:
+    for line in lines:
+        print(printable(line), file=sys.stderr)
+
+
+def printable(line: str) -> str:
+    encoding = sys.stderr.encoding or "ascii"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def too_old() -> list[str]:
@@ -166,7 +198,7 @@ def problems(answers: dict[str, Any], setup: str | None) -> list[str]:
 
 
 def free_text_problems(question: str, text: str) -> list[str]:
-    if not text.strip():
+    if not text.strip() or text == f"<{question}>":
         return [refusal(question, text, "any text that is not blank")]
     if len(text) > FREE_TEXT_LENGTH:
         return [refusal(question, text, f"at most {FREE_TEXT_LENGTH} characters")]
@@ -196,7 +228,7 @@ def needs_problems(answers: dict[str, Any]) -> list[str]:
     """`all` means all tools that work with the other answers; named tools must work with them."""
     chosen = {name.strip() for name in answers["agent_tools"].split(",")}
     return [
-        refusal("agent_tools", tool, f"with another answer than {without!r} to {question}")
+        refusal(question, answers[question], f"another answer; the tool {tool} needs one")
         for tool, (question, without) in NEEDS.items()
         if tool in chosen and answers[question] == without
     ]
@@ -204,6 +236,136 @@ def needs_problems(answers: dict[str, Any]) -> list[str]:
 
 def refusal(question: str, given: object, allowed: str) -> str:
     return f"{question}: {given!r} cannot be used. Allowed: {allowed}."
+
+
+def refused_in(found: list[str]) -> set[str]:
+    """The questions that these lines begin with."""
+    return {line.partition(":")[0] for line in found}
+
+
+def repetition(
+    words: dict[str, Any], given: dict[str, Any], refused: set[str], known: dict[str, Any]
+) -> list[str]:
+    """The command that repeats the generation with all answers.
+
+    `words` are options of Cookiecutter's command line, `known` has the lists of tools and languages.
+    """
+    lists = {"agent_tools": known["_tools"], "languages": known["_languages"]}
+    answers = [
+        f"{name}={place(name, text, lists.get(name)) if name in refused else text}"
+        for name, text in given.items()
+    ]
+    options = [option for name, option in SWITCHES.items() if words.get(name)]
+    for name, option in OPTIONS.items():
+        if words.get(name) not in (None, "."):
+            options += [option, str(words[name])]
+    command = [str(words.get("template") or "gh:org/repo"), *options, *answers]
+    return [
+        "",
+        "To repeat it with all answers, write others in the places in < >:",
+        "",
+        f"{words.get('program') or 'cookiecutter'} {' '.join(map(quoted, command))}",
+        "",
+    ]
+
+
+SWITCHES = {
+    "no_input": "--no-input",
+    "default_config": "--default-config",
+    "overwrite_if_exists": "--overwrite-if-exists",
+    "skip_if_file_exists": "--skip-if-file-exists",
+    "keep_project_on_failure": "--keep-project-on-failure",
+}
+OPTIONS = {"checkout": "--checkout", "directory": "--directory", "output_dir": "--output-dir"}
+
+
+def place(question: str, answer: object, known: list[str] | None) -> str:
+    """The part of the answer that is valid, and a place for the rest."""
+    parts = answer if isinstance(answer, list) else str(answer).split(",")
+    valid = [part.strip() for part in map(str, parts) if part.strip() in (known or ())]
+    is_valid = isinstance(answer, list) and len(valid) == len(parts)
+    return ",".join(valid if is_valid else [*valid, f"<{question}>"])
+
+
+def quoted(word: str) -> str:
+    """In quotes for a POSIX shell, or on Windows for PowerShell."""
+    if os.name != "nt":
+        return shlex.quote(word)
+    return word if re.fullmatch(r"[\w./:\\=-]+", word) else "'" + word.replace("'", "''") + "'"
+
+
+def command_line() -> dict[str, Any]:
+    """Cookiecutter's command line, parsed by its own parser. Empty if it cannot be read.
+
+    Cookiecutter does not pass it to hooks, and drops choices that do not exist before they see them.
+    `program` is how it was started.
+    """
+    words = parent_words()
+    number = next(
+        (i for i, word in enumerate(words[:4]) if Path(word).stem == "cookiecutter"), None
+    )
+    if number is None:
+        return {}
+    try:
+        from cookiecutter.cli import main as command
+
+        context = command.make_context("cookiecutter", words[number + 1 :], resilient_parsing=True)
+    except Exception:
+        return {}
+    return dict(context.params) | {"program": program(words[: number + 1])}
+
+
+def program(words: list[str]) -> str:
+    """The command that starts Cookiecutter as it was started, by uv, by pipx or itself."""
+    path = Path(words[-1])
+    if any(part.startswith(("archive-v", "environments-v")) for part in path.parts):
+        return "uvx cookiecutter"  # these are folders of uv's cache
+    if "pipx" in path.parts and not shutil.which("cookiecutter"):
+        return "pipx run cookiecutter"
+    if shutil.which("cookiecutter") == str(path):
+        return "cookiecutter"
+    return " ".join(map(quoted, words[-1:] if os.access(path, os.X_OK) else words))
+
+
+def parent_words() -> list[str]:
+    parent = os.getppid()
+    try:
+        words = Path(f"/proc/{parent}/cmdline").read_bytes()
+        return [os.fsdecode(word) for word in words.split(b"\0")[:-1]]
+    except OSError:
+        ps = shutil.which("ps")
+    if ps is None:
+        return []
+    listed = subprocess.run(
+        [ps, "-ww", "-o", "command=", "-p", str(parent)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    try:
+        return shlex.split(listed.stdout)
+    except ValueError:
+        return []
+
+
+def remove_copy(repository: str | None) -> None:
+    """Cookiecutter copies a template with pre-prompt hooks, and leaves the copy after a failure."""
+    if repository is None:
+        return
+    copy = Path(repository).resolve().parent
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if copy.parent == temporary and copy.name.startswith("cookiecutter"):
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def forget(project: Path) -> None:
+    """Delete the empty folder of a project that is not written, and this script, a temporary file."""
+    script = Path(__file__)
+    if script.resolve().parent == Path(tempfile.gettempdir()).resolve():
+        script.unlink(missing_ok=True)
+    if not any(project.iterdir()):
+        project.rmdir()
 
 
 if __name__ == "__main__":

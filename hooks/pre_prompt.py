@@ -1,6 +1,6 @@
 """Says what this machine lacks, before the first question. Silent when nothing is missing.
 
-None of it is fatal: files are always written, and `python -m app setup` goes on later. Refused are
+None of it is fatal: files are always written, and `python3 -m app setup` goes on later. Refused are
 an old Cookiecutter, a home folder that it cannot write to, and answers on its command line or in its
 configuration that cannot work. (Here no traceback follows, as it does after later hooks; and some
 such answers Cookiecutter itself would drop with a warning.)
@@ -13,9 +13,7 @@ import importlib.util
 import json
 import os
 import runpy
-import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,12 +22,16 @@ from typing import Any
 def main() -> None:
     pre_gen = Path(__file__).with_name("pre_gen_project.py")
     checks = runpy.run_path(str(pre_gen), run_name="checks")
-    checks["refuse"](checks["too_old"]())
-    for line in lacks():
-        print(f"Note: {line}")
-    words = command_line()
-    checks["refuse"](home_problems(words))
-    checks["refuse"](given_problems(checks, words))
+    words = checks["command_line"]()
+    try:
+        checks["refuse"](checks["too_old"]())
+        for line in lacks():
+            print(f"Note: {line}")
+        checks["refuse"](home_problems(words))
+        checks["refuse"](*given_problems(checks, words))
+    except SystemExit:
+        checks["remove_copy"](str(Path.cwd()))
+        raise
 
 
 def home_problems(words: dict[str, Any]) -> list[str]:
@@ -50,10 +52,10 @@ def home_problems(words: dict[str, Any]) -> list[str]:
     return []
 
 
-def given_problems(checks: dict[str, Any], words: dict[str, Any]) -> list[str]:
-    """One line for each answer that was given in advance and cannot be used."""
+def given_problems(checks: dict[str, Any], words: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """One line for each answer that was given in advance and cannot be used, and the way on."""
     if words.get("replay") or words.get("replay_file"):
-        return []
+        return [], []
     questions = json.loads(Path("cookiecutter.json").read_text(encoding="utf-8"))
     configured, file = configuration(words)
     extra = words.get("extra_context") or {}
@@ -65,7 +67,21 @@ def given_problems(checks: dict[str, Any], words: dict[str, Any]) -> list[str]:
             checks["refusal"](name, bad[name], allowed(questions[name])) + origin for name in bad
         ]
         usable.append({name: value for name, value in answers.items() if name not in bad})
-    return found + (resolved_problems(checks, *usable) if words.get("no_input") else [])
+    given = {name: text for name, text in (configured | extra).items() if is_asked(questions, name)}
+    if words.get("no_input"):
+        answers = resolved(*usable)
+        found += checks["problems"](answers, os.environ.get("CHATKIT_SETUP"))
+        given = {name: text for name, text in answers.items() if is_asked(questions, name)} | given
+    refused = checks["refused_in"](found)
+    if "project_name" in refused and "project_slug" not in configured | extra:
+        given.pop("project_slug", None)
+    # The command has the answers of the file, which may be invalid.
+    again = words | {"default_config": bool(file or words.get("default_config"))}
+    return found, checks["repetition"](again, given, refused, questions)
+
+
+def is_asked(questions: dict[str, Any], name: str) -> bool:
+    return name in questions and not name.startswith("_")
 
 
 def is_lost(questions: dict[str, Any], name: str, value: object) -> bool:
@@ -81,19 +97,13 @@ def allowed(question: object) -> str:
     return f"{choices}; in a configuration file, as text in quotes"
 
 
-def resolved_problems(
-    checks: dict[str, Any], configured: dict[str, Any], extra: dict[str, Any]
-) -> list[str]:
-    """The refusals of pre_gen_project.py, already before the questions.
-
-    Only with --no-input: there all answers are known by now.
-    """
+def resolved(configured: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """All answers. With --no-input they are known before the questions."""
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
     context = generate_context("cookiecutter.json", configured, extra)
-    answers = prompt_for_config(context, no_input=True)
-    return list(checks["problems"](answers, os.environ.get("CHATKIT_SETUP")))
+    return dict(prompt_for_config(context, no_input=True))
 
 
 def unknown(answers: dict[str, Any], questions: dict[str, Any]) -> list[str]:
@@ -145,48 +155,6 @@ def named_file(words: dict[str, Any]) -> str | None:
     """
     named = words.get("config_file") or os.environ.get("COOKIECUTTER_CONFIG")
     return os.path.join(os.environ.get("PWD", ""), named) if named else None
-
-
-def command_line() -> dict[str, Any]:
-    """Cookiecutter's command line, parsed by its own parser. Empty if it cannot be read.
-
-    Cookiecutter does not pass it to hooks, and drops choices that do not exist before they see them.
-    """
-    words = parent_words()
-    program = next(
-        (i for i, word in enumerate(words[:4]) if Path(word).stem == "cookiecutter"), None
-    )
-    if program is None:
-        return {}
-    try:
-        from cookiecutter.cli import main as command
-
-        context = command.make_context("cookiecutter", words[program + 1 :], resilient_parsing=True)
-    except Exception:
-        return {}
-    return dict(context.params)
-
-
-def parent_words() -> list[str]:
-    parent = os.getppid()
-    try:
-        words = Path(f"/proc/{parent}/cmdline").read_bytes()
-        return [os.fsdecode(word) for word in words.split(b"\0")[:-1]]
-    except OSError:
-        ps = shutil.which("ps")
-    if ps is None:
-        return []
-    listed = subprocess.run(
-        [ps, "-ww", "-o", "command=", "-p", str(parent)],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    try:
-        return shlex.split(listed.stdout)
-    except ValueError:
-        return []
 
 
 def lacks() -> list[str]:

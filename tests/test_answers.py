@@ -3,13 +3,14 @@
 import ast
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from agents.models import get_default_model
-from conftest import PRESETS, QUESTIONS, TEMPLATE, Bake, BakeFailed, generate, hook
+from conftest import PRESETS, QUESTIONS, REPO, TEMPLATE, Bake, BakeFailed, generate, hook
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 from matrix import ASIDE, as_answers, first_rows
@@ -60,7 +61,8 @@ def test_a_tool_without_what_it_needs_is_refused(bake: Bake, tool: str) -> None:
     with pytest.raises(BakeFailed) as refused:
         bake(agent_tools=f"notes, {tool}", **{question: without})
 
-    assert f"agent_tools: '{tool}' cannot be used." in refused.value.output
+    assert f"{question}: {without!r} cannot be used." in refused.value.output
+    assert f"the tool {tool} needs one" in refused.value.output
 
 
 def test_all_tools_with_attachments_are_all_tools(bake: Bake) -> None:
@@ -84,6 +86,19 @@ def test_a_preset_renders_and_has_only_known_questions(
     assert answers["project_name"] in project.text("README.md")
 
 
+def test_the_readme_has_the_command_of_each_preset() -> None:
+    """For those who have no checkout. The quotes mean the same in bash and in PowerShell."""
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"# ([\w-]+): .*\n(uvx cookiecutter gh:org/repo .*=.*)", readme)
+
+    assert {name for name, _ in commands} == {*PRESETS}
+    for name, command in commands:
+        answers = yaml.safe_load(PRESETS[name].read_text(encoding="utf-8"))["default_context"]
+        given = dict(word.split("=", 1) for word in shlex.split(command)[3:])
+        assert given == answers
+        assert not re.search(r'["`$\\]', command)
+
+
 def test_every_question_and_choice_has_a_prompt() -> None:
     questions = {question for question in QUESTIONS if not question.startswith("_")}
 
@@ -92,6 +107,33 @@ def test_every_question_and_choice_has_a_prompt() -> None:
     for question, prompt in prompts.items():
         if isinstance(prompt, dict):
             assert set(prompt) == {"__prompt__", *CHOICES[question]}
+
+
+def test_the_questions_begin_with_what_matters() -> None:
+    names = [name for name in QUESTIONS if not name.startswith("_")]
+    matters = ["project_name", "auth_style", "agent_tools", "attachments", "model", "languages"]
+    later = ["theme_accent", "deploy", "license"]
+
+    assert [name for name in names if name in {*matters, *later}] == matters + later
+    assert names[-1] == "license"
+
+
+def test_no_question_needs_an_answer_that_comes_later() -> None:
+    names = list(QUESTIONS)
+    for place, (name, value) in enumerate(QUESTIONS.items()):
+        used = re.findall(r"cookiecutter\.([a-z]\w*)", str(value)) if name[0] != "_" else []
+        assert [other for other in used if names.index(other) >= place] == []
+    # The later question is refused if the answers do not fit, so it is the one that names the need.
+    for tool, (question, _) in NEEDS.items():
+        assert names.index("agent_tools") < names.index(question)
+        assert tool in QUESTIONS["__prompts__"][question]["__prompt__"]
+
+
+def test_each_tool_is_explained_where_it_is_chosen() -> None:
+    lines = [line.split(maxsplit=1) for line in QUESTIONS["__prompts__"]["agent_tools"].split("\n")]
+
+    explained = [line[0] for line in lines[1:-1] if len(line[1]) > 20]
+    assert explained == QUESTIONS["_tools"]
 
 
 def test_the_default_model_is_the_sdks_own() -> None:
@@ -252,3 +294,10 @@ def test_only_prefix_and_model_are_rendered_into_python() -> None:
         "engine/database/database.py": 1,
         "engine/version.py": 1,
     }
+
+
+@pytest.mark.parametrize("style", QUESTIONS["auth_style"])
+def test_each_way_to_sign_in_says_whom_it_lets_in(style: str) -> None:
+    code = (TEMPLATE / "engine" / "auth" / style / "sign_in.py").read_text(encoding="utf-8")
+
+    assert re.search(r"^(    |        self\.)lets_in = ", code, re.MULTILINE)

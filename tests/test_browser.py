@@ -965,7 +965,7 @@ def test_the_server_is_unavailable_and_available_again(serve: Serve, visit: Visi
 
     chat.send("hello?")
     expect(chat.problem).to_contain_text("The server does not answer")
-    expect(chat.problem).to_contain_text("python -m app doctor")
+    expect(chat.problem).to_contain_text("python3 -m app doctor")
 
     server.start()
     chat.say("hello!")

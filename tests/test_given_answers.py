@@ -1,13 +1,15 @@
-"""Answers given in advance are used, or refused in a line that names them."""
+"""Answers are used, or refused in a line that names them, with the command that repeats the rest."""
 
 import json
 import os
+import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import QUESTIONS, REPO, Bake, BakeFailed, clean_environment, generate, hook
+from conftest import QUESTIONS, REPO, Bake, BakeFailed, clean_environment, generate, hook, tool
 from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import UndefinedError
 
@@ -17,11 +19,27 @@ REPLAYED = "the replay has it from other answers"
 
 def refused(template: Path, folder: Path, *arguments: str, **environment: str) -> list[str]:
     """The lines of an error, after which nothing is written and no traceback is printed."""
+    return refusal_and_command(template, folder, *arguments, **environment)[0]
+
+
+def refusal_and_command(
+    template: Path, folder: Path, *arguments: str, **environment: str
+) -> tuple[list[str], list[str]]:
+    """The lines of an error, and the words of the command below them."""
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    environment |= {"CHATKIT_SETUP": "skip", "TMPDIR": str(temporary)}
     with pytest.raises(BakeFailed) as failed:
-        generate(template, folder / "out", *arguments, CHATKIT_SETUP="skip", **environment)
-    assert list((folder / "out").iterdir()) == []
-    assert "Traceback" not in failed.value.output
-    return [line for line in failed.value.output.splitlines() if not line.startswith("Pre-Prompt")]
+        generate(template, folder / "out", *arguments, **environment)
+    assert [*(folder / "out").iterdir(), *temporary.iterdir()] == []
+    return without_command(failed.value.output)
+
+
+def without_command(output: str) -> tuple[list[str], list[str]]:
+    assert "Traceback" not in output
+    lines = [line for line in output.splitlines() if line and not line.startswith("Pre-Prompt")]
+    title = next((n for n, line in enumerate(lines) if line.startswith("To repeat it")), len(lines))
+    return lines[:title], shlex.split(lines[title + 1]) if lines[title:] else []
 
 
 def written(folder: Path, **answers: str) -> str:
@@ -92,13 +110,135 @@ def test_no_answer_of_the_command_line_is_ignored(template: Path, tmp_path: Path
     assert [line.partition(":")[0] for line in said] == ["agent_tool", "auth_style", "model"]
 
 
+def test_a_refusal_ends_with_the_command_that_repeats_all_answers(
+    template: Path, tmp_path: Path
+) -> None:
+    bad = ["auth_style=passwrd", "agent_tools=chart,tea", "author_name= ", "theme_accent=red"]
+    good = ["project_name=O'Hara & Söhne", "languages=de", "attachments=local"]
+    _, command = refusal_and_command(template, tmp_path, *bad, *good)
+    answers = dict(word.split("=", 1) for word in command if "=" in word)
+
+    assert {*answers} == {name for name in QUESTIONS if not name.startswith("_")}
+    assert answers["auth_style"] == "<auth_style>"
+    assert answers["agent_tools"] == "chart,<agent_tools>"
+    assert answers["theme_accent"] == "<theme_accent>"
+    assert [
+        f"{name}={answers[name]}" for name in ("project_name", "languages", "attachments")
+    ] == good
+
+    said = run_command(command, tmp_path)
+    assert said.returncode == 1
+    assert {line.split(":")[0] for line in without_command(said.stdout)[0]} == {
+        *("auth_style", "agent_tools", "author_name", "theme_accent")
+    }
+
+    others = {
+        "auth_style": "jwt",
+        "agent_tools": "notes",
+        "author_name": "A",
+        "theme_accent": "#000",
+    }
+    filled = [fill(word, others) for word in command]
+    assert run_command(filled, tmp_path).returncode == 0
+    assert "O'Hara & Söhne" in (tmp_path / "out/o-hara-sohne/README.md").read_text("utf-8")
+
+
+def fill(word: str, answers: dict[str, str]) -> str:
+    for name, answer in answers.items():
+        word = word.replace(f"<{name}>", answer)
+    return word
+
+
+def run_command(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """As somebody pastes it into a shell."""
+    return subprocess.run(
+        ["sh", "-c", shlex.join(command)],  # noqa: S607
+        cwd=folder / "out",
+        env=clean_environment() | {"CHATKIT_SETUP": "skip"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_the_command_of_a_configuration_file_is_complete(template: Path, tmp_path: Path) -> None:
+    file = written(tmp_path, agent_tools="[notes, chart]", theme_accent="red", auth_style="jwt")
+    _, command = refusal_and_command(template, tmp_path, "--config-file", file)
+
+    assert file not in command
+    assert {"--default-config", "auth_style=jwt", "agent_tools=notes,chart"} <= {*command}
+    assert run_command([fill(word, {"theme_accent": "#000"}) for word in command], tmp_path)
+
+
+def test_typed_answers_are_refused_without_a_traceback(template: Path, tmp_path: Path) -> None:
+    typed = {"project_name": "O'Hara", "agent_tools": "chart, tea, documents"}
+    names = [name for name in QUESTIONS if not name.startswith("_")]
+    code, output = typed_into(template, tmp_path, [typed.get(name, "") for name in names])
+
+    assert code == 1
+    assert [*(tmp_path / "out").iterdir(), *(tmp_path / "temporary").iterdir()] == []
+    lines, command = without_command(output[output.rindex("[18/18]") :])
+    said = " ".join(lines)
+    assert "agent_tools: 'tea' cannot be used" in said
+    assert "attachments: 'none' cannot be used" in said
+    assert {"agent_tools=chart,documents,<agent_tools>", "project_name=O'Hara"} <= {*command}
+    assert "attachments=<attachments>" in command
+
+
+def typed_into(template: Path, folder: Path, answers: list[str]) -> tuple[int, str]:
+    """The exit code and the output of a Cookiecutter that gets these answers on a terminal."""
+    for name in ("out", "temporary"):
+        (folder / name).mkdir()
+    ours, theirs = pty.openpty()
+    environment = clean_environment() | {"TMPDIR": str(folder / "temporary"), "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [tool("cookiecutter"), str(template), "-o", str(folder / "out")],
+        env=environment | {"CHATKIT_SETUP": "skip", "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    said = b""
+    try:
+        while part := os.read(ours, 65_536):
+            said += part
+    except OSError:  # the other end is closed
+        os.close(ours)
+    return process.wait(), said.decode().replace("\r\n", "\n")
+
+
+def test_the_command_begins_like_the_one_that_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pre_gen = hook("pre_gen_project")
+    uvx = "/home/ada/.cache/uv/archive-v0/abc/bin/cookiecutter"
+    assert pre_gen.program(["python3", uvx]) == "uvx cookiecutter"
+
+    monkeypatch.setattr(pre_gen.shutil, "which", lambda _: None)
+    pipx = "/home/ada/.cache/pipx/venvs/cookiecutter/bin/cookiecutter"
+    assert pre_gen.program(["python3", pipx]) == "pipx run cookiecutter"
+    assert pre_gen.program(["py 3", "-m", "cookiecutter"]) == "'py 3' -m cookiecutter"
+
+    monkeypatch.setattr(pre_gen.shutil, "which", lambda _: "/usr/bin/cookiecutter")
+    assert pre_gen.program(["python3", "/usr/bin/cookiecutter"]) == "cookiecutter"
+
+
+def test_the_command_is_quoted_for_powershell(monkeypatch: pytest.MonkeyPatch) -> None:
+    pre_gen = hook("pre_gen_project")
+    monkeypatch.setattr(pre_gen.os, "name", "nt")
+
+    assert pre_gen.quoted("author_name=O'Hara $x") == "'author_name=O''Hara $x'"
+    assert pre_gen.quoted("C:\\a\\b") == "C:\\a\\b"
+
+
 def test_a_list_is_refused_if_the_command_line_cannot_be_read(bake: Bake) -> None:
     with pytest.raises(BakeFailed, match=r"agent_tools: \['notes', 'chart'\] cannot be used"):
         bake(agent_tools=["notes", "chart"])
 
 
 def test_only_cookiecutters_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    pre_prompt = hook("pre_prompt")
+    pre_gen = hook("pre_gen_project")
     started = [
         "/usr/bin/python3",
         "/usr/bin/cookiecutter",
@@ -106,14 +246,14 @@ def test_only_cookiecutters_command_line_is_read(monkeypatch: pytest.MonkeyPatch
         "--no-input",
         "a=b",
     ]
-    monkeypatch.setattr(pre_prompt, "parent_words", lambda: started)
-    words = pre_prompt.command_line()
+    monkeypatch.setattr(pre_gen, "parent_words", lambda: started)
+    words = pre_gen.command_line()
     assert words["extra_context"] == {"a": "b"}
     assert words["no_input"]
 
     for other in ([], ["python", "-m", "pytest"], ["cookiecutter", "--no-such-option"]):
-        monkeypatch.setattr(pre_prompt, "parent_words", lambda other=other: other)
-        assert not pre_prompt.command_line().get("no_input")
+        monkeypatch.setattr(pre_gen, "parent_words", lambda other=other: other)
+        assert not pre_gen.command_line().get("no_input")
 
 
 def test_no_answer_of_a_replay_is_ignored(template: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_skip_only_writes(bake: Bake) -> None:
     project = bake()
 
     assert not any(project.has(name) for name in (".venv", ".data", ".env", "uv.lock"))
-    assert project.output.rstrip().endswith("&& python -m app setup")
+    assert project.output.rstrip().endswith("; python3 -m app setup")
 
 
 def test_without_a_network_the_project_is_kept(template: Path, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_without_the_application_the_page_says_so(frontend: Site) -> None:
 
     assert response.status_code == 503
     assert "The server does not answer" in response.text
-    assert "python -m app doctor" in response.text
+    assert "python3 -m app doctor" in response.text
 
 
 # --- The page ---------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ with beside("0.0.0.0", int(sys.argv[1])):
 
 @pytest.fixture
 def in_development(installed: BakedProject, server: Site, tmp_path: Path) -> Iterator[Site]:
-    """The Next.js server as started by `python -m app dev --host 0.0.0.0`."""
+    """The Next.js server as started by `python3 -m app dev --host 0.0.0.0`."""
     log = tmp_path / "dev.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -134,6 +134,21 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     assert set(groups["template"]) <= wanted
 
 
+def test_the_command_is_spelled_in_one_way() -> None:
+    """`python3 -m app`, which goes on inside the project's environment from any other."""
+    places = (REPO / "hooks", REPO / "tests", REPO / "docs", TEMPLATE)
+    files = [REPO / "README.md", *(file for place in places for file in place.rglob("*"))]
+    found = [
+        f"{file.relative_to(REPO)}: {line.strip()}"
+        for file in files
+        if file.is_file() and file.suffix not in {".png", ".pyc", ".ico"}
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(r"(?<![\w/.\\-])(python|uv run|py)( -m | )app\b", line)
+    ]
+
+    assert found == []
+
+
 def test_the_readme_explains_every_question() -> None:
     readme = (REPO / "README.md").read_text(encoding="utf-8")
     table = set(re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE))

@@ -179,7 +179,7 @@ def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) 
     said = owner.app("update", "--yes", check=False)
 
     assert f"changed the same lines of {name}" in said
-    assert "python -m app setup" in said
+    assert "python3 -m app setup" in said
     assert owner.project.text(name) == "Mine.\n"
     assert changed(owner.path) == set()
 

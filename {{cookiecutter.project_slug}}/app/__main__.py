@@ -1,4 +1,4 @@
-"""The project's commands: `python -m app --help`."""
+"""The project's commands: `python3 -m app --help`."""
 
 import importlib.util
 import runpy

@@ -1,4 +1,4 @@
-"""The operator's commands of `python -m app`, as a list of modules.
+"""The operator's commands of `python3 -m app`, as a list of modules.
 
 Each module has `add_parser(commands)` and `run(options)`, and imports only the standard library
 before `run`.

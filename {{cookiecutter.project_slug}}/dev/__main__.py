@@ -1,4 +1,4 @@
-"""The commands for development, and the operator's: `python -m app --help`.
+"""The commands for development, and the operator's: `python3 -m app --help`.
 
 Started by a Python outside the project's environment, every command but `setup` goes on inside
 it, so nothing has to be activated. What a command needs is imported when it runs.
@@ -12,12 +12,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036 — setup may be started by whatever `python3` is
-    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
-
 from dev.environment import must_restart, own_environment
 from dev.paths import VENV, python_of
-from engine.operate import cli
+
+
+def _become(command: list[str]) -> int:
+    if os.name != "nt":
+        # Signals then reach the command itself.
+        os.execve(command[0], command, own_environment())  # noqa: S606
+    return subprocess.call(command, env=own_environment())
+
+
+if sys.version_info < (3, 11):  # noqa: UP036 — whatever `python3` is where this is started
+    if python_of(VENV).exists():
+        sys.exit(_become([str(python_of(VENV)), "-m", "app", *sys.argv[1:]]))
+    sys.exit(f"This project needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
+from engine.operate import cli  # noqa: E402 — it needs that Python
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,13 +44,13 @@ def main(argv: list[str] | None = None) -> int:
     if _belongs_in_venv():
         return _become([str(python_of(VENV)), "-m", "app", *arguments])
     if importlib.util.find_spec("pydantic_settings") is None:
-        print("The dependencies are not installed. Run: python -m app setup")
+        print("The dependencies are not installed. Run: python3 -m app setup")
         return 1
     return _run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app")
+    parser = argparse.ArgumentParser(prog="python3 -m app")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
 
@@ -87,13 +98,6 @@ _COMMANDS = {
 def _belongs_in_venv() -> bool:
     """True for a Python outside the project's environment, in another one too."""
     return python_of(VENV).exists() and Path(sys.prefix).resolve() != VENV.resolve()
-
-
-def _become(command: list[str]) -> int:
-    if os.name != "nt":
-        # Signals then reach the command itself.
-        os.execve(command[0], command, own_environment())  # noqa: S606
-    return subprocess.call(command, env=own_environment())
 
 
 if __name__ == "__main__":

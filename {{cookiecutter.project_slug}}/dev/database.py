@@ -97,7 +97,7 @@ def reset(*, confirmed: bool) -> int:
         print("Nothing was deleted.")
         return 1
     Postgres(POSTGRES_DIR).destroy()
-    print("The embedded database is deleted. A new one: python -m app setup")
+    print("The embedded database is deleted. A new one: python3 -m app setup")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m app doctor` in development: this machine, then what the engine looks at."""
+"""`python3 -m app doctor` in development: this machine, then what the engine looks at."""
 
 import argparse
 import importlib
@@ -33,7 +33,7 @@ def _python() -> Finding:
 
 def _environment() -> Finding:
     if not (PROJECT_ROOT / "uv.lock").exists():
-        return Finding("warn", "there is no uv.lock. Run: python -m app setup, and commit it")
+        return Finding("warn", "there is no uv.lock. Run: python3 -m app setup, and commit it")
     if not VENV.exists() or not sys.prefix.startswith(str(VENV)):
         return Finding("warn", f"this Python is not the project's. Use {VENV}, or: uv run")
     return Finding("ok", str(VENV))
@@ -41,5 +41,5 @@ def _environment() -> Finding:
 
 def embedded_database(url: str | None) -> Finding:
     if url is None:
-        return Finding("warn", "the embedded one is not running. Run: python -m app db start")
+        return Finding("warn", "the embedded one is not running. Run: python3 -m app db start")
     return database(url, "embedded")

@@ -1,4 +1,4 @@
-"""The Next.js page beside `python -m app dev`. Without Node.js there is the plain page alone."""
+"""The Next.js page beside `python3 -m app dev`. Without Node.js there is the plain page alone."""
 
 import json
 import os

@@ -91,7 +91,7 @@ class Postgres:
         with self._plain_words("look at"):
             server = self._server()
         if server is None or not server.is_ready:
-            raise PostgresError("The development database is not running: python -m app db start")
+            raise PostgresError("The development database is not running: python3 -m app db start")
         if server.socket_dir is None:
             return f"postgresql+asyncpg://postgres@127.0.0.1:{server.port}/postgres"
         host = quote(str(server.socket_dir))

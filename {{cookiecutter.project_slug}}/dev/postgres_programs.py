@@ -36,7 +36,7 @@ MENDS = {
     "Read-only file system": "The folder is read-only: move the project where you can write.",
     "Permission denied": "A folder or file belongs to somebody else: correct its owner.",
     "incompatible with server": "Another version of PostgreSQL made this data: put that version "
-    "back, or start empty with `python -m app db reset`.",
+    "back, or start empty with `python3 -m app db reset`.",
     "shared memory block": "A process of an earlier server still runs on this data: end it.",
 }
 
@@ -198,7 +198,7 @@ def find_programs() -> Path:
             return place
     raise PostgresError(
         f"No PostgreSQL for this machine ({platform.system()} {platform.machine()}) was found. "
-        "`python -m app setup` installs one for Linux (glibc), macOS and Windows (x86-64); elsewhere "
+        "`python3 -m app setup` installs one for Linux (glibc), macOS and Windows (x86-64); elsewhere "
         f"install a PostgreSQL whose `initdb` is on the PATH, on Alpine `apk add postgresql`. "
         f"{OWN_DATABASE}"
     )

@@ -28,6 +28,7 @@ def prove(servers: tuple[Server, Server]) -> int:
     from dev.database import running_database
     from engine.database.server_check import check_database
     from engine.operate.commands.migrate import upgrade
+    from engine.operate.done import report
     from engine.settings.settings import Settings
 
     with ExitStack() as stack:
@@ -40,6 +41,7 @@ def prove(servers: tuple[Server, Server]) -> int:
             progress.note = "at the newest migration"
         with step(8, "smoke test") as progress:
             progress.note = f"{smoke.prove(servers, url, [], progress.say)} checks"
+        print(report("app", settings, url))
     return 0
 
 

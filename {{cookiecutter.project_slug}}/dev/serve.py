@@ -1,4 +1,4 @@
-"""`python -m app dev`: the application with reload, on a database that is ready."""
+"""`python3 -m app dev`: the application with reload, on a database that is ready."""
 
 import argparse
 import importlib

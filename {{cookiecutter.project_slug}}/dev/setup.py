@@ -1,4 +1,4 @@
-"""From a fresh checkout to a proven application: `python -m app setup`.
+"""From a fresh checkout to a proven application: `python3 -m app setup`.
 
 Runs on a bare Python 3.11 or newer. Nothing here imports what is not in the standard library;
 what needs the dependencies runs inside `.venv`. Each step finds its work done or does it, so
@@ -6,20 +6,20 @@ the same command finishes what an earlier one began.
 """
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from dev.environment import own_environment
 from dev.page import bundle_page
-from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, python_of
+from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, python_of
 from dev.steps import StepFailed, step
 from dev.uv import find_uv, make_environment, make_lock
+from engine.operate.shell import command, quoted
 from engine.settings.env_file import write_env_file
 from engine.settings.env_text import UnreadableEnvFile
 
 NEXT_STEPS = """
-Done. What now:{where}
+What next, in bash and in PowerShell:{where}
   {dev:<{width}}  the chat, at http://127.0.0.1:8000
   {test:<{width}}  the test suite
 
@@ -43,9 +43,9 @@ def setup() -> int:
     if code != 0:
         print(f"\nEverything done so far is kept. To go on: {_again()}")
         return code
-    python = f"{_safe_path()}{python_of(Path(VENV.name))}"
-    dev, test = f"{python} -m app dev", f"{python} -m pytest"
-    print(NEXT_STEPS.format(where=_where("\n  cd {}"), dev=dev, test=test, width=len(dev)))
+    dev, test = command("dev"), f"{python_of(Path(VENV.name)).as_posix()} -m pytest"
+    width = max(len(dev), len(test))
+    print(NEXT_STEPS.format(where=_where("\n  cd {}"), dev=dev, test=test, width=width))
     return 0
 
 
@@ -74,18 +74,10 @@ def _prove() -> int:
 
 def _again() -> str:
     """The command that goes on, with the Python that was good enough to begin."""
-    base = Path(base_python()).resolve()
-    found = {name: shutil.which(name) for name in ("python3", "python")}
-    names = [name for name, path in found.items() if path and Path(path).resolve() == base]
-    return f"{_where('cd {} && ')}{_safe_path()}{[*names, base_python()][0]} -m app setup"
-
-
-def _safe_path() -> str:
-    """With PYTHONSAFEPATH, Python does not find `app` in the present folder."""
-    return "PYTHONSAFEPATH= " if os.environ.get("PYTHONSAFEPATH") else ""
+    return f"{_where('cd {}; ')}{command('setup')}"
 
 
 def _where(cd: str) -> str:
     """How to get here, for somebody whose shell is elsewhere: the hook starts this in here."""
     shell = Path(os.environ.get("PWD") or Path.cwd())
-    return "" if shell == PROJECT_ROOT else cd.format(f'"{PROJECT_ROOT}"')
+    return "" if shell == PROJECT_ROOT else cd.format(quoted(str(PROJECT_ROOT)))

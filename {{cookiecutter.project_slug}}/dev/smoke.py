@@ -1,4 +1,4 @@
-"""`python -m app smoke` without `--url`: against server processes of its own."""
+"""`python3 -m app smoke` without `--url`: against server processes of its own."""
 
 import argparse
 import asyncio

@@ -97,7 +97,7 @@ class Chat:
         )
         if settings.database_url is None:
             raise ValueError(
-                "DATABASE_URL is not set. `python -m app dev` starts a development database; "
+                "DATABASE_URL is not set. `python3 -m app dev` starts a development database; "
                 "elsewhere set it to postgresql+asyncpg://user:password@host/name."
             )
         self.settings = settings

@@ -24,6 +24,6 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
 function serverIsAway(): NextResponse {
   const text =
     "The server does not answer. Your conversations are safe. Please try again in a moment.\n\n" +
-    `For whoever runs this site: ${BACKEND_URL} has to answer; python -m app doctor says what is missing.\n`;
+    `For whoever runs this site: ${BACKEND_URL} has to answer; python3 -m app doctor says what is missing.\n`;
   return new NextResponse(text, { status: 503, headers: { "Retry-After": "5", "Cache-Control": "no-store" } });
 }

@@ -11,5 +11,5 @@ def test_every_table_is_as_its_migrations_make_it(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
 
-    # Not so? `python -m app migration "…"` writes what is missing.
+    # Not so? `python3 -m app migration "…"` writes what is missing.
     command.check(alembic_config())

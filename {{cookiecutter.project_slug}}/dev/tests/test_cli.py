@@ -10,7 +10,7 @@ import pytest
 
 from dev import __main__ as cli
 from dev import database, prove
-from dev.paths import PROJECT_ROOT, python_of
+from dev.paths import PROJECT_ROOT, VENV, python_of
 from engine.operate import cli as operator
 from engine.operate.port import port_problem
 
@@ -105,6 +105,24 @@ def test_goes_on_inside_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert started[0] == [str(python), "-m", "app", "doctor", "--port", "1"]
 
 
+OLD_PYTHON = """
+import runpy, sys
+sys.version_info, sys.prefix = (3, 9, 1, "final", 0), "/usr"
+sys.argv = ["app", *sys.argv[1:]]
+runpy.run_module("dev", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("command", ["doctor", "setup"])
+def test_an_old_python_goes_on_inside_the_environment_too(command: str) -> None:
+    """Whatever environment is active, if only it has a Python that can begin."""
+    if not python_of(VENV).exists():
+        pytest.skip("the project has no environment of its own")
+    done = run("-c", OLD_PYTHON, command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"python3 -m app {command}" in done.stdout
+
+
 def test_busy_port_names_a_free_one() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -113,7 +131,7 @@ def test_busy_port_names_a_free_one() -> None:
         problem = port_problem("127.0.0.1", port)
     assert problem is not None
     assert f"Port {port} is taken" in problem
-    assert "python -m app dev --port " in problem
+    assert "python3 -m app dev --port " in problem
     assert port_problem("127.0.0.1", port) is None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.auth import sign_in
 from app.commands import DOCTOR_CHECKS
+from dev import __main__ as cli
 from dev import doctor
 from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
@@ -17,7 +18,7 @@ from engine.settings.settings import Settings
 def test_an_embedded_database_that_does_not_run() -> None:
     finding = doctor.embedded_database(None)
     assert finding.state == "warn"
-    assert "python -m app db start" in finding.text
+    assert "python3 -m app db start" in finding.text
 
 
 def test_this_machine_comes_first_and_the_engines_checks_follow(
@@ -31,9 +32,25 @@ def test_this_machine_comes_first_and_the_engines_checks_follow(
 
 
 def test_sign_in() -> None:
-    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
+    style = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none"))
 
-    assert _sign_in(sign_in, Settings()) == Finding("ok", name)
+    text = f"{style.name}: it lets in {style.lets_in}"
+    assert _sign_in(sign_in, Settings()) == Finding("ok", text)
+
+
+@pytest.mark.parametrize("setting", ["SECRET_KEY", "CHATKIT_DOMAIN_KEY", "OPENAI_API_KEY"])
+def test_a_key_with_a_line_break_is_refused(
+    setting: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_belongs_in_venv", lambda: False)
+    monkeypatch.setenv(setting, f"{'a' * 40}\n{'b' * 40}")
+
+    assert cli.main(["doctor"]) == 1
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{setting} is not usable: it ")
+    assert "line break" in line
+    assert "aaaa" not in line
 
 
 def test_every_part_that_has_a_check_is_asked() -> None:

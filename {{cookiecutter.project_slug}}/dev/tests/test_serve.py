@@ -1,4 +1,4 @@
-"""`python -m app dev`."""
+"""`python3 -m app dev`."""
 
 import os
 from argparse import Namespace

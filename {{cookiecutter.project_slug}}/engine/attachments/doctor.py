@@ -1,4 +1,4 @@
-"""The finding of `python -m app doctor` about pictures: how the page shows them."""
+"""The finding of `python3 -m app doctor` about pictures: how the page shows them."""
 
 from engine.attachments.inline import is_private
 from engine.attachments.settings import AttachmentSettings

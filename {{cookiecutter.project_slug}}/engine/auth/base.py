@@ -65,10 +65,11 @@ class Authenticator:
     `__init__` raises ValueError if its settings are not usable. `checks_origin` is True if browsers
     send the credentials by themselves, such as cookies: requests from pages of other sites are then
     refused. `pages` are set if users sign in on this server, `shared_limits` if anybody can become
-    a new user at any time.
+    a new user at any time. `lets_in` ends the sentence "It lets in …", which setup and the doctor print.
     """
 
     name: str
+    lets_in: str = "the users that the sign-in of app/auth.py accepts"
     checks_origin: bool = False
     pages: SignInPages | None = None
     shared_limits: SharedLimits | None = None

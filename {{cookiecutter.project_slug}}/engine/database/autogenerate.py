@@ -28,7 +28,7 @@ from engine.database.migrations import (
 )
 from engine.database.tables import metadata
 
-HOW_TO_WRITE = 'Write it with: python -m app migration "…"'
+HOW_TO_WRITE = 'Write it with: python3 -m app migration "…"'
 
 # Calls in a migration that make something, whose names are the first argument or arguments.
 _MAKES = {"create_table", "create_index", "create_foreign_key"}

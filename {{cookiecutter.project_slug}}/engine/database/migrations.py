@@ -56,7 +56,7 @@ _FIXES = {
     ALREADY_EXISTS: "It was not created by these migrations. Rename or drop it, or use another "
     "database.",
     LOCK_NOT_AVAILABLE: "Other transactions keep it locked: find them in pg_stat_activity, end "
-    "them, and repeat: python -m app migrate",
+    "them, and repeat: python3 -m app migrate",
 }
 
 
@@ -94,7 +94,7 @@ def migration_problem(connection: Connection, only_revisions: bool = False) -> s
         target = connection.execute(_TARGET, {"table": _FIRST_TABLE}).one()
         return _obstacle(target, rows) or (
             f"The database is not migrated (it lacks {', '.join(lacking)}): "
-            "run `python -m app migrate`."
+            "run `python3 -m app migrate`."
         )
     return None if only_revisions else _missing(connection)
 
@@ -177,7 +177,7 @@ def _incomplete(missing: str) -> str:
     if LINEAR.fullmatch(missing):
         return (
             f"{where} continues {missing}, of the one line of migrations that this project had "
-            "before. Give it a branch of its own: python -m app migration --adopt"
+            "before. Give it a branch of its own: python3 -m app migration --adopt"
         )
     return (
         f"{where} needs the migration {missing}, which is not there. If its option was taken out, "
@@ -218,7 +218,7 @@ def _missing(connection: Connection) -> str | None:
         return None
     return (
         f"The database is at the newest migration and lacks {', '.join(sorted(missing))}. If it is "
-        'new in your code, write its migration: python -m app migration "…", then: python -m app '
+        'new in your code, write its migration: python3 -m app migration "…", then: python3 -m app '
         "migrate. If it was lost, restore it from a backup."
     )
 

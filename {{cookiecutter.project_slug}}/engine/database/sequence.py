@@ -73,6 +73,6 @@ class SequenceCheck:
                 raise
             logger.warning(
                 "comparing the items with their sequence takes too long for a probe; to do it, run "
-                "`python -m app doctor`"
+                "`python3 -m app doctor`"
             )
             return False

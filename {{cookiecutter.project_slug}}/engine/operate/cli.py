@@ -1,4 +1,4 @@
-"""The commands of `python -m app` for operators, which are available without the package `dev`."""
+"""The commands of `python3 -m app` for operators, which are available without the package `dev`."""
 
 import argparse
 import importlib
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 def main(application: str) -> int:
     """Run the command in `sys.argv`. `application` is the name of the application's package."""
-    parser = argparse.ArgumentParser(prog=f"python -m {application}")
+    parser = argparse.ArgumentParser(prog=f"python3 -m {application}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     add_commands(commands, application)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""`python -m app db distribute`: spread the tables over a Citus cluster, by their owner.
+"""`python3 -m app db distribute`: spread the tables over a Citus cluster, by their owner.
 
 All rows of a user then live on one node, where each statement of a turn finds what it needs.
 Safe to repeat: a table that is distributed already is left as it is.

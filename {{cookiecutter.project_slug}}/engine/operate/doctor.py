@@ -1,4 +1,4 @@
-"""The checks of `python -m app doctor`: what is wrong here, and how to mend it. One line each."""
+"""The checks of `python3 -m app doctor`: what is wrong here, and how to mend it. One line each."""
 
 import asyncio
 import importlib
@@ -15,6 +15,7 @@ from engine.database.migrations import MigrationRefused, migration_problem, newe
 from engine.database.sequence import SEQUENCE_BEHIND, is_behind
 from engine.database.server_check import UnusableDatabase, check_database
 from engine.models.source import check_models
+from engine.operate.identity import application_id
 from engine.operate.port import port_problem
 from engine.settings.database_url import parse_url
 from engine.settings.finding import Finding
@@ -73,14 +74,14 @@ def checks_of(application: str, settings: Settings, port: int) -> dict[str, Call
         "sign-in": partial(_sign_in, sign_in, settings),
         "domain key": partial(domain_key, settings),
         "ChatKit script": partial(script, settings),
-        "server": partial(server, port),
+        "server": partial(server, port, settings),
         **{tool.label: partial(tool_service, tool.service) for tool in tools if tool.service},
     }
 
 
 def secret_key(settings: Settings) -> Finding:
     if not settings.secret_key.get_secret_value():
-        return Finding("warn", "SECRET_KEY is empty. Run: python -m app setup")
+        return Finding("warn", "SECRET_KEY is empty. Run: python3 -m app setup")
     try:
         settings.check_keys()
     except ValueError as error:
@@ -209,17 +210,20 @@ def _sign_in(sign_in: SignIn, settings: Settings) -> Finding:
         style = sign_in(settings, Database.from_settings(settings, url))
     except ValueError as error:
         return Finding("fail", " ".join(str(error).split()))
-    return Finding("ok", style.name)
+    return Finding("ok", f"{style.name}: it lets in {style.lets_in}")
 
 
-def server(port: int) -> Finding:
+def server(port: int, settings: Settings) -> Finding:
     url = f"http://127.0.0.1:{port}"
     taken = port_problem("127.0.0.1", port)
     try:
+        health = httpx2.get(f"{url}/healthz", timeout=TIMEOUT_SECONDS).json()
+        if health.get("application") != application_id(settings):
+            return Finding("warn", f"another application answers at {url}. {taken or ''}".rstrip())
         answer = httpx2.get(f"{url}/readyz", timeout=TIMEOUT_SECONDS)
         error = answer.json().get("error", {})
     except httpx2.ConnectError:
-        none = f"none at {url}. To start one: python -m app dev. Elsewhere: {IS_SERVER_UP}"
+        none = f"none at {url}. To start one: python3 -m app dev. Elsewhere: {IS_SERVER_UP}"
         return Finding("warn", taken) if taken else Finding("ok", none)
     except (httpx2.HTTPError, ValueError, AttributeError):
         other = f"what answers at {url} is no chat application"

@@ -15,6 +15,7 @@ from engine.database.sequence import SEQUENCE_BEHIND, SequenceCheck
 from engine.database.server_check import READ_ONLY, SERVER_QUERY, server_problem
 from engine.http.errors import DatabaseUnavailable, Unavailable, error_responses
 from engine.http.included import NAMES, PROBE_PATH
+from engine.operate.identity import application_id
 from engine.runs.runs import Runs
 from engine.settings.settings import Settings
 from engine.version import VERSION
@@ -25,10 +26,10 @@ NOT_STARTED = (
     "The chat is not started: the application's lifespan lacks `async with chat.running():`."
 )
 REFUSED = (
-    "The database refuses the queries of this server: `python -m app doctor` shows the reason."
+    "The database refuses the queries of this server: `python3 -m app doctor` shows the reason."
 )
 OTHER_SECURITY = (
-    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python -m app migrate` to "
+    "ROW_LEVEL_SECURITY differs from the state of the database. Run `python3 -m app migrate` to "
     "apply it; see docs/scale.md."
 )
 
@@ -40,8 +41,12 @@ def routes(
 
     @router.get(PROBE_PATH, name=f"{NAMES}{PROBE_PATH}")
     async def healthz() -> dict[str, str]:
-        """The process is running. The version is that of the template."""
-        return {"status": "ok", "version": VERSION}
+        """The process is running. `application` tells it from others, to `python3 -m app doctor`.
+
+        The version is that of the template.
+        """
+        application = application_id(settings)
+        return {"status": "ok", "version": VERSION, "application": application}
 
     @router.get("/readyz", responses=error_responses(Unavailable, DatabaseUnavailable))
     async def readyz() -> dict[str, str]:

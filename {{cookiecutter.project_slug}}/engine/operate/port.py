@@ -12,7 +12,7 @@ def port_problem(host: str, port: int) -> str | None:
         if error.errno != errno.EADDRINUSE:
             return f"Cannot listen on {host}:{port}: {error.strerror or error}."
         free = free_port(host, port + 1)
-        hint = f" Port {free} is free: python -m app dev --port {free}" if free else ""
+        hint = f" Port {free} is free: python3 -m app dev --port {free}" if free else ""
         return f"Port {port} is taken by another program.{hint}"
     return None
 

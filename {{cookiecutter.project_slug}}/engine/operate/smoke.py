@@ -1,4 +1,4 @@
-"""The checks of `python -m app smoke`: an instance that runs, proven over HTTP as a browser would.
+"""The checks of `python3 -m app smoke`: an instance that runs, proven over HTTP as a browser would.
 
 No SDK is imported: this side speaks the protocol itself.
 """

@@ -76,15 +76,21 @@ def _is_header_value(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _header_value(secret: SecretStr) -> SecretStr:
+def _header_secret(secret: SecretStr) -> SecretStr:
     # The error of an HTTP client would quote the secret.
-    if not _is_header_value(secret.get_secret_value()):
-        raise ValueError(f"it {_NOT_A_HEADER_VALUE}")
+    _header_text(secret.get_secret_value())
     return secret
 
 
-# A secret that is sent as an HTTP header.
-HeaderSecret = Annotated[SecretStr, AfterValidator(_header_value)]
+def _header_text(value: str) -> str:
+    if not _is_header_value(value):
+        raise ValueError(f"it {_NOT_A_HEADER_VALUE}")
+    return value
+
+
+# A secret and a text that can be sent in an HTTP header.
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
 
 
 def _match_literal_case(field: FieldInfo, value: Any) -> Any:

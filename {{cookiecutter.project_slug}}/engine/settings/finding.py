@@ -1,4 +1,4 @@
-"""A line of `python -m app doctor`."""
+"""A line of `python3 -m app doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -21,7 +21,13 @@ from pydantic_settings import (
 )
 
 from engine.settings.database_url import checked_url
-from engine.settings.env_values import EnvFileSource, HeaderSecret, clean_values, has_variable
+from engine.settings.env_values import (
+    EnvFileSource,
+    HeaderSecret,
+    HeaderText,
+    clean_values,
+    has_variable,
+)
 from engine.settings.origins import parse_origin
 from engine.settings.providers import provider_of
 
@@ -84,6 +90,13 @@ class EnvSettings(BaseSettings):
             EnvFileSource(settings_cls),
             sources["file_secret_settings"],
         )
+
+    @field_validator("*")
+    @classmethod
+    def _check_secret(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr) and len(value.get_secret_value().splitlines()) > 1:
+            raise ValueError("it has a line break, and must be one line. Paste it again")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -154,7 +167,7 @@ class Settings(EnvSettings):
     sources_section: bool = False
     allowed_image_domains: CommaSeparated[str] = ()
 
-    chatkit_domain_key: str = Field(default="local-dev", min_length=1)
+    chatkit_domain_key: HeaderText = Field(default="local-dev", min_length=1)
     chatkit_script_url: str = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 
     allowed_origins: CommaSeparated[str] = ()
@@ -204,7 +217,7 @@ class Settings(EnvSettings):
         previous = self.secret_key_previous.get_secret_value()
         if not key:
             raise ValueError(
-                "SECRET_KEY is empty. `python -m app setup` writes one into .env; "
+                "SECRET_KEY is empty. `python3 -m app setup` writes one into .env; "
                 "in production, set the environment variable."
             )
         return [previous, key] if previous else [key]

@@ -35,7 +35,7 @@ async def exporting(
         _trace_agents(settings)
     if endpoint and find_spec("opentelemetry.instrumentation.sqlalchemy") is None:
         logger.warning(
-            "%s is set, and the packages that export are not installed. Run: python -m app setup "
+            "%s is set, and the packages that export are not installed. Run: python3 -m app setup "
             "(or: uv sync --inexact --extra telemetry; in an image: the build argument "
             "EXTRA=telemetry)",
             ENDPOINT,

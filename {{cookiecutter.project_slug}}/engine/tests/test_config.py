@@ -73,7 +73,7 @@ def test_a_missing_database_url_is_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    with pytest.raises(ValueError, match="python -m app dev"):
+    with pytest.raises(ValueError, match="python3 -m app dev"):
         create_app(Settings())
 
 

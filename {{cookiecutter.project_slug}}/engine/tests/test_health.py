@@ -15,6 +15,7 @@ from engine.database import migrations
 from engine.database.database import EVERYBODY, TABLE_PREFIX, VERSION_TABLE, Database
 from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
+from engine.operate.identity import application_id
 from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
@@ -25,7 +26,9 @@ from engine.version import VERSION
 
 async def test_alive_and_ready(base_url: str) -> None:
     async with httpx2.AsyncClient(base_url=base_url, timeout=30) as client:
-        assert (await client.get("/healthz")).json() == {"status": "ok", "version": VERSION}
+        health = (await client.get("/healthz")).json()
+        application = application_id(Settings())
+        assert health == {"status": "ok", "version": VERSION, "application": application}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
@@ -89,7 +92,7 @@ async def test_not_ready_before_the_newest_migration(base_url: str, database: Da
     assert response.status_code == 503
     said = response.json()["error"]["message"]
     assert "it lacks core_" in said
-    assert said.endswith("run `python -m app migrate`.")
+    assert said.endswith("run `python3 -m app migrate`.")
 
 
 @pytest.mark.parametrize("newer", ["core_9999", "taken_out_0001"])

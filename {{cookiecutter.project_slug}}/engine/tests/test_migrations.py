@@ -231,7 +231,7 @@ def test_a_table_without_the_prefix_is_known(migrated_url: str, folder: Path) ->
 
 
 def test_the_migrations_come_before_the_next_one(fresh_url: str, folder: Path) -> None:
-    with pytest.raises(migrations.MigrationRefused, match="run `python -m app migrate`"):
+    with pytest.raises(migrations.MigrationRefused, match="run `python3 -m app migrate`"):
         migrate.refuse_unless_migrated(fresh_url)
 
 
@@ -245,7 +245,7 @@ def test_alembic_says_which_command_to_use(migrated_url: str) -> None:
             check=False,
         )
         assert done.returncode != 0
-        assert 'python -m app migration "…"' in done.stdout + done.stderr
+        assert 'python3 -m app migration "…"' in done.stdout + done.stderr
         assert "--head owner@head" in done.stdout + done.stderr
 
 

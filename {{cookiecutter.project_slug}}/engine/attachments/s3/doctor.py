@@ -1,4 +1,4 @@
-"""The finding of `python -m app doctor` about the bucket of attachments.
+"""The finding of `python3 -m app doctor` about the bucket of attachments.
 
 It goes the way of a browser: one object is put, read and deleted at signed addresses, and a
 preflight request asks whether the page may send files there.
@@ -27,13 +27,13 @@ from engine.settings.finding import Finding
 
 NAME = "attachments"
 
-CONTENT = b"python -m app doctor"
+CONTENT = b"python3 -m app doctor"
 TEXT = "text/plain"
 TIMEOUT_SECONDS = 10
 ADDRESS_SECONDS = 60
 # The store takes requests as far as its clock from ours, and ours from its, as this.
 CLOCK_SECONDS = 300
-# Where `python -m app dev` serves the page.
+# Where `python3 -m app dev` serves the page.
 PAGE = "http://127.0.0.1:8000"
 
 _FIELD = re.compile(r"<(Code|Message|Region|ServerTime)>([^<]*)</")

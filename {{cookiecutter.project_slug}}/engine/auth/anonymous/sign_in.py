@@ -30,6 +30,7 @@ class AnonymousSettings(EnvSettings):
 
 class AnonymousAuth(Authenticator):
     name = "anonymous"
+    lets_in = "EVERYBODY who can open the page, without an account"
     visitors = ID_PREFIX
     checks_origin = True
 

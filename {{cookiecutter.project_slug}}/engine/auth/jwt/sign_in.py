@@ -46,6 +46,8 @@ class JwtAuth(Authenticator):
         self._settings = jwt_settings or JwtSettings()
         self._addresses = Addresses(settings)
         self._keys = _keys(self._settings)
+        signer = self._settings.jwks_url or "whoever has JWT_SECRET"
+        self.lets_in = f"everybody with a token that {signer} has signed"
         self._verifier = TokenVerifier(self._keys, self._settings)
 
     async def authenticate(self, request: Request) -> User:
@@ -107,7 +109,7 @@ def _keys(settings: JwtSettings) -> SharedSecret | JwksKeys:
         return jwks_keys(settings.jwks_url, settings)
     raise ValueError(
         "Set exactly one of JWT_SECRET and JWT_JWKS_URL. "
-        "`python -m app setup` writes a JWT_SECRET into .env for development."
+        "`python3 -m app setup` writes a JWT_SECRET into .env for development."
     )
 
 

@@ -1,4 +1,4 @@
-"""What `python -m app doctor` says of the OpenID provider."""
+"""What `python3 -m app doctor` says of the OpenID provider."""
 
 import asyncio
 

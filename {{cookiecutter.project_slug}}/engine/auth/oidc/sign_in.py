@@ -63,6 +63,11 @@ class OidcAuth(SessionAuth):
         oidc = oidc_settings or OidcSettings()
         id_tokens = IdTokenStore(database)
         self.pages = OidcPages(settings, oidc, sessions, id_tokens)
+        self.lets_in = (
+            f"everybody who can sign in at {oidc.discovery_url.host}"
+            if oidc.discovery_url
+            else "nobody yet: set OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env"
+        )
         self._chat_settings = settings
 
     def own_data_routes(self, own: OwnData) -> Sequence[APIRouter]:

@@ -36,7 +36,7 @@ _NAME = re.compile(r"[\w.@+-]+")
 class AccountSettings(EnvSettings):
     """The limits are per quarter of an hour (`WINDOW`)."""
 
-    sign_up: Literal["open", "closed"] = "open"
+    sign_up: Literal["open", "closed"] = "closed"
     sign_ins_per_account: int = Field(default=10, ge=1)
     sign_ins_per_address: int = Field(default=50, ge=1)
 

@@ -14,6 +14,16 @@ from engine.database.database import Database
 from engine.settings.settings import Settings
 
 
+OPEN = (
+    "EVERYBODY who can open the page: sign-up is open, so that anybody can create an account. "
+    "SIGN_UP=closed in .env ends that"
+)
+CLOSED = (
+    "users with an account only: sign-up is closed. "
+    "To create the first account: python3 -m app users add NAME"
+)
+
+
 class PasswordAuth(SessionAuth):
     name = "password"
 
@@ -28,6 +38,7 @@ class PasswordAuth(SessionAuth):
         super().__init__(sessions)
         accounts = Accounts(database, account_settings, settings.application_name)
         self.pages = AccountPages(settings, accounts, sessions)
+        self.lets_in = OPEN if accounts.is_open else CLOSED
         self._settings = settings
         self._accounts = accounts
 

@@ -57,6 +57,8 @@ class ProxyAuth(Authenticator):
         self._settings = proxy_settings or ProxySettings()
         self._addresses = Addresses(settings)
         self._verifier = _verifier(self._settings)
+        proxies = ", ".join(map(str, self._settings.trusted_addresses))
+        self.lets_in = f"everybody whom a proxy at {proxies} names in {self._settings.header}"
         _check_trust(self._settings)
 
     async def authenticate(self, request: Request) -> User:
@@ -144,7 +146,7 @@ def _verifier(settings: ProxySettings) -> TokenVerifier | LoadBalancer | None:
 def _check_trust(settings: ProxySettings) -> None:
     if not settings.trusted_addresses:
         raise ValueError(
-            "PROXY_TRUSTED_ADDRESSES is empty. `python -m app setup` writes the addresses of this "
+            "PROXY_TRUSTED_ADDRESSES is empty. `python3 -m app setup` writes the addresses of this "
             "machine into .env; in production, set the addresses of the proxy."
         )
     if settings.jwks_url is None and any(n.prefixlen == 0 for n in settings.trusted_addresses):

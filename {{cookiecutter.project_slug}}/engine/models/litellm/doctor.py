@@ -1,4 +1,4 @@
-"""The finding of `python -m app doctor` about LiteLLM: whether its models have their keys."""
+"""The finding of `python3 -m app doctor` about LiteLLM: whether its models have their keys."""
 
 from engine.models.litellm.models import LitellmModels
 from engine.settings.finding import Finding

@@ -53,7 +53,7 @@ class LitellmModels:
         if find_spec("litellm") is None:
             raise UnusableSettings(
                 f"{settings.other_models[0]} needs LiteLLM, which is not installed. "
-                "Run: python -m app setup (or: uv sync)"
+                "Run: python3 -m app setup (or: uv sync)"
             )
         if env_file := EnvSettings.model_config.get("env_file"):
             add_to_environment(Path(str(env_file)))

@@ -1,4 +1,4 @@
-"""`python -m app doctor`: what is wrong here, and how to mend it."""
+"""`python3 -m app doctor`: what is wrong here, and how to mend it."""
 
 import argparse
 from typing import Any

@@ -1,4 +1,4 @@
-"""`python -m app feedback`: rated answers with their questions, for whoever improves the agent."""
+"""`python3 -m app feedback`: rated answers with their questions, for whoever improves the agent."""
 
 import argparse
 import csv
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.database.database import Database
     from engine.store.feedback import RatedAnswer
 
-EXAMPLE = "example: python -m app feedback --bad --since 2026-01-31 --csv > feedback.csv"
+EXAMPLE = "example: python3 -m app feedback --bad --since 2026-01-31 --csv > feedback.csv"
 
 # A spreadsheet would calculate a cell that begins with one of these.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -1,4 +1,4 @@
-"""`python -m app knowledge`: manages the documents that the assistant answers from."""
+"""`python3 -m app knowledge`: manages the documents that the assistant answers from."""
 
 import argparse
 import os
@@ -80,7 +80,7 @@ def list_() -> int:
     async def print_all(store: "KnowledgeStore") -> int:
         documents = await store.all()
         if not documents:
-            print("There are no documents. Add some: python -m app knowledge add PATH…")
+            print("There are no documents. Add some: python3 -m app knowledge add PATH…")
             return 0
         rows = [
             (f"{one.added_at:%Y-%m-%d}", f"{one.passages:,}", one.source, one.title)

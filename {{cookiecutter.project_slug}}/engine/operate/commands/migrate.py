@@ -1,4 +1,4 @@
-"""`python -m app migrate`. Imports no SDK, which would take seconds and is not needed here."""
+"""`python3 -m app migrate`. Imports no SDK, which would take seconds and is not needed here."""
 
 import argparse
 import asyncio

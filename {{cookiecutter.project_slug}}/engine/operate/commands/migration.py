@@ -1,4 +1,4 @@
-"""`python -m app migration "dice rolls"`: the application's next migration, from its tables."""
+"""`python3 -m app migration "dice rolls"`: the application's next migration, from its tables."""
 
 import argparse
 from typing import Any
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     if options.adopt:
         return _adopt()
     if not options.message:
-        print('What is it for? Say: python -m app migration "dice rolls"')
+        print('What is it for? Say: python3 -m app migration "dice rolls"')
         return 1
     from engine.operate.commands.database import database_url
     from engine.operate.commands.migrate import refuse_unless_migrated
@@ -36,7 +36,7 @@ def _write(message: str, *, is_empty: bool) -> int:
     if path is None:
         print("Nothing to write: the tables of the database are those of the code.")
         return 0
-    print(f"{path}\nRead it, change it where it is wrong, then: python -m app migrate")
+    print(f"{path}\nRead it, change it where it is wrong, then: python3 -m app migrate")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m app privacy`: what is kept of a user, exported or erased."""
+"""`python3 -m app privacy`: what is kept of a user, exported or erased."""
 
 import argparse
 import json
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from engine.database.database import Database
     from engine.options import Attachments
 
-NOBODY = "Nothing is kept of {user}. The user is named by the id that `python -m app usage` shows."
+NOBODY = "Nothing is kept of {user}. The user is named by the id that `python3 -m app usage` shows."
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
     privacy = commands.add_parser(
         "privacy",
         help="export or erase what is kept of a user",
-        epilog="example: python -m app privacy export ada@example.com --to ada.zip",
+        epilog="example: python3 -m app privacy export ada@example.com --to ada.zip",
     )
     actions = privacy.add_subparsers(dest="action", required=True, metavar="action")
     export = actions.add_parser(
         "export",
         help="write all that is kept of a user to an archive",
-        epilog="example: python -m app privacy export ada@example.com --to ada.zip",
+        epilog="example: python3 -m app privacy export ada@example.com --to ada.zip",
     )
     export.add_argument("--to", type=Path, metavar="FILE", help="default: USER.zip, here")
     erase = actions.add_parser(
         "erase",
         help="delete all that is kept of a user, at once; the id does not come back",
-        epilog="example: python -m app privacy erase ada@example.com --yes",
+        epilog="example: python3 -m app privacy erase ada@example.com --yes",
     )
     erase.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     readmit = actions.add_parser(
         "readmit",
         help="let an erased user come back, as a new one",
-        epilog="example: python -m app privacy readmit ada@example.com",
+        epilog="example: python3 -m app privacy readmit ada@example.com",
     )
     for action in (export, erase, readmit):
         action.add_argument("user", help="a user's id, or the name of an account")

@@ -1,4 +1,4 @@
-"""`python -m app smoke`: the application proven over HTTP.
+"""`python3 -m app smoke`: the application proven over HTTP.
 
 Here it is an instance that runs; in development it may be one that `dev` starts for it.
 """

@@ -1,4 +1,4 @@
-"""`python -m app update`: a newer template, or other answers, in a project that goes on.
+"""`python3 -m app update`: a newer template, or other answers, in a project that goes on.
 
 Every change to the files is taken back when a later step fails: they are committed before.
 """
@@ -116,7 +116,7 @@ class Update:
             words = subprocess.list2cmdline(self._cruft())
             raise UpdateFailed(
                 f"You and the template have changed the same lines of {', '.join(files)}. To resolve "
-                f"that by hand: {words}\nThen remove the marks of conflicts, and run: python -m app setup"
+                f"that by hand: {words}\nThen remove the marks of conflicts, and run: python3 -m app setup"
             )
 
     def _show(self) -> None:
@@ -167,7 +167,7 @@ class Update:
         print("\nDone. Look at `git diff HEAD`, run the tests, and commit.")
         if self._environment:
             print(
-                f"New settings: {', '.join(self._environment)}. To add them to .env: python -m app setup"
+                f"New settings: {', '.join(self._environment)}. To add them to .env: python3 -m app setup"
             )
 
     def _app(self, *words: str) -> None:
@@ -180,7 +180,7 @@ class Update:
         private = self._root / ".data" / "uv" / "bin" / "uv"
         found = os.environ.get("UV") or shutil.which("uv") or str(private)
         if shutil.which(found) is None:
-            raise UpdateFailed("uv is not on the PATH. Run: python -m app setup")
+            raise UpdateFailed("uv is not on the PATH. Run: python3 -m app setup")
         return found
 
     def _git(self, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m app usage`: what models were used for, in tokens and money."""
+"""`python3 -m app usage`: what models were used for, in tokens and money."""
 
 import argparse
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     usage = commands.add_parser(
         "usage",
         help="turns, tokens and money, by day, month, user and model",
-        epilog="example: python -m app usage --by month,model --since 2026-01-01 --csv",
+        epilog="example: python3 -m app usage --by month,model --since 2026-01-01 --csv",
     )
     add_options(usage)
     return usage

@@ -1,4 +1,4 @@
-"""`python -m app users`: manages accounts."""
+"""`python3 -m app users`: manages accounts."""
 
 import argparse
 import getpass
@@ -96,7 +96,7 @@ async def _list(accounts: "AccountStore", _options: argparse.Namespace) -> int:
         for one in await accounts.all()
     ]
     if not rows:
-        print("There are no accounts. Add one: python -m app users add NAME")
+        print("There are no accounts. Add one: python3 -m app users add NAME")
         return 0
     print_table([HEADING, *rows])
     return 0

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from engine.database.database import Database
 from engine.operate import doctor
+from engine.operate.identity import application_id
 from engine.page.files import ENGINE_FILES
 from engine.settings.finding import Finding
 from engine.settings.providers import PROVIDERS
@@ -23,7 +24,7 @@ def settings(**values: object) -> Settings:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make every request of the doctor get this answer, or this error."""
+    """Make every request of the doctor get this answer, or this error; /healthz is this application's."""
 
     def use(
         status: int = 200,
@@ -35,6 +36,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             if error is not None:
                 raise error
             request = httpx2.Request("GET", url)
+            if url.endswith("/healthz"):
+                health = {"status": "ok", "application": application_id(settings())}
+                return httpx2.Response(200, json=health, request=request)
             return httpx2.Response(status, json=body, request=request, headers=headers)
 
         monkeypatch.setattr(httpx2, "get", get)
@@ -123,14 +127,14 @@ def test_a_script_that_is_none(answer: Callable[..., None], kind: str, state: st
             "fail",
             "Not migrated.",
         ),
-        (404, ["?"], "warn", "no chat application"),
+        (200, ["?"], "warn", "no chat application"),
     ],
 )
 def test_server(
     answer: Callable[..., None], status: int, body: object, state: str, said: str
 ) -> None:
     answer(status, body)
-    finding = doctor.server(8000)
+    finding = doctor.server(8000, settings())
     assert finding.state == state
     assert said in finding.text
 
@@ -138,26 +142,39 @@ def test_server(
 def test_a_port_without_a_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    finding = doctor.server(port)
+    finding = doctor.server(port, settings())
     assert finding.state == "ok"
     assert doctor.IS_SERVER_UP in finding.text
-    assert "python -m app dev" in finding.text
+    assert "python3 -m app dev" in finding.text
 
 
 @pytest.mark.parametrize("error", [httpx2.ConnectError("refused"), httpx2.ReadTimeout("silent")])
 def test_a_port_that_another_program_has(answer: Callable[..., None], error: Exception) -> None:
     answer(error=error)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        finding = doctor.server(taken.getsockname()[1])
+        finding = doctor.server(taken.getsockname()[1], settings())
     assert finding.state == "warn"
     assert "is taken by another program" in finding.text
-    assert "python -m app dev --port" in finding.text
+    assert "python3 -m app dev --port" in finding.text
 
 
-def test_sign_in() -> None:
-    name = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none")).name
+@pytest.mark.parametrize("key", ["b" * 40, ""])
+def test_another_application_at_the_port_is_not_ok(answer: Callable[..., None], key: str) -> None:
+    """Another project of the template answers like this one; its SECRET_KEY is another."""
+    answer(200, {"status": "ready"})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finding = doctor.server(port, settings(secret_key=SecretStr(key or "a" * 40)))
+    assert finding.state == "warn"
+    assert f"another application answers at http://127.0.0.1:{port}" in finding.text
+    assert "python3 -m app dev --port" in finding.text
 
-    assert doctor._sign_in(sign_in, Settings()) == Finding("ok", name)
+
+def test_sign_in_says_whom_it_lets_in() -> None:
+    style = sign_in(Settings(), Database("postgresql+asyncpg://nobody@127.0.0.1/none"))
+
+    text = f"{style.name}: it lets in {style.lets_in}"
+    assert doctor._sign_in(sign_in, Settings()) == Finding("ok", text)
 
 
 PAGE = ENGINE_FILES.parent

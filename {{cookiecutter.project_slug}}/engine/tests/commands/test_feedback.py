@@ -1,4 +1,4 @@
-"""`python -m app feedback`, on rated answers of several users."""
+"""`python3 -m app feedback`, on rated answers of several users."""
 
 import asyncio
 import csv
@@ -175,4 +175,4 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["feedback", "--help"])
 
-    assert "python -m app feedback --bad --since" in capsys.readouterr().out
+    assert "python3 -m app feedback --bad --since" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`python -m app knowledge`, on a database of its own."""
+"""`python3 -m app knowledge`, on a database of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m app privacy`, on rows of several users."""
+"""`python3 -m app privacy`, on rows of several users."""
 
 import asyncio
 import json
@@ -134,4 +134,4 @@ def test_who_was_erased_can_be_let_in_again(
 def test_the_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([*command.split(), "--help"])
-    assert f"example: python -m app {command.partition(' ')[0]}" in capsys.readouterr().out
+    assert f"example: python3 -m app {command.partition(' ')[0]}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`python -m app usage`: rows of several users, days and models."""
+"""`python3 -m app usage`: rows of several users, days and models."""
 
 import asyncio
 import csv

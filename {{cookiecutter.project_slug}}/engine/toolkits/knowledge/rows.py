@@ -1,7 +1,7 @@
 """The tables of the project's documents and passages, with PostgreSQL's full-text search.
 
 The owner of these rows is `PROJECT_OWNER` and not a user: all users search them, and
-`python -m app knowledge` writes them.
+`python3 -m app knowledge` writes them.
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ const ALLOW_LIST = "https://platform.openai.com/settings/organization/security/d
  */
 export function problems(host, scriptUrl, say = voice(), error = "") {
   const cdn = new URL(scriptUrl, CDN).host;
-  const doctor = say("On its machine, {command} says what is missing.", { command: "python -m app doctor" });
+  const doctor = say("On its machine, {command} says what is missing.", { command: "python3 -m app doctor" });
   return {
     scriptBlocked: {
       title: say("The chat could not be loaded"),

@@ -310,7 +310,7 @@ def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_not_installed")
 def test_where_it_is_not_installed_one_line_says_what_to_do(settings: Settings) -> None:
     only = settings.model_copy(update={"model": CLAUDE})
-    with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python -m app setup") as error:
+    with pytest.raises(UnusableSettings, match=r"needs LiteLLM.*python3 -m app setup") as error:
         ModelSource(only, DemoModel(0))
     assert "\n" not in str(error.value)
     finding = litellm_doctor.check_settings(only)

@@ -242,7 +242,7 @@ async def test_a_signature_time_in_the_future_is_accepted(
 
 
 def test_without_a_key_the_start_fails_and_says_how_to_fix_it() -> None:
-    with pytest.raises(ValueError, match=r"SECRET_KEY is empty.*python -m app setup"):
+    with pytest.raises(ValueError, match=r"SECRET_KEY is empty.*python3 -m app setup"):
         anonymous_auth(key="")
 
 

@@ -161,7 +161,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("own", "mend"),
         [
-            ({}, r"exactly one of JWT_SECRET and JWT_JWKS_URL.*python -m app setup"),
+            ({}, r"exactly one of JWT_SECRET and JWT_JWKS_URL.*python3 -m app setup"),
             (
                 {"secret": SECRET, "jwks_url": JWKS},
                 r"exactly one of JWT_SECRET and JWT_JWKS_URL",

@@ -23,7 +23,7 @@ from engine.tests.auth.password.test_password import OTHER, PASSWORD, WRONG, new
 
 @pytest.fixture
 def accounts(database: Database) -> Accounts:
-    return Accounts(database, AccountSettings())
+    return Accounts(database, AccountSettings(sign_up="open"))
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ async def test_every_statement_names_one_owner(database: Database, store: Accoun
     owners = {user_id_of(name), address}
     event.listen(database.engine.sync_engine, "before_cursor_execute", record)
     try:
-        accounts = Accounts(database, AccountSettings())
+        accounts = Accounts(database, AccountSettings(sign_up="open"))
         await accounts.sign_up(name, PASSWORD, address)
         await accounts.sign_in(name, PASSWORD, address)
         await accounts.change_password(user_id_of(name), PASSWORD, OTHER)

@@ -16,6 +16,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from engine.auth.password.accounts import Hasher
+from engine.auth.password.sign_in import PasswordAuth
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.password.sign_in import PasswordAuth
 from engine.auth.sessions.sessions import COOKIE
@@ -133,8 +134,15 @@ def _light_hashes() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _open_sign_up() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGN_UP", "open")
+        yield
+
+
 @pytest.fixture(scope="module")
-async def base_url(settings: Settings, _light_hashes: None) -> AsyncIterator[str]:
+async def base_url(settings: Settings, _light_hashes: None, _open_sign_up: None) -> AsyncIterator[str]:
     async with serving(create_app(settings)) as url:
         yield url
 
@@ -643,14 +651,34 @@ class TestSignUp:
             assert (await browser.sign_in(name, good)).status_code == 303
             await browser.sign_out()
 
-    async def test_sign_up_can_be_closed(self, settings: Settings, name: str) -> None:
-        async with configured(settings, SIGN_UP="closed") as browser:
+    async def test_sign_up_is_closed_by_default(
+        self, settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SIGN_UP")
+        async with configured(settings) as browser:
             assert "/sign-up" not in (await browser.open("/sign-in")).text
             assert (await browser.open("/sign-up")).status_code == 403
             token = await browser.form_token("/sign-in")
             fields = {"name": name, "password": PASSWORD, "form_token": token}
             assert (await browser.post("/sign-up", **fields)).status_code == 403
             assert (await browser.sign_in(name)).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("sign_up", "said"),
+        [(None, "sign-up is closed. To create the first account: "), ("open", "EVERYBODY who can")],
+    )
+    def test_it_says_whom_it_lets_in(
+        self,
+        settings: Settings,
+        database: Database,
+        monkeypatch: pytest.MonkeyPatch,
+        sign_up: str | None,
+        said: str,
+    ) -> None:
+        monkeypatch.delenv("SIGN_UP")
+        if sign_up:
+            monkeypatch.setenv("SIGN_UP", sign_up)
+        assert said in PasswordAuth(settings, database).lets_in
 
 
 class TestPasswordChange:
@@ -720,7 +748,7 @@ class TestDisabled:
 
 
 class TestSmoke:
-    """`python -m app smoke --url` while sign-up is closed."""
+    """`python3 -m app smoke --url` while sign-up is closed."""
 
     @pytest.fixture
     async def closed(self, settings: Settings) -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""`python -m app users`."""
+"""`python3 -m app users`."""
 
 import asyncio
 import io

@@ -285,7 +285,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("own", "mend"),
         [
-            ({"trusted_addresses": ""}, r"PROXY_TRUSTED_ADDRESSES is empty.*python -m app setup"),
+            ({"trusted_addresses": ""}, r"PROXY_TRUSTED_ADDRESSES is empty.*python3 -m app setup"),
             ({"trusted_addresses": "0.0.0.0/0"}, "whole internet"),
             ({"trusted_addresses": "127.0.0.1, ::/0"}, "whole internet"),
             ({"issuer": ISSUER}, "have no effect without PROXY_JWKS_URL"),
