@@ -63,11 +63,10 @@ class Made:
         """False for tables in the database that are not looked at."""
         return kind != "table" or name in metadata().tables or name in self._names
 
-    def include_object(
-        self, item: SchemaItem, name: str | None, kind: str, reflected: bool, other: object
-    ) -> bool:
+    def include_object(self, item: SchemaItem, name: str | None, kind: str, *more: Any) -> bool:
         """False for what is in the database alone, and was not made here."""
-        if not reflected or other is not None or kind == "table":
+        is_reflected, declared = more
+        if not is_reflected or declared is not None or kind == "table":
             return True
         table = getattr(item, "table", None)
         on_table = getattr(table, "name", "")

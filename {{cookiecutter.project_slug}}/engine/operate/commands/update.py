@@ -36,7 +36,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="append",
         default=[],
         metavar="QUESTION=ANSWER",
-        help="another answer, such as agent_tools=notes,knowledge; may be repeated",
+        help="another answer, such as dictation=yes; may be repeated",
     )
     update.add_argument("--to", metavar="REVISION", help="of the template; default: its newest")
     update.add_argument("--yes", action="store_true", help="do not ask after the diff")
