@@ -118,7 +118,9 @@ class OwnDataPages:
             password if self._confirm is not None else "",
             f"{token}<p><button>{say('Erase my data')}</button></p></form>",
         ]
-        return self._html(request, "Your data", "\n".join(parts), refusal.status if refusal else 200)
+        return self._html(
+            request, "Your data", "\n".join(parts), refusal.status if refusal else 200
+        )
 
     def _said(self, request: Request, title: str, text: str) -> Response:
         return self._html(request, title, f"<p>{_speaker(request)(text)}</p>")
@@ -145,9 +147,7 @@ def _speaker(request: Request) -> Callable[[str], str]:
 
 
 KEPT = "Everything that is kept of you, as an archive: conversations, files, feedback and use."
-FOR_GOOD = (
-    "All of it is deleted at once, and cannot be restored. Nobody can sign in with this account again."
-)
+FOR_GOOD = "All of it is deleted at once, and cannot be restored. Nobody can sign in with this account again."
 
 PAGE = """<!doctype html>
 <html lang="{language}" data-color-scheme="{color_scheme}">
