@@ -16,7 +16,7 @@ from chatkit.types import (
     WorkflowItem,
 )
 
-from engine.context.use import Use
+from engine.database.use import Use
 from engine.text.tokens import BYTES_PER_TOKEN
 
 # The requests that contain a message of the user.

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from engine.context.use import DEMO, Use
+from engine.database.use import DEMO, Use
 from engine.settings.providers import provider_of, without_provider
 from engine.settings.settings import PROJECT_ROOT, Settings, UnusableSettings
 

@@ -17,9 +17,9 @@ from sqlalchemy import Text, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from engine.context.run import Run
-from engine.context.use import Use
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import BudgetRow, UsageRow
+from engine.database.use import Use
 from engine.database.users import ensure_user
 from engine.http.errors import LimitReached
 from engine.runs.usage import COUNTS, KEY, adding_to

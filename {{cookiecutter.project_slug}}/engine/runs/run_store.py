@@ -18,10 +18,10 @@ from sqlalchemy import (
 
 from engine.context.run import WITH_MESSAGE, Run
 from engine.context.shared_limits import SharedLimits
-from engine.context.use import DEMO
 from engine.database.database import EVERYBODY, Database
 from engine.database.rows import IS_RUNNING, ItemRow, RunRow
 from engine.database.run_commands import RunCommand, send_command
+from engine.database.use import DEMO
 from engine.http.errors import (
     DailyTokensUsed,
     NotFound,

@@ -26,9 +26,9 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.context.run import Run
-from engine.context.use import Use
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import RunRow, TokenDayRow, UsageRow
+from engine.database.use import Use
 from engine.runs.token_days import day_of
 
 KEY = ("user_id", "day", "model")

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 async def _export(database: "Database", options: argparse.Namespace) -> int:
     from engine.operate.privacy.export import export, file_name
 
-    user_id = _user_id(options, database)
+    user_id = await _user_id(options, database)
     target: Path = options.to or Path(f"{file_name(options.user)}.zip")
     async with attachments_of(options.application, database) as attachments:
         count = await export(database, user_id, target, attachments)
@@ -82,7 +82,7 @@ async def _erase(database: "Database", options: argparse.Namespace) -> int:
     from engine.operate.privacy.erase import erase
 
     configure_logging("WARNING")
-    user_id = _user_id(options, database)
+    user_id = await _user_id(options, database)
     async with attachments_of(options.application, database) as attachments:
         erased = await erase(database, user_id, attachments)
     record("user erased")
@@ -100,7 +100,7 @@ async def _erase(database: "Database", options: argparse.Namespace) -> int:
 async def _readmit(database: "Database", options: argparse.Namespace) -> int:
     from engine.operate.privacy.erase import readmit
 
-    is_done = await readmit(database, _user_id(options, database))
+    is_done = await readmit(database, await _user_id(options, database))
     if options.json:
         print(json.dumps({"readmitted": is_done}))
     elif is_done:
@@ -117,11 +117,15 @@ _ACTIONS: dict[str, Callable[["Database", argparse.Namespace], Awaitable[int]]] 
 }
 
 
-def _user_id(options: argparse.Namespace, database: "Database") -> str:
+async def _user_id(options: argparse.Namespace, database: "Database") -> str:
+    """The user with this id, if there is one or was; else the one whose account has this name."""
     from engine.database.tables import import_rows
+    from engine.operate.privacy.erase import is_known
     from engine.settings.settings import Settings
 
     import_rows(options.application)
+    if await is_known(database, options.user):
+        return str(options.user)
     sign_in = import_module(f"{options.application}.auth").sign_in
     user_id: str = sign_in(Settings(), database).user_id_of(options.user)
     return user_id

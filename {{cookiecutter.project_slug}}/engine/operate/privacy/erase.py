@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.database.database import ERASED_OWNER, EVERYBODY, PROJECT_OWNER, Database
-from engine.database.rows import ErasedRow
+from engine.database.rows import ErasedRow, UserRow
 from engine.database.run_commands import stop_runs
 from engine.database.tables import owned_tables, owner_column
 from engine.database.users import ensure_user, id_hash
@@ -54,6 +54,12 @@ async def erase(database: Database, user_id: str, attachments: Attachments | Non
 async def is_erased(database: Database, user_id: str) -> bool:
     statement = select(ErasedRow.id_hash).where(ErasedRow.id_hash == id_hash(literal(user_id)))
     return bool(await database.read(EVERYBODY, statement))
+
+
+async def is_known(database: Database, user_id: str) -> bool:
+    """True for the id of a user who has rows, or was erased."""
+    user = select(UserRow.id).where(UserRow.id == user_id)
+    return bool(await database.read(user_id, user)) or await is_erased(database, user_id)
 
 
 async def readmit(database: Database, user_id: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.context.use import DEMO, Use
+from engine.database.use import DEMO, Use
 from engine.models.prices import Prices
 from engine.settings.providers import PROVIDERS
 from engine.settings.settings import Settings, UnusableSettings
