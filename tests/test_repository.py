@@ -94,7 +94,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """mkdocs warns of pages and headings that do not exist, and of pages outside of the menu."""
-    command = ("mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path))
+    command = ("mkdocs", "build", "--strict", "--site-dir", str(tmp_path))
     check(*command, cwd=REPO, NO_MKDOCS_2_WARNING="1")
 
     pages = [file.relative_to(REPO / "docs") for file in (REPO / "docs").rglob("*.md")]
