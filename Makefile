@@ -64,7 +64,7 @@ cast: $(TOOLS)
 	.venv/bin/python tests/cast.py
 
 docs: $(TOOLS)
-	.venv/bin/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir build/site
 
 newest: $(TOOLS)
 	@.venv/bin/python tests/newest.py

@@ -4,17 +4,20 @@ Each is generated under difficult conditions that may occur on a user's machine.
 """
 
 import json
+import os
 import re
 import resource
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import PRESETS, REPO, BakedProject, check, generate, lack
+from conftest import PRESETS, REPO, BakedProject, check, clean_environment, generate, lack
 from every_project import (
     PROVED_IN_DEFAULT,
     PROVED_IN_EVERYTHING,
@@ -29,6 +32,7 @@ from image import command_of, copy_into_image, read_stages
 from owner import ENGINES_TESTS, changed
 from serving import START, answers, served
 from sqlalchemy.engine import make_url
+from test_commands import RUN_IN_DEFAULT
 from test_hooks import without_uv
 
 # `uv run pytest`, as an owner runs it, takes no longer than this on two cores.
@@ -143,6 +147,23 @@ class TestDefault(ProjectSetUpTwice):
         assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
 
         assert processor_seconds() - before < OWNERS_SECONDS
+
+    @pytest.mark.parametrize("command", RUN_IN_DEFAULT)
+    def test_a_command_of_the_readme_works_as_it_stands(
+        self, project: BakedProject, command: str
+    ) -> None:
+        programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=project.path,
+            env=clean_environment() | {"PATH": programs},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
 
     def test_what_its_owner_changes_makes_no_test_of_the_engine_fail(
         self, project: BakedProject, tmp_path: Path
