@@ -127,7 +127,11 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     theirs = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     groups = ours["dependency-groups"]
 
-    listed = [theirs["project"]["dependencies"], *theirs["dependency-groups"].values()]
+    listed = [
+        theirs["project"]["dependencies"],
+        *theirs["project"]["optional-dependencies"].values(),
+        *theirs["dependency-groups"].values(),
+    ]
     wanted = {name.partition(";")[0] for names in listed for name in names}
 
     assert wanted <= {*groups["template"], *groups["dev"]}

@@ -59,7 +59,8 @@ def bundles_of(owner: Path, engine: Path) -> Path | None:
     changed = next((name for file in maps for name in _changed(file, owner, engine)), None)
     if changed is not None:
         logger.warning(
-            "The page's bundle is not used, because %s is newer: run `python3 -m app setup`", changed
+            "The page's bundle is not used, because %s is newer: run `python3 -m app setup`",
+            changed,
         )
     return built if maps and changed is None else None
 

@@ -13,7 +13,6 @@ from engine.auth.sessions.sessions import SessionAuth, Sessions, SessionSettings
 from engine.database.database import Database
 from engine.settings.settings import Settings
 
-
 OPEN = (
     "EVERYBODY who can open the page: sign-up is open, so that anybody can create an account. "
     "SIGN_UP=closed in .env ends that"

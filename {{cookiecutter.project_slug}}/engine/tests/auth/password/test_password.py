@@ -16,7 +16,6 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from engine.auth.password.accounts import Hasher
-from engine.auth.password.sign_in import PasswordAuth
 from engine.auth.password.rows import AccountStore, user_id_of
 from engine.auth.password.sign_in import PasswordAuth
 from engine.auth.sessions.sessions import COOKIE
@@ -142,7 +141,9 @@ def _open_sign_up() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-async def base_url(settings: Settings, _light_hashes: None, _open_sign_up: None) -> AsyncIterator[str]:
+async def base_url(
+    settings: Settings, _light_hashes: None, _open_sign_up: None
+) -> AsyncIterator[str]:
     async with serving(create_app(settings)) as url:
         yield url
 
