@@ -116,6 +116,7 @@ class Projects:
             "ALLOWED_ORIGINS": self._origins,
             "SECRET_KEY": "a key for tests, and for nothing else",
             "DEMO_DELAY_SECONDS": "0.006",
+            "SIGN_UP": "open",
         } | settings
         BakedProject(project.path, environment=environment).run("alembic", "upgrade", "heads")
         self._servers.append(Application(project, environment, folder))

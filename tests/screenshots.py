@@ -111,7 +111,8 @@ def take_accounts(folder: Path, url: str, browser: Browser) -> None:
     project = generate_with_our_environment(
         folder / "template", folder / "accounts", auth_style="password", table_prefix="accounts_"
     )
-    environment = {"DATABASE_URL": url, "SECRET_KEY": "of one picture, and thirty-two long"}
+    key = "of one picture, and thirty-two long"
+    environment = {"DATABASE_URL": url, "SECRET_KEY": key, "SIGN_UP": "open"}
     BakedProject(project.path, environment=environment).run("python", "-m", "app", "migrate")
     server = Application(project, environment, folder)
     server.start()

@@ -123,6 +123,7 @@ def everything(make: Make, mails: Mails) -> Application:
         EMAIL_SECURITY="none",
         EMAIL_SENDER="chat@example.org",
         EMAIL_RECIPIENT_DOMAINS="example.com",
+        SIGN_UP="open",
     )
 
 
