@@ -17,7 +17,7 @@ from chatkit.types import (
     UserMessageItem,
 )
 from fastapi import APIRouter
-from pydantic import AnyUrl
+from pydantic import AnyUrl, ValidationError
 
 from engine.attachments.files import (
     INCOMING,
@@ -187,9 +187,11 @@ class FileAttachments(AttachmentStore[RequestContext]):
         return await self._rows.ids(user_id)
 
     async def contents(self, user_id: str) -> AsyncIterator[tuple[Attachment, bytes]]:
-        for attachment in await self._rows.find(user_id, await self._rows.ids(user_id)):
-            with suppress(FileGone):
-                yield attachment, await self.files.read(key_of(user_id, attachment.id))
+        for id_ in await self._rows.ids(user_id):
+            # (One that this version cannot read does not keep the others back.)
+            with suppress(FileGone, ValidationError):
+                for attachment in await self._rows.find(user_id, [id_]):
+                    yield attachment, await self.files.read(key_of(user_id, id_))
 
     async def erase(self, user_id: str) -> bool:
         folders = [owner_part(user_id), f"{INCOMING}/{owner_part(user_id)}"]

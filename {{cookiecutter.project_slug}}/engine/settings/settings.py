@@ -258,9 +258,9 @@ class Settings(EnvSettings):
     @property
     def sends_cache_key(self) -> bool:
         """By default to OpenAI alone: other servers may refuse a parameter that they do not know."""
-        return (
-            self.openai_base_url is None if self.prompt_cache_key is None else self.prompt_cache_key
-        )
+        if self.prompt_cache_key is None:
+            return self.openai_base_url is None
+        return self.prompt_cache_key
 
     @property
     def other_models(self) -> tuple[str, ...]:
