@@ -127,7 +127,9 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
     theirs = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     groups = ours["dependency-groups"]
 
-    listed = [theirs["project"]["dependencies"], *theirs["dependency-groups"].values()]
+    project = theirs["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    listed = [project["dependencies"], *theirs["dependency-groups"].values(), *extras]
     wanted = {name.partition(";")[0] for names in listed for name in names}
 
     assert wanted <= {*groups["template"], *groups["dev"]}
