@@ -9,7 +9,7 @@ from pathlib import Path
 
 CHANGELOG = Path(__file__).resolve().parent.parent / "CHANGELOG.md"
 SECTION = re.compile(r"^## +(.+?) *\n(.*?)(?=^## |\Z)", re.M | re.S)
-VERSION = re.compile(r"v?(\d+\.\d+\.\d+)\b")
+VERSION = re.compile(r"\[?(\d+\.\d+\.\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Release:
 
 
 def newest_release(changelog: str) -> Release | None:
-    """The first section whose heading begins with a version, such as `## 1.2.0` or `## 1.2.0 (date)`."""
+    """The first section whose heading begins with a version, such as `## [1.2.0] - 2026-12-01`."""
     for heading, changes in SECTION.findall(changelog):
         if found := VERSION.match(heading):
             return Release(found[1], changes.strip() + "\n")

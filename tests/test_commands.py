@@ -26,7 +26,6 @@ RUN_IN_DEFAULT = (
     "python3 -m app feedback",
     "python3 -m app feedback --bad --since 2026-01-31",
     "python3 -m app feedback --json",
-    "uv run ruff check && uv run ruff format --check && uv run lint-imports",
 )
 
 PROJECT = "{{cookiecutter.project_slug}}"
@@ -51,6 +50,10 @@ PROVED_BY = {
     "python3 -m app knowledge add docs/ handbook.pdf": KNOWLEDGE,
     "python3 -m app knowledge list": KNOWLEDGE,
     "python3 -m app knowledge remove handbook.pdf": KNOWLEDGE,
+    "python3 -m app db dump chat.sql": f"{PROJECT}/dev/tests/test_dump.py",
+    "python3 -m app migrate && python3 -m app doctor": f"{PROJECT}/dev/tests/test_doctor.py",
+    "python3 -m app update": "tests/test_update.py",
+    "python3 -m app update --set dictation=yes": "tests/test_update.py",
     "python3 -m app db distribute": f"{PROJECT}/dev/tests/test_distribute.py",
     "uv run pytest": "tests/test_projects.py::test_its_owners_suite_is_quick",
     "uv run pytest -n 4 engine dev": "tests/test_projects.py::test_its_own_suite_passes",
@@ -83,6 +86,9 @@ PROVED_BY_KIND = {
 NOT_HERE = {
     "docker": "a container engine; CI of a project builds and starts the image",
     "kubectl": "a cluster; the manifests are validated",
+    "pg_dump": "PostgreSQL's own programs",
+    "pg_restore": "PostgreSQL's own programs",
+    "psql": "PostgreSQL's own programs; test_dump.py reads the file with the embedded one's psql",
     "fly": "an account",
     "gcloud": "an account",
     "systemctl": "a machine that boots with systemd",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cast import Failed, as_svg, recorded
-from changelog import newest_release
+from changelog import CHANGELOG, newest_release
 from conftest import REPO, TEMPLATE, Bake, check
 from documents import dead_links
 from newest import with_versions, without_upper_bounds
@@ -92,6 +92,16 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert dead_links(page) == ["#b", "other.md"]
 
 
+def test_settings_named_in_the_documentation_exist() -> None:
+    settings = (TEMPLATE / ".env.example").read_text(encoding="utf-8")
+    for page in ("leaves.md", "agent-builder.md"):
+        text = (REPO / "docs" / page).read_text(encoding="utf-8")
+        named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=\w+)?`", text))
+
+        assert named
+        assert [name for name in sorted(named) if name not in settings] == []
+
+
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """mkdocs warns of pages and headings that do not exist, and of pages outside of the menu."""
     command = ("mkdocs", "build", "--strict", "--site-dir", str(tmp_path))
@@ -129,12 +139,18 @@ def test_a_projects_server_is_started_alike_on_every_platform(look: Bake) -> Non
 
 class TestReleases:
     def test_the_newest_version_is_the_first_one(self) -> None:
-        text = "# Changelog\n\n## Unreleased\n\n- c\n\n## 1.10.0 (2026-12-01)\n\n- b\n\n## 1.9.0\n\n- a\n"
+        text = "# Changelog\n\n## Unreleased\n\n- c\n\n## [1.10.0] - 2026-12-01\n\n- b\n\n## [1.9.0] - 2026-11-30\n\n- a\n"
 
         release = newest_release(text)
 
         assert release is not None
         assert (release.version, release.changes) == ("1.10.0", "- b\n")
+
+    def test_the_changelog_here_has_one(self) -> None:
+        release = newest_release(CHANGELOG.read_text(encoding="utf-8"))
+
+        assert release is not None
+        assert release.changes
 
     def test_without_a_version_there_is_nothing_to_release(self) -> None:
         assert newest_release("# Changelog\n\n## Unreleased\n\n- a\n") is None
