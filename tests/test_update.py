@@ -184,6 +184,10 @@ def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) 
     assert changed(owner.path) == set()
 
 
+def newest_of_core() -> str:
+    return max((TEMPLATE / "engine/migrations/core").glob("0*.py")).name[:4]
+
+
 def has_history() -> bool:
     found = subprocess.run(
         ["git", "cat-file", "-e", VERSION_0_1],  # noqa: S607
