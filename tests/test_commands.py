@@ -71,6 +71,7 @@ PROVED_BY = {
     ".venv/bin/python -m oidc_provider_mock --port 9400": "tests/test_browser_options.py",
 }
 PROVED_BY_KIND = {
+    r"uvx cookiecutter gh:org/repo \w+=": "tests/test_answers.py",
     r"\.venv/bin/uvicorn app\.main:create_app ": (
         "tests/test_image.py::test_the_engines_tests_run_what_is_served"
     ),
