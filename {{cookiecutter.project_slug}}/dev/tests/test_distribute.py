@@ -13,13 +13,17 @@ import pytest
 
 from dev import __main__ as cli
 from engine.database.database import TABLE_PREFIX
-from engine.database.tables import owned_tables
+from engine.database.tables import owned_tables, tables_of_every_node
 from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options
 from engine.tests.fixtures import new_database
 
 STAND_IN = """
-CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY, partkey text NOT NULL);
+CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY, partkey text);
+
+CREATE FUNCTION create_reference_table(name regclass) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO pg_dist_partition VALUES (name, NULL)
+$$;
 
 CREATE FUNCTION create_distributed_table(
     name regclass, col text, colocate_with text DEFAULT 'default'
@@ -70,12 +74,15 @@ def test_every_table_is_distributed_by_its_owner(
     assert cli.main(["db", "distribute"]) == 0
 
     owners = {table.name: "user_id" for table in owned_tables()} | {f"{TABLE_PREFIX}users": "id"}
-    said = capsys.readouterr().out.splitlines()
-    assert sorted(said) == sorted(f"{name}: by {column}" for name, column in owners.items())
+    everywhere = [table.name for table in tables_of_every_node()]
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"{table.name}: by {owners[table.name]}" for table in owned_tables()),
+        *(f"{name}: on every node" for name in everywhere),
+    ]
 
     assert cli.main(["db", "distribute"]) == 0
     again = capsys.readouterr().out.splitlines()
-    assert sorted(again) == sorted(f"{name}: distributed already" for name in owners)
+    assert again == [f"{table.name}: distributed already" for table in owned_tables()]
 
 
 def test_what_is_printed_is_what_would_be_done(

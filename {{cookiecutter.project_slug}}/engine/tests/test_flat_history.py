@@ -73,6 +73,7 @@ async def fill(url: str) -> None:
         (ItemRow, ["user_id", "thread_id", "id", "type", "payload"], items()),
         (RunRow, [*RUN, "user_id", "id", "started_at"], runs()),
         (TokenDayRow, ["user_id", "day", "tokens"], token_days([name for (name,) in users])),
+        (ErasedUserRow, ["id_hash"], ((secrets.token_hex(32),) for _ in range(OTHERS))),
     ):
         await connection.copy_records_to_table(table.__tablename__, records=rows, columns=columns)
     await connection.execute("ANALYZE")

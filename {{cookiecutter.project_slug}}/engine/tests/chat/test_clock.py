@@ -29,7 +29,7 @@ class ClockAhead(datetime):
 async def test_retry_after_uses_the_databases_clock(
     with_model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_store, "datetime", ClockAhead)
+    monkeypatch.setattr(run_store, "datetime", ClockAhead, raising=False)
     visitor = await with_model(demo_model(), turns_per_minute=1)
     assert (await ask(visitor)).status_code == 200
 
@@ -39,7 +39,7 @@ async def test_retry_after_uses_the_databases_clock(
 async def test_the_end_of_the_day_uses_the_databases_clock(
     with_model: Scripted, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_store, "datetime", ClockAhead)
+    monkeypatch.setattr(run_store, "datetime", ClockAhead, raising=False)
     visitor = await with_model(demo_model(), tokens_per_day=1_000)
     assert (await ask(visitor)).status_code == 200
     mine = update(TokenDayRow).where(TokenDayRow.user_id == visitor.user_id)
