@@ -73,7 +73,7 @@ async def measure(
     statement after a few executions.
     """
     mode = "force_generic_plan" if generic else "force_custom_plan"
-    values = [None if value is None else str(value) for value in parameters]
+    values = [None if value is None else _as_text(value) for value in parameters]
     quoted = await connection.exec_driver_sql(
         "SELECT quote_nullable(value) FROM unnest($1::text[]) WITH ORDINALITY t (value, place)"
         " ORDER BY place",
@@ -89,6 +89,14 @@ async def measure(
     await connection.exec_driver_sql("DEALLOCATE measured")
     await connection.rollback()
     return plan
+
+
+def _as_text(value: Any) -> str:
+    return (
+        "{" + ",".join(f'"{item}"' for item in value) + "}"
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from engine.database.rows import ItemRow, RunRow, ThreadRow, TokenDayRow, UserRow
+from engine.database.rows import ErasedRow, ItemRow, RunRow, ThreadRow, TokenDayRow, UserRow
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.store.store import MAX_PAGE
@@ -73,7 +73,7 @@ async def fill(url: str) -> None:
         (ItemRow, ["user_id", "thread_id", "id", "type", "payload"], items()),
         (RunRow, [*RUN, "user_id", "id", "started_at"], runs()),
         (TokenDayRow, ["user_id", "day", "tokens"], token_days([name for (name,) in users])),
-        (ErasedUserRow, ["id_hash"], ((secrets.token_hex(32),) for _ in range(OTHERS))),
+        (ErasedRow, ["id_hash"], [(secrets.token_hex(32),) for _ in range(THREADS)]),
     ):
         await connection.copy_records_to_table(table.__tablename__, records=rows, columns=columns)
     await connection.execute("ANALYZE")
