@@ -42,6 +42,7 @@ def test_a_project_inside_a_uv_workspace(template: Path, tmp_path: Path) -> None
     said = run("setup")
     assert "\nDone.\n" in said
     assert "It lets in EVERYBODY who can open the page" in said
+    run("db", "start")
     try:
         assert re.search(r"^ok +migrations", run("doctor", "--port", "1"), re.M)
         project.run("ruff", "check", ".")
