@@ -12,6 +12,7 @@ from dev.postgres import Postgres
 from dev.postgres_programs import find_programs
 from engine.database.server_check import check_database, is_idle
 from engine.operate import distribute as citus
+from engine.operate.ask import is_sure
 from engine.settings.database_url import parse_url, psql_arguments
 from engine.settings.settings import Settings
 
@@ -93,7 +94,7 @@ def reset(*, confirmed: bool) -> int:
     if Settings().database_url is not None:
         print("DATABASE_URL is set, and only the embedded database is ever deleted.")
         return 1
-    if not confirmed and not _confirm("Delete the embedded database and all of its data?"):
+    if not confirmed and not is_sure("Delete the embedded database and all of its data?"):
         print("Nothing was deleted.")
         return 1
     Postgres(POSTGRES_DIR).destroy()
@@ -107,10 +108,3 @@ def distribute(*, only_print: bool) -> int:
         return 0
     with running_database(Settings()) as url:
         return citus.distribute(url)
-
-
-def _confirm(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False

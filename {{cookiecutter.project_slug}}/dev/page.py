@@ -1,17 +1,17 @@
 """The page's bundle, made with esbuild, which npm installs. Standard library only."""
 
-import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from dev.environment import own_environment
 from dev.paths import DATA_DIR, PROJECT_ROOT
 from dev.steps import Progress, StepFailed, run_command
 from engine.page.bundle import STATIC, BundlingFailed, bundle
+from engine.page.esbuild import installed_esbuild
 
 PAGE = PROJECT_ROOT / "app" / "page"
 PLACE = DATA_DIR / "esbuild"
-LISTS = ("package.json", "package-lock.json")
 WITHOUT = "the page's modules are served one by one"
 
 
@@ -20,8 +20,12 @@ def bundle_page(progress: Progress) -> str:
     npm = shutil.which("npm")
     if npm is None:
         return f"no npm here: {WITHOUT}"
+
+    def run(command: Sequence[str], folder: Path) -> None:
+        run_command(command, cwd=folder, env=own_environment(), progress=progress)
+
     try:
-        esbuild = find_esbuild() or _install(npm, progress)
+        esbuild = installed_esbuild(PLACE, npm, run)
     except StepFailed as failure:
         return f"npm has not installed esbuild: {WITHOUT} ({str(failure).splitlines()[-1]})"
     try:
@@ -29,30 +33,3 @@ def bundle_page(progress: Progress) -> str:
     except BundlingFailed as failure:
         raise StepFailed(f"The page's modules cannot be bundled:\n{failure}") from failure
     return f"{sum(file.stat().st_size for file in bundles) / 1000:.0f} KB"
-
-
-def find_esbuild() -> str | None:
-    """esbuild of the version that is asked for, in `.data/`."""
-    installed = PLACE / "node_modules" / "esbuild" / "package.json"
-    if not installed.exists() or _read(installed)["version"] != _wanted():
-        return None
-    return shutil.which("esbuild", path=str(PLACE / "node_modules" / ".bin"))
-
-
-def _wanted() -> object:
-    return _read(STATIC.parent / "package.json")["devDependencies"]["esbuild"]
-
-
-def _install(npm: str, progress: Progress) -> str:
-    PLACE.mkdir(parents=True, exist_ok=True)
-    for name in LISTS:
-        shutil.copyfile(STATIC.parent / name, PLACE / name)
-    quietly = ("--no-audit", "--no-fund", "--prefer-offline")
-    command = (npm, "ci", "--include=dev", *quietly)
-    run_command(command, cwd=PLACE, env=own_environment(), progress=progress)
-    return find_esbuild() or "esbuild"
-
-
-def _read(file: Path) -> dict[str, dict[str, object]]:
-    content: dict[str, dict[str, object]] = json.loads(file.read_text(encoding="utf-8"))
-    return content

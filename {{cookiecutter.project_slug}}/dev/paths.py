@@ -1,7 +1,6 @@
 """Where the project keeps what is not committed. Standard library only: setup runs on it."""
 
 import os
-import sys
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -16,8 +15,3 @@ def program_of(venv: Path, name: str) -> Path:
 
 def python_of(venv: Path) -> Path:
     return program_of(venv, "python")
-
-
-def base_python() -> str:
-    """The interpreter behind the virtual environment that runs this, or the running one."""
-    return str(getattr(sys, "_base_executable", None) or sys.executable)

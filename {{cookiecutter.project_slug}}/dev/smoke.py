@@ -7,14 +7,10 @@ from contextlib import closing, contextmanager
 from functools import partial
 from uuid import uuid4
 
-from sqlalchemy import delete
-from sqlalchemy.exc import ProgrammingError
-
 from dev.database import running_database
 from dev.smoke_process import Server, two_servers
 from dev.steps import StepFailed
-from engine.database.database import EVERYBODY, Database
-from engine.database.rows import UserRow
+from engine.auth.credentials import delete_samples
 from engine.operate.commands.smoke import checks_of, credentials, ways_to_sign_in
 from engine.operate.smoke import (
     Checks,
@@ -29,7 +25,6 @@ from engine.operate.smoke import (
 from engine.settings.settings import Settings
 
 Start = Callable[[Server], Target]
-UNDEFINED_TABLE = "42P01"
 
 
 def smoke(options: argparse.Namespace) -> int:
@@ -94,15 +89,4 @@ def _targets(database_url: str, users: list[Credentials]) -> Iterator[Start]:
     try:
         yield start
     finally:
-        asyncio.run(_delete_users(database_url, user_ids))
-
-
-async def _delete_users(database_url: str, user_ids: list[str]) -> None:
-    database = Database(database_url, transaction_pooler=True)
-    try:
-        await database.write(EVERYBODY, delete(UserRow).where(UserRow.id.in_(user_ids)))
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", "") != UNDEFINED_TABLE:  # that of what is not migrated
-            raise
-    finally:
-        await database.dispose()
+        asyncio.run(delete_samples(database_url, user_ids))

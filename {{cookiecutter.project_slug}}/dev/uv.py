@@ -1,7 +1,6 @@
 """uv, found or fetched; the project's first lock and its environment. Standard library only."""
 
 import os
-import re
 import shutil
 import subprocess
 import sysconfig
@@ -9,34 +8,21 @@ import tomllib
 from pathlib import Path
 
 from dev.environment import own_environment
-from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, base_python, program_of, python_of
+from dev.paths import DATA_DIR, PROJECT_ROOT, VENV, program_of, python_of
 from dev.steps import Progress, StepFailed, run_command
+from engine.operate.index_advice import with_advice
+from engine.operate.shell import base_python
+from engine.settings.env_file import is_set
 
 CONSTRAINTS = PROJECT_ROOT / "constraints.txt"
 LOCK = PROJECT_ROOT / "uv.lock"
 PRIVATE_UV = program_of(DATA_DIR / "uv", "uv")
 
 # The setting that needs the extra `telemetry`.
-TELEMETRY = re.compile(r"OTEL_EXPORTER_OTLP_ENDPOINT\s*=\s*\S", re.IGNORECASE)
+TELEMETRY = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 # The group of a PostgreSQL in a wheel. Its markers name the machines that have one.
 EMBEDDED_DATABASE = "embedded-database"
-
-# What uv or pip says -> what to do about it. The first that fits counts.
-MENDS = {
-    r"peer certificate|certificate[ _]verify[ _]failed|self.signed certificate": (
-        "The package index, or a proxy before it, has a certificate of an authority that is not "
-        "known here. Set SSL_CERT_FILE to a file with that authority's certificate (PEM)."
-    ),
-    r"network connectivity is disabled|network was disabled|--offline": (
-        "uv was told to stay offline, and its cache lacks packages. Unset UV_OFFLINE."
-    ),
-    r"dns error|error trying to connect|failed to fetch|tcp connect error|connection refused|"
-    r"network is unreachable|temporary failure in name resolution|no matching distribution": (
-        "The package index does not answer. Is this machine online? Behind a proxy or a mirror: "
-        "HTTPS_PROXY, UV_DEFAULT_INDEX and pip's own settings are respected."
-    ),
-}
 
 
 def find_uv(progress: Progress) -> Path:
@@ -134,10 +120,7 @@ def _groups() -> list[str]:
 
 def _extras() -> list[str]:
     """What settings ask for beyond the project's own dependencies."""
-    env = PROJECT_ROOT / ".env"
-    written = env.read_text(encoding="utf-8").splitlines() if env.exists() else []
-    settings = [*written, *(f"{name}={value}" for name, value in os.environ.items())]
-    return ["--extra", "telemetry"] if any(map(TELEMETRY.match, settings)) else []
+    return ["--extra", "telemetry"] if is_set(TELEMETRY, PROJECT_ROOT / ".env") else []
 
 
 def run_uv(uv: Path, *arguments: str, progress: Progress) -> list[str]:
@@ -146,7 +129,7 @@ def run_uv(uv: Path, *arguments: str, progress: Progress) -> list[str]:
     try:
         return run_command([uv, *arguments], cwd=PROJECT_ROOT, env=environment, progress=progress)
     except StepFailed as failure:
-        raise _explained(failure) from failure
+        raise StepFailed(with_advice(str(failure))) from failure
 
 
 def _install(uv: Path, progress: Progress) -> None:
@@ -171,7 +154,7 @@ def _install(uv: Path, progress: Progress) -> None:
             )
     except StepFailed as failure:
         shutil.rmtree(venv, ignore_errors=True)
-        raise _explained(failure) from failure
+        raise StepFailed(with_advice(str(failure))) from failure
 
 
 def _has_pip(python: str) -> bool:
@@ -197,14 +180,3 @@ def _cache(uv: Path) -> dict[str, str]:
     except OSError:
         return {"UV_CACHE_DIR": str(DATA_DIR / "uv-cache")}
     return {}
-
-
-def _explained(failure: StepFailed) -> StepFailed:
-    if "PIP_NO_INDEX" in os.environ and "no matching distribution" in str(failure).lower():
-        return StepFailed(
-            f"{failure}\nPIP_NO_INDEX keeps pip from the index. Unset it, or install uv."
-        )
-    for sign, mend in MENDS.items():
-        if re.search(sign, str(failure), re.IGNORECASE):
-            return StepFailed(f"{failure}\n{mend}")
-    return failure

@@ -19,6 +19,7 @@ from dev import __main__ as cli
 from dev import environment, setup, smoke_process, uv
 from dev.paths import PROJECT_ROOT, python_of
 from dev.steps import Progress, StepFailed
+from engine.operate.index_advice import with_advice
 
 QUIET = Progress("", io.StringIO())
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for a program")
@@ -174,8 +175,8 @@ def test_what_uv_says_is_followed_by_what_to_do(program: Program, said: str, men
 
 def test_pip_without_an_index_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    explained = uv._explained(StepFailed("ERROR: No matching distribution found for uv"))
-    assert "PIP_NO_INDEX" in str(explained).splitlines()[-1]
+    explained = with_advice("ERROR: No matching distribution found for uv")
+    assert "PIP_NO_INDEX" in explained.splitlines()[-1]
 
 
 def test_the_authority_that_uv_knows_is_known_to_pip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,8 @@ def test_an_extra_is_installed_for_the_setting_that_needs_it(
     assert uv._extras() == []
     (tmp_path / ".env").write_text(f"SECRET_KEY=x\n{setting}\n", encoding="utf-8")
     assert uv._extras() == extras
+    (tmp_path / ".env").write_text(f"{setting}\n", encoding="utf-16")
+    assert uv._extras() == extras
 
 
 def test_missing_program_is_said_plainly(tmp_path: Path) -> None:

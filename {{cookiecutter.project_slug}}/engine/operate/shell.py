@@ -18,8 +18,13 @@ def command(name: str) -> str:
     return f"{_safe_path()}{_python()} -m app {name}"
 
 
+def base_python() -> str:
+    """The interpreter behind the virtual environment that runs this, or the running one."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
 def _python() -> str:
-    base = Path(str(getattr(sys, "_base_executable", None) or sys.executable))
+    base = Path(base_python())
     names = ("python3", "python", "py")
     found = {name: shutil.which(name) for name in names}
     # (An environment's Python is a link to its base.)

@@ -1,4 +1,4 @@
-"""`.env` from `.env.example`, with secrets of its own. Standard library only."""
+"""`.env` from `.env.example`, with secrets of its own, and what it sets. Standard library only."""
 
 import os
 import re
@@ -32,6 +32,14 @@ def write_env_file(env: Path, example: Path) -> list[str]:
     if is_new or gained:
         _write_private(env, "".join(f"{line}\n" for line in lines))
     return gained
+
+
+def is_set(name: str, env: Path) -> bool:
+    """True where the environment or the file, if there is one, gives the setting a value."""
+    written = read_env_text(env).splitlines() if env.exists() else []
+    settings = [*written, *(f"{key}={value}" for key, value in os.environ.items())]
+    has_value = re.compile(rf"{name}\s*=\s*\S", re.IGNORECASE)
+    return any(map(has_value.match, settings))
 
 
 def _fill_secrets(lines: list[str], template: str) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from dev.smoke import _delete_users
+from engine.auth.credentials import delete_samples
 from engine.database.database import EVERYBODY, Database, new_engine
 from engine.database.server_check import check_database
 from engine.operate import doctor
@@ -166,7 +166,7 @@ PARTS: dict[str, Callable[[str], object] | Callable[[str], Awaitable[object]]] =
     "the doctor's migrations": _migrations,
     "migrate": upgrade,
     "distribute": _distribute,
-    "the smoke test": lambda url: asyncio.run(_delete_users(url, [])),
+    "the smoke test": lambda url: asyncio.run(delete_samples(url, [])),
 }
 
 

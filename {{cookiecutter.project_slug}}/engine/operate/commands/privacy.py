@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.operate.ask import is_sure
 from engine.operate.commands.database import with_database
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.action == "erase" and not (options.yes or _is_sure(options.user)):
+    question = "Erase {}, with all conversations, for good?"
+    if options.action == "erase" and not (options.yes or is_sure(question.format(options.user))):
         print("Nothing was erased.")
         return 1
     return with_database(lambda database: _ACTIONS[options.action](database, options))
@@ -147,8 +149,3 @@ async def attachments_of(
         yield built
     finally:
         await built.close()
-
-
-def _is_sure(user: str) -> bool:
-    answer = input(f"Erase {user}, with all conversations, for good? [y/N] ")
-    return answer.strip().lower() in {"y", "yes"}

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.operate.ask import is_sure
+
 CRUFT = "cruft>=2.15"
 NEVER_TOLD = (
     "This project does not say from which template it was made: .cruft.json is missing. "
@@ -122,7 +124,7 @@ class Update:
     def _show(self) -> None:
         self._git("add", "--all", "--intent-to-add", ".")
         print(self._git("diff", "HEAD", "--stat", "--patch"))
-        if not self._is_confirmed and not _confirm("Keep these changes, and go on?"):
+        if not self._is_confirmed and not is_sure("Keep these changes, and go on?"):
             raise UpdateFailed("You did not want these changes.")
 
     def _check(self) -> None:
@@ -208,10 +210,3 @@ def _revisions() -> list[str]:
     from engine.operate.commands.migrate import revisions
 
     return revisions(database_url())
-
-
-def _confirm(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False

@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from engine.operate.ask import is_sure
 from engine.operate.commands.database import with_database
 from engine.operate.commands.table import print_table
 
@@ -50,7 +51,8 @@ def add_actions(users: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.action == "delete" and not (options.yes or _is_sure(options.name)):
+    question = "Delete {}, with all conversations?"
+    if options.action == "delete" and not (options.yes or is_sure(question.format(options.name))):
         print("Nothing was deleted.")
         return 1
 
@@ -194,8 +196,3 @@ def _user_id(options: argparse.Namespace) -> str:
 def _report(is_done: bool, options: argparse.Namespace, state: str) -> int:
     print(f"{options.name} is {state}." if is_done else f"There is no account {options.name}.")
     return 0 if is_done else 1
-
-
-def _is_sure(name: str) -> bool:
-    answer = input(f"Delete {name}, with all conversations? [y/N] ")
-    return answer.strip().lower() in {"y", "yes"}

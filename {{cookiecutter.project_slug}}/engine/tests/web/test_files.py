@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from engine.page.bundle import BROWSERS, BUILT, TARGET, bundle, find_esbuild
+from engine.page.esbuild import find_installed
 from engine.page.files import ENGINE_FILES, FOR_GOOD, PageFiles
 from engine.page.hashed_pages import HashedPages
 from engine.settings.settings import PROJECT_ROOT
@@ -217,8 +217,7 @@ def test_nothing_is_said_where_there_is_no_bundle(
 @pytest.fixture
 def esbuild() -> str:
     """The one of setup or of the PATH."""
-    own = shutil.which("esbuild", path=PROJECT_ROOT / ".data" / "esbuild" / "node_modules" / ".bin")
-    found = own or find_esbuild()
+    found = find_installed(PROJECT_ROOT / ".data" / "esbuild") or find_esbuild()
     if found is None:
         pytest.skip("needs esbuild, which setup installs if npm is there")
     return found
