@@ -181,7 +181,7 @@ def test_another_way_to_sign_in(owner: Owner) -> None:
     owner.prove()
 
     assert owner.changed == {"app/header_auth.py", "app/auth.py"}
-    assert "11 checks" in owner.smoke()
+    assert "12 checks" in owner.smoke()
 
 
 def test_a_widget_with_a_button(owner: Owner) -> None:
@@ -325,7 +325,7 @@ async def test_the_shop_is_beside_the_chat(visitor: Visitor, path: str, status: 
 
     owner.prove()
 
-    assert "11 checks" in owner.smoke()
+    assert "12 checks" in owner.smoke()
 
 
 def test_another_look(owner: Owner) -> None:

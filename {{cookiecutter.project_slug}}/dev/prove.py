@@ -4,6 +4,7 @@ One process for the three, because starting Python and importing costs more than
 takes longest, the servers' import of the SDKs, begins before anything is imported here.
 """
 
+import logging
 import sys
 from contextlib import ExitStack
 
@@ -13,6 +14,8 @@ from dev.steps import StepFailed, step
 
 def main() -> int:
     """Run the steps; return the process's exit code."""
+    # They would stand in the middle of a step's line; the report says what is still to be set.
+    logging.disable(logging.WARNING)
     with two_servers() as servers:
         from dev.postgres import PostgresError
         from engine.database.server_check import UnusableDatabase
