@@ -282,6 +282,9 @@ class Body(HTMLParser):
             self.found.append(" ".join(words))
 
 
+HASH = re.compile(r"\.[0-9a-f]{16}\.")
+
+
 def joined(found: list[object]) -> list[object]:
     """Join texts that a comment separated."""
     result: list[object] = []
@@ -294,9 +297,9 @@ def joined(found: list[object]) -> list[object]:
 
 
 def test_it_has_the_markup_of_the_plain_page(server: Site) -> None:
-    theirs, ours = (
-        joined(Body(httpx2.get(url).text).found) for url in (server.backend.url, server.url)
-    )
+    pages = (httpx2.get(url).text for url in (server.backend.url, server.url))
+    # The plain page's pictures have the hash of their content in their names.
+    theirs, ours = (joined(Body(HASH.sub(".", page)).found) for page in pages)
 
     assert theirs
     assert ours == theirs

@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None, models: ModelSource | None = No
         openapi_url=None,
         telemetry=chat.telemetry,
     )
+    app.state.chat = chat  # for tests
     chat.protect(app)
     app.include_router(chat.router)
     return app

@@ -187,6 +187,7 @@ def settings(database_url: str) -> Settings:
     """Settings with the test database, a demo model without pauses, and high limits."""
     return Settings(
         database_url=database_url,
+        model="gpt-test",
         demo_delay_seconds=0,
         log_level="WARNING",
         shutdown_seconds=0,

@@ -8,6 +8,8 @@ import { BACKEND_URL } from "../../backend";
 
 // They are about one connection, of which there are two here.
 const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+// Next leaves Content-Encoding out of responses. What stands in front of both may compress them.
+const NOT_ASKED_FOR = "accept-encoding";
 const WITHOUT_BODY = [204, 205, 304];
 
 // The application hangs up after five idle seconds; a request must not meet that.
@@ -45,7 +47,7 @@ function ask({ body, headers, method, nextUrl, signal }: NextRequest): Promise<I
 }
 
 function withoutHops(headers: Headers): Record<string, string> {
-  return Object.fromEntries([...headers].filter(([name]) => !HOP_BY_HOP.includes(name)));
+  return Object.fromEntries([...headers].filter(([name]) => ![...HOP_BY_HOP, NOT_ASKED_FOR].includes(name)));
 }
 
 function responseOf(method: string, answer: IncomingMessage): Response {
