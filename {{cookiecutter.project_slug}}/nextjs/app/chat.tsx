@@ -62,7 +62,7 @@ export function Chat({ title, scriptUrl }: ChatProps) {
           <openai-chatkit />
         </div>
         <noscript>
-          <p lang="en">This chat needs JavaScript. Please allow it for this site.</p>
+          <p lang="en" dir="ltr">This chat needs JavaScript. Please allow it for this site.</p>
         </noscript>
       </main>
     </>
