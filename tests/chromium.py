@@ -131,7 +131,9 @@ class ChatPage:
 
     def __post_init__(self) -> None:
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error} {error.stack}"))
+        self.page.on(
+            "pageerror", lambda error: self.complaints.append(f"uncaught: {error} {error.stack}")
+        )
         self.page.on("request", lambda request: self.requests.append(request))
 
     def _console(self, message: ConsoleMessage) -> None:
