@@ -122,6 +122,36 @@ def owner(repository: Path, tmp_path: Path) -> Iterator[Owner]:
     owner.app("db", "stop")
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("agent_tools=notez", "agent_tools: 'notez' cannot be used. Allowed: notes, web_search"),
+        ("agent_tool=notes", "The template has no question agent_tool. It has: project_name,"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_refused_in_a_few_lines(
+    owner: Owner, answer: str, said: str
+) -> None:
+    before = owner.files()
+
+    output = owner.app("update", "--set", answer, "--yes", check=False)
+
+    assert said in output
+    assert len(output.splitlines()) <= 5
+    assert owner.files() == before
+    assert changed(owner.path) == set()
+
+
+def test_a_template_that_is_not_there_is_named(owner: Owner, repository: Path) -> None:
+    repository.rename(repository.with_name("moved"))
+
+    output = owner.app("update", "--yes", check=False)
+
+    assert str(repository) in output
+    assert "Traceback" not in output
+    assert output.endswith("Nothing has been changed.\n")
+
+
 @pytest.mark.slow
 def test_an_option_is_added_with_its_tables(owner: Owner) -> None:
     """The owner's own changes, secrets and rows stay."""

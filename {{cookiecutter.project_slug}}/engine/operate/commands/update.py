@@ -6,6 +6,7 @@ Every change to the files is taken back when a later step fails: they are commit
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,7 @@ class Update:
             print(failure)
             return 1
         steps: dict[str, Callable[[], None]] = {
+            "answers": self._refuse_unknown_questions,
             "conflicts": self._refuse_conflicts,
             "diff": self._show,
             "lock": lambda: self._uv("lock"),
@@ -97,11 +99,26 @@ class Update:
 
     def _change_files(self) -> bool:
         """False if there is nothing to change."""
-        said = self._call(*self._cruft(), CHATKIT_SETUP="skip")
+        try:
+            # (Typer draws frames around tracebacks otherwise.)
+            plain = {"CHATKIT_SETUP": "skip", "_TYPER_STANDARD_TRACEBACK": "1"}
+            said = self._call(*self._cruft(), **plain)
+        except UpdateFailed as failure:
+            raise UpdateFailed(_reason(str(failure))) from failure
         changed = bool(self._git("status", "--porcelain"))
         if not changed:
+            self._refuse_unknown_questions()
             print(said.strip())
         return changed
+
+    def _refuse_unknown_questions(self) -> None:
+        """Cruft leaves out answers to questions that the template does not ask."""
+        kept = json.loads((self._root / ".cruft.json").read_text(encoding="utf-8"))
+        asked = [name for name in kept["context"]["cookiecutter"] if not name.startswith("_")]
+        if unknown := [name for name in self._answers if name not in asked]:
+            raise UpdateFailed(
+                f"The template has no question {', '.join(unknown)}. It has: {', '.join(asked)}."
+            )
 
     def _cruft(self) -> list[str]:
         program = shutil.which("cruft")
@@ -153,7 +170,7 @@ class Update:
     def _take_back(self, step: str, failure: BaseException, before: list[str]) -> None:
         self._git("reset", "--hard", "--quiet", "HEAD")
         self._git("clean", "-d", "--force", "--quiet", ".")
-        if step not in {"conflicts", "diff", "lock"}:
+        if step not in {"answers", "conflicts", "diff", "lock"}:
             self._uv("sync", "--locked", "--inexact")
         print(f"\n{step}: {str(failure) or 'interrupted'}")
         print("The files are as they were before.")
@@ -203,6 +220,18 @@ class Update:
         if done.returncode != 0:
             raise UpdateFailed(done.stdout.strip())
         return done.stdout
+
+
+def _reason(said: str) -> str:
+    """Why Cruft has ended: what the template's hook wrote, or the exception's own words. The hook's
+    command would generate another project.
+    """
+    of_hook = re.split(
+        r"^(?:To repeat it with all answers|Stopping generation|Traceback \(most)", said, flags=re.M
+    )[0]
+    of_exception = re.findall(r"^[\w.]+: (.+)", said, flags=re.M)
+    reason = of_hook.strip() or (of_exception[-1] if of_exception else said)
+    return f"{reason}\nNothing has been changed."
 
 
 def _revisions() -> list[str]:
