@@ -141,7 +141,11 @@ def test_the_tools_here_include_every_dependency_of_the_template() -> None:
 def test_the_command_is_spelled_in_one_way() -> None:
     """`python3 -m app`, which goes on inside the project's environment from any other."""
     places = (REPO / "hooks", REPO / "tests", REPO / "docs", TEMPLATE)
-    files = [REPO / "README.md", REPO / "CHANGELOG.md", *(file for place in places for file in place.rglob("*"))]
+    files = [
+        REPO / "README.md",
+        REPO / "CHANGELOG.md",
+        *(file for place in places for file in place.rglob("*")),
+    ]
     found = [
         f"{file.relative_to(REPO)}: {line.strip()}"
         for file in files
