@@ -1,5 +1,5 @@
-"""What a visit costs in Chromium: the time to `setOptions` over a network with latency, and the
-requests of a launcher on another site's page.
+"""Page loads in Chromium: the time to `setOptions` over a network with latency, and the requests of
+a launcher on another site's page.
 
 Chromium emulates the latency: each request waits that long for its response. Connections are those of
 HTTP/1.1, six for a host. The element's script comes from another origin and may be cached, as the CDN's.
@@ -29,7 +29,7 @@ from benchmarks.stage import (
 LIMITS = {100: (450, 320), 300: (1_100, 750)}
 VISITS = ("first visit", "second visit")
 
-# What the launcher may cost a page before it is opened.
+# The most requests and bytes that the launcher adds to a page before it is opened.
 MAX_REQUESTS = 3
 MAX_BYTES = 20_000
 
@@ -130,7 +130,7 @@ async def emulate(context: BrowserContext, page: Page, latency: int) -> None:
 
 
 async def launcher(url: str, report: Report, *, rounds: int, quick: bool) -> None:
-    """What the launcher costs a page of another site, and then the next page of the visit."""
+    """Requests and bytes of the launcher on a page of another site, and on the next page of the visit."""
     if (program := chromium()) is None:
         return
     render_project(LAUNCHER_PROJECT, launcher="yes")

@@ -1,4 +1,4 @@
-"""What the database writes for a long answer, and what the beginning of a turn costs late in a day."""
+"""The write-ahead log of a long answer, and the time of a turn after many turns of the same day."""
 
 import random
 import time
@@ -40,7 +40,7 @@ async def write_ahead_log(url: str, report: Report, *, rounds: int, quick: bool)
     with serving(PROJECT_SERVER, url, **settings) as server:
         async with connected(server.port, user) as client:
             await _answer(client, "Hello")
-            # What autovacuum still had to do would be counted too.
+            # Otherwise autovacuum might run during the measurement, and its writes would count.
             await database.execute("VACUUM (ANALYZE)")
             await database.execute("CHECKPOINT")
             for _ in range(min(rounds, ANSWERS)):

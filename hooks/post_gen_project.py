@@ -15,9 +15,9 @@ from typing import Any
 # JSON inside a raw string stands whatever was answered: each of its quotes is escaped or alone.
 ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
-# What only exists for some answers: the places of these options, by question. A place is a folder, a
-# module or a module of tests; an option need not have each. It stays if each question that names it
-# has an answer that names it.
+# Files that belong to options, by question and option: `{option}` stands for the option's name. A place
+# is a folder, a module (chart.py) or its test (test_chart.py); not every option has each. A file that
+# several questions name is kept if the answer to each of them names it.
 PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "agent_tools": {
         "chart documents email image knowledge mcp notes page sql web_search": (
