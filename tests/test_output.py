@@ -22,7 +22,7 @@ def test_nothing_is_left_to_render(look: Bake, row: str) -> None:
         for file, text in look(**as_answers(rows()[row])).files().items()
         if not is_page_template(file)
         for number, line in enumerate([file, *text.splitlines()])
-        if re.search(r"\{%|%\}|cookiecutter", line, re.IGNORECASE)
+        if re.search(r"\{%|%\}|cookiecutter\.\w", line, re.IGNORECASE)
         or ("{{" in line and not is_other_syntax(file, line))
     ]
 

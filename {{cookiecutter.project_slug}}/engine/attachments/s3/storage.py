@@ -66,6 +66,10 @@ class S3Attachments(FileAttachments):
     def page_options(self) -> dict[str, dict[str, Any]]:
         return super().page_options() if self._s3.bucket else {}
 
+    async def erase(self, user_id: str) -> bool:
+        """Without a bucket nothing was stored, and there is nothing to ask."""
+        return not self._s3.bucket or await super().erase(user_id)
+
     def upload_origins(self) -> tuple[str, ...]:
         return (uploads_source(self._s3),) if self._s3.bucket else ()
 

@@ -80,6 +80,8 @@ async def records(
             continue
         left_out = {"user_id", *table.info.get("without", ())}
         columns = [column for column in table.columns if column.name not in left_out]
+        if not columns:
+            continue
         statement = select(*columns).where(owner_column(table) == user_id)
         rows = await database.read(user_id, statement.order_by(*table.primary_key.columns))
         records[what] += [dict(row._mapping) for row in rows]

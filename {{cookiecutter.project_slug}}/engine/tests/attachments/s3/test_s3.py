@@ -201,3 +201,4 @@ async def test_without_a_bucket_attachments_are_disabled(attaching: Attaching) -
 
     assert "attachments" not in extras.get("composer", {})
     assert response.status_code == 422
+    assert await application.attachments.erase(application.visitor.user_id)
