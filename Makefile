@@ -7,10 +7,13 @@
 #             default answers; ARGS="--turns 200 --seed 7" and ANSWERS pass on
 # make screenshots   takes the README's pictures anew; needs Chromium
 # make cast   records a run of `make demo SERVE=0` for the README
-# make docs   builds the site of docs/ into build/site, with its links checked
+# make docs   builds the site of docs/, with its links checked
 # make newest  raises every pin to the newest version, beyond the declared bounds
 #
-# Nothing is installed outside this folder, and no interpreter is ever downloaded.
+# make work   prints the folder of this checkout's environment and of all that is built
+#
+# That folder is a cache outside the checkout, because Cookiecutter copies a template's whole folder before
+# it begins. Nothing is installed anywhere else, and no interpreter is ever downloaded.
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -19,69 +22,83 @@ ARGS ?=
 
 TEMPLATE := {{cookiecutter.project_slug}}
 PINS := $(TEMPLATE)/constraints.txt constraints.txt
-TOOLS := .venv/.complete
+WORK ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chatkit-template/$(firstword $(shell printf %s '$(CURDIR)' | cksum))
+BUILD := $(WORK)/build
+ENV := $(WORK)/.venv
+RUN := '$(ENV)/bin/python'
+# The names of make's targets, in which a space has to be escaped.
+empty :=
+WORK_TARGET := $(subst $(empty) $(empty),\ ,$(WORK))
+TOOLS := $(WORK_TARGET)/.venv/.complete
+OWN_UV := $(WORK_TARGET)/.uv/bin/uv
 FOUND := $(shell uv --version >/dev/null 2>&1 && command -v uv)
-export UV := $(or $(FOUND),$(CURDIR)/.uv/bin/uv)
+export UV := $(or $(FOUND),$(WORK)/.uv/bin/uv)
+export MYPY_CACHE_DIR := $(WORK)/mypy
+export RUFF_CACHE_DIR := $(WORK)/ruff
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test matrix bench soak screenshots cast docs newest lint
+.PHONY: demo test matrix bench soak screenshots cast docs newest lint work
 
 demo: $(TOOLS)
-	@for project in build/demo/*/; do \
+	@for project in '$(BUILD)'/demo/*/; do \
 	  [ ! -f "$$project.data/postgres/postmaster.pid" ] || \
 	  (cd "$$project" && .venv/bin/python -m app db stop) || :; done
-	@rm -rf build/demo build/template
-	@mkdir -p build/demo build/template
-	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/template/
-	CHATKIT_SETUP=strict .venv/bin/cookiecutter build/template --no-input \
-	  --keep-project-on-failure --output-dir build/demo $(ANSWERS)
-	@[ '$(SERVE)' = 0 ] || (cd build/demo/*/ && exec .venv/bin/python -m app dev)
+	@rm -rf '$(BUILD)/demo' '$(BUILD)/template'
+	@mkdir -p '$(BUILD)/demo' '$(BUILD)/template'
+	@cp -R cookiecutter.json hooks '$(TEMPLATE)' '$(BUILD)/template/'
+	@CHATKIT_SETUP=strict '$(ENV)/bin/cookiecutter' '$(BUILD)/template' --no-input \
+	  --keep-project-on-failure --output-dir '$(BUILD)/demo' $(ANSWERS)
+	@cd '$(BUILD)'/demo/*/ && echo "The project is in $$PWD" && \
+	  { [ '$(SERVE)' = 0 ] || exec .venv/bin/python -m app dev; }
 
 test: $(TOOLS)
-	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 matrix: $(TOOLS)
-	.venv/bin/python -m pytest tests/alone.py
-	.venv/bin/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder \
-	  --matrix tests/test_rows.py tests/test_projects.py tests/test_matrix.py tests/journey_workspace.py $(ARGS)
+	$(RUN) -m pytest tests/alone.py
+	$(RUN) -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder \
+	  --matrix tests/test_rows.py tests/test_projects.py tests/test_matrix.py tests/journey_*.py $(ARGS)
 
 bench: $(TOOLS)
-	.venv/bin/python -m benchmarks $(ARGS)
-	$(if $(ARGS),,.venv/bin/python benchmarks/demo_floor.py)
+	$(RUN) -m benchmarks $(ARGS)
+	$(if $(ARGS),,$(RUN) -m benchmarks.demo_floor)
 
 soak: $(TOOLS)
-	@rm -rf build/soak
-	@mkdir -p build/soak/template
-	@cp -R cookiecutter.json hooks '$(TEMPLATE)' build/soak/template/
-	@.venv/bin/cookiecutter build/soak/template --no-input --output-dir build/soak \
+	@rm -rf '$(BUILD)/soak'
+	@mkdir -p '$(BUILD)/soak/template'
+	@cp -R cookiecutter.json hooks '$(TEMPLATE)' '$(BUILD)/soak/template/'
+	@'$(ENV)/bin/cookiecutter' '$(BUILD)/soak/template' --no-input --output-dir '$(BUILD)/soak' \
 	  project_slug=project setup=skip $(ANSWERS)
-	cd build/soak/project && ../../../.venv/bin/python -m engine.tests.soak $(ARGS)
+	cd '$(BUILD)/soak/project' && $(RUN) -m engine.tests.soak $(ARGS)
 
 screenshots: $(TOOLS)
-	.venv/bin/python tests/screenshots.py
+	$(RUN) tests/screenshots.py
 
 cast: $(TOOLS)
-	.venv/bin/python tests/cast.py
+	$(RUN) tests/cast.py
 
 docs: $(TOOLS)
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 '$(ENV)/bin/mkdocs' build --strict --site-dir '$(BUILD)/site'
 
 newest: $(TOOLS)
-	@.venv/bin/python tests/newest.py
+	@$(RUN) tests/newest.py
 
 lint: $(TOOLS)
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+	'$(ENV)/bin/ruff' check .
+	'$(ENV)/bin/ruff' format --check .
+	'$(ENV)/bin/mypy'
 
-$(TOOLS): pyproject.toml $(PINS) | $(if $(FOUND),,.uv/bin/uv)
-	'$(UV)' venv --quiet --clear --python '$(or $(UV_PYTHON),>=3.11)' .venv
-	'$(UV)' pip install --quiet --python .venv/bin/python --group dev --group template \
+work:
+	@echo '$(WORK)'
+
+$(TOOLS): pyproject.toml $(PINS) | $(if $(FOUND),,$(OWN_UV))
+	'$(UV)' venv --quiet --clear --python '$(or $(UV_PYTHON),>=3.11)' '$(ENV)'
+	'$(UV)' pip install --quiet --python $(RUN) --group dev --group template \
 	  $(foreach file,$(PINS),--constraint '$(file)')
-	@touch $@
+	@touch '$(ENV)/.complete'
 
 # Where distributions split Python up, pip may be there and ensurepip not.
-.uv/bin/uv:
-	'$(PYTHON)' -m venv --without-pip .uv
-	'$(PYTHON)' -m pip --python .uv/bin/python install --quiet --disable-pip-version-check \
+$(OWN_UV):
+	'$(PYTHON)' -m venv --without-pip '$(WORK)/.uv'
+	'$(PYTHON)' -m pip --python '$(WORK)/.uv/bin/python' install --quiet --disable-pip-version-check \
 	  --constraint '$(TEMPLATE)/constraints.txt' uv

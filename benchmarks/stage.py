@@ -25,7 +25,9 @@ from sqlalchemy.engine import make_url
 from benchmarks import rival
 
 REPO = Path(__file__).resolve().parent.parent
-BUILD = REPO / "build" / "bench"
+# Beside the environment of these tools, which is outside the checkout: `make work`.
+BUILT = Path(sys.prefix).parent / "build"
+BUILD = BUILT / "bench"
 PROJECT = BUILD / "project"
 # The same with a launcher for other sites.
 LAUNCHER_PROJECT = BUILD / "launcher"

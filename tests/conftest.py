@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from serving import Application
 
 REPO = Path(__file__).resolve().parent.parent
+# Beside the environment that runs the tests, which is outside the checkout: `make work`.
+BUILD = Path(sys.prefix).parent / "build"
 TEMPLATE = REPO / "{{cookiecutter.project_slug}}"
 QUESTIONS: dict[str, Any] = json.loads((REPO / "cookiecutter.json").read_text(encoding="utf-8"))
 PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))}
@@ -131,7 +133,7 @@ Bake = Callable[..., BakedProject]
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of only the template, because Cookiecutter copies `.venv` and `build` as well."""
+    """A copy of the template alone, because Cookiecutter copies the whole folder of a template."""
     copy = tmp_path_factory.mktemp("template") / "chat"
     copy_template(copy)
     return copy
@@ -273,7 +275,7 @@ def check(*command: str, cwd: Path, **environment: str) -> None:
 @contextmanager
 def cache_of_types() -> Iterator[Path]:
     """mypy's cache of the libraries, locked for one process at a time."""
-    cache = REPO / ".mypy_cache" / "projects"
+    cache = BUILD / "types"
     cache.mkdir(parents=True, exist_ok=True)
     with one_process_at_a_time(cache.with_suffix(".lock")):
         yield cache
@@ -294,14 +296,14 @@ def lack(reason: str) -> NoReturn:
 
 
 def npm_install(name: str, owner: str | None = None) -> Path:
-    """Copy `tests/<name>/` to `build/` and install its package.json there.
+    """Copy `tests/<name>/` to the folder of builds and install its package.json there.
 
     Each module of tests has its own folder (`owner`), because modules run in parallel.
     """
     npm = shutil.which("npm")
     if npm is None:
         lack(f"npm is not installed, and tests/{name} needs packages of its registry")
-    folder = REPO / "build" / (owner or name)
+    folder = BUILD / (owner or name)
     shutil.copytree(REPO / "tests" / name, folder, dirs_exist_ok=True)
     command = [npm, "install", "--no-package-lock", "--ignore-scripts", "--prefer-offline"]
     subprocess.run(

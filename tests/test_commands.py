@@ -37,11 +37,11 @@ PROVED_BY = {
     "make test": ".ci/run",
     "make test ARGS=\"-m 'not slow'\"": ".ci/run",
     'make demo SERVE=0 ANSWERS="agent_tools=chart"': "benchmarks/demo_floor.py",
-    "cd build/demo/my-chat-app && .venv/bin/python -m pytest --quiet": (
+    'cd "$(make --silent work)/build/demo/my-chat-app" && .venv/bin/python -m pytest --quiet': (
         "tests/test_projects.py::test_its_owners_suite_is_quick"
     ),
-    ".venv/bin/python -m pytest --quiet tests/test_options.py tests/test_template.py": ".ci/run",
-    ".venv/bin/python -m pytest --quiet tests/test_repository.py tests/test_commands.py": ".ci/run",
+    'make test ARGS="tests/test_options.py tests/test_template.py"': ".ci/run",
+    'make test ARGS="tests/test_repository.py tests/test_commands.py"': ".ci/run",
     "make demo SERVE=0": "benchmarks/demo_floor.py",
     ".venv/bin/python -m pytest --quiet": "tests/test_projects.py::test_its_owners_suite_is_quick",
     "python3 -m app dev": "tests/test_nextjs.py",

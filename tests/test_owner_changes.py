@@ -7,6 +7,7 @@ owner cannot guess is a fault of the project's design.
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -274,7 +275,7 @@ def test_the_launcher_is_added_later_and_taken_out(repository: Path, tmp_path: P
     before = files(project)
 
     answer(project, launcher="yes")
-    (project / ".venv").symlink_to(Path(__file__).parents[1] / ".venv")
+    (project / ".venv").symlink_to(Path(sys.prefix))
     assert (project / "engine/launcher").is_dir()
     Owner(BakedProject(project)).prove()
     (project / ".venv").unlink()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -65,11 +66,42 @@ def test_workflows_call_targets_that_exist() -> None:
     called = {
         target
         for file in (REPO / ".github" / "workflows").glob("*.yml")
-        for target in re.findall(r"\bmake ([\w-]+)", file.read_text(encoding="utf-8"))
+        for target in re.findall(r"\bmake (?:-\S+ )*([\w-]+)", file.read_text(encoding="utf-8"))
     }
 
     assert called
     assert called <= targets
+
+
+def test_cookiecutter_copies_nothing_but_the_template(tmp_path: Path) -> None:
+    """Environment, caches and builds are outside the checkout, a folder for each checkout."""
+    copy = tmp_path / "a copy"
+    copy.mkdir()
+    shutil.copy(REPO / "Makefile", copy)
+
+    folders = [make(place, "--silent", "work") for place in (REPO, copy)]
+    steps = make(REPO, "--always-make", "--dry-run", *"test demo soak docs lint work".split())
+
+    assert folders[0] != folders[1]
+    for folder in folders:
+        assert Path(folder).parent.name == "chatkit-template"
+        assert not Path(folder).is_relative_to(REPO)
+    # (The commands of the demo's project run in its own folder.)
+    inside = steps.replace(folders[0], "").replace(".venv/bin/python -m app", "")
+    assert re.findall(r"[\s\"'](?:\.venv|\.uv|build)/\S*", inside) == []
+
+
+def make(folder: Path, *words: str) -> str:
+    inherited = {"PATH": os.environ["PATH"], "HOME": "/home/somebody"}
+    done = subprocess.run(
+        ["make", *words],  # noqa: S607
+        cwd=folder,
+        env=inherited,
+        check=True,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
