@@ -24,6 +24,7 @@ WORKFLOWS = [
     *(TEMPLATE / ".github" / "workflows").glob("*.yml"),
 ]
 USES = re.compile(r"uses: (\S+)@(\S+)(.*)$", re.M)
+TARGETS = ["test", "demo", "soak", "docs", "lint", "work"]
 SCHEMAS = {
     "vendor.github-workflows": "workflows/*.yml",
     "vendor.dependabot": "dependabot.yml",
@@ -80,7 +81,7 @@ def test_cookiecutter_copies_nothing_but_the_template(tmp_path: Path) -> None:
     shutil.copy(REPO / "Makefile", copy)
 
     folders = [make(place, "--silent", "work") for place in (REPO, copy)]
-    steps = make(REPO, "--always-make", "--dry-run", *"test demo soak docs lint work".split())
+    steps = make(REPO, "--always-make", "--dry-run", *TARGETS)
 
     assert folders[0] != folders[1]
     for folder in folders:
