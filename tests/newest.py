@@ -1,7 +1,8 @@
 """`make newest`: raises every pin to the newest version, and prints what was raised.
 
 The upper bounds in both `pyproject.toml` are removed first, so that a new minor version of the SDKs is
-tried as well. Pins keep their order and their comments. The element's official types are raised too.
+tried as well. Pins keep their order and their comments. Raised too: the versions that engine/README.md
+names, and the element's official types.
 """
 
 import json
@@ -20,6 +21,9 @@ TYPES_PACKAGE = "@openai/chatkit"
 
 # "openai-agents>=0.24,<0.25"
 UPPER_BOUND = re.compile(r'(?<=")([\w.\[\]-]+>=[\d.]+),<[\d.]+(?=")')
+# "Tested with `openai` 3.57.0"
+TESTED = TEMPLATE / "engine" / "README.md"
+TESTED_WITH = re.compile(r"`(openai[\w-]*)` (\d[\d.]*\d)")
 PIN = re.compile(r"^([\w.\[\]-]+)==([^\s;#]+)", re.M)
 
 
@@ -32,6 +36,7 @@ def main() -> None:
         file.write_text(text, encoding="utf-8")
         for line in raised:
             print(line)
+    TESTED.write_text(as_tested(TESTED.read_text(encoding="utf-8"), newest), encoding="utf-8")
     if npm := shutil.which("npm"):
         raise_types(npm)
 
@@ -52,6 +57,10 @@ def with_versions(constraints: str, newest: dict[str, str]) -> tuple[str, list[s
         return f"{name}=={after}"
 
     return PIN.sub(pin, constraints), raised
+
+
+def as_tested(readme: str, newest: dict[str, str]) -> str:
+    return TESTED_WITH.sub(lambda found: f"`{found[1]}` {newest[found[1]]}", readme)
 
 
 def resolved() -> dict[str, str]:

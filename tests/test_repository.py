@@ -12,7 +12,7 @@ from cast import Failed, as_svg, recorded
 from changelog import CHANGELOG, newest_release
 from conftest import REPO, TEMPLATE, Bake, check
 from documents import dead_links
-from newest import with_versions, without_upper_bounds
+from newest import PIN, TESTED, TESTED_WITH, as_tested, with_versions, without_upper_bounds
 
 PAGES = [
     *REPO.glob("*.md"),
@@ -195,6 +195,15 @@ class TestNewest:
 
         assert text == "# kept\nA.b==1.1 # why\nc==2\n"
         assert raised == ["A.b 1.0 → 1.1"]
+
+    def test_the_engines_readme_names_the_versions_that_are_tested(self) -> None:
+        readme = TESTED.read_text(encoding="utf-8")
+        pins = dict(PIN.findall((TEMPLATE / "constraints.txt").read_text(encoding="utf-8")))
+
+        assert TESTED_WITH.findall(readme) == [
+            (name, pins[name]) for name in ("openai", "openai-agents", "openai-chatkit")
+        ]
+        assert as_tested("`openai` 1.0.0, `x` 1.0", {"openai": "2"}) == "`openai` 2, `x` 1.0"
 
     def test_bounds_are_lifted(self) -> None:
         line = '"openai-agents>=0.24,<0.25", "c[d]>=1,<2", "e"'
