@@ -1,6 +1,7 @@
 """Tests of every generated project, for all answers."""
 
 import ast
+import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from conformance import check_conformance, check_doors
 from conftest import TEMPLATE, BakedProject, cache_of_types
+from matrix import first_rows
 from serving import visited
 
 GIT_STATUS = """
@@ -36,14 +38,15 @@ PROVED_IN_DEFAULT = (
     *("engine/tests/test_citus_rules.py", "engine/tests/test_database_faults.py"),
     *("engine/tests/test_database_url.py", "engine/tests/test_failover.py"),
     *("engine/tests/test_flat_history.py", "engine/tests/test_http_server.py"),
-    *("engine/tests/test_oldest_postgres.py", "engine/tests/test_pgbouncer.py"),
+    *("engine/tests/test_migrating.py", "engine/tests/test_oldest_postgres.py"),
+    *("engine/tests/test_partitions.py", "engine/tests/test_pgbouncer.py"),
     *("engine/tests/test_processes.py", "engine/tests/test_soak.py"),
-    "engine/tests/test_unusable_databases.py",
+    *("engine/tests/test_unusable_databases.py", "engine/tests/usage"),
 )
 # Part of them, in projects with such a model: test_litellm.py runs it.
 PROVED_BY_ITSELF = "engine/tests/agent/litellm"
-# Tests of tools and other independent parts, which run only in the project with all options. Tools for
-# files are tested with each store of files.
+# Tests of tools and other independent parts: of the projects with other answers than the default ones,
+# only the one with all options runs them. Tools for files are tested with each store of files.
 PROVED_IN_EVERYTHING = (
     *("tests/tools/test_chart.py", "tests/tools/email"),
     *("tests/tools/test_knowledge.py", "tests/tools/mcp"),
@@ -53,6 +56,9 @@ PROVED_IN_EVERYTHING = (
     *(
         "engine/tests/commands",
         "engine/tests/dictation",
+        "engine/tests/telemetry",
+        "engine/tests/test_access_log.py",
+        "engine/tests/test_row_security.py",
         "engine/tests/web/test_javascript.py",
         "engine/tests/web/js",
     ),
@@ -74,13 +80,21 @@ def suite_of_everything(config: pytest.Config) -> dict[str, str]:
     return {} if is_matrix(config) else {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT)}
 
 
-def suite_of_row(config: pytest.Config) -> dict[str, str]:
+def suite_of_row(config: pytest.Config, name: str) -> dict[str, str]:
     """The environment for the suite of another project: the tests that depend on its answers."""
-    return (
-        {}
-        if is_matrix(config)
-        else {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT + PROVED_IN_EVERYTHING)}
-    )
+    if is_matrix(config):
+        return {}
+    elsewhere: tuple[str, ...] = PROVED_IN_DEFAULT + PROVED_IN_EVERYTHING
+    if has_files_like_another(name):
+        elsewhere += ("engine/tests/attachments", "tests/tools/test_documents.py")
+    return {"PYTEST_ADDOPTS": without(elsewhere)}
+
+
+def has_files_like_another(name: str) -> bool:
+    """True if an earlier row keeps attached files in the same store, and has its tools."""
+    before = itertools.takewhile(lambda other: other != name, first_rows())
+    stores = [first_rows()[other]["attachments"] for other in before]
+    return first_rows()[name]["attachments"] in stores
 
 
 def without(places: Iterable[str]) -> str:

@@ -85,7 +85,7 @@ def minimal(
         **environment,
     )
 
-    yield replace(project, environment=environment | suite_of_row(pytestconfig))
+    yield replace(project, environment=environment | suite_of_row(pytestconfig, "minimal"))
 
     project.run("python", "-m", "app", "db", "stop")
 

@@ -34,7 +34,7 @@ def row(
     folder = tmp_path_factory.mktemp(request.param)
     project = generate(template, folder, *answers, CHATKIT_SETUP="strict")
 
-    yield replace(project, environment=suite_of_row(request.config))
+    yield replace(project, environment=suite_of_row(request.config, request.param))
 
     project.run("python", "-m", "app", "db", "stop")
 
