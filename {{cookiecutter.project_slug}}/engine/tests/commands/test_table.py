@@ -6,7 +6,7 @@ from engine.operate.commands.table import print_rows
 
 
 def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [["=1+1", 1], ["@SUM(A1)", -1], ["-1", None], ["hello", "+49"]]
+    rows: list[list[object]] = [["=1+1", 1], ["@SUM(A1)", -1], ["-1", None], ["hello", "+49"]]
 
     print_rows(("user", "turns"), rows, "csv")
 
