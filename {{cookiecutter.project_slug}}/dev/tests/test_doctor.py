@@ -10,7 +10,7 @@ from dev import __main__ as cli
 from dev import doctor
 from dev.paths import PROJECT_ROOT
 from engine.database.database import Database
-from engine.operate.doctor import PROBLEMS, _sign_in
+from engine.operate.doctor import _sign_in, checks_of
 from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 
@@ -28,7 +28,7 @@ def test_this_machine_comes_first_and_the_engines_checks_follow(
     monkeypatch.setattr(doctor, "examine", names.extend)
     doctor.doctor(Namespace(port=8000))
     assert names[:2] == ["Python", "environment"]
-    assert set(PROBLEMS.values()) <= set(names)
+    assert checks_of("app", Settings(), 8000).keys() <= set(names)
 
 
 def test_sign_in() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engine.database.database import EVERYBODY, TABLE_PREFIX, Database
 from engine.database.rows import AttachmentRow, ItemRow, UserRow
-from engine.database.users import ensure_user
+from engine.database.users import ensure_user, id_hash
 from engine.text.unicode import storable
 
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
@@ -137,8 +137,8 @@ class AttachmentRows:
         """The keys, `owner/id`, that have a row; `by_owner` maps hashed user ids to ids."""
         if not by_owner:
             return set()
-        hashed = func.encode(func.sha256(func.convert_to(UserRow.id, "UTF8")), "hex")
-        owners = select(UserRow.id, hashed.label("owner")).where(hashed.in_(by_owner))
+        owner = id_hash(UserRow.id.expression)
+        owners = select(UserRow.id, owner.label("owner")).where(owner.in_(by_owner))
         known: set[str] = set()
         for user in await self._database.read(EVERYBODY, owners):
             statement = select(AttachmentRow.id).where(

@@ -41,7 +41,7 @@ from engine.context.request_context import RequestContext
 from engine.context.shared_limits import SharedLimits
 from engine.database.database import Database
 from engine.http.errors import AppError, InvalidRequest, LimitReached, NotFound
-from engine.options import NO_ATTACHMENTS, Reader
+from engine.options import NO_ATTACHMENTS, PageOptions, Reader
 from engine.settings.settings import Settings
 from engine.text.locales import Translatable
 from engine.text.unicode import storable
@@ -101,7 +101,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
         await self.sweeper.close()
         await self.files.close()
 
-    def page_options(self) -> dict[str, dict[str, Any]]:
+    def page_options(self) -> PageOptions:
         return {
             "api": {"uploadStrategy": dict(self.upload_strategy)},
             "composer": {

@@ -4,7 +4,6 @@ import base64
 import io
 import logging
 from math import ceil
-from typing import Any
 
 import av
 import openai
@@ -16,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 
 from engine.http.errors import AppError, InvalidRequest, Unavailable
 from engine.models.source import ModelSource
+from engine.options import PageOptions
 from engine.settings.settings import EnvSettings
 from engine.text.locales import Translatable
 
@@ -48,7 +48,7 @@ class Speech:
         # base64 has four characters for three bytes.
         self.max_body_bytes = self._limits.max_bytes * 4 // 3 + REQUEST_BYTES
 
-    def page_options(self) -> dict[str, dict[str, Any]]:
+    def page_options(self) -> PageOptions:
         return {"composer": {"dictation": {"enabled": True}}}
 
     def check(self, audio_base64: str) -> None:

@@ -50,6 +50,8 @@ class MalformedRequest(AppError):
 
 
 class Unauthenticated(AppError):
+    """The request has no valid credentials. `message` says which are missing or wrong."""
+
     status = 401
     code = "unauthenticated"
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}

@@ -27,23 +27,13 @@ OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_DOMAIN_KEY = "local-dev"
 ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist"
 
-# What the page says too, where it cannot work: static/js/diagnostics.js, whose names in braces are the same.
+# The page says these too: static/js/diagnostics.js, whose names in braces are the same.
 ALLOW_CDN = "Allow {host} in content blockers, proxies and firewalls."
 OTHER_FILE = "A proxy may have answered with another file."
 ADD_HOST = "Add {host} to the domain allow-list of your OpenAI organization."
 SET_KEY = "Set CHATKIT_DOMAIN_KEY to the key shown there and restart the server."
 IS_SERVER_UP = "Check that the server runs, and that a proxy in front of it finds it."
 NO_DATABASE = "The server runs, but cannot reach its database: see DATABASE_URL."
-
-# Which check finds what the page calls by these names.
-PROBLEMS = {
-    "scriptBlocked": "ChatKit script",
-    "notDefined": "ChatKit script",
-    "notReady": "domain key",
-    "backendDown": "server",
-    "databaseDown": "database",
-    "unauthenticated": "sign-in",
-}
 
 
 def examine(checks: Mapping[str, Callable[[], Finding]]) -> int:

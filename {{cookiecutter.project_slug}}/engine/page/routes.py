@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chatkit.icons import IconName
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from engine.auth.base import Authenticator, SignInPages, User, user_key
 from engine.http.errors import Unauthenticated
+from engine.options import PageOptions
 from engine.page.files import INDEX, STATIC_PATH, PageFiles, other_pages, read_page
 from engine.settings.providers import without_provider
 from engine.settings.settings import Settings
@@ -31,8 +32,6 @@ from engine.tools.tool import AgentTool
 from engine.tools.toolset import Toolset
 
 CHATKIT_PATH = "/chatkit"
-# Options of the ChatKit element, by section.
-Extras = dict[str, dict[str, Any]]
 CONFIG = "config.json"
 # The page's own module, and the script that says why it does not run.
 MODULE = 'src="static/js/main.js"'
@@ -172,7 +171,7 @@ class PageConfig(Texts):
     effects: tuple[str, ...]
     models: tuple[ModelChoice, ...]
     api: Api
-    extras: dict[str, dict[str, Any]]
+    extras: PageOptions
     script_url: str
     auth: str
     user: str | None
@@ -185,7 +184,7 @@ class OwnPage(NamedTuple):
     """The owner's folder, and what the chosen options add to the page's settings."""
 
     folder: Path
-    extras: Extras
+    extras: PageOptions
 
 
 def mount_static(app: FastAPI, files: PageFiles) -> None:
@@ -357,7 +356,7 @@ def model_choices(offered: tuple[str, ...]) -> tuple[ModelChoice, ...]:
     )
 
 
-def merged(*options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def merged(*options: PageOptions) -> PageOptions:
     """The options merged, section by section."""
     sections = {name for option in options for name in option}
     return {

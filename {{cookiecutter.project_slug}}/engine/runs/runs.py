@@ -28,13 +28,6 @@ LEAVE_SECONDS = 0.8
 # How long a message waits for the answer before it, which is being stopped.
 SETTLE_SECONDS = 3.0
 
-CHECKPOINT_SECONDS = 1.0
-# A process with more runs than it can check in a second takes longer for a round.
-CHECKPOINTS_PER_SECOND = 250
-LONGEST_ROUND_SECONDS = 4.0
-# How often a run gives a sign of life that has nothing to say. (See STALE_SECONDS.)
-SILENT_SECONDS = 3.0
-
 BUSY_SECONDS = 5
 BROKEN = ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
 RESTARTING = "The server is restarting. What was said is kept; please try again in a moment."
@@ -50,7 +43,7 @@ class Runs:
 
     def check_capacity(self) -> None:
         """Raise `ServerBusy` or `Unavailable` when this process takes no further run."""
-        if self._draining is not None:
+        if self.is_draining:
             raise Unavailable("This server is about to stop. Please try again.")
         if len(self._live) >= self._settings.answers_per_process:
             raise ServerBusy("The server is busy right now. Please try again.", BUSY_SECONDS)

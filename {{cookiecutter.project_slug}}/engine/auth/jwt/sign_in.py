@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import jwt
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -57,9 +57,6 @@ class JwtAuth(Authenticator):
         except Unauthenticated as error:
             record("a token refused", self._addresses.of(request), reason=error.code)
             raise
-
-    def visit(self, request: Request, response: Response) -> None:
-        pass
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         if not isinstance(self._keys, SharedSecret):

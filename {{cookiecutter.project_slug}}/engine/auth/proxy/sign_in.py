@@ -3,7 +3,7 @@
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
@@ -77,9 +77,6 @@ class ProxyAuth(Authenticator):
                 record("a token refused", self._addresses.of(request), reason=error.code)
                 raise
         return user_with_id(values[0], source=self._settings.header)
-
-    def visit(self, request: Request, response: Response) -> None:
-        pass
 
     async def sample_credentials(self, user_id: str) -> dict[str, str]:
         if self._verifier is not None:

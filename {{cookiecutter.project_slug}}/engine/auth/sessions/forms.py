@@ -10,11 +10,10 @@ from fastapi import Request, Response
 
 from engine.auth.cookies import Cookie, read_cookie, read_current_or_old_cookie, set_cookie
 from engine.database.database import TABLE_PREFIX
-from engine.http.errors import AppError, InvalidRequest, RequestTooLarge
+from engine.http.errors import AppError, InvalidRequest
 from engine.http.home import home_path
-from engine.http.request_body import BODY_SECONDS, timed_chunks
+from engine.http.request_body import read_body
 from engine.settings.settings import Settings
-from engine.text.locales import Translatable
 
 # The color scheme of the sign-in pages.
 COLOR_SCHEME = "{{ cookiecutter.theme_color_scheme }}"
@@ -89,19 +88,9 @@ async def read_form(request: Request) -> dict[str, str]:
 
     Raises `RequestTooLarge`, `RequestTimedOut` or `InvalidRequest`.
     """
-    body = bytearray()
-    async for chunk in timed_chunks(request, BODY_SECONDS):
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise RequestTooLarge(
-                Translatable(
-                    "A form has at most {count} byte.",
-                    "A form has at most {count} bytes.",
-                    count=MAX_FORM_BYTES,
-                )
-            )
+    body = await read_body(request, MAX_FORM_BYTES)
     try:
-        text = bytes(body).decode()
+        text = body.decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
         raise InvalidRequest("This is not a form.") from None

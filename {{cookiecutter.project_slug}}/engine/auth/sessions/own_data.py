@@ -24,7 +24,7 @@ from engine.http.audit import record
 from engine.http.errors import AppError, InvalidRequest
 from engine.http.home import home_path
 from engine.settings.settings import Settings
-from engine.text.locales import language_of, translate
+from engine.text.locales import direction_of, language_of, translate
 
 YOUR_DATA = "/your-data"
 EXPORT, ERASE = f"{YOUR_DATA}/export", f"{YOUR_DATA}/erase"
@@ -126,8 +126,10 @@ class OwnDataPages:
         return self._html(request, title, f"<p>{_speaker(request)(text)}</p>")
 
     def _html(self, request: Request, title: str, content: str, status: int = 200) -> Response:
+        language = language_of(request.headers.get("accept-language", ""))
         html = PAGE.format(
-            language=language_of(request.headers.get("accept-language", "")),
+            language=language,
+            direction=direction_of(language),
             color_scheme=COLOR_SCHEME,
             site=escape(self._site),
             title=_speaker(request)(title),
@@ -150,7 +152,7 @@ KEPT = "Everything that is kept of you, as an archive: conversations, files, fee
 FOR_GOOD = "All of it is deleted at once, and cannot be restored. Nobody can sign in with this account again."
 
 PAGE = """<!doctype html>
-<html lang="{language}" data-color-scheme="{color_scheme}">
+<html lang="{language}" dir="{direction}" data-color-scheme="{color_scheme}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -82,9 +82,6 @@ class SessionStore:
     async def end(self, user_id: str, session_id: str) -> None:
         await self._database.write(user_id, delete(SessionRow).where(_one(user_id, session_id)))
 
-    async def end_all(self, user_id: str) -> None:
-        await self._database.write(user_id, lock_user(user_id), end_sessions(user_id))
-
     def sweep(self, user_id: str) -> Delete:
         """The statement that deletes the expired sessions of this user."""
         return delete(SessionRow).where(SessionRow.user_id == user_id, self.has_ended())

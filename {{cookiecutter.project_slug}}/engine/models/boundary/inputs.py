@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from agents import TResponseInputItem
+from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from engine.models.boundary.calls import CallIds, fit_name, object_arguments
 from engine.text.unicode import storable
@@ -197,7 +198,7 @@ def _as_output(item: Item) -> Item:
     ]
     return {
         "type": "message",
-        "id": item.get("id") or "__fake_id__",
+        "id": item.get("id") or FAKE_RESPONSES_ID,
         "role": "assistant",
         "status": "completed",
         "content": parts,

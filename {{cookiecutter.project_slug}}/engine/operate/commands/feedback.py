@@ -4,21 +4,19 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict, fields
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.commands.database import with_database
+from engine.operate.commands.table import add_formats, csv_cell
 
 if TYPE_CHECKING:
     from engine.database.database import Database
     from engine.store.feedback import RatedAnswer
 
 EXAMPLE = "example: python3 -m app feedback --bad --since 2026-01-31 --csv > feedback.csv"
-
-# A spreadsheet would calculate a cell that begins with one of these.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
@@ -31,9 +29,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     feedback.add_argument(
         "--since", type=date.fromisoformat, metavar="DAY", help="as 2026-01-31 (UTC)"
     )
-    formats = feedback.add_mutually_exclusive_group()
-    formats.add_argument("--json", action="store_true", help="print a JSON list")
-    formats.add_argument("--csv", action="store_true", help="print CSV with a heading")
+    add_formats(feedback)
     return feedback
 
 
@@ -47,14 +43,8 @@ async def _print(database: "Database", options: argparse.Namespace) -> int:
 
     since = datetime.combine(options.since, time(), UTC) if options.since else None
     answers = rated_answers(database, kind=BAD if options.bad else None, since=since)
-    await _printer(options)(answers)
+    await _PRINTERS[options.format](answers)
     return 0
-
-
-def _printer(options: argparse.Namespace) -> "Callable[[AsyncIterator[RatedAnswer]], Any]":
-    if options.json:
-        return _print_json
-    return _print_csv if options.csv else _print_text
 
 
 async def _print_text(answers: "AsyncIterator[RatedAnswer]") -> None:
@@ -97,13 +87,15 @@ async def _print_csv(answers: "AsyncIterator[RatedAnswer]") -> None:
     table.writerow([field.name for field in fields(RatedAnswer)])
     async for answer in answers:
         values = _values(answer) | {"tools": " ".join(answer.tools)}
-        table.writerow(map(_cell, values.values()))
+        table.writerow(map(csv_cell, values.values()))
+
+
+_PRINTERS: "dict[str, Callable[[AsyncIterator[RatedAnswer]], Awaitable[None]]]" = {
+    "table": _print_text,
+    "json": _print_json,
+    "csv": _print_csv,
+}
 
 
 def _values(answer: "RatedAnswer") -> dict[str, Any]:
     return asdict(answer) | {"rated_at": answer.rated_at.astimezone(UTC).isoformat()}
-
-
-def _cell(value: str | None) -> str:
-    text = value or ""
-    return f"'{text}" if text.startswith(FORMULA) else text

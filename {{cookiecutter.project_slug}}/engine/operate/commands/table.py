@@ -7,6 +7,9 @@ import sys
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 
+# A spreadsheet would calculate a text that begins with one of these.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def add_formats(command: argparse.ArgumentParser) -> None:
     """`--json` and `--csv`; the option is `format`, which is `table` without them."""
@@ -30,7 +33,8 @@ def print_rows(
         keys = [name.replace(" ", "_") for name in heading]
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], default=_plain))
     elif format == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([heading, *rows])
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerows([heading, *(map(csv_cell, row) for row in rows)])
     else:
         cells = [[_cell(value) for value in row] for row in rows]
         first = len(heading) - numbers
@@ -46,6 +50,11 @@ def print_table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ())
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+
+
+def csv_cell(value: object) -> object:
+    """The value for CSV. A text that a spreadsheet would take for a formula begins with a quote."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _cell(value: object) -> str:

@@ -5,18 +5,16 @@ import getpass
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.ask import is_sure
 from engine.operate.commands.database import with_database
+from engine.operate.commands.privacy import attachments_of
 from engine.operate.commands.table import print_table
 
 if TYPE_CHECKING:
     from engine.auth.password.rows import Account, AccountStore
     from engine.database.database import Database
-    from engine.options import Attachments
 
 HEADING = ("since", "state", "user", "name")
 
@@ -121,32 +119,16 @@ async def _delete(accounts: "AccountStore", options: argparse.Namespace) -> int:
     from engine.context.request_context import RequestContext
 
     user_id = _user_id(options)
-    attachments = _attachments(options.application, accounts)
-    if attachments is None:
-        return _report(await accounts.delete(user_id), options, "deleted")
-    try:
-        files = await attachments.of_user(user_id)
+    async with attachments_of(options.application, accounts.database) as attachments:
+        files = await attachments.of_user(user_id) if attachments else []
         is_done = await accounts.delete(user_id)
-        if not await attachments.discard(files, RequestContext(user_id)):
+        if attachments and not await attachments.discard(files, RequestContext(user_id)):
             print(
                 f"{options.name} is deleted, but {len(files)} files are not, because their storage"
                 " is not reachable. The application deletes them after ATTACHMENT_ORPHAN_HOURS."
             )
             return 1
-    finally:
-        await attachments.close()
     return _report(is_done, options, "deleted")
-
-
-def _attachments(application: str, accounts: "AccountStore") -> "Attachments | None":
-    """Those of the application's module `attachments`, if there is one."""
-    from engine.settings.settings import Settings
-
-    name = f"{application}.attachments"
-    if find_spec(name) is None:
-        return None
-    built: Attachments = import_module(name).attachments(Settings(), accounts.database, [])
-    return built
 
 
 _ACTIONS: dict[str, Callable[["AccountStore", argparse.Namespace], Awaitable[int]]] = {

@@ -165,14 +165,7 @@ def test_csv_is_for_a_spreadsheet(run: Callable[..., str]) -> None:
     assert {"question", "answer", "tools", "model", "instructions_hash"} <= rows[0].keys()
     [bad] = [row for row in rows if row["kind"] == "negative"]
     assert bad["tools"] == "shout"
-
-
-def test_no_cell_is_a_formula() -> None:
-    from engine.operate.commands.feedback import _cell
-
-    assert [_cell(text) for text in ("=1+1", "@SUM(A1)", "-1", None, "hello")] == [
-        *("'=1+1", "'@SUM(A1)", "'-1", "", "hello")
-    ]
+    assert bad["answer"].startswith("'=1+1!")
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import io
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
 import pytest
@@ -188,9 +189,7 @@ def test_delete_reports_success_after_the_files_are_deleted(
             discarded.extend(attachment_ids)
             return are_gone
 
-        async def close(self) -> None: ...
-
-    monkeypatch.setattr(users_command, "_attachments", lambda *_: Kept())
+    monkeypatch.setattr(users_command, "attachments_of", lambda *_: nullcontext(Kept()))
     users("add", name, "--generate")
     found, said = users("delete", name, "--yes")
     assert (found, discarded) == (code, ["one", "two"])

@@ -15,7 +15,7 @@ from engine.operate.privacy.erase import is_erased
 from engine.settings.settings import Settings
 from engine.tests.fixtures import visiting
 from engine.tests.privacy.everything import rows_of
-from engine.tests.talk import Visitor
+from engine.tests.talk import German, Visitor
 
 _TOKEN = re.compile(r'name="form_token" type="hidden" value="([0-9a-f]+)"')
 
@@ -35,6 +35,13 @@ async def submit(visitor: Visitor, path: str, **fields: str) -> httpx2.Response:
     found = _TOKEN.search(await page(visitor))
     assert found is not None
     return await visitor.client.post(path, data={"form_token": found[1], **fields})
+
+
+async def test_the_page_is_in_the_browsers_language(visitor: Visitor, german: German) -> None:
+    german({"Download my data": "Meine Daten herunterladen"})
+    html = (await visitor.client.get(YOUR_DATA, headers={"Accept-Language": "de"})).text
+    assert '<html lang="de" dir="ltr"' in html
+    assert "Meine Daten herunterladen" in html
 
 
 async def test_an_archive_of_ones_own_is_downloaded(visitor: Visitor, stranger: Visitor) -> None:

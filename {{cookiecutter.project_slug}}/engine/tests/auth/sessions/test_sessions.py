@@ -14,7 +14,13 @@ from sqlalchemy.sql.functions import now
 
 from engine.auth.base import MAX_USER_ID_LENGTH
 from engine.auth.cookies import PREFIX
-from engine.auth.sessions.rows import SEEN_EVERY, Session, SessionRow
+from engine.auth.sessions.rows import (
+    SEEN_EVERY,
+    Session,
+    SessionRow,
+    end_sessions,
+    lock_user,
+)
 from engine.auth.sessions.sessions import COOKIE, Sessions, SessionSettings, Ticket
 from engine.database.database import ASYNC_COMMIT, EVERYBODY, TABLE_PREFIX, Database
 from engine.database.rows import UserRow
@@ -302,11 +308,11 @@ async def test_expired_sessions_are_deleted_at_the_next_sign_in(
 
 
 async def test_all_sessions_of_a_user_can_be_ended(
-    browser: AsyncClient, other_browser: AsyncClient, sessions: Sessions, user_id: str
+    browser: AsyncClient, other_browser: AsyncClient, database: Database, user_id: str
 ) -> None:
     await browser.post(f"/sign-in/{user_id}")
     await other_browser.post(f"/sign-in/{user_id}-other")
-    await sessions.store.end_all(user_id)
+    await database.write(user_id, lock_user(user_id), end_sessions(user_id))
     assert (await browser.get("/me")).status_code == 401
     assert (await other_browser.get("/me")).status_code == 200
 
