@@ -160,12 +160,12 @@ def test_files_end_their_lines_alike() -> None:
 
 
 def test_a_projects_server_is_started_alike_on_every_platform(look: Bake) -> None:
-    """The unit of systemd has the options of the README's command."""
+    """The unit of systemd has the options of the command."""
     for auth_style in ("anonymous", "proxy"):
         project = look(auth_style=auth_style, deploy="none")
-        [unit] = re.findall(r"^ExecStart=\S+uvicorn (.*)$", project.text("docs/deploy.md"), re.M)
-        readme = project.text("README.md").replace("\\\n", " ")
-        [told] = re.findall(r"^\.venv/bin/uvicorn (.*)$", readme, re.M)
+        page = project.text("docs/deploy.md").replace("\\\n", " ")
+        [unit] = re.findall(r"^ExecStart=\S+uvicorn (.*)$", page, re.M)
+        [told] = re.findall(r"^\.venv/bin/uvicorn (.*)$", page, re.M)
 
         assert unit.replace("127.0.0.1", "0.0.0.0").split() == told.split()  # noqa: S104
 
