@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
 from dev.paths import PROJECT_ROOT
 from dev.postgres_programs import find_programs
 from engine.operate.commands.migrate import upgrade
@@ -29,12 +32,18 @@ def run(script: str, project: Path, url: str, **environment: str) -> None:
     """Run commands in a project's folder, with the database at `url`."""
     place, passwords = psql_arguments(url)
     path = f"{find_programs()}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
-        ["/bin/sh", "-e", "-c", OWN_COMMANDS.sub("", script)],
+    shell = ["/bin/sh", "-e", "-c", OWN_COMMANDS.sub("", script)]
+    subprocess.run(  # noqa: S603 (the page's commands)
+        shell,
         cwd=project,
         env=os.environ | passwords | environment | {"DATABASE_URL": place, "PATH": path},
         check=True,
     )
+
+
+def secret_key(project: Path) -> SecretStr:
+    """The one in a project's `.env`."""
+    return SecretStr(dotenv_values(project / ".env")["SECRET_KEY"] or "")
 
 
 @contextmanager

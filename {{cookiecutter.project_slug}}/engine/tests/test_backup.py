@@ -7,8 +7,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from dotenv import dotenv_values
-from pydantic import SecretStr
 
 from dev.paths import PROJECT_ROOT
 from engine.auth.base import SignIn
@@ -16,7 +14,7 @@ from engine.operate.commands.migrate import upgrade
 from engine.settings.env_file import write_env_file
 from engine.settings.settings import Settings
 from engine.tests.fixtures import CreateApp, serving_chat, visiting
-from engine.tests.operating import blocks, run, used_and_empty
+from engine.tests.operating import blocks, run, secret_key, used_and_empty
 from engine.tests.talk import Visitor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs commands of a POSIX shell")
@@ -28,12 +26,6 @@ def databases(postgres_url: str) -> Iterator[tuple[str, str]]:
         yield urls
 
 
-def settings_of(project: Path, settings: Settings, url: str) -> Settings:
-    """Those of a project with this `.env`, on that database."""
-    key = SecretStr(dotenv_values(project / ".env")["SECRET_KEY"] or "")
-    return settings.model_copy(update={"database_url": url, "secret_key": key})
-
-
 async def test_a_conversation_goes_on_after_a_restore(
     databases: tuple[str, str],
     settings: Settings,
@@ -43,25 +35,24 @@ async def test_a_conversation_goes_on_after_a_restore(
 ) -> None:
     used, empty = databases
     back_up, restore = blocks("Back up and restore", "sh")
-    folders = project, backup, files = [tmp_path / name for name in ("project", "backup", "files")]
-    for folder in folders:
-        folder.mkdir()
-    places = {"BACKUP": str(backup), "ATTACHMENT_FOLDER": str(files)}
+    project, backup = tmp_path / "project", tmp_path / "backup"
+    (project / ".data" / "attachments").mkdir(parents=True)
+    backup.mkdir()
     write_env_file(project / ".env", PROJECT_ROOT / ".env.example")
 
-    before = settings_of(project, settings, used)
+    before = settings.model_copy(update={"database_url": used, "secret_key": secret_key(project)})
     async with (
         serving_chat(create_app(before)) as url,
         visiting(url, before, sign_in=sign_in) as visitor,
     ):
         thread_id = (await visitor.say("hello")).thread_id
         items = await visitor.items(thread_id)
-        await asyncio.to_thread(run, back_up, project, used, **places)
+        await asyncio.to_thread(run, back_up, project, used, BACKUP=str(backup))
     (project / ".env").unlink()
-    await asyncio.to_thread(run, restore, project, empty, **places)
+    await asyncio.to_thread(run, restore, project, empty, BACKUP=str(backup))
     await asyncio.to_thread(upgrade, empty)
 
-    after = settings_of(project, settings, empty)
+    after = settings.model_copy(update={"database_url": empty, "secret_key": secret_key(project)})
     async with (
         serving_chat(create_app(after)) as url,
         httpx2.AsyncClient(base_url=url, headers=visitor.client.headers, timeout=30) as client,
