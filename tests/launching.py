@@ -10,7 +10,7 @@ from conftest import REPO, BakedProject, generate
 from playwright.sync_api import Frame, FrameLocator, Locator, expect
 from serving import BUNDLE, START, Application
 
-# The site's policy allows only what the README requires, and its styles test the isolation.
+# The site's policy allows only what docs/embed.md requires, and its styles test the isolation.
 SHOP = """<!doctype html>
 <html lang="{lang}">
   <head>

@@ -31,6 +31,9 @@ RUN_IN_DEFAULT = (
 PROJECT = "{{cookiecutter.project_slug}}"
 OWNER = "tests/test_owner_changes.py"
 KNOWLEDGE = f"{PROJECT}/engine/tests/commands/test_knowledge.py"
+BACKUP = f"{PROJECT}/engine/tests/test_backup.py"
+BACKUP_OF_FILES = f"{PROJECT}/engine/tests/attachments/local/test_backup.py"
+FILES = "${ATTACHMENT_FOLDER:-.data/attachments}"
 PROVED_BY = {
     "make demo": "benchmarks/demo_floor.py",
     "make lint": "tests/test_template.py::test_this_repository_has_the_same_rules",
@@ -52,6 +55,16 @@ PROVED_BY = {
     "python3 -m app knowledge remove handbook.pdf": KNOWLEDGE,
     "python3 -m app db dump chat.sql": f"{PROJECT}/dev/tests/test_dump.py",
     "python3 -m app migrate && python3 -m app doctor": f"{PROJECT}/dev/tests/test_doctor.py",
+    'pg_dump --format custom --no-owner --file "$BACKUP/chat.dump" "$DATABASE_URL"': BACKUP,
+    'pg_restore --no-owner --exit-on-error --dbname "$DATABASE_URL" "$BACKUP/chat.dump"': BACKUP,
+    'cp .env "$BACKUP/.env"': BACKUP,
+    'cp "$BACKUP/.env" .env': BACKUP,
+    f'tar --create --file "$BACKUP/files.tar" --directory "{FILES}" .': BACKUP_OF_FILES,
+    f'mkdir -p "{FILES}"': BACKUP_OF_FILES,
+    f'tar --extract --file "$BACKUP/files.tar" --directory "{FILES}"': BACKUP_OF_FILES,
+    'pg_basebackup --checkpoint fast --dbname "$SERVER" --pgdata "$BACKUP/base"': (
+        f"{PROJECT}/engine/tests/test_point_in_time.py"
+    ),
     "python3 -m app update": "tests/test_update.py",
     "python3 -m app update --set dictation=yes": "tests/test_update.py",
     "python3 -m app db distribute": f"{PROJECT}/dev/tests/test_distribute.py",
@@ -87,8 +100,6 @@ PROVED_BY_KIND = {
 NOT_HERE = {
     "docker": "a container engine; CI of a project builds and starts the image",
     "kubectl": "a cluster; the manifests are validated",
-    "pg_dump": "PostgreSQL's own programs",
-    "pg_restore": "PostgreSQL's own programs",
     "psql": "PostgreSQL's own programs; test_dump.py reads the file with the embedded one's psql",
     "fly": "an account",
     "gcloud": "an account",

@@ -116,7 +116,7 @@ print(json.dumps(server_command("app.main:create_app", 8000)))
 
 @pytest.mark.parametrize("auth_style", ["anonymous", "proxy"])
 def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> None:
-    """The image's command and the README's have the options with which the engine was tested."""
+    """The image's command and the documentation's have the options with which the engine was tested."""
     project = look(auth_style=auth_style)
     *_, image = read_stages(project.text("Dockerfile"))
     printed = subprocess.run(
@@ -127,8 +127,8 @@ def test_the_engines_tests_run_what_is_served(look: Bake, auth_style: str) -> No
         check=True,
     )
     tested = ["0.0.0.0" if w == "127.0.0.1" else w for w in json.loads(printed.stdout)]  # noqa: S104
-    readme = look(auth_style=auth_style, deploy="none").text("README.md")
-    [told] = re.findall(r"\n\.venv/bin/(uvicorn (?:.*\\\n)*.*)\n", readme)
+    page = look(auth_style=auth_style, deploy="none").text("docs/deploy.md")
+    [told] = re.findall(r"\n\.venv/bin/(uvicorn (?:.*\\\n)*.*)\n", page)
 
     for program, *served in (command_of(image, "CMD"), shlex.split(told.replace("\\\n", " "))):
         assert program == "uvicorn"

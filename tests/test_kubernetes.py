@@ -171,7 +171,7 @@ def test_secrets_are_not_in_files_and_both_pods_use_the_same(
     ]
     assert container_of(manifests["Deployment"])["envFrom"] == sources
     assert container_of(manifests["Job"])["envFrom"] == sources
-    assert "create secret generic app " in project.text("README.md")
+    assert "create secret generic app " in project.text("docs/deploy.md")
 
 
 def test_settings_are_known_to_the_application(project: BakedProject) -> None:

@@ -32,3 +32,8 @@ def test_the_readme_says_how_many_lines_an_owner_changes() -> None:
     readme = (REPO / "README.md").read_text(encoding="utf-8")
 
     assert f"under {MOST['default']['app']} lines of Python by default" in readme
+
+
+def test_the_readme_of_a_project_is_two_screens(look: Bake) -> None:
+    """One to run it, one to find the rest."""
+    assert len(look().text("README.md").splitlines()) <= 110

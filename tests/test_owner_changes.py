@@ -18,7 +18,7 @@ __all__ = ["repository"]
 
 TOOL_LIST = "app/agent/tool_list.py"
 SECRET_KEY = "of these tests, and long enough to be accepted"
-EXTEND = "Extend: a tool in five minutes"
+EXTEND = "A tool in five minutes"
 
 
 class Owner:
@@ -42,8 +42,8 @@ class Owner:
         self.write(name, text)
 
     def examples(self, heading: str) -> list[str]:
-        """The Python that the project's README shows under a heading."""
-        sections = re.split(r"^#{2,3} (.*)$", self.project.text("README.md"), flags=re.M)
+        """The Python that the project's docs/extend.md shows under a heading."""
+        sections = re.split(r"^#{2,3} (.*)$", self.project.text("docs/extend.md"), flags=re.M)
         section = sections[sections.index(heading) + 1]
         return re.findall(r"^```python\n(.*?)^```$", section, flags=re.M | re.S)
 
@@ -76,7 +76,7 @@ def owner(fresh: BakedProject, tmp_path: Path) -> Owner:
     return Owner(BakedProject(folder))
 
 
-def test_the_readmes_tool(owner: Owner) -> None:
+def test_the_documented_tool(owner: Owner) -> None:
     tool, naming = owner.examples(EXTEND)
     importing = naming.splitlines()[0]
     assert "    DICE,\n" in naming

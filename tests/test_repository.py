@@ -12,6 +12,7 @@ from cast import Failed, as_svg, recorded
 from changelog import CHANGELOG, newest_release
 from conftest import REPO, TEMPLATE, Bake, check
 from documents import dead_links
+from matrix import as_answers, rows
 from newest import PIN, TESTED, TESTED_WITH, as_tested, with_versions, without_upper_bounds
 
 PAGES = [
@@ -110,12 +111,34 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert dead_links(page) == []
 
 
-@pytest.mark.parametrize("deploy", ["compose", "none"])
-def test_links_of_a_project_lead_somewhere(look: Bake, deploy: str) -> None:
-    project = look(deploy=deploy)
-    pages = [*project.path.glob("*.md"), *(project.path / "docs").glob("*.md")]
+@pytest.mark.parametrize("row", rows())
+def test_links_of_a_project_lead_somewhere(look: Bake, row: str) -> None:
+    path = look(**as_answers(rows()[row])).path
+    pages = [*path.glob("*.md"), *(path / "docs").glob("*.md"), path / "engine" / "README.md"]
 
     assert {page.name: dead for page in pages if (dead := dead_links(page))} == {}
+
+
+@pytest.mark.parametrize("row", ["default", "everything"])
+def test_pages_named_in_a_project_exist(look: Bake, row: str) -> None:
+    """In messages, comments and settings, which are no links."""
+    project = look(**as_answers(rows()[row]))
+    named = {
+        page: name
+        for name, text in project.files().items()
+        if not {"tests", "locales"} & set(Path(name).parts[:-1])
+        for page in re.findall(r"\bdocs/[\w-]+\.\w+", text)
+    }
+
+    assert len(named) > 5
+    assert {page: name for page, name in named.items() if not project.has(page)} == {}
+
+
+def test_the_readme_of_a_project_leads_to_each_page(look: Bake) -> None:
+    project = look()
+    pages = {f"docs/{page.name}" for page in (project.path / "docs").glob("*.md")}
+
+    assert pages <= set(re.findall(r"\]\(([^)#]+)\)", project.text("README.md")))
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
@@ -160,12 +183,12 @@ def test_files_end_their_lines_alike() -> None:
 
 
 def test_a_projects_server_is_started_alike_on_every_platform(look: Bake) -> None:
-    """The unit of systemd has the options of the README's command."""
+    """The unit of systemd has the options of the command."""
     for auth_style in ("anonymous", "proxy"):
         project = look(auth_style=auth_style, deploy="none")
-        [unit] = re.findall(r"^ExecStart=\S+uvicorn (.*)$", project.text("docs/deploy.md"), re.M)
-        readme = project.text("README.md").replace("\\\n", " ")
-        [told] = re.findall(r"^\.venv/bin/uvicorn (.*)$", readme, re.M)
+        page = project.text("docs/deploy.md").replace("\\\n", " ")
+        [unit] = re.findall(r"^ExecStart=\S+uvicorn (.*)$", page, re.M)
+        [told] = re.findall(r"^\.venv/bin/uvicorn (.*)$", page, re.M)
 
         assert unit.replace("127.0.0.1", "0.0.0.0").split() == told.split()  # noqa: S104
 

@@ -102,7 +102,7 @@ def check_models(settings: Settings) -> None:
         raise UnusableSettings(
             f"{settings.setting_of(name)}: expected a model of OpenAI's, found {name}. Set "
             "OPENAI_BASE_URL to a server that has it, or generate or update this project with "
-            f"{name} as the answer to `model`: README.md, Other models."
+            f"{name} as the answer to `model`: docs/configure.md, Other models."
         )
 
 

@@ -22,8 +22,8 @@ STATIC = Path(__file__).resolve().parent / "static"
 ENTRY = "main.js"
 BUILT = ".built"
 
-# The oldest browsers that understand the bundles and the modules themselves. The README and
-# watch-script.js name them too.
+# The oldest browsers that understand the bundles and the modules themselves. docs/embed.md
+# and watch-script.js name them too.
 BROWSERS = {"chrome": "120", "edge": "120", "firefox": "128", "safari": "17.2"}
 TARGET = ",".join(f"{name}{version}" for name, version in BROWSERS.items())
 

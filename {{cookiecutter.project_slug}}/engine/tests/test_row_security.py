@@ -5,8 +5,11 @@ The tests connect as a role that owns the tables, because superusers bypass all 
 
 import asyncio
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -26,6 +29,7 @@ from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
+from engine.tests.operating import blocks, run
 from engine.tests.test_partitions import SLOW_SECONDS, use_everything
 
 
@@ -186,3 +190,18 @@ async def secured_tables(url: str) -> tuple[set[str], set[str]]:
     found = [{name for (name,) in await database.fetch(EVERYBODY, s)} for s in (policies, forced)]
     await database.dispose()
     return found[0], found[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs commands of a POSIX shell")
+def test_a_dump_needs_a_role_that_bypasses_policies(
+    secured: Settings, postgres_url: str, tmp_path: Path
+) -> None:
+    """A dump as the application's own role would leave out every row."""
+    assert secured.database_url is not None
+    dump = blocks("Back up and restore", "sh")[0].splitlines()[0]
+    name = make_url(secured.database_url).database
+    superuser = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+    with pytest.raises(subprocess.CalledProcessError):
+        run(dump, tmp_path, secured.database_url, BACKUP=str(tmp_path))
+    run(dump, tmp_path, superuser, BACKUP=str(tmp_path))

@@ -37,7 +37,7 @@ def create_app() -> FastAPI:
     return application.create_app()
 
 
-# The options in README.md, and in the image if there is one.
+# The options in docs/deploy.md, and in the image if there is one.
 SERVER = shlex.split(
     "--ws none --http h11 --h11-max-incomplete-event-size 65536 "
     "--timeout-keep-alive 620 --timeout-graceful-shutdown 30"

@@ -143,7 +143,7 @@ class _Trial:
             return ""
         return (
             f"{page} may not upload (CORS): allow PUT with Content-Type from there in the bucket's "
-            "rules, as README.md shows"
+            "rules, as docs/configure.md shows"
         )
 
 

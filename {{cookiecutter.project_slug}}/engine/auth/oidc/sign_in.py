@@ -209,7 +209,7 @@ class OidcPages:
                 "Nobody can sign in yet",
                 Translatable(
                     "Register this application at your OpenID provider, then set OIDC_DISCOVERY_URL, "
-                    "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. README.md says more. "
+                    "OIDC_CLIENT_ID and OIDC_CLIENT_SECRET in .env and restart. docs/configure.md says more. "
                     "The redirect address is: {address}",
                     address=self._at(request, CALLBACK),
                 ),

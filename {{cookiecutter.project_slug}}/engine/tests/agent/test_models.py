@@ -60,7 +60,7 @@ def test_a_model_that_only_another_provider_has_is_refused_at_the_start(
     with pytest.raises(UnusableSettings, match=f"^{setting}: .*found {ELSEWHERE}.*") as error:
         ModelSource(changed, DemoModel(0))
     assert "OPENAI_BASE_URL" in str(error.value)
-    assert "README.md, Other models" in str(error.value)
+    assert "docs/configure.md, Other models" in str(error.value)
     assert "\n" not in str(error.value)
 
     server = changed.model_copy(update={"openai_base_url": "http://model.test/v1"})

@@ -253,7 +253,7 @@ def test_the_oldest_browsers_are_the_same_everywhere() -> None:
 
     script = (ENGINE_FILES / "js" / "watch-script.js").read_text("utf-8")
     assert f'BROWSERS = "{said}"' in script
-    assert said in (PROJECT_ROOT / "README.md").read_text("utf-8")
+    assert said in (PROJECT_ROOT / "docs" / "embed.md").read_text("utf-8")
 
 
 def test_modules_are_in_the_syntax_of_the_oldest_browsers(esbuild: str) -> None:

@@ -54,7 +54,7 @@ LIMIT $2
 # Settings for the transaction, whatever the role or the database has set. The guard parses strings
 # as standard-conforming; with that setting off, PostgreSQL would treat backslashes differently.
 # Memory is limited to that of one process, without a multiple for hashes. Only a superuser can
-# limit temporary files, so the role has that limit (README).
+# limit temporary files, so the role has that limit (docs/configure.md).
 SETTINGS = f"""
 SELECT set_config('statement_timeout', $1, true),
        set_config('idle_in_transaction_session_timeout', $1, true),
@@ -173,19 +173,19 @@ class Analytics:
             if await connection.fetchval(CAN_WRITE):
                 raise ToolRefusal(
                     "ANALYTICS_DATABASE_URL connects as a role that may write. Use one that may"
-                    " only SELECT; the README says how to make it."
+                    " only SELECT; docs/configure.md says how to make it."
                 )
             if function := await connection.fetchval(RUNS_AS_OWNER):
                 raise ToolRefusal(
                     f"The role of ANALYTICS_DATABASE_URL may call {function}, which runs with its"
-                    f" owner's rights. REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC; the"
-                    " README says how to make the role."
+                    f" owner's rights. REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC;"
+                    " docs/configure.md says how to make the role."
                 )
             if await connection.fetchval("SHOW temp_file_limit") == "-1":
                 raise ToolRefusal(
                     "The role of ANALYTICS_DATABASE_URL may fill the disk with temporary files."
-                    f" ALTER ROLE … SET temp_file_limit = '{TEMPORARY_FILES}'; the README says how"
-                    " to make the role."
+                    f" ALTER ROLE … SET temp_file_limit = '{TEMPORARY_FILES}'; docs/configure.md says"
+                    " how to make the role."
                 )
         return "the analytics database answers, and its role only reads"
 

@@ -1,7 +1,8 @@
 """Checks that a query for the analytics database is one SELECT that only reads and computes.
 
 This is the first of three protections. The second is the transaction, which is READ ONLY and has a
-short timeout; the third is the database role, which should have only the right to SELECT (README).
+short timeout; the third is the database role, which should have only the right to SELECT
+(docs/configure.md).
 
 The statement that is executed is not the model's text but the one that sqlglot generates from its
 syntax tree. That statement is parsed again and must give the same result, so that a query cannot

@@ -52,7 +52,7 @@ def shop(postgres_url: str) -> Iterator[str]:
 
 @contextmanager
 def reader(shop_url: str) -> Iterator[str]:
-    """The URL of a role that may read some tables. test_role.py has the README's role."""
+    """The URL of a role that may read some tables. test_role.py has the documentation's role."""
     role, password = f"reader_{secrets.token_hex(4)}", secrets.token_hex(16)
     execute(shop_url, ROLE.format(role=role, password=password))
     as_role = make_url(shop_url).set(username=role, password=password)

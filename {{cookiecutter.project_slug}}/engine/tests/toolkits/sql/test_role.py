@@ -1,4 +1,4 @@
-"""The role that the README creates, without the other protections."""
+"""The role that docs/configure.md creates, without the other protections."""
 
 import re
 import secrets
@@ -31,8 +31,8 @@ CREATE FUNCTION reporting.later() RETURNS text LANGUAGE sql SECURITY DEFINER AS 
 """
 
 
-def of_readme(role: str, database: str, password: str) -> str:
-    text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+def documented(role: str, database: str, password: str) -> str:
+    text = (PROJECT_ROOT / "docs" / "configure.md").read_text(encoding="utf-8")
     found = re.search(r"```sql\n(CREATE ROLE chat_reader.+?)```", text, re.S)
     assert found is not None
     named = found[1].replace("chat_reader", role).replace("DATABASE shop", f"DATABASE {database}")
@@ -45,7 +45,7 @@ def role_url(postgres_url: str) -> Iterator[str]:
     role, name = f"chat_reader_{suffix}", f"shop_{suffix}"
     with new_database(postgres_url, name) as url:
         execute(url, SHOP)
-        execute(url, of_readme(role, name, password))
+        execute(url, documented(role, name, password))
         execute(url, LATER)
         as_role = make_url(url).set(username=role, password=password)
         yield as_role.render_as_string(hide_password=False)
