@@ -23,6 +23,7 @@ from engine.database.users import ensure_user
 from engine.operate.commands.migrate import upgrade
 from engine.operate.privacy import retention
 from engine.operate.privacy.retention import Retention, Sweeper
+from engine.tests.chat.test_clock import MonthAhead
 from engine.tests.fixtures import new_database
 from engine.tests.privacy.everything import rows_of
 
@@ -106,6 +107,17 @@ async def test_conversations_in_which_nothing_happened_are_deleted(own: Database
             user, select(func.count()).where(ItemRow.user_id == user, ItemRow.thread_id == "old")
         )
         assert items[0] == 0
+
+
+async def test_the_age_is_that_of_the_databases_clock(
+    own: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "datetime", MonthAhead)
+    await add_user(own, "ada", YOUNG)
+    await add_thread(own, "ada", "young", OLD, YOUNG)
+
+    assert (await sweeper(own).sweep()).conversations == 0
+    assert await threads_of(own, "ada") == {"young"}
 
 
 async def test_old_runs_and_days_are_deleted_and_the_use_stays(own: Database) -> None:
