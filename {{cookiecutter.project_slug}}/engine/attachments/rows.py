@@ -111,11 +111,15 @@ class AttachmentRows:
         return Use(int(row.bytes), row.unsent)
 
     @asynccontextmanager
-    async def sweeping(self) -> AsyncIterator[bool]:
-        """True for one process at a time, until this context ends."""
+    async def sweeping(self) -> AsyncIterator[datetime | None]:
+        """For one process at a time, until this context ends; None for others.
+
+        It is the database's time, by which rows have an age.
+        """
         lock = func.pg_try_advisory_xact_lock(func.hashtextextended(SWEEP_LOCK, 0))
         async with self._database.transaction(EVERYBODY) as connection:
-            yield bool((await connection.execute(select(lock))).scalar_one())
+            locked, moment = (await connection.execute(select(lock, func.now()))).one()
+            yield moment if locked else None
 
     async def unsent(self, before: datetime) -> list[tuple[str, str]]:
         """Owner and id of each attachment that was created before then and never sent."""

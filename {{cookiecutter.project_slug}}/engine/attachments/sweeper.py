@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from engine.attachments.files import INCOMING, FilesLeft, FileStore, key_of
 from engine.attachments.rows import AttachmentRows
@@ -56,10 +56,10 @@ class Sweeper:
 
     async def sweep(self) -> int | None:
         """The number of deleted files; None if another process is sweeping."""
-        moment = datetime.now(UTC) - self._grace
-        async with self._rows.sweeping() as has_lock:
-            if not has_lock:
+        async with self._rows.sweeping() as began:
+            if began is None:
                 return None
+            moment = began - self._grace
             result = SweepResult()
             for user_id, id_ in await self._rows.unsent(moment):
                 await self._delete_unsent(user_id, id_, moment, result)

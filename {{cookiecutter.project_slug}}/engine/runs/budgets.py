@@ -1,6 +1,6 @@
 """Budgets in money, for a user and for all together, in a day and in a month (UTC).
 
-What was used is counted when a run ends, so answers under way may go beyond a budget. All together
+Days and months are those of the database's clock, which all workers share. What was used is counted when a run ends, so answers under way may go beyond a budget. All together
 have rows of their own, of which the owner is the project, so that one row for each day and model is
 read however many users there are.
 """
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import Text, func, literal, select
+from sqlalchemy import ColumnElement, Date, DateTime, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from engine.context.run import Run
@@ -22,6 +22,7 @@ from engine.database.rows import BudgetRow, UsageRow
 from engine.database.use import Use
 from engine.database.users import ensure_user
 from engine.http.errors import LimitReached
+from engine.runs.token_days import day_of
 from engine.runs.usage import COUNTS, KEY, adding_to
 from engine.settings.settings import Settings
 
@@ -77,6 +78,18 @@ class Notice:
     user_id: str | None
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What one owner spent on a day, and in the month of that day. `moment` is the database's."""
+
+    moment: datetime
+    day: Decimal
+    month: Decimal
+
+    def of(self, period: Period) -> Decimal:
+        return self.day if period == "day" else self.month
+
+
 Announce = Callable[[Notice], Coroutine[Any, Any, None]]
 
 
@@ -99,42 +112,45 @@ class Budgets:
 
     async def check(self, user_id: str) -> None:
         """Raises `BudgetUsed`."""
-        for budget, spent in await self._spent(user_id, _now().date()):
-            if spent >= budget.amount:
+        for budget, spent in await self._spent(user_id, day_of(func.now())):
+            if spent.of(budget.period) >= budget.amount:
                 message = OF_ALL if budget.is_of_all else OF_USER[budget.period]
-                end = datetime.combine(budget.ends(_now().date()), datetime.min.time(), UTC)
-                raise BudgetUsed(message, (end - _now()).total_seconds())
+                end = datetime.combine(budget.ends(spent.moment.date()), datetime.min.time(), UTC)
+                raise BudgetUsed(message, (end - spent.moment).total_seconds())
 
     async def count(self, run: Run, day: date) -> None:
         """Count among all what a run used that began on that day, and announce what is due."""
+        began = literal(day, Date)
         if any(budget.is_of_all for budget in self._budgets):
-            await self._ensure_totals(day)
+            await self._ensure_totals(began)
             for model, use in run.use.items():
                 await self._add_to_totals(day, model, use)
-        for budget, spent in await self._spent(run.user_id, day):
-            await self._announce_once(budget, spent, run.user_id, day)
+        for budget, spent in await self._spent(run.user_id, began):
+            await self._announce_once(budget, spent.of(budget.period), run.user_id, day)
 
     async def close(self) -> None:
         if self._announcing:
             await asyncio.wait(self._announcing)
 
-    async def _spent(self, user_id: str, day: date) -> list[tuple[Budget, Decimal]]:
-        """What was spent of each budget so far: one statement for the user, and one for all."""
-        spent: dict[str, dict[date, Decimal]] = {}
-        for owner in {budget.owner(user_id) for budget in self._budgets}:
-            if owner == PROJECT_OWNER:
-                await self._ensure_totals(day)
-            statement = (
-                select(UsageRow.day, func.sum(UsageRow.cost).label("cost"))
-                .where(UsageRow.user_id == owner, UsageRow.day >= day.replace(day=1))
-                .group_by(UsageRow.day)
-            )
-            rows = await self._database.read(owner, statement)
-            spent[owner] = {row.day: row.cost for row in rows}
-        return [
-            (budget, _sum(spent[budget.owner(user_id)], budget.begins(day), budget.ends(day)))
-            for budget in self._budgets
-        ]
+    async def _spent(self, user_id: str, day: ColumnElement[date]) -> list[tuple[Budget, Spent]]:
+        """One statement for the user, and one for all."""
+        owners = {budget.owner(user_id) for budget in self._budgets}
+        spent = {owner: await self._spent_by(owner, day) for owner in owners}
+        return [(budget, spent[budget.owner(user_id)]) for budget in self._budgets]
+
+    async def _spent_by(self, owner: str, day: ColumnElement[date]) -> Spent:
+        if owner == PROJECT_OWNER:
+            await self._ensure_totals(day)
+        first = _first_of_month(day)
+        in_month = (UsageRow.day >= first) & (UsageRow.day < first + func.make_interval(0, 1))
+        on_day = func.sum(UsageRow.cost).filter(UsageRow.day == day)
+        statement = select(
+            func.now().label("moment"),
+            func.coalesce(on_day, 0).label("day"),
+            func.coalesce(func.sum(UsageRow.cost), 0).label("month"),
+        ).where(UsageRow.user_id == owner, in_month)
+        [row] = await self._database.read(owner, statement)
+        return Spent(row.moment.astimezone(UTC), row.day, row.month)
 
     async def _add_to_totals(self, day: date, model: str, use: Use) -> None:
         row = insert(UsageRow).values(
@@ -151,11 +167,11 @@ class Budgets:
         async with self._database.transaction(PROJECT_OWNER) as connection:
             await connection.execute(adding_to(row))
 
-    async def _ensure_totals(self, day: date) -> None:
+    async def _ensure_totals(self, day: ColumnElement[date]) -> None:
         """Sum up this month, for a budget that was not there from its beginning."""
         if self._has_totals:
             return
-        month = day.replace(day=1)
+        month = _first_of_month(day)
         columns = [getattr(UsageRow, name) for name in COUNTS]
         sums = (
             select(
@@ -199,9 +215,5 @@ class Budgets:
             task.add_done_callback(self._announcing.discard)
 
 
-def _sum(days: dict[date, Decimal], begins: date, ends: date) -> Decimal:
-    return sum((cost for day, cost in days.items() if begins <= day < ends), Decimal(0))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _first_of_month(day: ColumnElement[date]) -> ColumnElement[date]:
+    return cast(func.date_trunc("month", cast(day, DateTime)), Date)

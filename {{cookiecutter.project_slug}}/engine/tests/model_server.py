@@ -77,6 +77,8 @@ Behaviour = Callable[[Exchange], Awaitable[None]]
 class ModelServer:
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
+        # What requests for these models meet, always and whatever is planned for others.
+        self.of_models: dict[str, Behaviour] = {}
         self._planned: deque[Behaviour] = deque()
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -94,8 +96,7 @@ class ModelServer:
         body = await reader.readexactly(int(headers["content-length"]))
         exchange = Exchange(head[0].split()[1], headers, json.loads(body), writer)
         self.exchanges.append(exchange)
-        behaviour = self._planned.popleft() if self._planned else answer("All is well.")
-        answering = asyncio.create_task(self._answer(behaviour, exchange))
+        answering = asyncio.create_task(self._answer(self._behaviour(exchange), exchange))
         self._serving.add(answering)
         answering.add_done_callback(self._serving.discard)
         try:
@@ -105,6 +106,11 @@ class ModelServer:
         except ConnectionError:
             exchange.left.set()
         answering.cancel()
+
+    def _behaviour(self, exchange: Exchange) -> Behaviour:
+        if always := self.of_models.get(exchange.body.get("model", "")):
+            return always
+        return self._planned.popleft() if self._planned else answer("All is well.")
 
     async def _answer(self, behaviour: Behaviour, exchange: Exchange) -> None:
         try:

@@ -137,6 +137,12 @@ def tokens_of_today(who: str | ColumnElement[str]) -> ColumnElement[int]:
     return _of_row(who, _today(VisitorUseRow.tokens))
 
 
+def seconds_of_today() -> ColumnElement[Any]:
+    """The seconds until the next day (UTC)."""
+    midnight = func.date_trunc("day", func.now(), "UTC") + timedelta(days=1)
+    return func.extract("epoch", midnight - func.now())
+
+
 def _upsert(
     who: Select[Any],
     turns: int,

@@ -5,7 +5,6 @@ Limits per user have no effect on them, because each new cookie is a new user.
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from engine.auth.anonymous.rows import (
     release_unused,
     released,
     running_of,
+    seconds_of_today,
     seconds_until_turn,
     take_file,
     take_turn,
@@ -101,6 +101,7 @@ class VisitorLimits:
                 "visitors_wait"
             ),
             tokens_of_today(ALL_VISITORS).label("visitors_tokens"),
+            seconds_of_today().label("seconds_of_today"),
         ]
 
     def refuse(self, row: Row[Any]) -> None:
@@ -111,11 +112,11 @@ class VisitorLimits:
             wait = float(row.address_wait)
             raise TooManyTurns("That was a lot in one minute. Please wait a moment.", wait)
         if 0 < limits.address_tokens_per_day <= row.address_tokens:
-            raise DailyTokensUsed(LATER, _seconds_of_today())
+            raise DailyTokensUsed(LATER, float(row.seconds_of_today))
         if row.visitors_wait > 0:
             raise ServerBusy(BUSY, float(row.visitors_wait))
         if 0 < limits.visitors_tokens_per_day <= row.visitors_tokens:
-            raise ServerBusy(BUSY, _seconds_of_today())
+            raise ServerBusy(BUSY, float(row.seconds_of_today))
 
     def release(
         self, end: Update, address: str, is_running: ColumnElement[bool], tokens: int
@@ -136,7 +137,7 @@ class VisitorLimits:
                 columns = select(*self.columns())
                 [row] = await self._database.fetch(EVERYBODY, columns, {"address": address})
                 self.refuse(row)
-                raise DailyBytesUsed(LATER, _seconds_of_today())
+                raise DailyBytesUsed(LATER, float(row.seconds_of_today))
 
     async def sweep(self) -> None:
         """Once an hour, delete the rows of addresses that are not used any more."""
@@ -151,9 +152,3 @@ class VisitorLimits:
         if limits.visitors_tokens_per_day:
             yield tokens_of_today(ALL_VISITORS) < limits.visitors_tokens_per_day
         yield seconds_until_turn(ALL_VISITORS, limits.visitors_turns_per_minute) <= 0
-
-
-def _seconds_of_today() -> float:
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return (midnight - now).total_seconds()

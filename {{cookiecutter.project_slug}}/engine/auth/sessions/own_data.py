@@ -60,6 +60,9 @@ class OwnDataPages:
         os.close(descriptor)
         try:
             await self._own.export(session.user_id, Path(name))
+        except AppError as refusal:  # such as files that are out of reach
+            os.unlink(name)
+            return self._page(request, refusal)
         except BaseException:
             os.unlink(name)
             raise

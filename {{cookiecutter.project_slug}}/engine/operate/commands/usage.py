@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +54,10 @@ def _parts(text: str) -> tuple[str, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was used in these days (UTC), most money first."""
-    since, until = _days(options)
-    return with_database(lambda database: _print(database, since, until, options))
+    return with_database(lambda database: _print(database, options))
 
 
-def _days(options: argparse.Namespace) -> tuple[date, date]:
-    today = datetime.now(UTC).date()
+def _days(options: argparse.Namespace, today: date) -> tuple[date, date]:
     if options.day:
         return options.day, options.day
     if options.since or options.until:
@@ -67,11 +65,11 @@ def _days(options: argparse.Namespace) -> tuple[date, date]:
     return today, today
 
 
-async def _print(
-    database: "Database", since: date, until: date, options: argparse.Namespace
-) -> int:
+async def _print(database: "Database", options: argparse.Namespace) -> int:
+    from engine.runs.token_days import today
     from engine.runs.usage import report
 
+    since, until = _days(options, await today(database))
     lines = await report(database, since, until, by=options.by)
     if not lines and options.format == "table":
         print(f"No turns on {since}." if since == until else f"No turns from {since} to {until}.")

@@ -142,9 +142,10 @@ class Sweeper:
         for user in users:
             if days := self._retention.days_of(user):
                 by_days.setdefault(days, []).append(user)
+        moment = await _now(connection)
         is_complete = True
         for days, some in by_days.items():
-            before = datetime.now(UTC) - timedelta(days=days)
+            before = moment - timedelta(days=days)
             threads = await _old_threads(connection, some, before)
             for user_id, thread_id in threads:
                 files += await _delete_thread(connection, user_id, thread_id)
@@ -167,6 +168,12 @@ class Sweeper:
         for user_id in {user_id for user_id, _ in files}:
             ids = [id_ for owner, id_ in files if owner == user_id]
             await self._attachments.discard(ids, RequestContext(user_id))
+
+
+async def _now(connection: AsyncConnection) -> datetime:
+    """The database's time (UTC), which all workers share."""
+    moment: datetime = (await connection.execute(select(func.now()))).scalar_one()
+    return moment.astimezone(UTC)
 
 
 async def _lock(connection: AsyncConnection) -> str | None:

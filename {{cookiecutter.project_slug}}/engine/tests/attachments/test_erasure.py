@@ -11,6 +11,7 @@ from sqlalchemy import update
 from engine.attachments.files import FilesLeft, key_of, owner_part
 from engine.database.database import Database
 from engine.database.rows import ItemRow, SweepRow, ThreadRow
+from engine.http.errors import Unavailable
 from engine.operate.privacy import erase as erasing
 from engine.operate.privacy.export import export
 from engine.operate.privacy.retention import Retention, Sweeper
@@ -77,6 +78,51 @@ async def test_files_are_in_the_archive(
         # (Of some stores, only what was sent can be read.)
         assert files
         assert {file.read(name) for name in files} == {TEXT}
+
+
+async def test_users_download_and_erase_their_files_themselves(application: Application) -> None:
+    own = pytest.importorskip(
+        "engine.tests.auth.sessions.test_own_data", reason="nobody has an account here"
+    )
+    await two_files(application)
+    theirs = await attach(application.stranger)
+    await say_with(application.stranger, theirs["id"])
+
+    response = await own.submit(application.visitor, own.EXPORT)
+
+    with zipfile.ZipFile(BytesIO(response.content)) as archive:
+        files = [name for name in archive.namelist() if name.startswith("files/")]
+        assert files
+        assert {archive.read(name) for name in files} == {TEXT}
+        assert not any(theirs["id"] in name for name in archive.namelist())
+
+    if own.asks_password(await own.page(application.visitor)):
+        pytest.skip("asks for the password, see test_password")
+    response = await own.submit(application.visitor, own.ERASE, sure="on")
+
+    assert response.status_code == 200
+    user_id = application.stranger.user_id
+    assert await application.keys() == {key_of(user_id, theirs["id"])}
+
+
+async def test_files_out_of_reach_are_told_on_the_page(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pytest.importorskip(
+        "engine.tests.auth.sessions.test_own_data", reason="nobody has an account here"
+    )
+    await two_files(application)
+
+    async def fail(_key: str) -> bytes:
+        raise Unavailable("The file store is not reachable right now.")
+
+    monkeypatch.setattr(application.attachments.files, "read", fail)
+
+    response = await own.submit(application.visitor, own.EXPORT)
+
+    assert response.status_code == 503
+    assert response.headers["content-type"].startswith("text/html")
+    assert "The file store is not reachable right now." in response.text
 
 
 async def test_a_conversation_that_is_too_old_takes_its_files_along(

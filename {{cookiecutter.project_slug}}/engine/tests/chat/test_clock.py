@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
+from typing import ClassVar, Self
 
 import pytest
 from sqlalchemy import func, select, update
@@ -21,9 +22,15 @@ from engine.turn import progress
 class ClockAhead(datetime):
     """`datetime` on a machine whose clock is four hours ahead."""
 
+    hours_ahead: ClassVar = 4
+
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> "ClockAhead":
-        return cls.fromtimestamp(time.time() + 4 * 3600, tz)
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(time.time() + cls.hours_ahead * 3600, tz)
+
+
+class MonthAhead(ClockAhead):
+    hours_ahead = 32 * 24
 
 
 async def test_retry_after_uses_the_databases_clock(

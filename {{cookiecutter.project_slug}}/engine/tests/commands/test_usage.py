@@ -15,12 +15,13 @@ from dev import __main__ as cli
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import UsageRow
 from engine.database.users import ensure_user
+from engine.operate.commands import usage
 from engine.operate.commands.migrate import upgrade
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
+from engine.tests.chat.test_clock import MonthAhead
 from engine.tests.fixtures import new_database, serving, visiting
 
-TODAY = datetime.now(UTC).date()
 # User, day, model; turns, tokens in, cached, out; money; tokens without a price.
 USED = [
     ("ada", date(2026, 1, 1), "large", 2, 1_000, 600, 100, "0.5", 0),
@@ -111,7 +112,17 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_day_without_turns(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "--day", "2001-02-03") == "No turns on 2001-02-03.\n"
     assert said(capsys, "--day", "2001-02-03", "--json") == "[]\n"
-    assert said(capsys) == f"No turns on {TODAY}.\n"
+
+
+def test_today_is_the_databases(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "datetime", MonthAhead, raising=False)
+    before = datetime.now(UTC).date()
+
+    line = said(capsys)
+
+    assert line in {f"No turns on {day}.\n" for day in (before, datetime.now(UTC).date())}
 
 
 @pytest.mark.parametrize("by", ["year", "day,month"])

@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from engine.database.database import ERASED_OWNER, EVERYBODY, PROJECT_OWNER, Database
-from engine.database.rows import RunRow, TokenDayRow, UsageRow
+from engine.database.rows import RunRow, TokenDayRow, UsageRow, UserRow
 from engine.database.users import ensure_user
 from engine.operate.privacy import erase as erasing
 from engine.operate.privacy.erase import erase, is_erased, readmit
@@ -18,7 +19,7 @@ from engine.tests.chat.test_interrupted import Watched
 from engine.tests.chat.test_runs import open_stream
 from engine.tests.fixtures import Scripted, visiting
 from engine.tests.privacy.everything import every_owned_table, fill, rows_of, tables_with
-from engine.tests.talk import PATIENCE_SECONDS, Visitor, message
+from engine.tests.talk import PATIENCE_SECONDS, Visitor, message, until
 
 REFUSED = (401, 403)
 
@@ -133,12 +134,22 @@ async def test_what_was_about_to_be_written_is_not_written_after(database: Datab
         day = {"day": func.current_date(), "tokens": 1}
         await connection.execute(insert(TokenDayRow).values(user_id=user, **day))
         task = asyncio.create_task(erase(database, user))
-        await asyncio.sleep(0.2)
+        await until(partial(waits_for_a_lock, database, UserRow.__tablename__))
     await task
 
     assert await rows_of(database, user) == {}
     with pytest.raises(IntegrityError):
         await database.write(user, insert(TokenDayRow).values(user_id=user, **day))
+
+
+async def waits_for_a_lock(database: Database, table: str) -> bool:
+    """True while a DELETE from that table waits for another transaction."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM ' || :table || ' %'"
+    )
+    [row] = await database.read(EVERYBODY, waiting.bindparams(table=table))
+    return bool(row[0])
 
 
 async def test_erasing_twice_does_no_harm(database: Database) -> None:

@@ -23,8 +23,10 @@ from engine.database.users import ensure_user
 from engine.operate.commands.migrate import upgrade
 from engine.operate.privacy import retention
 from engine.operate.privacy.retention import Retention, Sweeper
+from engine.tests.chat.test_clock import MonthAhead
 from engine.tests.fixtures import new_database
 from engine.tests.privacy.everything import rows_of
+from engine.tests.talk import PATIENCE_SECONDS, until
 
 DAYS = 30
 NOW = datetime.now(UTC)
@@ -106,6 +108,17 @@ async def test_conversations_in_which_nothing_happened_are_deleted(own: Database
             user, select(func.count()).where(ItemRow.user_id == user, ItemRow.thread_id == "old")
         )
         assert items[0] == 0
+
+
+async def test_the_age_is_that_of_the_databases_clock(
+    own: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "datetime", MonthAhead)
+    await add_user(own, "ada", YOUNG)
+    await add_thread(own, "ada", "young", OLD, YOUNG)
+
+    assert (await sweeper(own).sweep()).conversations == 0
+    assert await threads_of(own, "ada") == {"young"}
 
 
 async def test_old_runs_and_days_are_deleted_and_the_use_stays(own: Database) -> None:
@@ -199,7 +212,7 @@ async def test_a_step_that_another_worker_does_is_left_to_it(own: Database) -> N
     await own.write(EVERYBODY, row)
     async with own.transaction(EVERYBODY) as connection:
         await connection.execute(select(SweepRow).with_for_update())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await sweeper(own).sweep()).conversations == 0
     assert (await sweeper(own).sweep()).conversations == 1
 
@@ -242,7 +255,9 @@ async def test_it_runs_in_the_background(own: Database, monkeypatch: pytest.Monk
     working = sweeper(own)
 
     working.start()
-    async with asyncio.timeout(60):
-        while await threads_of(own, "ada"):  # noqa: ASYNC110 (the condition has no event)
-            await asyncio.sleep(0.05)
+
+    async def is_swept() -> bool:
+        return not await threads_of(own, "ada")
+
+    await until(is_swept)
     await working.close()

@@ -4,17 +4,19 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import httpx2
 
 from engine.settings.settings import PROJECT_ROOT, Settings
+from engine.tests.application import kind_of_files
 from engine.tests.fixtures import visiting
-from engine.tests.model_server import model_server
+from engine.tests.model_server import answer, model_server
 from engine.tests.telemetry.collector import Collector
-from engine.tests.telemetry.talks import KEY, Talk
+from engine.tests.telemetry.talks import ANSWERED, KEY, TITLE, Talk
 from engine.tests.workers import START_SECONDS, Worker, server_command
 
 SOON = {
@@ -33,6 +35,24 @@ CURIOUS = {
     "TRACELOOP_TRACE_CONTENT": "true",
     "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
 }
+
+
+TITLES, SUMMARIES = "titles-model", "summaries-model"
+LIMITS = {
+    **{"MODEL_RETRIES": "1", "TURNS_PER_MINUTE": "100000", "RUNNING_ANSWERS_PER_USER": "100"},
+    **{"TITLE_MODEL": TITLES, "SUMMARY_MODEL": SUMMARIES, "HISTORY_TOKENS": "1000"},
+    **{"LOG_LEVEL": "DEBUG", "SHUTDOWN_SECONDS": "0"},
+}
+
+
+@contextmanager
+def place_of_files(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of an application that stores files; nothing if it stores none."""
+    if (kind := kind_of_files()) is None:
+        yield {}
+        return
+    with import_module(f"engine.tests.attachments.{kind}.kind").place(folder) as environment:
+        yield environment
 
 
 class Exporting(Worker):
@@ -91,25 +111,39 @@ async def exporting(
     """
     assert settings.database_url is not None
     async with model_server() as (model, url):
-        environment = {
-            **{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **SOON},
-            **{"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url, "MODEL_RETRIES": "1"},
-            **{"TURNS_PER_MINUTE": "100000", "LOG_LEVEL": "DEBUG", "SHUTDOWN_SECONDS": "0"},
-            **{"RUNNING_ANSWERS_PER_USER": "100", **more},
+        model.of_models = {
+            TITLES: answer(f"On {TITLE}"),
+            SUMMARIES: answer(f"They spoke of {ANSWERED}."),
         }
-        if outside is not None:
-            environment |= {"DATABASE_URL": settings.database_url, **CURIOUS}
-            instrumented = Instrumented(outside, environment, log)
-            async with instrumented.running(), visiting(instrumented.url, settings) as visitor:
+        with place_of_files(log.parent) as files:
+            environment = {
+                **{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **SOON},
+                **{"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url, **LIMITS, **files, **more},
+            }
+            async with (
+                running(settings, log, outside, environment) as address,
+                visiting(address, settings) as visitor,
+            ):
                 yield Talk(visitor, model)
-            return
-        worker = Exporting(settings, **environment)
-        worker.log = log
-        try:
-            await worker.start()
-            async with visiting(worker.url, settings) as visitor:
-                yield Talk(visitor, model)
-            worker.terminate()
-            await worker.wait()
-        finally:
-            worker.kill()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, log: Path, outside: str | None, environment: dict[str, str]
+) -> AsyncIterator[str]:
+    """Yields the URL of the application, which is stopped in good order after the block."""
+    if outside is not None:
+        database = {"DATABASE_URL": str(settings.database_url)}
+        instrumented = Instrumented(outside, environment | database | CURIOUS, log)
+        async with instrumented.running():
+            yield instrumented.url
+        return
+    worker = Exporting(settings, **environment)
+    worker.log = log
+    try:
+        await worker.start()
+        yield worker.url
+        worker.terminate()
+        await worker.wait()
+    finally:
+        worker.kill()

@@ -1,10 +1,16 @@
 """Turns and requests of every kind. All texts, links, codes and keys in them carry a word of `SECRETS`."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Any
 
+import httpx2
+
+from engine.tests.application import kind_of_files
 from engine.tests.model_server import (
     CANARY,
     ERROR,
@@ -115,11 +121,7 @@ async def stop_and_leave(talk: Talk) -> None:
                     break
             await talk.visitor.client.post(f"/chatkit/runs/{run_id}/{command}")
 
-        async def is_over(thread_id: str = thread_id) -> bool:
-            running = await talk.visitor.client.get(f"/chatkit/threads/{thread_id}/run")
-            return bool(running.json() == {"run": None})
-
-        await until(is_over)
+        await until(partial(has_no_run, talk, thread_id))
 
 
 async def send_what_is_refused(talk: Talk) -> None:
@@ -139,6 +141,126 @@ async def send_what_is_refused(talk: Talk) -> None:
     await client.post("/chatkit", json={}, headers={"Authorization": f"Bearer {KEY}"})
     reports = {"reports": [{"kind": "error", "name": f"is {SAID}"}], "session_id": f"{SAID} {CODE}"}
     await client.post("/telemetry", json=reports)
+
+
+async def quote(talk: Talk) -> None:
+    turn = await talk.say(answer(FINE))
+    quoting: dict[str, Any] = message(f"And {SAID}?") | {"quoted_text": ANSWERED}
+    talk.model.does(answer(FINE))
+    await talk.visitor.stream("threads.add_user_message", thread_id=turn.thread_id, input=quoting)
+
+
+async def cite(talk: Talk) -> None:
+    source = {
+        "type": "url_citation",
+        "title": TITLE,
+        "url": f"https://site.test/{LINK}?code={CODE}",
+    }
+    cited = [{**source, "start_index": 0, "end_index": 3}]
+    turn = await talk.say(respond(said(FINE, annotations=cited)))
+    assert TITLE in str(turn.done("assistant_message"))
+
+
+async def use_widgets(talk: Talk) -> None:
+    turn = await talk.say(respond(called("pin")), answer(FINE))
+    [card] = turn.done("widget")
+    of_card = {"thread_id": turn.thread_id, "item_id": card["id"]}
+    closing = {"Connection": "close"}  # as uvicorn does it after an error that nobody caught
+    for kind in ("threads.custom_action", "threads.sync_custom_action"):
+        for words in (CALLED, "no", "boom", CODE):
+            action = {"type": "board.write", "payload": words}
+            await talk.visitor.send(kind, closing, **of_card, action=action)
+        unknown: dict[str, Any] = {"type": CODE, "payload": {CALLED: CALLED}}
+        await talk.visitor.send(kind, closing, **of_card, action=unknown)
+    await talk.say(answer(FINE), thread_id=turn.thread_id)
+
+
+async def call_the_page(talk: Talk) -> None:
+    arguments = json.dumps({"colour": CALLED})
+    for result in ({"said": CALLED}, CALLED, None):
+        turn = await talk.say(respond(called("pick", arguments)))
+        assert turn.done("client_tool_call")
+        talk.model.does(answer(FINE))
+        await talk.visitor.send(
+            "threads.add_client_tool_output", thread_id=turn.thread_id, result=result
+        )
+        talk.model.forget()
+    turn = await talk.say(respond(called("pick", arguments)))
+    await talk.say(answer(FINE), thread_id=turn.thread_id)  # and its result never comes
+
+
+async def hand_over(talk: Talk) -> None:
+    turn = await talk.say(respond(called("transfer_to_lawyer")), answer(FINE))
+    assert "Lawyer" in str(turn.done("workflow"))
+    await talk.say(answer(FINE), thread_id=turn.thread_id)
+
+
+async def be_titled_and_summarised(talk: Talk) -> None:
+    """Long enough that its beginning is summarised."""
+    turn = await talk.say(answer(f"{ANSWERED} " * 100))
+    for _ in range(5):
+        await talk.say(answer(f"{ANSWERED} " * 100), thread_id=turn.thread_id)
+    thread = await talk.visitor.send("threads.get_by_id", thread_id=turn.thread_id)
+    assert thread.json()["title"] == f"On {TITLE}"
+    asked = [one.body["model"] for one in talk.model.exchanges]
+    assert "summaries-model" in asked
+
+
+async def attach_a_file(talk: Talk) -> None:
+    if (kind := kind_of_files()) is None:
+        return
+    files = import_module(f"engine.tests.attachments.{kind}.kind")
+    for content, name, mime_type in (
+        (f"It is {SAID}.".encode(), f"{TITLE}.txt", "text/plain"),
+        (SAID.encode(), f"{TITLE}.exe", f"application/{CODE}"),
+        (b"%PDF-1.7 " + SAID.encode(), f"{TITLE}.pdf", "application/pdf"),
+    ):
+        uploaded = await files.upload(talk.visitor, content, name, mime_type)
+        if uploaded.status_code != 200:
+            continue
+        sent = message(f"Read {SAID}") | {"attachments": [uploaded.json()["id"]]}
+        talk.model.does(answer(FINE))
+        await talk.visitor.send("threads.create", input=sent)
+        talk.model.forget()
+
+
+async def repeat_and_disconnect(talk: Talk) -> None:
+    """A request twice, and one whose client goes away, without a word, in the middle."""
+    for _ in range(2):
+        talk.model.does(answer(FINE))
+        await talk.visitor.send(
+            "threads.create", {"Idempotency-Key": CODE}, input=message(f"Once, {SAID}")
+        )
+        talk.model.forget()
+    talk.model.does(answer(f"{ANSWERED} " * 40, pause=0.02))
+    async with aclosing(talk.visitor.listen("threads.create", input=message(SAID))) as events:
+        async for event in events:
+            if event["type"] == "thread.created":
+                thread_id = event["thread"]["id"]
+            if is_text(event):
+                break
+    await until(partial(has_no_run, talk, thread_id))
+
+
+async def has_no_run(talk: Talk, thread_id: str) -> bool:
+    running = await talk.visitor.client.get(f"/chatkit/threads/{thread_id}/run")
+    return bool(running.json() == {"run": None})
+
+
+@asynccontextmanager
+async def answering(talk: Talk) -> AsyncIterator[None]:
+    """An answer that goes on, and whose client waits, until after the block."""
+    talk.model.does(answer(f"{ANSWERED} " * 10_000, pause=0.02))
+    at = talk.visitor.client
+    body = {"type": "threads.create", "params": {"input": message(f"Tell {SAID}")}}
+    async with (
+        httpx2.AsyncClient(base_url=at.base_url, headers=at.headers, timeout=60) as client,
+        client.stream("POST", "/chatkit", json=body) as response,
+    ):
+        async for event in streamed(response):
+            if is_text(event):
+                break
+        yield
 
 
 async def say_with_a_page(talk: Talk) -> None:
@@ -162,4 +284,12 @@ TALKS: tuple[Callable[[Talk], Awaitable[None]], ...] = (
     stop_and_leave,
     send_what_is_refused,
     say_with_a_page,
+    quote,
+    cite,
+    use_widgets,
+    call_the_page,
+    hand_over,
+    be_titled_and_summarised,
+    attach_a_file,
+    repeat_and_disconnect,
 )

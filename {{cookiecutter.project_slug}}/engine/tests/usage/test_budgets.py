@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from standardwebhooks import Webhook as Receiver
 
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import BudgetRow, UsageRow
 from engine.operate import webhook
+from engine.runs import budgets, run_store
 from engine.runs.budgets import Budget
 from engine.settings.settings import Settings, UnusableSettings
+from engine.tests.chat.test_clock import MonthAhead
 from engine.tests.chat.test_limits import assert_refused
 from engine.tests.fixtures import LogLines
 from engine.tests.talk import Visitor, message, until
@@ -79,6 +81,26 @@ async def test_a_user_has_so_much_money(
     mine = UsageRow.user_id == visitor.user_id
     await database.write(visitor.user_id, update(UsageRow).where(mine).values(day=last))
     assert (await ask(visitor)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "setting", [f"{of}budget_per_{period}" for of in ("", "user_") for period in ("day", "month")]
+)
+async def test_days_and_months_are_those_of_the_databases_clock(
+    paying: Paying, database: Database, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (budgets, run_store):
+        monkeypatch.setattr(module, "datetime", MonthAhead, raising=False)
+    visitor = await paying(**{setting: Decimal(3)})
+    assert (await ask(visitor)).status_code == 200
+    assert (await ask(visitor)).status_code == 200
+
+    wait = assert_refused(await ask(visitor), 429, "budget_used")
+
+    period = setting.rpartition("_")[2]
+    end = func.date_trunc(period, func.now(), "UTC") + text(f"interval '1 {period}'")
+    [row] = await database.read(EVERYBODY, select(func.extract("epoch", end - func.now())))
+    assert -1 <= row[0] - wait < 30
 
 
 @pytest.mark.parametrize("setting", ["budget_per_day", "budget_per_month"])

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from engine.auth.anonymous import visitors
 from engine.auth.anonymous.rows import ALL_VISITORS, VisitorUseRow, delete_old
 from engine.auth.anonymous.visitors import VisitorLimits, VisitorSettings
 from engine.database.database import EVERYBODY, Database
@@ -21,6 +22,7 @@ from engine.page import telemetry
 from engine.settings.settings import Settings
 from engine.tests import application
 from engine.tests.application import create_app
+from engine.tests.chat.test_clock import ClockAhead
 from engine.tests.chat.test_interrupted import Watched
 from engine.tests.fixtures import OneModel, demo_model, serving
 from engine.tests.talk import Visitor, message
@@ -121,10 +123,18 @@ async def test_open_answers_per_address_are_limited(opened: Opened) -> None:
     assert await site.codes(2) == ["ok", "ok"]
 
 
-async def test_tokens_per_day_and_address_are_limited(opened: Opened, database: Database) -> None:
+async def test_tokens_per_day_and_address_are_limited(
+    opened: Opened, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitors, "datetime", ClockAhead, raising=False)
     site = await opened(address_tokens_per_day=10)
 
     assert await site.codes(2) == ["ok", "daily_tokens_used"]
+    # Until the day ends by the database's clock.
+    midnight = func.date_trunc("day", func.now(), "UTC") + timedelta(days=1)
+    [row] = await database.read(EVERYBODY, select(func.extract("epoch", midnight - func.now())))
+    wait = int((await site.ask()).headers["retry-after"])
+    assert -2 <= row[0] - wait < 30
     assert await site.codes(1, ELSEWHERE) == ["ok"]
     # The limit starts anew on the next day.
     await database.fetch(

@@ -95,7 +95,7 @@ async def test_all_is_erased_and_one_is_signed_out(
     async with visiting(base_url, settings, user_id=user_id) as visitor:
         await visitor.say("hello")
         if asks_password(await page(visitor)):
-            pytest.skip("asks for the password, see test_users_command")
+            pytest.skip("asks for the password, see test_password")
         response = await submit(visitor, ERASE, sure="on")
 
         assert response.status_code == 200
