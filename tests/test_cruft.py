@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import clean_environment, copy_template, tool
+from conftest import BakedProject, clean_environment, copy_template, tool
 
 ANSWERS = {"author_name": "O'Hara", "agent_tools": "notes", "setup": "run"}
 
@@ -76,6 +76,39 @@ def test_update_adds_an_option_that_is_chosen_later(
     assert line in (project / wiring).read_text(encoding="utf-8")
 
 
+OWN = {
+    "app/agent/tool_list.py": {
+        "# Import your own tools here, where no update changes a line.\n": (
+            "from app.agent.tools.dice import DICE\n"
+        ),
+        "    # Your own tools.\n": "    DICE,\n",
+    },
+    "app/commands.py": {"    # Your own commands.\n": '    "app.roll",\n'},
+}
+
+
+def test_an_owners_tool_and_command_stay_while_options_come_and_go(project: Path) -> None:
+    """They stand on lines that no option shares, so Git has no conflict to report."""
+    for name, places in OWN.items():
+        text = (project / name).read_text(encoding="utf-8")
+        for place, line in places.items():
+            assert text.count(place) == 1
+            text = text.replace(place, place + line)
+        (project / name).write_text(text, encoding="utf-8")
+    commit(project, "my own")
+    mine = files(project)
+
+    answer(project, agent_tools="all", attachments="local", auth_style="password")
+    for name, places in OWN.items():
+        text = (project / name).read_text(encoding="utf-8")
+        assert "<<<<" not in text
+        assert all(place + line in text for place, line in places.items())
+    commit(project, "everything")
+    answer(project, agent_tools="notes", attachments="none", auth_style="anonymous")
+
+    assert files(project) == mine
+
+
 def test_check_is_clean_after_create(project: Path) -> None:
     assert "up to date" in cruft(project, "check")
     assert cruft(project, "diff") == ""
@@ -104,6 +137,14 @@ def cruft(folder: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def answer(project: Path, **answers: str) -> None:
+    cruft(project, "update", "--skip-apply-ask", "--variables-to-update", json.dumps(answers))
+
+
+def files(project: Path) -> dict[str, str]:
+    return {n: t for n, t in BakedProject(project).files().items() if n != ".cruft.json"}
 
 
 def changed(project: Path) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BakedProject, cache_of_types, generate_with_our_environment
-from test_cruft import changed, commit, cruft, repository
+from test_cruft import answer, changed, commit, cruft, files, repository
 
 __all__ = ["repository"]
 
@@ -78,13 +78,13 @@ def owner(fresh: BakedProject, tmp_path: Path) -> Owner:
 
 def test_the_documented_tool(owner: Owner) -> None:
     tool, naming = owner.examples(EXTEND)
-    importing = naming.splitlines()[0]
-    assert "    DICE,\n" in naming
+    here, importing = naming.splitlines()[:2]
+    assert "    # Your own tools.\n    DICE,\n" in naming
     owner.write("app/agent/tools/dice.py", tool)
     owner.replace(
         TOOL_LIST,
-        ("from engine import AgentTool\n", f"{importing}\nfrom engine import AgentTool\n"),
-        ("    NOTES,\n", "    NOTES,\n    DICE,\n"),
+        (f"{here}\n", f"{here}\n{importing}\n"),
+        ("    # Your own tools.\n", "    # Your own tools.\n    DICE,\n"),
     )
     owner.write(
         "tests/tools/test_dice.py",
@@ -285,14 +285,6 @@ def test_the_launcher_is_added_later_and_taken_out(repository: Path, tmp_path: P
     answer(project, launcher="no")
 
     assert files(project) == before
-
-
-def answer(project: Path, **answers: str) -> None:
-    cruft(project, "update", "--skip-apply-ask", "--variables-to-update", json.dumps(answers))
-
-
-def files(project: Path) -> dict[str, str]:
-    return {n: t for n, t in BakedProject(project).files().items() if n != ".cruft.json"}
 
 
 def test_the_chat_in_another_application_under_a_prefix(owner: Owner) -> None:

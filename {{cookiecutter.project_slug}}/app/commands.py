@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     # {% if cookiecutter.auth_style == "password" %}
     "engine.operate.commands.users",
     # {% endif %}
+    # Your own commands.
 )
 
 DOCTOR_CHECKS: tuple[str, ...] = (
@@ -35,6 +36,7 @@ DOCTOR_CHECKS: tuple[str, ...] = (
     # {% if cookiecutter.__models == "litellm" %}
     "engine.models.litellm.doctor",
     # {% endif %}
+    # Your own checks.
 )
 
 SMOKE_CHECKS: tuple[str, ...] = (
@@ -44,4 +46,5 @@ SMOKE_CHECKS: tuple[str, ...] = (
     # {% if cookiecutter.auth_style == "password" %}
     "engine.operate.smoke_sign_in",
     # {% endif %}
+    # Your own checks.
 )

@@ -43,6 +43,9 @@ from app.agent.tools.web_search import WEB_SEARCH
 # {%- endif +%}
 from engine import AgentTool
 
+# isort: split
+# Import your own tools here, where no update changes a line.
+
 TOOLS: tuple[AgentTool, ...] = (
     # In the order of the composer's menu.
     # {% if ",notes," in cookiecutter.__tools %}
@@ -75,4 +78,5 @@ TOOLS: tuple[AgentTool, ...] = (
     # {% if ",mcp," in cookiecutter.__tools %}
     MCP,
     # {% endif %}
+    # Your own tools.
 )

@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.database import autogenerate, migrations, new_tables, row_security
-from engine.database.database import EVERYBODY_SETTING, VERSION_TABLE
+from engine.database import autogenerate, migrations, new_tables, renaming, row_security
+from engine.database.database import EVERYBODY_SETTING, TABLE_PREFIX, VERSION_TABLE
 from engine.database.server_check import SERVER_QUERY, server_problem
 from engine.database.tables import import_rows, metadata
 from engine.settings.settings import Settings
@@ -100,6 +100,8 @@ class _Change:
 
     def _try(self) -> None:
         """Apply what is left: migrations of an earlier try that were committed are not repeated."""
+        if old := context.config.attributes.get("rename_from"):
+            _rename(self._connection, old)
         _refuse_newer(context.script)
         adopt(self._connection, context.script)
         self._commit()
@@ -143,6 +145,13 @@ class _Change:
 
     def _note(self, *, step: Any, **_: Any) -> None:
         self._done.append(step.up_revision_id)
+
+
+def _rename(connection: Connection, old: str) -> None:
+    try:
+        renaming.rename(connection, old, TABLE_PREFIX)
+    except migrations.MigrationRefused as refused:
+        raise CommandError(str(refused)) from refused
 
 
 def _refuse_newer(script: ScriptDirectory) -> None:

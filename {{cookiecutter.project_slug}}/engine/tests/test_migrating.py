@@ -22,6 +22,7 @@ from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import connect_options
 from engine.settings.settings import PROJECT_ROOT
 from engine.tests.fixtures import new_database
+from engine.tests.talk import PATIENCE_SECONDS
 
 MIGRATION = """
 from alembic import op
@@ -156,7 +157,11 @@ class Busy:
 
 
 class LongTransaction:
-    """Holds a lock, by default the one that every insert takes, until it is told to end."""
+    """Holds a lock, by default the one that every insert takes, until it is told to end.
+
+    It ends by itself after `PATIENCE_SECONDS`, so that a migration that waits for it without a
+    timeout fails its test instead of waiting for ever.
+    """
 
     def __init__(self, url: str, statement: str = HOLD) -> None:
         self._statement = statement
@@ -180,7 +185,7 @@ class LongTransaction:
         async with connection.transaction():
             await connection.execute(self._statement)
             self._begun.set()
-            await asyncio.to_thread(self._end.wait)
+            await asyncio.to_thread(self._end.wait, PATIENCE_SECONDS)
         await connection.close()
 
 

@@ -13,6 +13,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="all of them or none; others wait until the last has ended",
     )
+    migrate.add_argument(
+        "--rename-from",
+        metavar="PREFIX",
+        help="first rename tables that have this prefix, of another answer to table_prefix",
+    )
     return migrate
 
 
@@ -22,7 +27,11 @@ def run(options: argparse.Namespace) -> int:
 
     url = database_url()
     import_rows(options.application)
-    upgrade(url, in_one_transaction=options.in_one_transaction)
+    upgrade(
+        url,
+        in_one_transaction=options.in_one_transaction,
+        rename_from=options.rename_from,
+    )
     problem, left = _state(url)
     if left:
         print(f"Of options that were taken out, tables and data are left alone: {', '.join(left)}.")
@@ -33,11 +42,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def upgrade(url: str, *, in_one_transaction: bool = False) -> None:
+def upgrade(url: str, *, in_one_transaction: bool = False, rename_from: str | None = None) -> None:
     """Apply all migrations to the database at `url`. Raises `MigrationRefused`.
 
     Also sets DATABASE_URL in this process to `url`. In one transaction, a migration that fails takes
-    those before it back.
+    those before it back. Tables with the prefix `rename_from` get that of this project first.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -47,6 +56,7 @@ def upgrade(url: str, *, in_one_transaction: bool = False) -> None:
     os.environ["DATABASE_URL"] = url
     config = alembic_config()
     config.attributes["in_one_transaction"] = in_one_transaction
+    config.attributes["rename_from"] = rename_from
     try:
         command.upgrade(config, "heads")
     except CommandError as error:

@@ -66,6 +66,7 @@ class Update:
         before = _revisions()
         try:
             self._refuse_unready()
+            prefix = self._kept_answers().get("table_prefix")
             if not self._change_files():
                 return 0
         except UpdateFailed as failure:
@@ -78,7 +79,9 @@ class Update:
             "lock": lambda: self._uv("lock"),
             "environment": lambda: self._uv("sync", "--locked", "--inexact"),
             "checks": self._check,
-            "migrations": lambda: self._app("migrate", "--in-one-transaction"),
+            "migrations": lambda: self._app(
+                "migrate", "--in-one-transaction", *self._rename(prefix)
+            ),
             "smoke test": lambda: self._app("smoke"),
         }
         for name, step in steps.items():
@@ -113,8 +116,7 @@ class Update:
 
     def _refuse_unknown_questions(self) -> None:
         """Cruft leaves out answers to questions that the template does not ask."""
-        kept = json.loads((self._root / ".cruft.json").read_text(encoding="utf-8"))
-        asked = [name for name in kept["context"]["cookiecutter"] if not name.startswith("_")]
+        asked = [name for name in self._kept_answers() if not name.startswith("_")]
         if unknown := [name for name in self._answers if name not in asked]:
             raise UpdateFailed(
                 f"The template has no question {', '.join(unknown)}. It has: {', '.join(asked)}."
@@ -166,6 +168,16 @@ class Update:
                 line.split("=", 1) for line in read_env_text(env).splitlines() if "=" in line
             )
         self._environment = {name: values[name] for name in names if name in values}
+
+    def _rename(self, old: str | None) -> list[str]:
+        """With another prefix, the tables that are there get it."""
+        is_same = self._kept_answers().get("table_prefix") == old
+        return [] if old is None or is_same else ["--rename-from", old]
+
+    def _kept_answers(self) -> dict[str, Any]:
+        kept = json.loads((self._root / ".cruft.json").read_text(encoding="utf-8"))
+        answers: dict[str, Any] = kept["context"]["cookiecutter"]
+        return answers
 
     def _take_back(self, step: str, failure: BaseException, before: list[str]) -> None:
         self._git("reset", "--hard", "--quiet", "HEAD")

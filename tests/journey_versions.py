@@ -1,0 +1,147 @@
+"""Projects of older versions, with rows in every table, are updated to now. `make matrix` runs it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import BakedProject, cache_of_types
+from living import content, fill_empty_tables, lost, sql
+from older import COMMITS, OlderTemplate, refuse_without_history
+from test_cruft import commit, cruft
+from test_owner_changes import SECRET_KEY
+
+# What an owner had in a project with one line of migrations.
+MIGRATION = '''"""Rolls of dice."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "a1b2c3d4e5f6"
+down_revision: str | None = "{last}"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "chatkit_rolls",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["chatkit_users.id"],
+            name=op.f("chatkit_rolls_user_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("chatkit_rolls_pkey")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("chatkit_rolls")
+'''
+# The table of that migration, as the newest version declares tables.
+ROWS = '''"""The table of rolls."""
+
+from sqlalchemy import ForeignKey, Integer
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.rows import TABLE_PREFIX, Base, UserRow, holds
+
+
+class RollRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}rolls"
+    __table_args__ = (holds("rolls"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    total: Mapped[int] = mapped_column(Integer)
+'''
+VERSIONS = pytest.mark.parametrize("version", COMMITS)
+
+
+@pytest.fixture(autouse=True)
+def history() -> None:
+    refuse_without_history()
+
+
+@VERSIONS
+def test_a_project_with_default_answers(version: str, tmp_path: Path) -> None:
+    template = OlderTemplate(tmp_path / "template", COMMITS[version])
+
+    update(template, template.generate(tmp_path / "out", {}))
+
+
+@VERSIONS
+def test_a_project_with_everything(version: str, tmp_path: Path) -> None:
+    template = OlderTemplate(tmp_path / "template", COMMITS[version])
+
+    update(template, template.generate(tmp_path / "out", template.preset("everything")))
+
+
+@VERSIONS
+def test_a_project_with_its_owners_changes(version: str, tmp_path: Path) -> None:
+    """Instructions, a table with its migration, a line of README, and a file of their own."""
+    template = OlderTemplate(tmp_path / "template", COMMITS[version])
+    project = template.generate(tmp_path / "out", {})
+    change(project)
+
+    update(template, project)
+
+    assert project.text("app/agent/instructions.md") == "Sell cars.\n"
+    assert project.text("README.md").endswith("\nAsk Ada.\n")
+    assert project.text("notes.txt") == "Ours.\n"
+    assert sql(project, "SELECT total FROM chatkit_rolls") == [1]
+
+
+def change(project: BakedProject) -> None:
+    names = [file.name for file in (project.path / "migrations/versions").rglob("00*.py")]
+    migration = MIGRATION.format(last=max(names)[:4])
+    for name, text in {
+        "app/agent/instructions.md": "Sell cars.\n",
+        "README.md": f"{project.text('README.md')}\nAsk Ada.\n",
+        "notes.txt": "Ours.\n",
+        "migrations/versions/a1b2c3d4e5f6_rolls.py": migration,
+    }.items():
+        (project.path / name).write_text(text, encoding="utf-8")
+
+
+def update(template: OlderTemplate, project: BakedProject) -> None:
+    """As the changelog says; then the rows are the same, and the owner's checks are green."""
+    (project.path / ".env").write_text(f"SECRET_KEY={SECRET_KEY}\n", encoding="utf-8")
+    commit(project.path, "made")
+    project.run("python", "-m", "app", "migrate")
+    try:
+        fill_empty_tables(project)
+        before, secrets = content(project), project.text(".env")
+        template.become_newest()
+        cruft(project.path, "update", "--skip-apply-ask")
+        assert not [*project.path.rglob("*.rej")]
+        if "chatkit_rolls" in before:
+            adopt(project)
+
+        assert "at the newest migration" in project.run("python", "-m", "app", "migrate")
+        assert lost(before, content(project)) == []
+        assert project.text(".env") == secrets
+        prove(project)
+        assert lost(before, content(project)) == []
+    finally:
+        project.run("python", "-m", "app", "db", "stop")
+
+
+def adopt(project: BakedProject) -> None:
+    (project.path / "app/rolls_rows.py").write_text(ROWS, encoding="utf-8")
+    said = project.run("python", "-m", "app", "migration", "--adopt")
+    assert "a1b2c3d4e5f6_rolls.py" in said
+
+
+def prove(project: BakedProject) -> None:
+    project.run("python", "-m", "app", "smoke")
+    findings = project.run("python", "-m", "app", "doctor", "--port", "1")
+    assert re.search(r"^ok +migrations", findings, re.M)
+    project.run("ruff", "check", ".")
+    project.run("lint-imports", "--no-cache")
+    with cache_of_types() as cache:
+        project.run("mypy", "--cache-dir", str(cache))
+    assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
