@@ -61,7 +61,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 # Slow tests run first, so that workers finish at about the same time. Projects use the processors and
 # other slow tests mostly wait, so they alternate.
-PROJECTS = ("::TestEverything", "::TestDefault", "test_owner_changes", "::TestRow", "::TestMinimal")
+PROJECTS = (
+    "journey_",
+    "::TestEverything",
+    "::TestDefault",
+    "test_owner_changes",
+    "::TestRow",
+    "::TestMinimal",
+)
 WAITING = ("test_browser", "test_nextjs", "test_openai_api", "test_launcher")
 TYPED = ("test_template", "test_types")
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 from conftest import BakedProject, cache_of_types
-from living import content, fill_empty_tables, lost, sql
-from older import COMMITS, OlderTemplate, refuse_without_history
-from test_cruft import commit, cruft
-from test_owner_changes import SECRET_KEY
+from living import sql
+from older import COMMITS, OlderTemplate, refuse_without_history, updated
 
 # What an owner had in a project with one line of migrations.
 MIGRATION = '''"""Rolls of dice."""
@@ -69,15 +67,19 @@ def history() -> None:
 @VERSIONS
 def test_a_project_with_default_answers(version: str, tmp_path: Path) -> None:
     template = OlderTemplate(tmp_path / "template", COMMITS[version])
+    project = template.generate(tmp_path / "out", {})
 
-    update(template, template.generate(tmp_path / "out", {}))
+    with updated(template, project):
+        prove(project)
 
 
 @VERSIONS
 def test_a_project_with_everything(version: str, tmp_path: Path) -> None:
     template = OlderTemplate(tmp_path / "template", COMMITS[version])
+    project = template.generate(tmp_path / "out", template.preset("everything"))
 
-    update(template, template.generate(tmp_path / "out", template.preset("everything")))
+    with updated(template, project):
+        prove(project)
 
 
 @VERSIONS
@@ -87,12 +89,14 @@ def test_a_project_with_its_owners_changes(version: str, tmp_path: Path) -> None
     project = template.generate(tmp_path / "out", {})
     change(project)
 
-    update(template, project)
+    with updated(template, project, is_adopting=True):
+        (project.path / "app/rolls_rows.py").write_text(ROWS, encoding="utf-8")
+        prove(project)
 
-    assert project.text("app/agent/instructions.md") == "Sell cars.\n"
-    assert project.text("README.md").endswith("\nAsk Ada.\n")
-    assert project.text("notes.txt") == "Ours.\n"
-    assert sql(project, "SELECT total FROM chatkit_rolls") == [1]
+        assert project.text("app/agent/instructions.md") == "Sell cars.\n"
+        assert project.text("README.md").endswith("\nAsk Ada.\n")
+        assert project.text("notes.txt") == "Ours.\n"
+        assert sql(project, "SELECT total FROM chatkit_rolls") == [1]
 
 
 def change(project: BakedProject) -> None:
@@ -105,35 +109,6 @@ def change(project: BakedProject) -> None:
         "migrations/versions/a1b2c3d4e5f6_rolls.py": migration,
     }.items():
         (project.path / name).write_text(text, encoding="utf-8")
-
-
-def update(template: OlderTemplate, project: BakedProject) -> None:
-    """As the changelog says; then the rows are the same, and the owner's checks are green."""
-    (project.path / ".env").write_text(f"SECRET_KEY={SECRET_KEY}\n", encoding="utf-8")
-    commit(project.path, "made")
-    project.run("python", "-m", "app", "migrate")
-    try:
-        fill_empty_tables(project)
-        before, secrets = content(project), project.text(".env")
-        template.become_newest()
-        cruft(project.path, "update", "--skip-apply-ask")
-        assert not [*project.path.rglob("*.rej")]
-        if "chatkit_rolls" in before:
-            adopt(project)
-
-        assert "at the newest migration" in project.run("python", "-m", "app", "migrate")
-        assert lost(before, content(project)) == []
-        assert project.text(".env") == secrets
-        prove(project)
-        assert lost(before, content(project)) == []
-    finally:
-        project.run("python", "-m", "app", "db", "stop")
-
-
-def adopt(project: BakedProject) -> None:
-    (project.path / "app/rolls_rows.py").write_text(ROWS, encoding="utf-8")
-    said = project.run("python", "-m", "app", "migration", "--adopt")
-    assert "a1b2c3d4e5f6_rolls.py" in said
 
 
 def prove(project: BakedProject) -> None:

@@ -3,12 +3,16 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import REPO, TEMPLATE, BakedProject, copy_template, tool
+from living import content, fill_empty_tables, lost
 from test_cruft import commit, cruft, git
+from test_owner_changes import SECRET_KEY
 
 # The last commit of each version of CHANGELOG.md but the newest, and one between them.
 COMMITS = {
@@ -22,20 +26,54 @@ ENTRIES = ("cookiecutter.json", "hooks", TEMPLATE.name)
 
 def refuse_without_history() -> None:
     """Skip the test in a shallow clone. In a complete one, each commit has to be there."""
-    if git(REPO, "rev-parse", "--is-shallow-repository").strip() == "true":
-        pytest.skip("this clone is shallow: git fetch --unshallow")
+    if (
+        not (REPO / ".git").exists()
+        or _history("rev-parse", "--is-shallow-repository") == b"true\n"
+    ):
+        pytest.skip("the history is not here; in a shallow clone: git fetch --unshallow")
     for name in COMMITS.values():
-        git(REPO, "cat-file", "-e", name)
+        _history("cat-file", "-e", name)
+
+
+def _history(*words: str) -> bytes:
+    """Git's output on this repository, which somebody else may own in a container."""
+    command = ["git", "-c", "safe.directory=*", *words]
+    return subprocess.run(command, cwd=REPO, capture_output=True, check=True).stdout
+
+
+@contextmanager
+def updated(
+    template: "OlderTemplate", project: BakedProject, *, is_adopting: bool = False
+) -> Iterator[None]:
+    """The project with rows in every table, updated as the changelog says; none of them is lost."""
+    (project.path / ".env").write_text(f"SECRET_KEY={SECRET_KEY}\n", encoding="utf-8")
+    commit(project.path, "made")
+    project.run("python", "-m", "app", "migrate")
+    try:
+        fill_empty_tables(project)
+        before, secrets = content(project), project.text(".env")
+        template.become_newest()
+        cruft(project.path, "update", "--skip-apply-ask")
+        assert not [*project.path.rglob("*.rej")]
+        if is_adopting:
+            assert "Changed:" in project.run("python", "-m", "app", "migration", "--adopt")
+
+        assert "at the newest migration" in project.run("python", "-m", "app", "migrate")
+        assert lost(before, content(project)) == []
+        assert project.text(".env") == secrets
+        yield
+        assert lost(before, content(project)) == []
+    finally:
+        project.run("python", "-m", "app", "db", "stop")
 
 
 class OlderTemplate:
     """A repository with the template of an older version, which then becomes today's."""
 
     def __init__(self, folder: Path, commit_name: str) -> None:
-        self.folder, self._commit = folder, commit_name
+        self.folder = folder
         folder.mkdir()
-        archive = ["git", "archive", commit_name, *ENTRIES, "presets"]
-        packed = subprocess.run(archive, cwd=REPO, capture_output=True, check=True).stdout
+        packed = _history("archive", commit_name, *ENTRIES, "presets")
         subprocess.run(["tar", "x", "-C", str(folder)], input=packed, check=True)  # noqa: S607
         git(folder, "init", "--quiet", "--initial-branch", "main")
         commit(folder, "older")

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import QUESTIONS, REPO, TEMPLATE, BakedProject, copy_template, generate, tool
-from test_cruft import changed, commit, cruft, git, repository
+from conftest import (
+    QUESTIONS,
+    REPO,
+    TEMPLATE,
+    BakedProject,
+    clean_environment,
+    generate,
+    lack,
+    tool,
+)
+from older import COMMITS, OlderTemplate, refuse_without_history, updated
+from test_cruft import answer, changed, commit, cruft, git, repository
 from test_owner_changes import SECRET_KEY
 
 __all__ = ["repository"]
-
-# The last commit of version 0.1, whose projects have one line of migrations and no `engine/`.
-VERSION_0_1 = "ab72abbd1aa82cda4a5d362e7d3914095c9c6033"
 
 ADD_NOTE = """
 import asyncio, asyncpg, os, sys
@@ -33,6 +40,7 @@ async def run(url):
 postgres = Postgres(POSTGRES_DIR)
 asyncio.run(run(postgres.start()))
 """
+CRUFT = "cruft>=2.15"  # as in engine/operate/commands/update.py
 NOTES = "SELECT text FROM chatkit_notes"
 BROKEN = '''"""A migration that fails."""
 
@@ -58,6 +66,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, flags=re.M)
 
     assert project["version"] == QUESTIONS["_version"] == versions[0]
+    assert set(versions[1:]) <= set(COMMITS)
     for section in re.split(r"^## \[\d", changelog, flags=re.M)[1:]:
         assert "### What you have to do\n" in section
 
@@ -175,6 +184,33 @@ def test_an_option_is_added_with_its_tables(owner: Owner) -> None:
     assert owner.sql(NOTES, "SELECT count(*) FROM chatkit_passages") == ["stays", "0"]
 
 
+PREFIXES = (
+    "SELECT DISTINCT split_part(tablename, '_', 1) FROM pg_tables WHERE schemaname = 'public'"
+    " ORDER BY 1"
+)
+
+
+@pytest.mark.slow
+def test_another_prefix_takes_the_data_along(owner: Owner) -> None:
+    owner.app("update", "--yes", "--set", "table_prefix=shop_")
+
+    assert owner.sql(PREFIXES) == ["shop"]
+    assert owner.sql("SELECT text FROM shop_notes") == ["stays"]
+
+
+@pytest.mark.slow
+def test_without_being_renamed_tables_of_the_old_prefix_stay(owner: Owner) -> None:
+    """As the README says of a database to which a release with another prefix comes first."""
+    answer(owner.path, table_prefix="shop_")
+
+    owner.app("migrate")
+
+    assert owner.sql(PREFIXES) == ["chatkit", "shop"]
+    assert owner.sql(NOTES, "SELECT count(*) FROM shop_notes") == ["stays", "0"]
+    refused = owner.app("migrate", "--rename-from", "chatkit_", check=False)
+    assert "There are tables with the prefix shop_ beside those with chatkit_." in refused
+
+
 @pytest.mark.slow
 def test_an_update_that_fails_is_taken_back(owner: Owner, repository: Path) -> None:
     folder = repository / TEMPLATE.name / "engine/migrations/core"
@@ -214,48 +250,44 @@ def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) 
     assert changed(owner.path) == set()
 
 
-def newest_of_core() -> str:
-    return max((TEMPLATE / "engine/migrations/core").glob("0*.py")).name[:4]
+@pytest.mark.slow
+def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
+    """`journey_versions.py` has other answers, and an owner's changes."""
+    refuse_without_history()
+    template = OlderTemplate(tmp_path / "template", COMMITS["0.1.0"])
+    project = template.generate(tmp_path / "out", {})
 
-
-def has_history() -> bool:
-    found = subprocess.run(
-        ["git", "cat-file", "-e", VERSION_0_1],  # noqa: S607
-        cwd=REPO,
-        capture_output=True,
-        check=False,
-    )
-    return found.returncode == 0
+    with updated(template, project):
+        assert "12 checks" in project.run("python", "-m", "app", "smoke")
+        assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_history(), reason="the history of this repository is not here")
-def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
-    folder = tmp_path / "template"
-    folder.mkdir()
-    archive = ["git", "archive", VERSION_0_1, "cookiecutter.json", "hooks", TEMPLATE.name]
-    packed = subprocess.run(archive, cwd=REPO, capture_output=True, check=True).stdout
-    subprocess.run(["tar", "x", "-C", str(folder)], input=packed, check=True)  # noqa: S607
-    git(folder, "init", "--quiet", "--initial-branch", "main")
-    commit(folder, "version 0.1")
-    cruft(tmp_path, "create", str(folder), "--no-input")
-    made = tmp_path / "my-chat-app"
-    (made / ".venv").symlink_to(Path(tool("python")).parents[1])
-    owner = Owner(BakedProject(made), tmp_path / "bin")
-    owner.app("migrate")
-    for entry in ("cookiecutter.json", "hooks", TEMPLATE.name):
-        git(folder, "rm", "-r", "--quiet", entry)
-    copy_template(tmp_path / "now")
-    subprocess.run(["cp", "-R", f"{tmp_path}/now/.", str(folder)], check=True)  # noqa: S607
-    commit(folder, "now")
+def test_the_real_uv_updates(repository: Path, tmp_path: Path) -> None:
+    """It gets Cruft from the registry, and writes lock and environment."""
+    found = subprocess.run(
+        [tool("uv"), "tool", "run", "--from", CRUFT, "cruft", "--version"],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    if found.returncode != 0:
+        lack(f"uv cannot get Cruft from the registry: {found.stdout}")
+    path = os.pathsep.join(
+        folder
+        for folder in os.environ["PATH"].split(os.pathsep)
+        if not Path(folder, "cruft").exists()
+    )
+    project = generate(repository, tmp_path / "out", CHATKIT_SETUP="strict", PATH=path)
+    commit(project.path, "made")
+    try:
+        words = ("--yes", "--set", "agent_tools=notes,knowledge")
+        said = project.run("python", "-m", "app", "update", *words, PATH=path)
 
-    cruft(made, "update", "--skip-apply-ask")
-
-    owner.app("migrate")
-    assert owner.sql("SELECT version_num FROM chatkit_alembic_version ORDER BY 1") == [
-        "anonymous_0001",
-        "core_0005",
-        "notes_0001",
-    ]
-    owner.app("smoke")
-    owner.app("db", "stop")
+        assert "\nDone." in said
+        assert 'name = "pypdf"' in project.text("uv.lock")
+        project.run("python", "-c", "import pypdf")
+    finally:
+        project.run("python", "-m", "app", "db", "stop")
