@@ -67,7 +67,7 @@ PROVED_BY = {
     ),
     "python3 -m app update": "tests/test_update.py",
     "python3 -m app update --set dictation=yes": "tests/test_update.py",
-    "python3 -m app update --set table_prefix=support_": "tests/journey_year.py",
+    "python3 -m app update --set table_prefix=support_": "tests/test_update.py",
     "python3 -m app db distribute": f"{PROJECT}/dev/tests/test_distribute.py",
     "uv run pytest": "tests/test_projects.py::test_its_owners_suite_is_quick",
     "uv run pytest -n 4 engine dev": "tests/test_projects.py::test_its_own_suite_passes",

@@ -409,6 +409,7 @@ def test_an_edit_is_shown_and_the_chat_continues(
     chat = visit(in_development).tab()
     chat.page.set_default_navigation_timeout(60_000)  # the page is compiled at the first request
     chat.open().say("hello")
+    expect(chat.answers).to_have_count(1)
     source = installed.text("nextjs/app/chat.tsx")
     try:
         edited = source.replace("<h1>{title}</h1>", "<h1>{title}, edited</h1>")

@@ -233,6 +233,15 @@ def test_an_update_that_fails_is_taken_back(owner: Owner, repository: Path) -> N
 
 
 @pytest.mark.slow
+def test_another_prefix_takes_the_data_along(owner: Owner) -> None:
+    said = owner.app("update", "--yes", "--set", "table_prefix=support_")
+
+    assert "\nDone." in said
+    assert owner.sql("SELECT text FROM support_notes") == ["stays"]
+    assert owner.sql("SELECT to_regclass('chatkit_notes')") == ["None"]
+
+
+@pytest.mark.slow
 def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) -> None:
     name = "app/agent/instructions.md"
     (repository / TEMPLATE.name / name).write_text("Theirs.\n", encoding="utf-8")
