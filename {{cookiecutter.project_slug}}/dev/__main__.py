@@ -50,28 +50,45 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m app")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m app", epilog="example: python3 -m app dev --port 8080"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    commands.add_parser("setup", help="environment, .env, database, migrations, smoke test")
+    _add(commands, "setup", "environment, .env, database, migrations, smoke test")
 
-    dev = commands.add_parser("dev", help="serve with reload; starts and migrates the database")
+    dev = _add(
+        commands, "dev", "serve with reload; starts and migrates the database", "dev --port 8080"
+    )
     dev.add_argument("--host", default="127.0.0.1")
     dev.add_argument("--port", type=int, default=8000)
 
-    db = commands.add_parser("db", help="the development database; a Citus cluster")
+    db = _add(commands, "db", "the development database; a Citus cluster", "db psql")
     actions = db.add_subparsers(dest="action", required=True, metavar="action")
-    actions.add_parser("start", help="start it; with DATABASE_URL: see that the database answers")
-    actions.add_parser("stop", help="stop it")
-    actions.add_parser("psql", help="open a console on the database")
-    dump = actions.add_parser("dump", help="write all of it to a file, for psql on another server")
-    dump.add_argument("file")
-    reset = actions.add_parser("reset", help="delete the embedded database and all of its data")
+    about = "start it; with DATABASE_URL: see that the database answers"
+    _add(actions, "start", about, "db start")
+    _add(actions, "stop", "stop it", "db stop")
+    _add(actions, "psql", "open a console on the database", "db psql")
+    about = "write all of it to a file, for psql on another server"
+    _add(actions, "dump", about, "db dump backup.sql").add_argument("file")
+    about = "delete the embedded database and all of its data"
+    reset = _add(actions, "reset", about, "db reset --yes")
     reset.add_argument("--yes", action="store_true", help="do not ask")
-    distribute = actions.add_parser("distribute", help="spread the tables over a Citus cluster")
+    about = "spread the tables over a Citus cluster"
+    distribute = _add(actions, "distribute", about, "db distribute --sql")
     distribute.add_argument("--sql", action="store_true", help="only print the statements")
 
     cli.add_commands(commands, "app")
     return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    example: str = "",
+) -> argparse.ArgumentParser:
+    epilog = f"example: python3 -m app {example or name}"
+    return commands.add_parser(name, help=about, epilog=epilog)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 def main(application: str) -> int:
     """Run the command in `sys.argv`. `application` is the name of the application's package."""
-    parser = argparse.ArgumentParser(prog=f"python3 -m {application}")
+    name = f"python3 -m {application}"
+    parser = argparse.ArgumentParser(prog=name, epilog=f"example: {name} doctor")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     add_commands(commands, application)
     options = parser.parse_args()

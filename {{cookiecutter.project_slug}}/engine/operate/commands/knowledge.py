@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.operate.commands.database import with_database
-from engine.operate.commands.table import print_table
+from engine.operate.commands.table import add_formats, print_rows
 
 if TYPE_CHECKING:
     from engine.database.database import Database
@@ -21,7 +21,9 @@ HEADING = ("added", "passages", "document", "title")
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
     knowledge = commands.add_parser(
-        "knowledge", help="the documents that the assistant answers from"
+        "knowledge",
+        help="the documents that the assistant answers from",
+        epilog="example: python3 -m app knowledge add handbook/ prices.pdf",
     )
     add_actions(knowledge)
     return knowledge
@@ -29,17 +31,28 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def add_actions(knowledge: argparse.ArgumentParser) -> None:
     actions = knowledge.add_subparsers(dest="action", required=True, metavar="action")
-    one = actions.add_parser("add", help="add files and folders; existing ones are replaced")
+    one = actions.add_parser(
+        "add",
+        help="add files and folders; existing ones are replaced",
+        epilog="example: python3 -m app knowledge add handbook/ prices.pdf",
+    )
     one.add_argument("paths", nargs="+", metavar="PATH")
-    actions.add_parser("list", help="list all documents")
-    one = actions.add_parser("remove", help="remove documents")
+    one = actions.add_parser(
+        "list", help="list all documents", epilog="example: python3 -m app knowledge list --json"
+    )
+    add_formats(one)
+    one = actions.add_parser(
+        "remove",
+        help="remove documents",
+        epilog="example: python3 -m app knowledge remove handbook/returns.md",
+    )
     one.add_argument("sources", nargs="+", metavar="PATH")
 
 
 def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         return add(options.paths)
-    return remove(options.sources) if options.action == "remove" else list_()
+    return remove(options.sources) if options.action == "remove" else list_(options.format)
 
 
 def add(paths: Iterable[str]) -> int:
@@ -76,17 +89,16 @@ async def _add(store: "KnowledgeStore", files: list[Path]) -> int:
     return 1 if problems else 0
 
 
-def list_() -> int:
+def list_(format: str) -> int:
     async def print_all(store: "KnowledgeStore") -> int:
         documents = await store.all()
-        if not documents:
+        if not documents and format == "table":
             print("There are no documents. Add some: python3 -m app knowledge add PATH…")
             return 0
         rows = [
-            (f"{one.added_at:%Y-%m-%d}", f"{one.passages:,}", one.source, one.title)
-            for one in documents
+            (f"{one.added_at:%Y-%m-%d}", one.passages, one.source, one.title) for one in documents
         ]
-        print_table([HEADING, *rows], numbers=(1,))
+        print_rows(HEADING, rows, format, numbers=(1,))
         return 0
 
     return _with_store(print_all)

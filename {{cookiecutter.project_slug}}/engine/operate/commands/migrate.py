@@ -7,7 +7,11 @@ from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    migrate = commands.add_parser("migrate", help="apply all migrations to the database")
+    migrate = commands.add_parser(
+        "migrate",
+        help="apply all migrations to the database",
+        epilog="example: python3 -m app migrate",
+    )
     migrate.add_argument(
         "--in-one-transaction",
         action="store_true",

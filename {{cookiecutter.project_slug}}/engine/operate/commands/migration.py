@@ -5,7 +5,11 @@ from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    migration = commands.add_parser("migration", help="write the next migration of your tables")
+    migration = commands.add_parser(
+        "migration",
+        help="write the next migration of your tables",
+        epilog='example: python3 -m app migration "dice rolls"',
+    )
     migration.add_argument("message", nargs="?", help='what it is for, such as "dice rolls"')
     migration.add_argument("--empty", action="store_true", help="with nothing in it")
     migration.add_argument(

@@ -10,7 +10,11 @@ from typing import Any
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    smoke = commands.add_parser("smoke", help="prove the application over HTTP")
+    smoke = commands.add_parser(
+        "smoke",
+        help="prove the application over HTTP",
+        epilog="example: python3 -m app smoke --url https://chat.example.com",
+    )
     smoke.add_argument("--url", help="an instance that runs; in development one is started without")
     smoke.add_argument(
         "--token",

@@ -26,9 +26,13 @@ def add_formats(command: argparse.ArgumentParser) -> None:
 
 
 def print_rows(
-    heading: Sequence[str], rows: Sequence[Sequence[object]], format: str, *, numbers: int = 0
+    heading: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    format: str,
+    *,
+    numbers: Collection[int] = (),
 ) -> None:
-    """Print a list in that format. The last `numbers` columns are right-aligned in a table."""
+    """Print a list in that format. In a table, columns whose index is in `numbers` are right-aligned."""
     if format == "json":
         keys = [name.replace(" ", "_") for name in heading]
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], default=_plain))
@@ -37,8 +41,7 @@ def print_rows(
         table.writerows([heading, *(map(csv_cell, row) for row in rows)])
     else:
         cells = [[_cell(value) for value in row] for row in rows]
-        first = len(heading) - numbers
-        print_table([heading, *cells], numbers=range(first, len(heading)))
+        print_table([heading, *cells], numbers=numbers)
 
 
 def print_table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> None:

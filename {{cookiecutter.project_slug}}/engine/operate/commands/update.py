@@ -33,7 +33,11 @@ class UpdateFailed(Exception):
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    update = commands.add_parser("update", help="a newer template, or other answers")
+    update = commands.add_parser(
+        "update",
+        help="a newer template, or other answers",
+        epilog="example: python3 -m app update --set dictation=yes",
+    )
     update.add_argument(
         "--set",
         action="append",

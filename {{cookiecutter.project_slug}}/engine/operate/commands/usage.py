@@ -77,7 +77,9 @@ async def _print(database: "Database", options: argparse.Namespace) -> int:
     parts = _columns(options.by)
     rows = [_row(line, parts) for line in lines]
     total = _total(lines, parts) if options.format == "table" else []
-    print_rows([*parts, *COUNTS], [*rows, *total], options.format, numbers=len(COUNTS))
+    heading = [*parts, *COUNTS]
+    numbers = range(len(parts), len(heading))
+    print_rows(heading, [*rows, *total], options.format, numbers=numbers)
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.operate.ask import is_sure
 from engine.operate.commands.database import with_database
 from engine.operate.commands.privacy import attachments_of
-from engine.operate.commands.table import print_table
+from engine.operate.commands.table import add_formats, print_rows
 
 if TYPE_CHECKING:
     from engine.auth.password.rows import Account, AccountStore
@@ -20,7 +20,11 @@ HEADING = ("since", "state", "user", "name")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Any:
-    users = commands.add_parser("users", help="the accounts that people sign in with")
+    users = commands.add_parser(
+        "users",
+        help="the accounts that people sign in with",
+        epilog="example: python3 -m app users add ada --generate",
+    )
     add_actions(users)
     return users
 
@@ -31,18 +35,23 @@ def add_actions(users: argparse.ArgumentParser) -> None:
         ("add", "create an account, also while sign-up is closed"),
         ("reset", "set a new password and sign the account out everywhere"),
     ):
-        one = actions.add_parser(action, help=description)
+        example = f"example: python3 -m app users {action} ada --generate"
+        one = actions.add_parser(action, help=description, epilog=example)
         one.add_argument("name")
         source = one.add_mutually_exclusive_group()
         source.add_argument("--generate", action="store_true", help="generate and print a password")
         source.add_argument("--stdin", action="store_true", help="read it from standard input")
-    actions.add_parser("list", help="list all accounts")
+    one = actions.add_parser(
+        "list", help="list all accounts", epilog="example: python3 -m app users list --json"
+    )
+    add_formats(one)
     for action, description in (
         ("disable", "sign the account out everywhere and allow no new sign-in"),
         ("enable", "allow sign-in again"),
         ("delete", "delete the account and all data of its user"),
     ):
-        one = actions.add_parser(action, help=description)
+        example = f"example: python3 -m app users {action} ada"
+        one = actions.add_parser(action, help=description, epilog=example)
         one.add_argument("name")
         if action == "delete":
             one.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -90,15 +99,15 @@ async def _reset(accounts: "AccountStore", options: argparse.Namespace) -> int:
     return _report(is_done, options, "signed out, and signs in with the new password")
 
 
-async def _list(accounts: "AccountStore", _options: argparse.Namespace) -> int:
+async def _list(accounts: "AccountStore", options: argparse.Namespace) -> int:
     rows = [
         (f"{one.created_at:%Y-%m-%d}", _state(one), one.user_id, one.name)
         for one in await accounts.all()
     ]
-    if not rows:
+    if not rows and options.format == "table":
         print("There are no accounts. Add one: python3 -m app users add NAME")
         return 0
-    print_table([HEADING, *rows])
+    print_rows(HEADING, rows, options.format)
     return 0
 
 

@@ -1,5 +1,6 @@
 """`python3 -m app knowledge`, on a database of its own."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def test_a_folder_is_added_listed_replaced_and_removed(
     assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 0
     assert cli.main(["knowledge", "remove", str(folder / "returns.md")]) == 1
     assert listed(capsys) == [["1", f"{folder}/more/costs.txt", "costs"]]
+
+
+def test_the_list_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def listed_as_json() -> list[dict[str, object]]:
+        capsys.readouterr()
+        assert cli.main(["knowledge", "list", "--json"]) == 0
+        found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert listed_as_json() == []
+    assert cli.main(["knowledge", "add", str(folder / "returns.md")]) == 0
+    [document] = listed_as_json()
+    assert document.pop("added")
+    assert document == {"passages": 1, "document": f"{folder}/returns.md", "title": "Returns"}
 
 
 def test_an_unreadable_file_does_not_stop_the_others(

@@ -128,10 +128,3 @@ def test_who_was_erased_can_be_let_in_again(
     capsys.readouterr()
     assert cli.main(["privacy", "readmit", users[0]]) == 0
     assert capsys.readouterr().out == f"{users[0]} can come back, as a new user.\n"
-
-
-@pytest.mark.parametrize("command", ["privacy", "privacy export", "privacy erase", "usage"])
-def test_the_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main([*command.split(), "--help"])
-    assert f"example: python3 -m app {command.partition(' ')[0]}" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -114,6 +115,14 @@ def test_list_prints_all_accounts(users: Users, name: str) -> None:
     users("disable", name)
     line = next(line for line in users("list")[1].splitlines() if name in line)
     assert line.split()[1] == "disabled"
+
+
+def test_list_as_json(users: Users, name: str) -> None:
+    users("add", name, "--generate")
+    accounts = json.loads(users("list", "--json")[1])
+    [account] = [one for one in accounts if one["name"] == name]
+    assert account.pop("since")
+    assert account == {"state": "active", "user": user_id_of(name), "name": name}
 
 
 def begin_session(url: str, name: str) -> Ticket:
