@@ -88,6 +88,17 @@ def too_faint(found: list[tuple[str, float, float]]) -> list[str]:
     return [f"{what}: {contrast:.2f}" for what, contrast, least in found if contrast < least]
 
 
+def faint_in_any_look(page: Page, script: str) -> dict[tuple[Scheme, str], list[str]]:
+    """What `script` finds too faint with an accent, by the colour scheme and the accent."""
+    faint = {}
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        for accent in ACCENTS:
+            if lines := too_faint(page.evaluate(measured(script), accent)):
+                faint[scheme, accent] = lines
+    return faint
+
+
 def measured(script: str) -> str:
     return script.replace("TEXT", str(TEXT)).replace("PICTURE", str(PICTURE))
 

@@ -791,14 +791,20 @@ def test_a_script_that_does_not_load_is_named_and_loads_again(chat: ChatPage) ->
     chat.expect_complaint("main.*js")
 
 
-def test_a_script_that_does_not_come_in_time_is_named_and_may_still_come(chat: ChatPage) -> None:
+def open_without(chat: ChatPage, address: str, condition: str) -> list[Route]:
+    """Open the page, up to this condition. What is asked for at the address waits in the list."""
     waiting: list[Route] = []
-    chat.page.route("**/static/js/main.*.js", lambda route: waiting.append(route))
+    chat.page.route(address, lambda route: waiting.append(route))
     chat.page.clock.install()
     chat.page.goto("/", wait_until="commit")
-    # A page without its module has no DOMContentLoaded yet: the clock is all that goes on.
-    chat.until("document.querySelector('#problem')")
+    chat.until(condition)
     expect(chat.problem).to_be_empty()
+    return waiting
+
+
+def test_a_script_that_does_not_come_in_time_is_named_and_may_still_come(chat: ChatPage) -> None:
+    # A page without its module has no DOMContentLoaded yet: the clock is all that goes on.
+    waiting = open_without(chat, "**/static/js/main.*.js", "document.querySelector('#problem')")
 
     chat.page.clock.fast_forward(21_000)
 
@@ -888,12 +894,8 @@ def test_a_proxys_page_in_place_of_the_configuration_is_named(chat: ChatPage) ->
 
 
 def test_a_server_that_never_answers_is_given_up(chat: ChatPage) -> None:
-    waiting: list[Route] = []
-    chat.page.route("**/config.json", lambda route: waiting.append(route))
-    chat.page.clock.install()
-    chat.page.goto("/", wait_until="commit")
-    chat.until("document.documentElement.hasAttribute('data-started')")
-    expect(chat.problem).to_be_empty()
+    started = "document.documentElement.hasAttribute('data-started')"
+    open_without(chat, "**/config.json", started)
 
     chat.page.clock.fast_forward(16_000)
 

@@ -29,6 +29,7 @@ from looking import (
     SCHEMES,
     SCREENS,
     SPACED,
+    faint_in_any_look,
     look,
     measured,
     pages,
@@ -179,15 +180,7 @@ def test_any_accent_is_readable_on_the_page(chat: ChatPage) -> None:
     look(chat.page)
     chat.page.evaluate(SHOW_ALL)
 
-    faint = {}
-    for scheme in SCHEMES:
-        chat.page.emulate_media(color_scheme=scheme)
-        for accent in ACCENTS:
-            found = chat.page.evaluate(measured(PAGE_CONTRASTS), accent)
-            if lines := too_faint(found):
-                faint[scheme, accent] = lines
-
-    assert faint == {}
+    assert faint_in_any_look(chat.page, PAGE_CONTRASTS) == {}
 
 
 def test_the_accent_keeps_its_hue(chat: ChatPage) -> None:

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from httpx2 import AsyncClient
+from fastapi import FastAPI, Request
+from httpx2 import ASGITransport, AsyncClient
 
 from engine.chat import Chat
+from engine.http.included import router_of
 from engine.settings.settings import Settings
 from engine.tests import application
 from engine.tests.fixtures import serving, visiting
@@ -125,6 +126,22 @@ async def test_behind_a_proxy_that_strips_a_prefix(settings: Settings) -> None:
     ):
         assert (await visitor.client.get("/")).status_code == 200
         assert (await visitor.say("Hello there")).answer
+
+
+async def test_an_included_application_has_only_its_own_routes() -> None:
+    inner, outer = FastAPI(), FastAPI()
+
+    @inner.get("/of/{name}")
+    async def where(request: Request, name: str) -> list[str]:
+        return [*request.path_params, request.url_for("where", name=name).path]
+
+    router = router_of(inner, ["/of/{name}"])
+    outer.add_api_route("/of/others/{name}", where)
+    outer.include_router(router, prefix="/{shop}/chat")
+    async with AsyncClient(transport=ASGITransport(outer), base_url="http://shop.test") as client:
+        response = await client.get("/chairs/chat/of/ada")
+
+    assert response.json() == ["name", "/chairs/chat/of/ada"]
 
 
 async def test_a_chat_that_was_not_started_is_not_ready(settings: Settings) -> None:

@@ -7,12 +7,17 @@ from functools import partial
 from typing import Any
 
 import pytest
-from chatkit.types import AssistantMessageContent, AssistantMessageItem
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    Workflow,
+    WorkflowItem,
+)
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from engine.context.clock import now
-from engine.context.run import Run
+from engine.context.run import Retry, Run
 from engine.database.database import Database
 from engine.database.rows import ItemRow, RunRow
 from engine.runs import checkpoints
@@ -57,6 +62,23 @@ def test_a_draft_is_written_before_five_seconds_have_gone() -> None:
     run.touch(item.id)
     assert not pace.due(run, next_look=12)
     assert pace.due(run, next_look=10 + DRAFT_SECONDS)
+
+
+def test_no_draft_of_a_retry_is_written_before_its_first_word() -> None:
+    """The first one that is written replaces the old answer."""
+    answer, pace = draft(""), DraftPace()
+    run = run_with(answer)
+    run.retry = Retry(after_seq=1, last_seq=2, asked_at=now())
+    workflow = WorkflowItem(
+        id="wf", thread_id="t", created_at=now(), workflow=Workflow(type="custom", tasks=[])
+    )
+    run.drafts[workflow.id] = workflow
+    for item in (workflow, answer):
+        run.touch(item.id)
+
+    assert pace.due(run, next_look=1) == []
+    answer.content[0].text = "Hello"
+    assert pace.due(run, next_look=1) == [answer, workflow]
 
 
 def test_a_crash_loses_a_sixth_of_the_text_or_five_seconds_of_it() -> None:

@@ -4,16 +4,17 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import DateTime, func, literal, select, text, update
 
-from engine.database.database import Database
+from engine.database.database import EVERYBODY, Database
 from engine.database.rows import ItemRow, RunRow, ThreadRow, TokenDayRow
+from engine.runs.token_days import day_of
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.chat.test_interrupted import Watched
@@ -128,6 +129,13 @@ async def test_each_answer_of_a_day_is_counted_once(
 
     [used] = await database.fetch(visitor.user_id, runs)
     assert [row.tokens for row in await database.fetch(visitor.user_id, counted)] == [used.tokens]
+
+
+async def test_a_day_is_utcs_in_any_time_zone_of_the_database(database: Database) -> None:
+    moment = literal(datetime(2026, 1, 31, 12, tzinfo=UTC), DateTime(timezone=True))
+    async with database.transaction(EVERYBODY) as connection:
+        await connection.execute(text("SET LOCAL TIME ZONE 'Pacific/Kiritimati'"))  # UTC+14
+        assert await connection.scalar(select(day_of(moment))) == date(2026, 1, 31)
 
 
 async def test_no_limit_of_tokens(with_model: Scripted, database: Database) -> None:

@@ -7,7 +7,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from engine.auth.cookies import Cookie, drop_cookie, set_cookie
 from engine.http.security_headers import SecurityHeadersMiddleware, security_headers
-from engine.launcher.headers import FrameHeaders
+from engine.launcher.headers import FRAME_PATH, FrameHeaders
 from engine.settings.settings import Settings
 
 SITE = "https://www.example.com"
@@ -25,6 +25,7 @@ def browser(origins: str = SITE, base_url: str = "https://chat.test") -> AsyncCl
     headers = security_headers(settings)
     chat.add_middleware(SecurityHeadersMiddleware, headers=headers, settings=settings)
 
+    @chat.get(FRAME_PATH)
     @chat.get("/set")
     async def give(request: Request, response: Response) -> None:
         set_cookie(request, response, Cookie("who", "ada", 60))
@@ -56,6 +57,11 @@ async def test_in_a_frame_they_are_partitioned_and_secure(base_url: str, prefix:
         f"{prefix}who=ada; HttpOnly; Max-Age=60; {IN_FRAME}",
         f"{prefix}form=secret; HttpOnly; {IN_FRAME}",
     ]
+
+
+async def test_the_page_of_the_frame_gives_those_of_a_frame() -> None:
+    assert await cookies(FRAME_PATH) == await cookies("/set?embedded")
+    assert await cookies(f"/help{FRAME_PATH}") == await cookies("/set?embedded")
 
 
 async def test_in_a_frame_the_partitioned_one_is_dropped() -> None:

@@ -76,7 +76,8 @@ async def test_its_script_names_a_file_that_is_kept_for_good(client: httpx2.Asyn
 
 async def test_the_launcher_is_kept_for_a_visit_and_sent_once(client: httpx2.AsyncClient) -> None:
     first = await client.get("/embed.js")
-    assert "max-age=600" in first.headers["cache-control"]
+    kept = "public, max-age=600, stale-while-revalidate=86400"
+    assert first.headers["cache-control"] == kept
     assert first.headers["content-encoding"] == "gzip"
     assert int(first.headers["content-length"]) < 10_000
 
