@@ -7,6 +7,7 @@ import pytest
 from conftest import BakedProject, cache_of_types
 from living import sql
 from older import COMMITS, OlderTemplate, refuse_without_history, updated
+from test_cruft import commit
 
 # What an owner had in a project with one line of migrations.
 MIGRATION = '''"""Rolls of dice."""
@@ -84,7 +85,7 @@ def test_a_project_with_everything(version: str, tmp_path: Path) -> None:
 
 @VERSIONS
 def test_a_project_with_its_owners_changes(version: str, tmp_path: Path) -> None:
-    """Instructions, a table with its migration, a line of README, and a file of their own."""
+    """Instructions, a table with its migration, the project's version, and a file of their own."""
     template = OlderTemplate(tmp_path / "template", COMMITS[version])
     project = template.generate(tmp_path / "out", {})
     change(project)
@@ -94,17 +95,20 @@ def test_a_project_with_its_owners_changes(version: str, tmp_path: Path) -> None
         prove(project)
 
         assert project.text("app/agent/instructions.md") == "Sell cars.\n"
-        assert project.text("README.md").endswith("\nAsk Ada.\n")
+        assert '\nversion = "1.4.0"\n' in project.text("pyproject.toml")
         assert project.text("notes.txt") == "Ours.\n"
         assert sql(project, "SELECT total FROM chatkit_rolls") == [1]
 
 
 def change(project: BakedProject) -> None:
+    commit(project.path, "as it was made")
     names = [file.name for file in (project.path / "migrations/versions").rglob("00*.py")]
     migration = MIGRATION.format(last=max(names)[:4])
     for name, text in {
         "app/agent/instructions.md": "Sell cars.\n",
-        "README.md": f"{project.text('README.md')}\nAsk Ada.\n",
+        "pyproject.toml": project.text("pyproject.toml").replace(
+            '\nversion = "0.1.0"\n', '\nversion = "1.4.0"\n'
+        ),
         "notes.txt": "Ours.\n",
         "migrations/versions/a1b2c3d4e5f6_rolls.py": migration,
     }.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import REPO, TEMPLATE, BakedProject, copy_template, tool
-from living import content, fill_empty_tables, lost
+from living import Content, content, fill_empty_tables, lost
 from test_cruft import commit, cruft, git
 from test_owner_changes import SECRET_KEY
 
@@ -41,6 +41,11 @@ def _history(*words: str) -> bytes:
     return subprocess.run(command, cwd=REPO, capture_output=True, check=True).stdout
 
 
+def lose_nothing(before: Content, project: BakedProject) -> None:
+    gone = lost(before, content(project))
+    assert not gone, gone
+
+
 @contextmanager
 def updated(
     template: "OlderTemplate", project: BakedProject, *, is_adopting: bool = False
@@ -59,10 +64,10 @@ def updated(
             assert "Changed:" in project.run("python", "-m", "app", "migration", "--adopt")
 
         assert "at the newest migration" in project.run("python", "-m", "app", "migrate")
-        assert lost(before, content(project)) == []
+        lose_nothing(before, project)
         assert project.text(".env") == secrets
         yield
-        assert lost(before, content(project)) == []
+        lose_nothing(before, project)
     finally:
         project.run("python", "-m", "app", "db", "stop")
 

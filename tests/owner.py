@@ -6,13 +6,16 @@ from pathlib import Path
 
 from conftest import MADE_LATER, BakedProject
 
-# Tests of the engine that say something of the agent, its tools, and who is signed in.
+# Tests of the engine that say something of the agent, its tools, tables, and who is signed in.
 ENGINES_TESTS = (
     "engine/tests/agent/test_build.py",
     "engine/tests/auth/test_current.py",
     "engine/tests/auth/test_same_origin.py",
     "engine/tests/chat/test_turn.py",
+    "engine/tests/test_health.py",
     "engine/tests/test_included.py",
+    "engine/tests/test_migrating.py",
+    "engine/tests/test_migrations.py",
     "engine/tests/test_options.py",
     "engine/tests/tools/test_output.py",
     "engine/tests/web/test_routes.py",
@@ -66,11 +69,57 @@ class HeaderAuth(Authenticator):
 def sign_in(settings: Settings, database: Database) -> Authenticator:
     return HeaderAuth(settings, database)
 ''',
+    "app/rolls_rows.py": '''"""The table of rolls."""
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.rows import TABLE_PREFIX, Base, UserRow, holds
+
+
+class RollRow(Base):
+    __tablename__ = f"{TABLE_PREFIX}rolls"
+    __table_args__ = (holds("rolls"),)
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey(UserRow.id, ondelete="CASCADE"), primary_key=True
+    )
+''',
+    "migrations/versions/a1b2c3d4e5f6_rolls.py": '''"""Rolls of dice."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from engine.rows import TABLE_PREFIX
+
+revision = "a1b2c3d4e5f6"
+down_revision = None
+branch_labels = "owner"
+depends_on = "core_0001"
+
+
+def upgrade() -> None:
+    op.create_table(
+        f"{TABLE_PREFIX}rolls",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            [f"{TABLE_PREFIX}users.id"],
+            name=op.f(f"{TABLE_PREFIX}rolls_user_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f(f"{TABLE_PREFIX}rolls_pkey")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table(f"{TABLE_PREFIX}rolls")
+''',
 }
 
 
 def changed(project: BakedProject, folder: Path) -> BakedProject:
-    """A copy with other instructions, agents, tools and another way to sign in.
+    """A copy with other instructions, agents, tools, a table, and another way to sign in.
 
     It shares the environment, and what its owner changes takes the tests of the tools with it.
     """

@@ -51,13 +51,16 @@ CONCURRENTLY = """
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the application's own migrations, in a copy of all migrations."""
+    """The folder of the application's own migrations, empty, in a copy of all others."""
     for place in ("migrations", "engine/migrations"):
         shutil.copytree(PROJECT_ROOT / place, tmp_path / place)
     for name in ("alembic.ini", "pyproject.toml"):
         shutil.copy(PROJECT_ROOT / name, tmp_path)
     monkeypatch.setattr(migrations, "PROJECT_ROOT", tmp_path)
-    return tmp_path / migrations.OWN_MIGRATIONS
+    own = tmp_path / migrations.OWN_MIGRATIONS
+    shutil.rmtree(own)
+    own.mkdir()
+    return own
 
 
 @pytest.fixture
