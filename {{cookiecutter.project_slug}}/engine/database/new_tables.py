@@ -16,6 +16,11 @@ USERS = f"{TABLE_PREFIX}users"
 _IS_DISTRIBUTED = text(
     "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(:users))"
 )
+# The casts, because its parameters are not texts: Citus finds no function otherwise.
+_DISTRIBUTE = text(
+    "SELECT create_distributed_table(CAST(CAST(:name AS text) AS regclass), 'user_id', "
+    "colocate_with => CAST(:users AS text))"
+)
 
 
 @Operations.implementation_for(CreateTableOp, replace=True)
@@ -30,8 +35,7 @@ def create_table(operations: Operations, operation: CreateTableOp) -> Table:
     create: Any = operations.impl.create_table
     create(table, if_not_exists=bool(operation.if_not_exists))
     if is_distributed:
-        distribute = func.create_distributed_table(table.name, "user_id", "hash", USERS)
-        operations.execute(select(distribute))
+        operations.execute(_DISTRIBUTE.bindparams(name=table.name, users=USERS))
     for key in keys:
         operations.impl.add_constraint(key)
     return table

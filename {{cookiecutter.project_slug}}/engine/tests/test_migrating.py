@@ -287,13 +287,16 @@ def test_all_in_one_transaction_is_taken_back_together(url: str, own: Path) -> N
 STAND_IN = f"""
 CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY);
 INSERT INTO pg_dist_partition VALUES ('{TABLE_PREFIX}users');
-CREATE FUNCTION create_distributed_table(name text, col text, how text, colocate_with text)
-RETURNS void LANGUAGE plpgsql AS $$
+CREATE TYPE distribution_type AS ENUM ('hash', 'append');
+CREATE FUNCTION create_distributed_table(
+    name regclass, distribution_column text, how distribution_type DEFAULT 'hash',
+    colocate_with text DEFAULT 'default', shard_count int DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = name::regclass) THEN
+    IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = name) THEN
         RAISE 'a foreign key of a local table to a distributed one';
     END IF;
-    INSERT INTO pg_dist_partition VALUES (name::regclass);
+    INSERT INTO pg_dist_partition VALUES (name);
 END $$;
 """  # noqa: S608
 CREATE_TABLE = """
@@ -308,7 +311,7 @@ CREATE_TABLE = """
 def test_a_new_table_in_a_citus_cluster_is_distributed_before_its_foreign_keys(
     url: str, own: Path
 ) -> None:
-    """This is the order of statements that Citus needs; that a real one takes them is not shown."""
+    """A stand-in with the types of Citus's function; a real one is not shown to take it here."""
     run_script(url, STAND_IN)
     write_own(own, "first", CREATE_TABLE.strip())
     upgrade(url)

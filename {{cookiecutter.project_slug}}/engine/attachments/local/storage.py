@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -97,11 +97,22 @@ class LocalFiles:
                     shutil.copyfileobj(content, target)
                     target.flush()
                     os.fsync(target.fileno())
-                self._make_folder(target_path.parent)
-                temporary_path.replace(target_path)
+                self._move(temporary_path, target_path)
             except OSError:
                 temporary_path.unlink(missing_ok=True)
                 raise
+
+    def _move(self, source: Path, target: Path) -> None:
+        """Again if the owner's last file was deleted meanwhile, and the folder with it."""
+        while True:
+            self._make_folder(target.parent)
+            try:
+                source.replace(target)
+            except FileNotFoundError:
+                if not source.exists():
+                    raise
+            else:
+                return
 
     def _make_folder(self, folder: Path) -> None:
         """Create the folder with mode 0700; `mkdir` applies the mode only to the last folder."""
@@ -116,12 +127,17 @@ class LocalFiles:
                 raise FileGone(key) from None
 
     def _delete(self, keys: Sequence[str]) -> None:
+        """An owner's folder is deleted with the last file in it."""
         left = {}
         for key in keys:
             try:
                 self._path(key).unlink(missing_ok=True)
             except OSError as error:
                 left[key] = error.strerror or type(error).__name__
+        for folder in {self._path(key).parent for key in keys}:
+            if folder not in (self._folder, self._folder / INCOMING):
+                with suppress(OSError):  # it is gone, or has files
+                    folder.rmdir()
         if left:
             raise FilesLeft(left)
 

@@ -23,8 +23,9 @@ from engine.database.users import ensure_user
 from engine.operate.commands.migrate import upgrade
 from engine.operate.privacy import retention
 from engine.operate.privacy.retention import Retention, Sweeper
+from engine.settings.settings import Settings
 from engine.tests.chat.test_clock import MonthAhead
-from engine.tests.fixtures import new_database
+from engine.tests.fixtures import CreateApp, new_database, serving
 from engine.tests.privacy.everything import rows_of
 from engine.tests.talk import PATIENCE_SECONDS, until
 
@@ -261,3 +262,29 @@ async def test_it_runs_in_the_background(own: Database, monkeypatch: pytest.Monk
 
     await until(is_swept)
     await working.close()
+
+
+async def test_the_setting_is_carried_out_by_one_of_many_workers(
+    own: Database,
+    own_url: str,
+    settings: Settings,
+    create_app: CreateApp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.05)
+    said: list[str] = []
+    monkeypatch.setattr(retention.logger, "info", lambda line, *of: said.append(line % of))
+    for user in ("ada", "grace"):
+        await add_user(own, user, YOUNG)
+        await add_thread(own, user, "old", OLD, OLD)
+        await add_thread(own, user, "young", OLD, YOUNG)
+    changed = settings.model_copy(update={"database_url": own_url, "retention_days": DAYS})
+
+    async def is_swept() -> bool:
+        return bool(said)
+
+    async with serving(create_app(changed)), serving(create_app(changed)):
+        await until(is_swept)
+
+    assert said == ["deleted as too old: 2 conversations, 0 other rows, 0 users without any"]
+    assert [await threads_of(own, user) for user in ("ada", "grace")] == [{"young"}] * 2

@@ -5,18 +5,21 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.attachments.files import INCOMING, FileGone, FilesLeft
+from engine.attachments.files import INCOMING, FileGone, FilesLeft, owner_part
 from engine.attachments.local import upload as upload_route
 from engine.attachments.local.storage import LocalFiles
+from engine.database.database import EVERYBODY, Database
 from engine.http import request_body
+from engine.operate.privacy import erase as erasing
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with, upload
 from engine.tests.attachments.samples import PNG, TEXT
+from engine.tests.privacy.everything import tables_with
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -33,6 +36,59 @@ async def test_the_response_is_the_attachment(application: Application) -> None:
 
     assert text == {"id": text["id"], "name": "a.txt", "mime_type": "text/plain", "type": "file"}
     assert (picture["type"], picture["mime_type"]) == ("image", "image/png")
+
+
+async def test_an_erasure_leaves_nothing_in_any_folder(
+    application: Application, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "SETTLE_SECONDS", 0)
+    user_id, word = application.visitor.user_id, "mulberry7731"
+    for name in ("sent", "unsent"):
+        attachment = await attach(application.visitor, f"{word} {name}".encode(), f"{word}.txt")
+        if name == "sent":
+            await say_with(application.visitor, attachment["id"], text=f"Read {word}.")
+    traces = (user_id, word, attachment["id"])
+    in_folders = (owner_part(user_id), *traces)
+    assert found_below(tmp_path, in_folders)
+
+    await erasing.erase(database, user_id, application.attachments)
+
+    assert found_below(tmp_path, in_folders) == []
+    async with database.reading(EVERYBODY) as connection:
+        for trace in traces:
+            assert await tables_with(connection, trace) == []
+
+
+async def test_a_folder_that_was_deleted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner's last file is deleted while another one is stored."""
+    files = LocalFiles(tmp_path)
+    make = LocalFiles._make_folder
+    gone: list[Path] = []
+
+    def make_and_lose(self: LocalFiles, folder: Path) -> None:
+        make(self, folder)
+        if folder.name == "owner" and not gone:
+            gone.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(LocalFiles, "_make_folder", make_and_lose)
+
+    await files.put("owner/file", io.BytesIO(b"content"), "text/plain")
+
+    assert gone
+    assert await files.read("owner/file") == b"content"
+
+
+def found_below(folder: Path, words: Iterable[str]) -> list[str]:
+    """Files and folders with one of the words in their name or content."""
+    return [
+        str(path)
+        for path in folder.rglob("*")
+        for word in words
+        if word in str(path) or (path.is_file() and word.encode() in path.read_bytes())
+    ]
 
 
 async def test_two_phase_uploads_are_refused(application: Application) -> None:
