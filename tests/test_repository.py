@@ -169,6 +169,25 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', html) == []
 
 
+def test_docstrings_say_what_happens_and_comments_stand_without_parentheses() -> None:
+    """Docstrings begin with the noun or the verb, and not with a question."""
+    question = re.compile(r'^\s*"""(?:What|Who|Whose|Whom|Whether)\b', re.M)
+    parentheses = re.compile(r"^\s*# \([^()]*\)$", re.M)
+    folders = (TEMPLATE, *(REPO / name for name in ("benchmarks", "hooks", "tests")))
+    texts = {
+        str(file.relative_to(REPO)): file.read_text(encoding="utf-8")
+        for folder in folders
+        for file in folder.rglob("*.py")
+    }
+    found = [
+        f"{file}: {match[0].strip()}"
+        for file, text in texts.items()
+        for pattern in (question, parentheses)
+        for match in pattern.finditer(text)
+    ]
+    assert found == []
+
+
 def test_files_end_their_lines_alike() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--eol"],  # noqa: S607

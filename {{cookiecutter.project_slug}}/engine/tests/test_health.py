@@ -140,7 +140,7 @@ async def test_not_ready_without_a_table_or_column(
 def test_rows_below_the_newest_revisions_are_behind() -> None:
     script = ScriptDirectory.from_config(migrations.alembic_config())
     newest = migrations.newest_revisions()
-    # (A row says of what it depends on that it is there.)
+    # A row says of what it depends on that it is there.
     implied = {
         needed
         for revision in script.get_revisions(newest)
