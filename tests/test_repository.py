@@ -88,7 +88,7 @@ def test_cookiecutter_copies_nothing_but_the_template(tmp_path: Path) -> None:
     for folder in folders:
         assert Path(folder).parent.name == "chatkit-template"
         assert not Path(folder).is_relative_to(REPO)
-    # (The commands of the demo's project run in its own folder.)
+    # The commands of the demo's project run in its own folder.
     inside = steps.replace(folders[0], "").replace(".venv/bin/python -m app", "")
     assert re.findall(r"[\s\"'](?:\.venv|\.uv|build)/\S*", inside) == []
 
