@@ -1,4 +1,4 @@
-"""What is measured, and on what: a generated project, its PostgreSQL, and server processes."""
+"""The generated project, PostgreSQL and server processes that are measured."""
 
 import asyncio
 import hashlib
@@ -48,7 +48,7 @@ SETTINGS = {
     "RUNNING_ANSWERS_PER_USER": "10000",
     "ANSWERS_PER_PROCESS": "10000",
     "TOKENS_PER_DAY": "0",
-    # (One address plays all of them.)
+    # One address plays all of them.
     "ADDRESS_TURNS_PER_MINUTE": "100000",
     "ADDRESS_RUNNING_ANSWERS": "100000",
     "ADDRESS_TOKENS_PER_DAY": "1000000000000",
@@ -105,7 +105,7 @@ class Server:
         return resident
 
     def processor_seconds(self) -> float:
-        """What it has computed so far, on whichever processors, for itself and in the kernel."""
+        """The CPU seconds of the process so far, in user mode and in the kernel."""
         times = psutil.Process(self.pid).cpu_times()
         seconds: float = times.user + times.system
         return seconds

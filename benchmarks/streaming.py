@@ -136,7 +136,7 @@ async def processor_time(url: str, report: Report, *, rounds: int, quick: bool) 
 
 @dataclass(frozen=True)
 class Crowd:
-    """What newcomers met: seconds to the first event of each, in the order of length."""
+    """The newcomers' seconds to the first event, the shortest first."""
 
     times: list[float]
     bytes_a_stream: float

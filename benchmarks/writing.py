@@ -30,7 +30,7 @@ async def write_ahead_log(url: str, report: Report, *, rounds: int, quick: bool)
 
     Nothing else uses the server of the database.
     """
-    # (PostgreSQL compresses what repeats itself.)
+    # PostgreSQL compresses what repeats itself.
     text = " ".join(f"{random.getrandbits(20):05x}" for _ in range(WORDS))
     delay = (QUICK_SECONDS if quick else ANSWER_SECONDS) / WORDS
     settings = {"DEMO_DELAY_SECONDS": f"{delay:.5f}", "MESSAGE_CHARS": str(2 * len(text))}

@@ -206,7 +206,7 @@ def remember_template(project: Path) -> None:
 
 
 def git(folder: Path, *words: str) -> str | None:
-    """What git says of a folder; None where there is no git, or no repository."""
+    """The output of a git command in a folder; None without git or without a repository."""
     program = shutil.which("git")
     if program is None or not folder.is_dir():
         return None
@@ -235,7 +235,7 @@ def init_repository(project: Path) -> None:
 
 
 def notes(project: Path, repository: Path) -> list[str]:
-    """What the repository around the project must have for it. Nothing of it is changed here."""
+    """Lines about changes that the repository around the project needs. None is made here."""
     if repository == project:
         return []
     place = project.relative_to(repository).as_posix()

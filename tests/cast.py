@@ -102,7 +102,7 @@ def _read(screen: int) -> bytes:
 
 
 def _shown(line: bytes) -> str:
-    """What remains on the line after carriage returns, without this machine's folder."""
+    """The line as a terminal shows it after carriage returns, without this machine's folder."""
     text = line.decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
     return text.replace(str(REPO), "~/chat-template")
 

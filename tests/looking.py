@@ -89,7 +89,7 @@ def too_faint(found: list[tuple[str, float, float]]) -> list[str]:
 
 
 def faint_in_any_look(page: Page, script: str) -> dict[tuple[Scheme, str], list[str]]:
-    """What `script` finds too faint with an accent, by the colour scheme and the accent."""
+    """The parts that `script` finds too faint, by colour scheme and accent."""
     faint = {}
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)

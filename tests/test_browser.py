@@ -815,6 +815,19 @@ def test_a_script_that_does_not_come_in_time_is_named_and_may_still_come(chat: C
     expect(chat.problem).to_be_empty()
 
 
+def test_a_page_that_has_started_says_neither(chat: ChatPage) -> None:
+    chat.page.clock.install()
+    chat.open()
+
+    chat.page.clock.fast_forward(21_000)
+    chat.page.evaluate("""() => {
+        const filename = `${location.origin}/static/js/main.js`;
+        dispatchEvent(new ErrorEvent("error", { message: "of a later moment", filename }));
+    }""")
+
+    expect(chat.problem).to_be_empty()
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

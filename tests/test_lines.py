@@ -1,4 +1,4 @@
-"""What an owner has to read stays small."""
+"""The code that an owner has to read stays small."""
 
 import pytest
 from conftest import REPO, Bake

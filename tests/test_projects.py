@@ -273,6 +273,6 @@ def sql(project: BakedProject, statement: str) -> list[str]:
 
 
 def processor_seconds() -> float:
-    """What this process's children have used that have ended."""
+    """The CPU seconds of this process's children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -88,7 +88,7 @@ def test_cookiecutter_copies_nothing_but_the_template(tmp_path: Path) -> None:
     for folder in folders:
         assert Path(folder).parent.name == "chatkit-template"
         assert not Path(folder).is_relative_to(REPO)
-    # (The commands of the demo's project run in its own folder.)
+    # The commands of the demo's project run in its own folder.
     inside = steps.replace(folders[0], "").replace(".venv/bin/python -m app", "")
     assert re.findall(r"[\s\"'](?:\.venv|\.uv|build)/\S*", inside) == []
 
@@ -167,6 +167,25 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert [page for page in pages if not (tmp_path / page.with_suffix(".html")).exists()] == []
     html = "".join(file.read_text(encoding="utf-8") for file in tmp_path.rglob("*.html"))
     assert re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', html) == []
+
+
+def test_docstrings_say_what_happens_and_comments_stand_without_parentheses() -> None:
+    """Docstrings begin with the noun or the verb, and not with a question."""
+    question = re.compile(r'^\s*"""(?:What|Who|Whose|Whom|Whether)\b', re.M)
+    parentheses = re.compile(r"^\s*# \([^()]*\)$", re.M)
+    folders = (TEMPLATE, *(REPO / name for name in ("benchmarks", "hooks", "tests")))
+    texts = {
+        str(file.relative_to(REPO)): file.read_text(encoding="utf-8")
+        for folder in folders
+        for file in folder.rglob("*.py")
+    }
+    found = [
+        f"{file}: {match[0].strip()}"
+        for file, text in texts.items()
+        for pattern in (question, parentheses)
+        for match in pattern.finditer(text)
+    ]
+    assert found == []
 
 
 def test_files_end_their_lines_alike() -> None:

@@ -280,7 +280,7 @@ def fields(text: str) -> list[str]:
 
 
 def names(text: str) -> list[str]:
-    """What is the same in every language: settings, and names of the browser's."""
+    """Parts that are the same in every language: settings, and names of the browser."""
     return sorted(re.findall(r"[A-Z]+_[A-Z_]+|window\.[\w.]+|script-src|frame-src", text))
 
 

@@ -1,4 +1,4 @@
-"""What a shell sets for other programs, and setup decides itself. Standard library only."""
+"""Environment variables of the shell that setup ignores. Standard library only."""
 
 import os
 import re

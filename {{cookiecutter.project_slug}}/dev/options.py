@@ -1,4 +1,4 @@
-"""What chosen options add to development, by the names of modules."""
+"""Modules that chosen options add to development."""
 
 COMPANIONS: tuple[str, ...] = (
     # Each has `beside(host, port)`, a context in which something runs beside `python3 -m app dev`,

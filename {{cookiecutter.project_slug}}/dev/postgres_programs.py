@@ -24,7 +24,7 @@ LOCALES = ("C.UTF-8", "en_US.UTF-8", "C")
 # Since version 17, PostgreSQL has one of its own, which knows every letter.
 BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
-# As root, the server runs under a number that no account has, so that nobody else is it.
+# As root, the server runs under a user id that no account and no other process has.
 SERVER_UID = 48_732
 
 # Debian and its kin keep the server's programs out of the PATH: <version>/bin.
@@ -72,7 +72,7 @@ class Runner:
         )
 
     def can(self, script: str, *arguments: Path) -> bool:
-        """Whether this shell script, with these arguments from `$0` on, succeeds."""
+        """True if this shell script succeeds with these arguments, from `$0` on."""
         try:
             command = ["/bin/sh", "-c", script, *map(str, arguments)]
             return self.run(command, capture_output=True).returncode == 0
@@ -101,7 +101,7 @@ class Runner:
 
 
 def choose_runner(data_dir: Path, programs: Path) -> Runner:
-    """Who runs the server: PostgreSQL refuses root, and its `initdb` a user without an account."""
+    """The user for the server: PostgreSQL refuses root, and `initdb` a user without an account."""
     me = os.geteuid()
     owner = data_dir.stat().st_uid if is_made(data_dir) else None
     if me != 0 and owner not in (None, me):
@@ -178,7 +178,7 @@ def _initdb(directory: Path, programs: Path, runner: Runner) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """The `initdb` of a killed program may still be writing here: it ends when it is robbed."""
+    """The `initdb` of a killed program may still be writing here: it ends when its files are gone."""
     deadline = time.monotonic() + 5
     while directory.exists() and time.monotonic() < deadline:
         shutil.rmtree(directory, ignore_errors=True)

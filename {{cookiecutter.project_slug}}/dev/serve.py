@@ -16,7 +16,7 @@ from engine.operate.server_options import HTTP
 from engine.settings.settings import Settings
 
 GRACEFUL_SECONDS = 5
-# Nobody wants to wait for an answer to end before an edit shows.
+# A reload waits this long for open answers.
 SHUTDOWN_SECONDS = "1"
 
 
@@ -44,7 +44,7 @@ def serve(options: argparse.Namespace) -> int:
             reload=True,
             reload_dirs=[str(PROJECT_ROOT / name) for name in ("app", "engine")],
             reload_includes=["*.py", "*.md"],
-            # Nothing stands in front that would have to be believed.
+            # There is no proxy in front whose headers could be trusted.
             proxy_headers=False,
             **HTTP,
             ws="none",  # nothing here speaks WebSocket, and importing it takes time

@@ -72,8 +72,8 @@ def _check(servers: tuple[Server, Server], database_url: str, start: Start, repo
 
 @contextmanager
 def _targets(database_url: str, users: list[Credentials]) -> Iterator[Start]:
-    """Starts servers, for users that nobody has been; they are deleted at the end with all of it."""
-    # With credentials from outside there is nobody to make them for.
+    """Starts servers with two new users, who are deleted at the end with all of their rows."""
+    # Credentials that were given are those of users who exist.
     user_ids = [] if users else [f"smoke-{uuid4().hex}" for _ in range(2)]
 
     def start(server: Server) -> Target:

@@ -119,7 +119,7 @@ def _groups() -> list[str]:
 
 
 def _extras() -> list[str]:
-    """What settings ask for beyond the project's own dependencies."""
+    """The extras of the project that settings need."""
     return ["--extra", "telemetry"] if is_set(TELEMETRY, PROJECT_ROOT / ".env") else []
 
 

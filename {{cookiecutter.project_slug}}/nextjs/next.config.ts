@@ -6,7 +6,7 @@ import type { NextConfig } from "next";
 // The page's modules are the plain page's own, in engine/page/static/js.
 const project = path.dirname(import.meta.dirname);
 
-/** What page.toml calls the application; a string of TOML is one of JSON. */
+/** The application's name in page.toml; a string of TOML is one of JSON. */
 function applicationName(): string {
   const page = readFileSync(path.join(project, "app/page/page.toml"), "utf8");
   return JSON.parse(/^name = (".*")$/m.exec(page)?.[1] ?? '""');

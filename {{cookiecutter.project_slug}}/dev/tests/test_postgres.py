@@ -1,4 +1,4 @@
-"""What the embedded database survives, on the real server.
+"""Faults that the embedded database survives, on the real server.
 
 Run as root, these tests cover the two ways round PostgreSQL's refusal of root; run as an
 ordinary user, the plain way.

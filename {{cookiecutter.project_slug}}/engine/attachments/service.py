@@ -188,7 +188,7 @@ class FileAttachments(AttachmentStore[RequestContext]):
 
     async def contents(self, user_id: str) -> AsyncIterator[tuple[Attachment, bytes]]:
         for id_ in await self._rows.ids(user_id):
-            # (One that this version cannot read does not keep the others back.)
+            # One that this version cannot read does not keep the others back.
             with suppress(FileGone, ValidationError):
                 for attachment in await self._rows.find(user_id, [id_]):
                     yield attachment, await self.files.read(key_of(user_id, id_))

@@ -1,4 +1,4 @@
-"""Credentials of whoever is asked for, for the smoke test and the test suites."""
+"""Credentials of sample users, for the smoke test and the test suites."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What `alembic revision --autogenerate` sees, and how it writes the application's migrations."""
+"""Writes the application's migrations with Alembic's autogenerate, which sees its tables alone."""
 
 import ast
 import re
@@ -46,7 +46,7 @@ def options() -> dict[str, Any]:
 
 
 class Made:
-    """What the application's own migrations have made.
+    """The names of all that the application's own migrations have made.
 
     Only that is ever proposed to be dropped. Other tables and columns that the code does not have
     are another project's, an administrator's, or of an option that was taken out.

@@ -174,7 +174,7 @@ class TokenDayRow(Base):
 
 
 class UsageRow(Base):
-    """What a user used of a model on the day (UTC) on which its runs began; it outlives them.
+    """A user's use of a model on the day (UTC) on which the runs began; it outlives them.
 
     `tokens_cached` are among the `tokens_in`. `cost` is in US dollars, by the prices of that day.
     `unpriced` tokens are those of a model without a known price.

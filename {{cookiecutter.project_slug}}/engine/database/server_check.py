@@ -81,7 +81,7 @@ def is_idle(url: str) -> bool:
 
 
 async def _row(url: str, query: str) -> asyncpg.Record:
-    # (No cache: what PgBouncer leads to remembers no statement.)
+    # Without prepared statements, which a server connection behind PgBouncer may not have.
     connection = await asyncpg.connect(**connect_options(url), statement_cache_size=0)
     try:
         return await connection.fetchrow(query)

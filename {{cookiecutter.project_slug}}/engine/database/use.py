@@ -1,4 +1,4 @@
-"""What models were used for: tokens and money."""
+"""The use of models, in tokens and money."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What responses say to pages of the sites that may show the chat, and to the frame there."""
+"""Headers for the sites that may show the chat, and for the frame on their pages."""
 
 from collections.abc import Iterator
 
@@ -17,12 +17,13 @@ NOT_IN_FRAMES = ("samesite", "secure")
 
 
 class FrameHeaders:
-    """ASGI middleware, for the sites of ALLOWED_ORIGINS; without any, it changes nothing.
+    """ASGI middleware for the sites of ALLOWED_ORIGINS. Without such a site it changes nothing.
 
-    They may load the launcher's modules (CORS), and none that comes with a cookie. A frame on another
-    site's page only keeps cookies that are partitioned: they are that site's visitors' here, and
-    nobody gets to see them anywhere else. And a window in which somebody signs in hands a code to the
-    frame that opened it: `windows` are its paths. Cross-Origin-Opener-Policy would keep the two apart.
+    - Their pages may load the launcher's modules (CORS), without cookies.
+    - Responses to the frame set partitioned cookies, the only ones that browsers keep in a frame of
+      another site. The browser sends them from frames on pages of that site alone.
+    - The window to sign in, whose paths begin with one of `windows`, sends a code to the frame that
+      opened it. Cross-Origin-Opener-Policy would separate the two.
     """
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...], windows: tuple[str, ...]) -> None:
@@ -35,7 +36,7 @@ class FrameHeaders:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        # (Before routes add their own part to the root path.)
+        # Read here, because routes add their own part to the root path.
         path = scope["path"].removeprefix(scope.get("root_path", ""))
 
         async def send_changed(message: Message) -> None:
@@ -66,9 +67,8 @@ class FrameHeaders:
 
 
 def _cookies(value: bytes, is_embedded: bool) -> Iterator[tuple[bytes, bytes]]:
-    """A cookie as the frame keeps it; elsewhere the cookie itself, and the frame's is dropped.
-
-    Where page and frame are of one site, both would come, and either may win.
+    """For the frame, the cookie in its partitioned form; elsewhere the cookie, and the frame's is
+    deleted: if the page around the frame is of the chat's site, browsers would send both.
     """
     if is_embedded:
         yield SET_COOKIE, _partitioned(value.decode("latin-1"))

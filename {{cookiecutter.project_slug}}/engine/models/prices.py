@@ -1,4 +1,4 @@
-"""What a request to a model costs, by the prices of `genai-prices` and of a file of one's own."""
+"""The price of a request to a model, from `genai-prices` or from a file of one's own."""
 
 import logging
 import tomllib
@@ -83,7 +83,7 @@ class Prices:
             _library()
 
     def _provider(self, model: str) -> Mapping[str, str]:
-        """Who charges for the model. A server of another address than OpenAI's is looked up by it:
+        """The provider that charges for the model. A server that is not OpenAI's is found by its address:
         a model of one's own may have the name of another one.
         """
         if provider_of(model) is not None:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class TitleWriter:
-    """Writes one title, from now on and for as long as anybody waits for it.
+    """Writes one title, in a task that begins at once and ends with `stop`.
 
     Whatever goes wrong is a line in the log, and there is no title.
     """
@@ -53,7 +53,7 @@ class TitleWriter:
         return self._task.result()
 
     async def stop(self) -> None:
-        """Nobody waits for it any more."""
+        """End the task, with a title or without."""
         self._task.cancel()
         await asyncio.wait({self._task})
 

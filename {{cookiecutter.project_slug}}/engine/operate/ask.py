@@ -1,8 +1,8 @@
-"""Asks whoever is at the terminal."""
+"""Asks a question at the terminal."""
 
 
 def is_sure(question: str) -> bool:
-    """True for a yes; where nobody can answer, it is a no."""
+    """True for a yes; false for any other answer, and without a terminal."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:

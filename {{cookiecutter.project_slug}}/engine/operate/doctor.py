@@ -156,7 +156,7 @@ def migrations(url: str | None) -> Finding:
 
 
 async def _problem(url: str) -> str | None:
-    """What is wrong with the tables, and the mend."""
+    """The fault of the tables, with its fix; None without one."""
     database = Database(url, transaction_pooler=True)
     try:
         async with database.reading(EVERYBODY) as connection:
@@ -194,7 +194,7 @@ def script(settings: Settings) -> Finding:
 
 
 def _sign_in(sign_in: SignIn, settings: Settings) -> Finding:
-    """Whether the style finds the settings that it needs. Nobody is signed in for it."""
+    """Builds the style, which checks its settings. It signs no user in."""
     url = settings.database_url or "postgresql+asyncpg://nobody@127.0.0.1/none"
     try:
         style = sign_in(settings, Database.from_settings(settings, url))
@@ -226,7 +226,7 @@ def server(port: int, settings: Settings) -> Finding:
 
 
 def tool_service(build: Callable[[], ToolService]) -> Finding:
-    """What a tool needs besides the application; without it the rest works."""
+    """Starts and checks the service of a tool. Without it, only that tool fails."""
 
     async def ask() -> str:
         service = build()

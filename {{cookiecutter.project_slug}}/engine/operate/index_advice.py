@@ -1,4 +1,4 @@
-"""What to do where uv or pip cannot fetch packages. Standard library only."""
+"""Advice for errors of uv and pip that cannot fetch packages. Standard library only."""
 
 import os
 import re

@@ -23,7 +23,7 @@ def free_port(host: str, first: int) -> int | None:
 
 
 def address(host: str, port: int) -> str:
-    """What to type into a browser on this machine."""
+    """The URL of the server for a browser on this machine."""
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 — shown, not bound
     return f"http://{shown}:{port}"
 

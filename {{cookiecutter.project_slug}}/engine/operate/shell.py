@@ -27,7 +27,7 @@ def _python() -> str:
     base = Path(base_python())
     names = ("python3", "python", "py")
     found = {name: shutil.which(name) for name in names}
-    # (An environment's Python is a link to its base.)
+    # An environment's Python is a link to its base.
     same = [name for name, path in found.items() if path and Path(path).resolve() == base.resolve()]
     return [*same, quoted(str(base))][0]
 

@@ -256,7 +256,7 @@ class Checks:
 
     def _items(self) -> None:
         items = self._ask("items.list", **self._thread, order="asc")["data"]
-        # (A tool may have shown something between them, or asked the page.)
+        # A tool may have shown something between them, or asked the page.
         between = ("widget", "client_tool_call")
         kinds = [item["type"] for item in items if item["type"] not in between]
         expect(kinds == ["user_message", "workflow", "assistant_message"], f"items: {kinds}")
@@ -337,7 +337,7 @@ def check_order(events: list[Json], *, must_call_tool: bool) -> None:
 
 
 def _fits(found: object, form: object) -> bool:
-    """Whether `found` has all that `form` has."""
+    """True if `found` has all that `form` has."""
     match form:
         case dict():
             return isinstance(found, dict) and all(

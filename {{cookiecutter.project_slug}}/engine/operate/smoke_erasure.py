@@ -49,7 +49,7 @@ async def _check(url: str, database_url: str) -> None:
 
 async def _expect_gone(client: httpx2.AsyncClient) -> None:
     listed = await client.post("/chatkit", json=LIST)
-    # (A session is erased too: who had one is not signed in any more.)
+    # A session is erased too: who had one is not signed in any more.
     expect(
         listed.status_code in (401, 403) or listed.json()["data"] == [],
         f"the conversations of an erased user are listed: {listed.status_code}",

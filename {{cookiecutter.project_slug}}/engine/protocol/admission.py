@@ -208,7 +208,7 @@ class Admission:
     async def _check_message(self, message: UserMessageInput, context: RequestContext) -> None:
         if not (message.attachments or any(part.text.strip() for part in message.content)):
             raise InvalidRequest("The message is empty.")
-        # (Empty parts have no length, and are stored and shown all the same.)
+        # Empty parts have no length, and are stored and shown all the same.
         length = max(message_chars(message), len(message.content))
         length += len(page_text(context.page))
         self._check_length(length)

@@ -102,7 +102,7 @@ def routes(server: ChatServer, admission: Admission, signed_in: SignedIn) -> API
     )
     async def chatkit(request: Request, user: Annotated[User, Depends(signed_in)]) -> Response:
         """One request of ChatKit's protocol, as the page's element sends it."""
-        # (What is spoken is longer than what is written.)
+        # A dictation is longer than a written message.
         spoken = parts.dictation.max_body_bytes if parts.dictation else 0
         longest = max(parts.settings.max_body_bytes, spoken)
         chat_request = _parsed(await read_body(request, longest), parts.settings.max_body_bytes)
@@ -162,7 +162,7 @@ def _parsed(body: bytes, limit: int) -> ChatRequest:
 
 
 def _request_key(request: Request) -> str | None:
-    """What tells a request that is sent again from a new one that says the same."""
+    """The client's key of a request. A repeat has the same key, a new request another one."""
     key = request.headers.get("idempotency-key")
     if key is not None and not _REQUEST_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key: 1 to 128 letters, digits or . : _ - are allowed.")

@@ -80,7 +80,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Spent:
-    """What one owner spent on a day, and in the month of that day. `moment` is the database's."""
+    """The spending of one owner on a day, and in its month. `moment` is the database's time."""
 
     moment: datetime
     day: Decimal

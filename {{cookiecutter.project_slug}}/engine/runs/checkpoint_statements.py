@@ -83,7 +83,7 @@ def _replaced(beat: CTE) -> CTE:
         ItemRow.thread_id == _THREAD,
         ItemRow.seq > bindparam("after_seq", type_=BigInteger),
         ItemRow.seq <= bindparam("last_seq", type_=BigInteger),
-        # (Where `seq` has once been given twice, the range holds what is older than the question.)
+        # If the sequence was once behind, the range contains items older than the question.
         ItemRow.created_at >= bindparam("asked_at", type_=DateTime(timezone=True)),
         select(beat.c.id).exists(),
     )

@@ -43,7 +43,7 @@ BATCH_SECONDS = 2.0
 
 
 class _Kind(NamedTuple):
-    """What may be written together."""
+    """Checkpoints of the same kind are written together."""
 
     statement: Executable
     owner: str | None

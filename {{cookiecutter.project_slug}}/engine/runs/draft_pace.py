@@ -26,7 +26,7 @@ class _Written:
 
 
 class DraftPace:
-    """What is stored of the drafts of one run, and which of them are due."""
+    """Knows the stored sizes of one run's drafts, and which drafts are due."""
 
     def __init__(self) -> None:
         self._written: dict[str, _Written] = {}

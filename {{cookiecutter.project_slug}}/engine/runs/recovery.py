@@ -68,7 +68,7 @@ class Recovery:
             try:
                 await self.close_abandoned()
             except DatabaseUnreachable:
-                # Nobody could write: wait for those who live before calling anybody dead.
+                # No worker could write its heartbeats: wait for those that are alive.
                 await asyncio.sleep(STALE_SECONDS)
             except Exception:
                 logger.exception("abandoned runs could not be closed")
@@ -101,7 +101,7 @@ class Recovery:
 
 
 def interruption(thread_id: str, locale: str = ENGLISH) -> list[ThreadItem]:
-    """What tells people and the model that an answer was cut off."""
+    """The items that tell the user and the model that an answer was interrupted."""
     title = translate("This answer was interrupted. Please try again.", locale)
     task = CustomTask(title=title, icon="info")
     return [
@@ -140,7 +140,7 @@ async def _take(connection: AsyncConnection, run: Row[Any], history_tokens: int)
 
 
 def _spent(run: Row[Any], history_tokens: int) -> dict[str, ColumnElement[int]]:
-    """What its worker would have written down; nothing where no model was asked."""
+    """The estimated tokens of the run; nothing for an action, which asks no model."""
     if run.request == ACTION:
         return {}
     spent = Spent(run.user_id, run.thread_id, run.start_seq)

@@ -70,8 +70,7 @@ class RunStore:
     ) -> ThreadMetadata | None:
         """Begin a run, if the user's limits and the thread allow it; return a thread that exists.
 
-        Of two that come at once with the same view of things, both want the same slot, so that
-        one of them has to look again.
+        Two claims at the same time want the same slot: one of them fails, and is tried again.
 
         Raises `NotFound`, `ThreadNotWritable`, `RunInProgress`, `RepeatedRequest` or one of the
         `LimitReached`.
@@ -95,7 +94,7 @@ class RunStore:
             [row] = await self._database.fetch(run.user_id, statement, parameters)
             if self._shared and row.taken and not row.claimed:
                 await self._shared.release_unused(run.address or "")
-            # (`busy` is this very run when the claim was repeated on a fresh connection.)
+            # `busy` is this very run when the claim was repeated on a fresh connection.
             if row.claimed or row.busy == run.id:
                 return None if new_thread else ThreadMetadata.model_validate(row.payload)
             await self.refuse_repeat(run.user_id, request_key)

@@ -30,7 +30,7 @@ class Spent:
 
     def asked(self, most: int) -> ColumnElement[int]:
         """The newest items, at most so many tokens; twice if a tool was called on the way."""
-        # (One by one: Citus takes no function here that is not immutable, such as one for arrays.)
+        # One by one: Citus takes no function here that is not immutable, such as one for arrays.
         lengths = (func.octet_length(cast(ItemRow.payload[name], Text)) for name in _TOLD)
         length = reduce(add, (func.coalesce(one, 0) for one in lengths))
         told = (

@@ -1,4 +1,4 @@
-"""What users used: counted when a run ends, by day and model."""
+"""Counts the use of models by user, day and model, when a run ends."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -126,7 +126,7 @@ PERIODS = {"day": "YYYY-MM-DD", "month": "YYYY-MM", "total": ""}
 async def report(
     database: Database, since: date, until: date, *, by: Sequence[str]
 ) -> list[UsageLine]:
-    """What was used from one day to another, both included, by `day` or `month`, `user`, `model`."""
+    """The use from one day to another, both included, by `day` or `month`, `user`, `model`."""
     period = func.to_char(
         UsageRow.day, PERIODS[next((one for one in by if one in PERIODS), "total")]
     )

@@ -440,7 +440,7 @@ def upsert_items(
         .from_select(columns, source)
         .on_conflict_do_update(
             index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-            # (`row.excluded` copies the table each time.)
+            # `row.excluded` copies the table each time.
             set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
         )
     )

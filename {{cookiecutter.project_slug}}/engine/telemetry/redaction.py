@@ -1,4 +1,4 @@
-"""What may leave the process in spans and log records.
+"""Removes texts and secrets from spans and log records before they leave the process.
 
 Everything is removed that is not known to be free of what people and models said, of links, codes and
 keys: only these attributes leave, and numbers. So a library that records a prompt, an address, a

@@ -23,6 +23,6 @@ def _common(one: str, other: str) -> int:
 
 
 def prompt_of(body: Mapping[str, Any]) -> str:
-    """What the model reads, in the order in which it does."""
+    """The parts of a request in the order in which the model reads them."""
     parts = [body.get("tools", []), body.get("instructions", ""), *body["input"]]
     return "".join(json.dumps(part, ensure_ascii=False) for part in parts)

@@ -37,7 +37,7 @@ class Exchange:
 
     @property
     def results(self) -> list[str]:
-        """What the model is told that its tools returned."""
+        """The results of tools that the model gets."""
         kind = "function_call_output"
         if "messages" in self.body:
             return [m["content"] for m in self.body["messages"] if m["role"] == "tool"]
@@ -45,7 +45,7 @@ class Exchange:
 
     @property
     def commands(self) -> list[str]:
-        """What it is told with more weight than the user's words."""
+        """The instructions, which weigh more than the user's words."""
         told = self.body.get("messages") or self.body["input"]
         roles = ("system", "developer")
         commands = [str(item["content"]) for item in told if item.get("role") in roles]
@@ -83,7 +83,7 @@ class ModelServer:
         self._serving: set[asyncio.Task[None]] = set()
 
     def does(self, *behaviours: Behaviour) -> None:
-        """What the coming requests meet, one each; afterwards all is well."""
+        """The faults of the next requests, one each; later requests are answered."""
         self._planned.extend(behaviours)
 
     def forget(self) -> None:
@@ -152,7 +152,7 @@ async def silence(exchange: Exchange) -> None:
 
 
 def of_model(**behaviours: Behaviour) -> Behaviour:
-    """What is asked of several models at once, each by its name."""
+    """The requests of several models at once, by the names of the models."""
 
     async def behave(exchange: Exchange) -> None:
         await behaviours[exchange.body["model"]](exchange)

@@ -156,7 +156,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
             ),
         )
         for order in ("asc", "desc")
-        # (`gone` is somebody else's, which is as if it had been deleted.)
+        # `gone` is somebody else's, which is as if it had been deleted.
         for depth, after in (("first", {}), ("deep", {"after": deep}), ("gone", {"after": gone}))
     },
 }
@@ -170,7 +170,7 @@ async def test_a_page_reads_its_rows_and_no_others(filled: Settings, name: str) 
         assert response.status_code == 200
         answer = response.json()
         assert len((answer.get("items") or answer)["data"]) == PAGE
-    # (The row after the page tells whether there are more.)
+    # The row after the page tells whether there are more.
     await check(filled, recorder, PAGE + 1)
 
 
@@ -215,7 +215,7 @@ async def check(settings: Settings, recorder: Recorder, most: int) -> None:
                 plan = await measure(connection, statement, parameters, generic=generic)
                 told = f"{statement}\n{json.dumps(plan, indent=1)}"
                 assert max(map(read_by, nodes(plan))) <= most, told
-                # (The few rows of all visitors' use fit on one page.)
+                # The few rows of all visitors' use fit on one page.
                 read_whole = [
                     node["Relation Name"]
                     for node in nodes(plan)

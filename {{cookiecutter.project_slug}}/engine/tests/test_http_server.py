@@ -1,4 +1,4 @@
-"""What the server makes of a request that does not end, run by the image's very command line."""
+"""Requests that do not end, to a server that is started with the image's command line."""
 
 import asyncio
 import itertools

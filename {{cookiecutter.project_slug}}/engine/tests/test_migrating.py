@@ -219,7 +219,7 @@ def test_readers_and_writers_go_on_while_a_migration_waits(
 def test_a_lock_that_is_never_free_is_an_error_with_its_mend(
     url: str, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came before it stays, and the next attempt goes on from there."""
+    """The migrations before it stay applied, and the next attempt continues after them."""
     write_own(own, "first", 'op.execute(f"CREATE TABLE {TABLE_PREFIX}rolls (id int)")')
     write_own(own, "second", add_column("two"), after="first")
     monkeypatch.setattr(migrating, "sleep", lambda _seconds: None)

@@ -122,7 +122,7 @@ def _files() -> Iterator[Path]:
 
 @cache
 def _translations(language: str) -> NullTranslations:
-    """What the first file does not have is looked up in the next, and so on."""
+    """All files of the language: a text that the first lacks is looked up in the next."""
     known = NullTranslations()
     for number, file in enumerate(file for file in _files() if file.stem == language):
         if number == 0:

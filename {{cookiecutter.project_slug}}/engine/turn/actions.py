@@ -26,7 +26,7 @@ class Actions:
     async def perform(
         self, action: Action[str, Any], widget: WidgetItem, context: RequestContext
     ) -> WidgetItem:
-        """The widget as it is afterwards. What has begun is carried through, whoever waits for it.
+        """The changed widget. An action that has begun is completed, also if its client disconnects.
 
         Raises `InvalidRequest`.
         """
@@ -53,6 +53,6 @@ class Actions:
             words = translate(refusal.message, context.locale)
             raise InvalidRequest(words) from None
         item = widget.model_copy(update={"widget": shown.widget, "copy_text": shown.text})
-        # Whoever stopped waiting meanwhile has ended the run, and not what it did.
+        # The run may have ended, because its client disconnected; the result is stored all the same.
         await self._store.save_item(widget.thread_id, item, context, after_run_end=True)
         return item

@@ -73,7 +73,7 @@ class Remembered:
 
     @property
     def message(self) -> UserMessageItem | None:
-        """What the user said last."""
+        """The user's newest message."""
         return next((i for i in reversed(self.items) if isinstance(i, UserMessageItem)), None)
 
     @property
@@ -221,7 +221,7 @@ class Window:
 
 
 class HistoryConverter(ThreadItemConverter):
-    """What the SDK leaves to the application, and what the model has no use for."""
+    """Converts the items that the SDK leaves to the application, and leaves out progress."""
 
     def __init__(self, message_chars: int, read: Reader = mention) -> None:
         self._message_chars = message_chars
@@ -256,7 +256,7 @@ class HistoryConverter(ThreadItemConverter):
             "name": item.name,
             "arguments": as_json(item.arguments),
         }
-        # (A result in JSON that is cut is none any more; the model reads it all the same.)
+        # JSON that is cut is not valid any more; the model reads it all the same.
         output = truncated(as_json(item.output), self._message_chars)
         result = {"type": "function_call_output", "call_id": item.call_id, "output": output}
         return [_shortened_call(call), cast("TResponseInputItem", result)]
@@ -275,7 +275,7 @@ class HistoryConverter(ThreadItemConverter):
     async def widget_to_input(
         self, item: WidgetItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """What it shows, in short; its components are for the element that draws them."""
+        """The short text of the widget; its components are for the element that draws them."""
         if item.copy_text is None:
             return _shortened_parts(await super().widget_to_input(item))
         shown = truncated(item.copy_text, ITEM_CHARS)
@@ -314,5 +314,5 @@ def _shortened_parts(message: object) -> TResponseInputItem:
 
 
 def answered(call: ClientToolCallItem) -> ClientToolCallItem:
-    """A call that nobody waits for any more, as if the page had said so."""
+    """The call, completed with a result that says that the page did not answer."""
     return call.model_copy(update={"status": "completed", "output": UNANSWERED})

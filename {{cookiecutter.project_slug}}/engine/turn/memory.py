@@ -1,4 +1,4 @@
-"""Which part of its conversation a turn gets, and what is told of the part before."""
+"""Loads the part of a conversation that a turn gets, and a summary of the part before."""
 
 from collections.abc import Sequence
 
@@ -83,7 +83,7 @@ class Memory:
 
 
 def summary_text(summary: str | None) -> str:
-    """What the model is told of the part that it does not get; empty without a summary."""
+    """The summary as text for the model; empty without a summary."""
     return f"[Summary of what was said before, by a model: {summary}]" if summary else ""
 
 

@@ -1,4 +1,4 @@
-"""What the site around the chat says of its page: `window.chat.setContext({ … })`."""
+"""Facts about the page around the chat, which its site sets: `window.chat.setContext({ … })`."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -31,7 +31,7 @@ def _fits(fact: tuple[str, object]) -> bool:
 
 
 def page_text(page: Mapping[str, str]) -> str:
-    """What the model is told of the page; empty without facts."""
+    """The facts as text for the model; empty without facts."""
     return f"[The page around this chat: {as_json(dict(page))}]" if page else ""
 
 

@@ -1,4 +1,4 @@
-"""What every turn is made with."""
+"""The parts of the application that every turn uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the agent does, told as the tasks of a workflow.
+"""Shows the agent's steps as the tasks of a workflow.
 
 The order is fixed: a workflow opens with "Analyzing request"; each tool call adds a task and
 completes it; the workflow closes with its duration just before the answer begins.
@@ -309,7 +309,7 @@ def open_workflow(turn: TurnContext) -> ThreadItemAddedEvent:
 
 
 def _result(output: ToolCallOutputItem) -> str:
-    """What the model got, as text. What the tool returned may be an object without a good one."""
+    """The result that the model got, as text."""
     result = cast("Mapping[str, Any]", output.raw_item)["output"]
     return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
 

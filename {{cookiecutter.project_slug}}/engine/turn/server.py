@@ -147,7 +147,7 @@ class ChatServer(OpenChatKitServer[RequestContext]):
         pending = await take_pending(run, pending_items)
         if keeps_old_answer(run, pending):
             return
-        # (The thread was deleted meanwhile, or another worker has closed the run and left a notice.)
+        # The thread was deleted meanwhile, or another worker has closed the run and left a notice.
         with suppress(NotFound):
             await self._save(shown_items(pending), thread, context)
             if run.status == "stopped":

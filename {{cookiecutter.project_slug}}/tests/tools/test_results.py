@@ -1,4 +1,4 @@
-"""What the tools return is data: it weighs no more than the result of a call, on either API."""
+"""Results of tools are data, which weigh no more than the result of a call, on either API."""
 
 import json
 

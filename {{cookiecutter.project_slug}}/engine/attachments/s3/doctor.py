@@ -78,7 +78,7 @@ class _Trial:
         self._clients = clients
         self._addresses = S3Addresses(settings, clients)
         self._browser = browser
-        # (Should it be left over, it is swept with the uploads.)
+        # If it is left over, the sweeper deletes it with the uploads.
         self._key = f"{INCOMING}/doctor/{uuid4().hex}"
 
     async def host(self) -> str:
@@ -131,7 +131,7 @@ class _Trial:
         return explain(fields | found, self._settings, right)
 
     async def preflight_problem(self, page: str) -> str:
-        """Whether browsers let the page at this origin upload (CORS)."""
+        """Checks that browsers let the page at this origin upload (CORS)."""
         upload = await self._addresses.upload(self._key, TEXT, len(CONTENT), ADDRESS_SECONDS)
         asked = {
             "Origin": page,

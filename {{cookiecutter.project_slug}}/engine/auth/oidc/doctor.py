@@ -1,4 +1,4 @@
-"""What `python3 -m app doctor` says of the OpenID provider."""
+"""The finding of `python3 -m app doctor` about the OpenID provider."""
 
 import asyncio
 

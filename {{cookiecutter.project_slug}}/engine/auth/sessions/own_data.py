@@ -93,7 +93,7 @@ class OwnDataPages:
         return response
 
     async def _submitted(self, request: Request) -> tuple[Session, dict[str, str]]:
-        """Who sent the form, and its fields. Raises `Unauthenticated` or `ForgedForm`."""
+        """The sender's session and the fields of the form. Raises `Unauthenticated` or `ForgedForm`."""
         form = await read_form(request)
         self._forms.check(request, form.get("form_token", ""))
         return await self._sessions.authenticate(request), form

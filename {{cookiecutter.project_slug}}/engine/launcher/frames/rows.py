@@ -1,4 +1,4 @@
-"""Codes that the frame of a launcher gets a session of its own for."""
+"""One-time codes that the launcher's frame exchanges for a session."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What users used of models, day by day, and announced budgets."""
+"""The use of models by day and user, and announced budgets."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -104,7 +104,7 @@ class BoundaryModel(WrappedModel):
 
         If the server refuses the request before the first event, it is retried with a workaround.
         """
-        # (The SDK passes these by position for a stream, and by name for a whole response.)
+        # The SDK passes these by position for a stream, and by name for a whole response.
         handoffs: list[Handoff] = more["handoffs"] if "handoffs" in more else args[1]
         call_ids = CallIds()
         offered = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}

@@ -82,7 +82,7 @@ class LitellmModels:
 
     async def close(self) -> None:
         await self._litellm.close_litellm_async_clients()
-        # It would give who comes after us, in this process, the closed ones.
+        # Otherwise the next user of LiteLLM in this process would get closed clients.
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _check(self, name: str, setting: str) -> None:

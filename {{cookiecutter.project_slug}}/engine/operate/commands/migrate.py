@@ -96,7 +96,7 @@ def refuse_unless_migrated(url: str) -> None:
 
 
 def _state(url: str, *, only_revisions: bool = False) -> tuple[str | None, list[str]]:
-    """What is wrong with the tables, and the revisions of options that were taken out."""
+    """The fault of the tables, if any, and the revisions of options that were taken out."""
     return asyncio.run(_ask(url, only_revisions))
 
 

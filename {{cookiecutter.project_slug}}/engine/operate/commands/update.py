@@ -107,7 +107,7 @@ class Update:
     def _change_files(self) -> bool:
         """False if there is nothing to change."""
         try:
-            # (Typer draws frames around tracebacks otherwise.)
+            # Typer draws frames around tracebacks otherwise.
             plain = {"CHATKIT_SETUP": "skip", "_TYPER_STANDARD_TRACEBACK": "1"}
             said = self._call(*self._cruft(), **plain)
         except UpdateFailed as failure:
@@ -156,7 +156,7 @@ class Update:
         self._find_new_settings()
 
     def _find_new_settings(self) -> None:
-        """What `.env` lacks has a value for these checks alone: setup writes it, when asked."""
+        """Give settings that `.env` lacks a value for these checks alone; setup writes them later."""
         from engine.settings.env_text import read_env_text
 
         with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ def as_markdown(thread: Mapping[str, Any], items: Iterable[ThreadItem]) -> str:
 
 
 def _said(item: ThreadItem) -> tuple[str, str] | None:
-    """Who said what; None for what is for the model or shows progress."""
+    """The speaker and the text; None for items for the model and for progress."""
     match item:
         case UserMessageItem():
             quote = f"> {item.quoted_text}\n\n" if item.quoted_text else ""

@@ -1,4 +1,4 @@
-"""What users see to themselves: exporting and erasing all that is kept of them."""
+"""Exports and erases the data of a user, for the pages where users do that themselves."""
 
 from pathlib import Path
 

@@ -162,7 +162,7 @@ class Sweeper:
         return is_complete
 
     async def _discard(self, files: Sequence[tuple[str, str]]) -> None:
-        """What is left is deleted by the sweeper of files."""
+        """Delete the files; the sweeper of files deletes those that are left."""
         if self._attachments is None:
             return
         for user_id in {user_id for user_id, _ in files}:

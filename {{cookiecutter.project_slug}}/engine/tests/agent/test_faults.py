@@ -1,4 +1,4 @@
-"""What the model's server may do, and what the user then sees. The network is real."""
+"""Faults of a model's server, and the messages that users then see. The network is real."""
 
 import asyncio
 import time

@@ -55,7 +55,7 @@ class Titled:
 
 
 def titles(turn: Turn) -> list[str]:
-    """What the thread was said to be called, one after the other."""
+    """The titles of the thread that were sent, in order."""
     return [e["thread"]["title"] for e in turn.events if e["type"] == "thread.updated"]
 
 

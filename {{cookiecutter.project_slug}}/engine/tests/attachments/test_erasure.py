@@ -75,7 +75,7 @@ async def test_files_are_in_the_archive(
     with zipfile.ZipFile(archive) as file:
         files = [name for name in file.namelist() if name.startswith("files/")]
         assert all(name.endswith("-letter.txt") for name in files)
-        # (Of some stores, only what was sent can be read.)
+        # Of some stores, only what was sent can be read.
         assert files
         assert {file.read(name) for name in files} == {TEXT}
 

@@ -1,4 +1,4 @@
-"""What users set off in widgets: admitted, carried out once begun, and stored."""
+"""Actions of widgets: admitted, carried out once they have begun, and stored."""
 
 import asyncio
 from typing import Any

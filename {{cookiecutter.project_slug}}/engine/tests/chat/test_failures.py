@@ -1,4 +1,4 @@
-"""What a failed run says, and what it leaves."""
+"""The message of a failed run, and the items that it stores."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What the model is told of the conversation so far."""
+"""The part of the conversation that the model gets."""
 
 import json
 from dataclasses import replace

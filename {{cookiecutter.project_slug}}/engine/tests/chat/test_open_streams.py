@@ -52,7 +52,7 @@ class Stopwatch:
     def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.waits: list[float] = []
         self.statements: list[float] = []
-        # (There is an event for who has got a connection, and none for who begins to wait.)
+        # There is an event for who has got a connection, and none for who begins to wait.
         monkeypatch.setattr(engine.pool, "connect", self._timed(engine.pool.connect))
         event.listen(engine, "before_cursor_execute", self._begin)
         event.listen(engine, "after_cursor_execute", self._end)
@@ -92,8 +92,8 @@ async def test_open_answers_keep_nobody_waiting_for_a_connection(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     settings = settings.model_copy(update={"database_pool_size": POOL_SIZE})
-    # (On a machine that has other things to do, the other applications of this process would take
-    # for dead what is only slow.)
+    # On a machine that has other things to do, the other applications of this process would take
+    # for dead what is only slow.
     monkeypatch.setattr(run_store_module, "STALE_SECONDS", 120)
     model = Unhurried()
     app = create_app(settings, OneModel(settings, model))
@@ -124,7 +124,7 @@ async def test_open_answers_keep_nobody_waiting_for_a_connection(
     # Each turn and each sign of life took a connection, mostly one that was free.
     assert len(waits) > 5 * count
     assert median(waits) < 0.001
-    # (On a slow machine the longest ones are those that met the process busy with other things.)
+    # On a slow machine the longest ones are those that met the process busy with other things.
     assert quantiles(waits, n=100)[-1] < max(statements)
 
 

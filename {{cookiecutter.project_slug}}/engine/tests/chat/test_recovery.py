@@ -1,4 +1,4 @@
-"""What becomes of the runs of a worker that died, and of what they had not stored."""
+"""Runs of a worker that died are closed, with the text that they had stored."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

@@ -105,7 +105,7 @@ async def test_what_is_too_large_is_not_read_to_its_end(
     declared = {"Content-Length": str(10**12)}
     assert await visitor.post_without_end("/chatkit", declared) == 413
 
-    # (A dictation may be longer than other requests, and which one this is would come last.)
+    # A dictation may be longer than other requests, and which one this is would come last.
     longest = max(
         settings.max_body_bytes,
         getattr(create_app(settings).state.chat.dictation, "max_body_bytes", 0),

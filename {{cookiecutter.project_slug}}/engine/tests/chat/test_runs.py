@@ -445,7 +445,7 @@ async def test_a_stop_waits_for_the_message_to_be_stored_and_is_marked(
 async def test_a_failed_retry_leaves_all_of_an_answer_that_has_just_ended(
     with_model: Scripted, database: Database
 ) -> None:
-    """What is written between the request and its claim belongs to the old answer, too."""
+    """Items that are stored between the request and its claim belong to the old answer, too."""
     visitor = await with_model(FailsBeforeItsFirstWord())
     turn = await visitor.say("hello")
     other = insert(RunRow).values(

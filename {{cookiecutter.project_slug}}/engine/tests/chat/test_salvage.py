@@ -1,4 +1,4 @@
-"""What must survive an answer that went wrong, and what must not."""
+"""Items that an answer that failed keeps, and items that it does not keep."""
 
 import asyncio
 import gc

@@ -134,7 +134,7 @@ async def test_a_dictation_may_be_longer_than_other_requests(listening: Listenin
     visitor, _ = await listening()
     most = DictationSettings().max_bytes
 
-    # (Refused for what it is: it was read.)
+    # Refused for what it is: it was read.
     assert refusal(await dictate(visitor, bytes(most))) == (422, "invalid_request")
     assert refusal(await dictate(visitor, bytes(most + 100_000))) == (413, "request_too_large")
     renamed = await visitor.send("threads.update", thread_id="thr_1", title="x" * 1_000_000)

@@ -1,4 +1,4 @@
-"""What an operator gets of the application: traces, metrics and logs, at a real collector."""
+"""The traces, metrics and logs that an operator gets, at a real collector."""
 
 import http.server
 import json
@@ -39,7 +39,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
 class Scene:
-    """What two users did, and what was exported of it."""
+    """The turns of two users, and all that was exported about them."""
 
     def __init__(self, collector: Collector, log: Path) -> None:
         self.collector = collector

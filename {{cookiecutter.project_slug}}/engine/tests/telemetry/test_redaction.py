@@ -1,4 +1,4 @@
-"""What libraries put into spans and log records is removed on the way to every exporter."""
+"""Texts that libraries put into spans and log records are removed before every exporter."""
 
 from typing import Any
 

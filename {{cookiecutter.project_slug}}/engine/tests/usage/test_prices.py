@@ -1,4 +1,4 @@
-"""What a request costs."""
+"""Prices of requests."""
 
 from decimal import Decimal
 from pathlib import Path

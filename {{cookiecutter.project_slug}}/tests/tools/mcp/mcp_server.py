@@ -72,7 +72,7 @@ def picture() -> list[str | Image]:
 
 @server.tool(structured_output=False)
 def nothing() -> None:
-    """What it does is not to be seen."""
+    """Its effects cannot be seen."""
 
 
 @server.tool()

@@ -1,6 +1,6 @@
 /** @import { Fetch, PageWords, Say } from "../../types" */
 
-// What index.html and the modules say, until the server's translations are there.
+// The texts of index.html and the modules, until the server's translations are there.
 /** @type {PageWords} */
 const ENGLISH = { language: "en", direction: "ltr", texts: {} };
 

@@ -73,7 +73,7 @@ def refuse_claude(kind: str, message: str = CANARY) -> Behaviour:
 
 
 def invalid(body: Event) -> str | None:
-    """What Anthropic would find wrong with the messages of a request."""
+    """The error that Anthropic would return for the messages of a request."""
     waiting: set[str] = set()
     for message in body["messages"]:
         blocks = message["content"]

@@ -202,7 +202,7 @@ async def test_what_goes_wrong_is_told_in_words_for_the_user(
     before = len(anthropic.exchanges)
     assert words in told(await visitor.say("hello", model=CLAUDE))
     assert len(anthropic.exchanges) - before == len(behaviours)
-    # (LiteLLM's advice to who debugs it has no place in a log.)
+    # LiteLLM's advice to who debugs it has no place in a log.
     assert capsys.readouterr().out == ""
 
 

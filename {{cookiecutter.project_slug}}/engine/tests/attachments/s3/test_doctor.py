@@ -104,7 +104,7 @@ SKEWED = {"date": format_datetime(NOW - timedelta(hours=1), usegmt=True)}
     ("response", "said"),
     [
         (error(403, "RequestTimeTooSkewed"), "the clock of this machine is wrong"),
-        # (Amazon's words for a signed address whose time has not come.)
+        # Amazon's words for a signed address whose time has not come.
         (error(403, "AccessDenied", headers=SKEWED), "ahead of the store's: set it (NTP)"),
         (
             error(301, "PermanentRedirect", headers={"x-amz-bucket-region": "eu-west-3"}),
