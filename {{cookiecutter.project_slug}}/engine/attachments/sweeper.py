@@ -1,8 +1,6 @@
 """Deletes orphaned files: attachments that were never sent, and files without a row."""
 
-import asyncio
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +8,7 @@ from datetime import datetime, timedelta
 
 from engine.attachments.files import INCOMING, FilesLeft, FileStore, key_of
 from engine.attachments.rows import AttachmentRows
-from engine.database.database import DatabaseUnreachable
-from engine.http.errors import Unavailable
+from engine.context.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -31,28 +28,13 @@ class Sweeper:
         self._rows = rows
         self._files = files
         self._grace = timedelta(hours=orphan_hours)
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(self.sweep, logger, "orphaned files were not deleted")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep_sweeping())
+        self._rounds.start(SWEEP_SECONDS)
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            # A random delay, so that workers do not sweep at the same time or while they start.
-            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-            try:
-                await self.sweep()
-            except (DatabaseUnreachable, Unavailable):
-                logger.warning(
-                    "orphaned files were not deleted: the database or the file store is unavailable"
-                )
-            except Exception:
-                logger.exception("orphaned files were not deleted")
+        await self._rounds.close()
 
     async def sweep(self) -> int | None:
         """The number of deleted files; None if another process is sweeping."""

@@ -16,8 +16,8 @@ _ACCEPTABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 class RequestIdMiddleware:
     """Takes the id from the request's header if it is valid, or creates one.
 
-    An included application keeps the id that the outer one has set; with asgi-correlation-id, it
-    would get another one.
+    An included application keeps the id that the outer one has set. (asgi-correlation-id adds its
+    header once more there, and warns in the log of every id that a client made up.)
     """
 
     def __init__(self, app: ASGIApp) -> None:

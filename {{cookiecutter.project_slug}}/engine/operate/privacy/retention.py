@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.context.request_context import RequestContext
+from engine.context.rounds import Rounds
 from engine.database.database import (
     ERASED_OWNER,
     EVERYBODY,
     PROJECT_OWNER,
     Database,
-    DatabaseUnreachable,
 )
 from engine.database.rows import (
     IS_RUNNING,
@@ -81,27 +80,14 @@ class Sweeper:
         self._database = database
         self._retention = retention
         self._attachments = attachments
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds(self.sweep, logger, "old data were not deleted")
 
     def start(self) -> None:
         if self._retention.is_set:
-            self._task = asyncio.create_task(self._keep_sweeping())
+            self._rounds.start(LOOK_SECONDS)
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            # A random delay, so that workers do not look at the same time or while they start.
-            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-            try:
-                await self.sweep()
-            except DatabaseUnreachable:
-                logger.warning("old data were not deleted: the database is unavailable")
-            except Exception:
-                logger.exception("old data were not deleted")
+        await self._rounds.close()
 
     async def sweep(self) -> Swept:
         """Do the steps that are due, unless another worker does them."""
