@@ -40,7 +40,7 @@ DOCTOR_CHECKS: tuple[str, ...] = (
 )
 
 SMOKE_CHECKS: tuple[str, ...] = (
-    # More checks of `smoke`. Each has `NAME` and `check(url, database_url)`, which raises
+    # More checks of `smoke`. Each has `NAME` and `check(application, url, database_url)`, which raises
     # `SmokeFailure`; a way to sign in has `HOW` and `sign_in(url)`, which returns two users' request headers, or none.
     "engine.operate.smoke_erasure",
     # {% if cookiecutter.auth_style == "password" %}

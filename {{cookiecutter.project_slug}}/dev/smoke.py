@@ -26,6 +26,8 @@ from engine.settings.settings import Settings
 
 Start = Callable[[Server], Target]
 
+APPLICATION = "app"
+
 
 def smoke(options: argparse.Namespace) -> int:
     """Run every check, print each; return the process's exit code."""
@@ -58,8 +60,8 @@ def _check(servers: tuple[Server, Server], database_url: str, start: Start, repo
     target = start(first)
     with closing(Checks(target, report)) as checks:
         checks.before_chat()
-        for more in checks_of("app"):
-            checks.check(more.NAME, partial(more.check, target.url, database_url))
+        for more in checks_of(APPLICATION):
+            checks.check(more.NAME, partial(more.check, APPLICATION, target.url, database_url))
         checks.chat()
         checks.after_chat()
         first.stop()
@@ -80,7 +82,7 @@ def _targets(database_url: str, users: list[Credentials]) -> Iterator[Start]:
         ready = server.start(database_url, user_ids)
         return Target(
             ready["url"],
-            two(users or ready["users"], ways_to_sign_in("app")),
+            two(users or ready["users"], ways_to_sign_in(APPLICATION)),
             ready["tool"],
             ready["message"],
             must_call_tool=ready["tool"] is not None,

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import httpx2
 
+from engine.auth.credentials import sample_credentials
 from engine.database.database import Database
 from engine.operate.commands.privacy import attachments_of
 from engine.operate.privacy.erase import erase, readmit
@@ -18,20 +19,21 @@ TIMEOUT_SECONDS = 60
 Json = dict[str, object]
 
 
-def check(url: str, database_url: str) -> None:
-    asyncio.run(_check(url, database_url))
+def check(application: str, url: str, database_url: str) -> None:
+    asyncio.run(_check(application, url, database_url))
 
 
-async def _check(url: str, database_url: str) -> None:
-    """Somebody new chats, is erased as an operator does it, and asks again."""
-    settings, user_id = Settings(), f"smoke-{uuid4().hex}"
+async def _check(application: str, url: str, database_url: str) -> None:
+    """A new user chats, is erased as an operator does it, and asks again."""
+    settings = Settings().model_copy(update={"database_url": database_url})
+    user_id = f"smoke-{uuid4().hex}"
+    sign_in = import_module(f"{application}.auth").sign_in
+    try:
+        [headers] = await sample_credentials(settings, [user_id], sign_in)
+    except ValueError:
+        return  # only another service can sign users in
     database = Database.from_settings(settings, database_url)
     try:
-        sign_in = import_module("app.auth").sign_in(settings, database)
-        try:
-            headers = await sign_in.sample_credentials(user_id)
-        except ValueError:
-            return  # only another service can sign anybody in
         async with httpx2.AsyncClient(
             base_url=url, headers=headers, timeout=TIMEOUT_SECONDS
         ) as client:
@@ -39,7 +41,7 @@ async def _check(url: str, database_url: str) -> None:
             expect(said.status_code == 200, f"a message is answered with {said.status_code}")
             listed = (await client.post("/chatkit", json=LIST)).json()["data"]
             expect(len(listed) == 1, f"{len(listed)} conversations instead of 1")
-            async with attachments_of("app", database) as attachments:
+            async with attachments_of(application, database) as attachments:
                 await erase(database, user_id, attachments)
             await _expect_gone(client)
             await readmit(database, user_id)  # which leaves no trace of this check

@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60
 _FORM_TOKEN = re.compile(r'name="form_token" type="hidden" value="([0-9a-f]+)"')
 
 
-def check(url: str, database_url: str) -> None:
+def check(_application: str, url: str, database_url: str) -> None:
     name, password = f"smoke-{secrets.token_hex(8)}", secrets.token_urlsafe()
     asyncio.run(_add(database_url, name, password))
     try:
