@@ -241,9 +241,7 @@ def test_the_migrations_come_before_the_next_one(fresh_url: str, folder: Path) -
         migrate.refuse_unless_migrated(fresh_url)
 
 
-def test_alembic_says_which_command_to_use(
-    fresh_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_alembic_says_which_command_to_use(fresh_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", fresh_url)
     upgrade(fresh_url)
     for more in ([], ["--autogenerate"]):
