@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import insert, select
 
@@ -18,10 +17,7 @@ from engine.database.rows import UserRow
 from engine.operate import doctor
 from engine.operate.commands.migrate import upgrade
 from engine.settings.database_url import psql_arguments
-from engine.settings.settings import Settings
-from engine.tests.application import create_app
-from engine.tests.fixtures import new_database, serving, visiting
-from engine.tests.talk import Visitor
+from engine.tests.fixtures import new_database
 
 
 @pytest.fixture
@@ -50,46 +46,6 @@ def test_a_dump_makes_the_same_database_elsewhere(urls: tuple[str, str], tmp_pat
     subprocess.run(command, env=os.environ | passwords, check=True, stdout=subprocess.DEVNULL)
     assert asyncio.run(fetch(new, select(UserRow.id))) == [("ada",)]
     assert doctor.migrations(new).state == "ok"
-
-
-def test_a_backup_is_restored_with_its_users(
-    urls: tuple[str, str], settings: Settings, tmp_path: Path
-) -> None:
-    """By the commands of the README, with the same SECRET_KEY: whoever is signed in stays so."""
-    old, new = urls
-    credentials = asyncio.run(talk(settings.model_copy(update={"database_url": old})))
-    file = str(tmp_path / "chat.dump")
-
-    postgres("pg_dump", old, "--format", "custom", "--no-owner", "--file", file)
-    postgres("pg_restore", new, "--no-owner", "--exit-on-error", file)
-
-    assert doctor.migrations(new).state == "ok"
-    restored = settings.model_copy(update={"database_url": new})
-    assert asyncio.run(titles(restored, credentials)) == ["Remember this."]
-    asyncio.run(talk(restored))  # and the restored database takes new messages
-
-
-def postgres(program: str, url: str, *arguments: str) -> None:
-    place, passwords = psql_arguments(url)
-    command = [program, "--dbname", place, *arguments]
-    subprocess.run(command, env=os.environ | passwords, check=True)
-
-
-async def talk(settings: Settings) -> httpx2.Headers:
-    """Somebody new has a conversation. Gives their credentials."""
-    async with serving(create_app(settings)) as url, visiting(url, settings) as visitor:
-        await visitor.say("Remember this.")
-        return visitor.client.headers
-
-
-async def titles(settings: Settings, credentials: httpx2.Headers) -> list[str]:
-    """Of the conversations that somebody with these credentials finds."""
-    async with (
-        serving(create_app(settings)) as url,
-        httpx2.AsyncClient(base_url=url, headers=credentials) as client,
-    ):
-        listed = await Visitor(client, "").send("threads.list")
-        return [thread["title"] for thread in listed.json()["data"]]
 
 
 async def fetch(url: str, statement: object) -> list[tuple[object, ...]]:

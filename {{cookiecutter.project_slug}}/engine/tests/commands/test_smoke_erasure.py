@@ -21,7 +21,7 @@ def _of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_erasure(base_url: str, settings: Settings) -> None:
-    await smoke_erasure._check(base_url, str(settings.database_url))
+    await smoke_erasure._check("app", base_url, str(settings.database_url))
 
 
 async def erase_nothing(*_: object) -> None:
@@ -33,7 +33,7 @@ async def test_an_erasure_that_leaves_everything(
 ) -> None:
     monkeypatch.setattr(smoke_erasure, "erase", erase_nothing)
     with pytest.raises(SmokeFailure, match="of an erased user are listed"):
-        await smoke_erasure._check(base_url, str(settings.database_url))
+        await smoke_erasure._check("app", base_url, str(settings.database_url))
 
 
 @pytest.mark.skipif(
@@ -48,4 +48,4 @@ async def test_an_erased_user_who_comes_back(
 
     monkeypatch.setattr(smoke_erasure, "erase", erase_and_let_in)
     with pytest.raises(SmokeFailure, match="an erased user is answered: 200"):
-        await smoke_erasure._check(base_url, str(settings.database_url))
+        await smoke_erasure._check("app", base_url, str(settings.database_url))
