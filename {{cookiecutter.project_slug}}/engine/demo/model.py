@@ -131,7 +131,7 @@ def _tool_results(input: str | list[TResponseInputItem]) -> list[str]:
 
 def _call(text: str, offered: list[AgentTool], settings: ModelSettings) -> DemoCall | None:
     for tool in offered:
-        if (call := tool.demo(text) or tool.demo(_in_english(text, tool))) is not None:
+        if call := tool.demonstrate(text) or tool.demonstrate(_in_english(text, tool)):
             return call
     if settings.tool_choice == "required":
         return next((tool.demo_default for tool in offered if tool.demo_default), None)

@@ -41,14 +41,6 @@ class DemoCall:
     arguments: Mapping[str, object]
 
 
-def no_tools(_services: ToolServices) -> Sequence[Tool]:
-    return ()
-
-
-def no_demo(_text: str) -> DemoCall | None:
-    return None
-
-
 @dataclass(frozen=True)
 class AgentTool:
     """One entry of the composer's tool menu, and the functions that the model can call.
@@ -80,7 +72,7 @@ class AgentTool:
     pinned: bool = False
     persistent: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
-    demo: Callable[[str], DemoCall | None] = no_demo
+    demo: Callable[[str], DemoCall | None] | None = None
     demo_default: DemoCall | None = None
     demo_reply: str | None = None
     responses_api_only: bool = False
@@ -90,9 +82,17 @@ class AgentTool:
     actions: Mapping[str, ActionHandler] = field(default_factory=dict)
     converter: Callable[[Any], ResponseStreamConverter] | None = None
     service: Callable[[], ToolService] | None = None
-    discover: Callable[[ToolServices], Sequence[Tool]] = no_tools
+    discover: Callable[[ToolServices], Sequence[Tool]] | None = None
     prefix: str | None = None
     reads: Sequence[str] = ()
+
+    def offered(self, services: ToolServices) -> list[Tool]:
+        """Its functions, and those that are known only now."""
+        return [*self.functions, *(self.discover(services) if self.discover else ())]
+
+    def demonstrate(self, text: str) -> DemoCall | None:
+        """The demo model's call for this text."""
+        return self.demo(text) if self.demo else None
 
     def owns(self, function: str) -> bool:
         """True if this is the name of one of the tool's functions."""

@@ -37,7 +37,7 @@ class Toolset:
     def for_demo(self) -> AgentTool | None:
         """A tool that the demo model calls when it gets the tool's prompt."""
         for tool in self.usable():
-            if tool.demo_default is not None or tool.demo(tool.prompt) is not None:
+            if tool.demo_default is not None or tool.demonstrate(tool.prompt):
                 return tool
         return None
 

@@ -67,11 +67,7 @@ class TurnContext(AgentContext[RequestContext]):
 
     def functions(self) -> list[Tool]:
         """The functions of the chosen tool, or of all usable tools."""
-        return [
-            function
-            for tool in self.usable_tools
-            for function in (*tool.functions, *tool.discover(self.services))
-        ]
+        return [function for tool in self.usable_tools for function in tool.offered(self.services)]
 
     def model_settings(self) -> ModelSettings:
         """Settings for an agent that gets `functions()` as its tools."""
