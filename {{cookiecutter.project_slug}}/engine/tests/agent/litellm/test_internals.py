@@ -1,14 +1,14 @@
 """The contract of the SDK's private members that models of LiteLLM are built on."""
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any
 
-import litellm
 import pytest
-from agents import ModelSettings
-from agents.extensions.models.litellm_model import LitellmModel
+from agents import Model, ModelSettings
 from agents.models.interface import ModelTracing
 
+from engine.models.litellm.models import QUIET
 from engine.sdk_internals import CompletionsHooks
 
 
@@ -16,29 +16,42 @@ class Sent(Exception):
     """The temperature and the effort of a request that would have been sent."""
 
 
-class Opened(CompletionsHooks, LitellmModel):  # type: ignore[misc] # opens two methods
-    async def fetch(
-        self, settings: ModelSettings, send: Callable[[ModelSettings], Awaitable[Any]]
-    ) -> Any:
-        return await send(settings.resolve(ModelSettings(temperature=0.5)))
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Model:
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    from agents.extensions.models.litellm_model import LitellmModel
 
-    def reasoning_effort(self, settings: ModelSettings) -> Any | None:
-        assert super().reasoning_effort(settings) is None
-        return "high"
+    class Opened(CompletionsHooks, LitellmModel):  # type: ignore[misc] # opens two methods
+        async def fetch(
+            self, settings: ModelSettings, send: Callable[[ModelSettings], Awaitable[Any]]
+        ) -> Any:
+            return await send(settings.resolve(ModelSettings(temperature=0.5)))
 
+        def reasoning_effort(self, settings: ModelSettings) -> Any | None:
+            assert super().reasoning_effort(settings) is None
+            return "high"
 
-async def test_settings_and_effort_of_a_request_can_be_replaced(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
     async def send(**request: Any) -> None:
         raise Sent(request["temperature"], request["reasoning_effort"])
 
-    monkeypatch.setattr(litellm, "acompletion", send)
-    model = Opened("anthropic/claude-test")
+    monkeypatch.setattr(import_module("litellm"), "acompletion", send)
+    return Opened("anthropic/claude-test")
 
+
+async def test_settings_and_effort_of_a_request_can_be_replaced(model: Model) -> None:
     with pytest.raises(Sent) as sent:
         await model.get_response(
-            None, "Hello", ModelSettings(), [], None, [], ModelTracing.DISABLED
+            None,
+            "Hello",
+            ModelSettings(),
+            [],
+            None,
+            [],
+            ModelTracing.DISABLED,
+            previous_response_id=None,
+            conversation_id=None,
+            prompt=None,
         )
 
     assert sent.value.args == (0.5, "high")
