@@ -61,10 +61,10 @@ from alembic import op
 
 from engine.rows import TABLE_PREFIX
 
-revision = "a1b2c3d4e5f6"
-down_revision = {continues}
-branch_labels = {label}
-depends_on = {needs}
+revision: str = "a1b2c3d4e5f6"
+down_revision: str | None = {continues}
+branch_labels: str | None = {label}
+depends_on: str | tuple[str, ...] | None = {needs}
 
 tables = (f"{{TABLE_PREFIX}}rolls",)
 
@@ -347,9 +347,9 @@ def test_an_owners_migration_on_that_line_gets_a_branch(
     assert give_own_branch() == ["own.py"]
 
     changed = (own / "own.py").read_text(encoding="utf-8")
-    assert "down_revision = None\n" in changed
-    assert 'branch_labels = "owner"\n' in changed
-    assert 'depends_on = ("core_0001", "notes_0001")\n' in changed
+    assert "down_revision: str | None = None\n" in changed
+    assert 'branch_labels: str | None = "owner"\n' in changed
+    assert 'depends_on: str | tuple[str, ...] | None = ("core_0001", "notes_0001")\n' in changed
     assert give_own_branch() == []
     monkeypatch.undo()
 

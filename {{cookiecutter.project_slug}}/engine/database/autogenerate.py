@@ -274,12 +274,13 @@ def _assign(source: str, name: str, values: Iterable[str]) -> str:
     old, new = _value(source, name), tuple(values)
     text = ", ".join(f'"{value}"' for value in new)
     text = "None" if not new else text if len(new) == 1 else f"({text})"
-    segment = ast.get_source_segment(source, old)
-    assert segment is not None
-    lines = source.splitlines(keepends=True)
-    line = old.lineno - 1
-    lines[line] = lines[line].replace(segment, text)
-    return "".join(lines)
+    assert old.end_lineno is not None
+    assert old.end_col_offset is not None
+    # The value alone, as its annotation may have the same words. Offsets are those of bytes.
+    lines = source.encode().splitlines(keepends=True)
+    before, after = lines[old.lineno - 1][: old.col_offset], lines[old.end_lineno - 1]
+    lines[old.lineno - 1 : old.end_lineno] = [before + text.encode() + after[old.end_col_offset :]]
+    return b"".join(lines).decode()
 
 
 def _value(source: str, name: str) -> ast.expr:
