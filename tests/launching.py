@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from chromium import ChatPage, Visitor
-from conftest import REPO, BakedProject, generate
+from conftest import BakedProject, generate_with_our_environment
 from playwright.sync_api import Frame, FrameLocator, Locator, expect
 from serving import BUNDLE, START, Application
 
@@ -103,9 +103,7 @@ class Projects:
             "table_prefix": f"{auth_style}_",
             "languages": "de",
         }
-        given = [f"{question}={answer}" for question, answer in answers.items()]
-        project = generate(self._template, folder, *given, CHATKIT_SETUP="skip")
-        (project.path / ".venv").symlink_to(REPO / ".venv")
+        project = generate_with_our_environment(self._template, folder, **answers)
         if is_bundled:
             project.run("python", "-c", BUNDLE)
         if self._first is None:

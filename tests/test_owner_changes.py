@@ -275,7 +275,7 @@ def test_the_launcher_is_added_later_and_taken_out(repository: Path, tmp_path: P
     before = files(project)
 
     answer(project, launcher="yes")
-    (project / ".venv").symlink_to(Path(sys.prefix))
+    (project / ".venv").symlink_to(sys.prefix)
     assert (project / "engine/launcher").is_dir()
     Owner(BakedProject(project)).prove()
     (project / ".venv").unlink()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import PRESETS, REPO, BakedProject, check, clean_environment, generate, lack
+from conftest import BUILD, PRESETS, BakedProject, check, clean_environment, generate, lack
 from every_project import (
     PROVED_IN_DEFAULT,
     PROVED_IN_EVERYTHING,
@@ -133,7 +133,7 @@ class TestDefault(ProjectSetUpTwice):
 
     def test_it_is_typed(self, project: BakedProject, pytestconfig: pytest.Config) -> None:
         """With its own environment."""
-        project.run("mypy", "--cache-dir", str(REPO / ".mypy_cache" / "default"))
+        project.run("mypy", "--cache-dir", str(BUILD / "types-of-default"))
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
         """It waits more than others', and takes the longest."""
