@@ -51,6 +51,7 @@ PROVED_BY = {
     "python3 -m app doctor": f"{PROJECT}/dev/tests/test_doctor.py",
     'python3 -m app migration "dice rolls"': OWNER,
     "python3 -m app knowledge add docs/ handbook.pdf": KNOWLEDGE,
+    "python3 -m app knowledge": KNOWLEDGE,
     "python3 -m app knowledge list": KNOWLEDGE,
     "python3 -m app knowledge remove handbook.pdf": KNOWLEDGE,
     "python3 -m app db dump chat.sql": f"{PROJECT}/dev/tests/test_dump.py",
