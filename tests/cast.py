@@ -64,12 +64,14 @@ def main() -> None:
 
 def recorded(command: str) -> list[Line]:
     """Run a command in a pseudo-terminal; its lines with their times."""
+    # Make would say that it was started by another make.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
     screen, terminal = pty.openpty()
     began = time.monotonic()
     with subprocess.Popen(
         ["/bin/sh", "-c", command],
         cwd=REPO,
-        env=os.environ | {"COLUMNS": str(WIDTH), "TERM": "xterm-256color"},
+        env=environment | {"COLUMNS": str(WIDTH), "TERM": "xterm-256color"},
         stdin=subprocess.DEVNULL,
         stdout=terminal,
         stderr=terminal,
@@ -102,9 +104,9 @@ def _read(screen: int) -> bytes:
 
 
 def _shown(line: bytes) -> str:
-    """The line as a terminal shows it after carriage returns, without this machine's folder."""
+    """The line as a terminal shows it after carriage returns, without this machine's folders."""
     text = line.decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
-    return text.replace(str(REPO), "~/chat-template")
+    return text.replace(str(REPO), "~/chat-template").replace(str(Path.home()), "~")
 
 
 def as_svg(command: str, lines: list[Line]) -> str:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,12 +25,25 @@ def base_python() -> str:
 
 
 def _python() -> str:
-    base = Path(base_python())
-    names = ("python3", "python", "py")
-    found = {name: shutil.which(name) for name in names}
-    # An environment's Python is a link to its base.
-    same = [name for name, path in found.items() if path and Path(path).resolve() == base.resolve()]
-    return [*same, quoted(str(base))][0]
+    base = Path(base_python()).resolve()
+    found = {name: shutil.which(name) for name in ("python3", "python", "py")}
+    same = (name for name, path in found.items() if path and _leads_to(base, path))
+    return next(same, quoted(base_python()))
+
+
+def _leads_to(base: Path, program: str) -> bool:
+    """True if the program is a link to that interpreter, or a shim (pyenv, asdf) that starts it."""
+    if Path(program).resolve() == base:
+        return True
+    ask = [program, "-c", "import sys; print(getattr(sys, '_base_executable', sys.executable))"]
+    try:
+        asked = subprocess.run(  # noqa: S603 (a Python on the PATH)
+            ask, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    said = asked.stdout.decode(errors="replace").strip()
+    return bool(said) and Path(said).resolve() == base
 
 
 def _safe_path() -> str:

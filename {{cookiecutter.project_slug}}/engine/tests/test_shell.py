@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def test_a_command_is_spelled_with_python3(monkeypatch: pytest.MonkeyPatch, tmp_
     other.touch(mode=0o755)
     monkeypatch.setattr("sys._base_executable", str(other))
     assert shell.command("dev") == f"{shlex.quote(str(other))} -m app dev"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shim is a shell script")
+def test_a_shim_is_the_python_that_it_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    shim = tmp_path / "python3"
+    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert shell.command("dev") == "python3 -m app dev"
 
 
 @pytest.mark.parametrize(

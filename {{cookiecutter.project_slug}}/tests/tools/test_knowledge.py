@@ -187,4 +187,4 @@ async def test_documents_do_not_belong_to_a_user(base_url: str, settings: Settin
 
 
 def test_the_demo_prompt_is_recognized() -> None:
-    assert KNOWLEDGE.demo(KNOWLEDGE.prompt) is not None
+    assert KNOWLEDGE.demonstrate(KNOWLEDGE.prompt) is not None

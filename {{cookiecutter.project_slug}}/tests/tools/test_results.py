@@ -12,7 +12,7 @@ from engine.tests.model_server import answer, call
 DEMOS = [
     pytest.param(tool, demo, id=tool.id)
     for tool in TOOLS
-    if (demo := tool.demo(tool.prompt) or tool.demo_default) is not None
+    if (demo := tool.demonstrate(tool.prompt) or tool.demo_default) is not None
     # The page answers these in a turn of its own.
     and demo.function not in tool.client_tools
 ]
