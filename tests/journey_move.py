@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 from conftest import BakedProject, clean_environment, generate
 from living import (
+    PICTURE,
     attach,
     chatting,
     content,
@@ -31,10 +32,6 @@ from living import (
 from serving import free_port
 from test_cruft import commit, git
 
-PICTURE = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
-)
 # A second cluster, with the programs of the first, that is reached by TCP and a password.
 START = """
 import asyncio, asyncpg, sys

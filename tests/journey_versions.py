@@ -9,7 +9,7 @@ from living import sql
 from older import COMMITS, OlderTemplate, refuse_without_history, updated
 from test_cruft import commit
 
-# What an owner had in a project with one line of migrations.
+# A migration of an owner, which continues the template's last one as projects of 0.1 did.
 MIGRATION = '''"""Rolls of dice."""
 
 import sqlalchemy as sa

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conftest import TEMPLATE, BakedProject, generate
 from living import (
+    PICTURE,
     Content,
     attach,
     chatting,
@@ -28,10 +29,6 @@ __all__ = ["repository"]
 OF_ENGINE = tuple(
     f"engine/tests/test_{name}.py"
     for name in ("migrations", "migrating", "renaming", "health", "options", "row_security")
-)
-PICTURE = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
 )
 DICE_ROWS = '''"""The table of rolls."""
 

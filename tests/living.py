@@ -46,6 +46,11 @@ COLUMNS = (
 # Rows may come before those that they refer to.
 IN_ANY_ORDER = "SET session_replication_role = replica"
 USER = "ada"
+# A file to attach: a PNG of one pixel.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
 ERASED = "erased:"
 COUNTS = ("_visitor_use", "_sign_in_attempts")
 

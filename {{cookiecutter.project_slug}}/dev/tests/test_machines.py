@@ -166,7 +166,7 @@ def test_pip_that_installs_elsewhere_is_said(
     ],
 )
 def test_what_uv_says_is_followed_by_what_to_do(program: Program, said: str, mend: str) -> None:
-    # What does not answer is said as well where the certificate is the reason.
+    # uv says "Failed to fetch" for every cause, so the cause below it decides what to do.
     failing = program("uv", f"echo 'error: Failed to fetch: x\n{said}' >&2; exit 2")
     with pytest.raises(StepFailed) as failure:
         uv.run_uv(failing, "sync", progress=QUIET)

@@ -77,7 +77,7 @@ Behaviour = Callable[[Exchange], Awaitable[None]]
 class ModelServer:
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
-        # What requests for these models meet, always and whatever is planned for others.
+        # Every request for a model in here gets its behaviour; planned ones are for other models.
         self.of_models: dict[str, Behaviour] = {}
         self._planned: deque[Behaviour] = deque()
         self._serving: set[asyncio.Task[None]] = set()

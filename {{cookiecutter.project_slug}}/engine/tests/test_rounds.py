@@ -31,7 +31,7 @@ async def test_it_goes_on_whatever_happens() -> None:
 
     said = [line.partition(": ") for line in kept.lines]
     assert [message for message, _, _ in said] == ["nothing was swept"] * 3
-    # What is known to pass is a line with its reason; of anything else the traceback is logged.
+    # An unreachable database or store is one line with its reason; other errors have a traceback.
     assert [bool(reason) for _, _, reason in said] == [True, True, False]
     count = len(done)
     await rounds.close()  # once more does no harm

@@ -159,7 +159,7 @@ async def test_the_checkpoints_of_a_process_are_one_round_trip(
 
         assert batches == [4]
         for visitor, stream in streams:
-            # What comes from the model is a draft before it is heard.
+            # A draft gets each piece of text before the page does.
             assert (await stored_answer(visitor, stream.thread_id)).startswith(stream.heard)
 
 

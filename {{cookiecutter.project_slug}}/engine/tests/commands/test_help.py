@@ -22,7 +22,7 @@ def parsers(parser: Parser, name: str = "") -> Iterator[tuple[str, Parser]]:
 
 
 PARSERS = dict(parsers(cli._parser()))
-# What prints a list of rows: the actions that are called so, and reports.
+# The commands that print rows: each `… list`, and the two reports.
 LISTS = [name for name in PARSERS if name.endswith("list") or name in ("usage", "feedback")]
 
 
