@@ -70,6 +70,10 @@ class SmokeFailure(Exception):
     """A check that did not hold: what was expected and what came."""
 
 
+class CheckSkipped(Exception):
+    """A check that is not possible here, and why."""
+
+
 class SignInWay(Protocol):
     """How two users sign in at an instance that runs: a module such as `smoke_sign_in`."""
 
@@ -205,9 +209,12 @@ class Checks:
         self.check("the thread is deleted", self._delete)
 
     def check(self, name: str, check: Callable[[], None]) -> None:
-        """Raises `SmokeFailure`, which names the check."""
+        """Raises `SmokeFailure`, which names the check. One that is skipped is not counted."""
         try:
             check()
+        except CheckSkipped as skipped:
+            self._report(f"skipped  {name}: {skipped}")
+            return
         except SmokeFailure as failure:
             raise SmokeFailure(f"{name}: {failure}") from failure
         except httpx2.HTTPError as error:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.operate import smoke_erasure
 from engine.operate.privacy import erase as erasing
-from engine.operate.smoke import SmokeFailure
+from engine.operate.smoke import Checks, SmokeFailure, Target
 from engine.settings.settings import Settings
 from engine.tests import application
 
@@ -22,6 +22,23 @@ def _of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_erasure(base_url: str, settings: Settings) -> None:
     await smoke_erasure._check("app", base_url, str(settings.database_url))
+
+
+def test_where_only_another_service_signs_in_it_is_skipped_and_not_counted(
+    base_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise ValueError("only another service can sign in")
+
+    monkeypatch.setattr(smoke_erasure, "sample_credentials", refuse)
+    said: list[str] = []
+    checks = Checks(Target(base_url, ({}, {}), None, "hello", must_call_tool=False), said.append)
+    checks.check(
+        "an erasure", lambda: smoke_erasure.check("app", base_url, str(settings.database_url))
+    )
+    checks.close()
+    assert said == ["skipped  an erasure: only another service can sign in"]
+    assert checks.passed == 0
 
 
 async def erase_nothing(*_: object) -> None:
