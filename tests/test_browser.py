@@ -80,6 +80,12 @@ def server(serve: Serve) -> Application:
     return serve()
 
 
+def stop(server: Application, chat: ChatPage) -> None:
+    """The page first: one that still loads would complain of a server that is gone."""
+    chat.page.close()
+    server.stop()
+
+
 @pytest.fixture
 def visitor(visit: Visit, server: Application) -> Visitor:
     return visit(server)
@@ -224,7 +230,7 @@ def test_keep_alive_comments_are_not_events(serve: Serve, visit: Visit) -> None:
 
     expect(chat.answers).to_contain_text("Remember that our launch is on Friday")
     expect(chat.page.get_by_text("Something went wrong.")).to_be_hidden()
-    server.stop()
+    stop(server, chat)
 
 
 @pytest.mark.parametrize(
@@ -455,7 +461,7 @@ def test_in_development_the_modules_are_served_as_they_are(serve: Serve, visit: 
     chat.page.reload()
     expect(chat.problem).to_contain_text("The chat could not be loaded")
     chat.expect_complaint("theme.js")
-    server.stop()
+    stop(server, chat)
 
 
 def test_an_invalid_theme_value_is_reported_and_ignored(chat: ChatPage) -> None:
@@ -677,7 +683,7 @@ def test_a_limit_is_shown_with_a_countdown(serve: Serve, visit: Visit) -> None:
     chat.expect_complaint("429")
     chat.button("Dismiss").click()
     expect(chat.notice).to_be_empty()
-    server.stop()
+    stop(server, chat)
 
 
 def test_a_too_long_message_is_refused_with_a_notice(chat: ChatPage) -> None:
@@ -987,8 +993,7 @@ def test_the_server_is_unavailable_and_available_again(serve: Serve, visit: Visi
     expect(chat.problem).to_be_empty()
     # For the message, and for the later report of its failure.
     chat.expect_complaint("ERR_CONNECTION_REFUSED|Failed to fetch")
-    chat.page.close()
-    server.stop()
+    stop(server, chat)
 
 
 def test_the_server_is_unavailable_before_the_configuration_is_loaded(chat: ChatPage) -> None:
@@ -1026,7 +1031,7 @@ def test_the_database_is_down(serve: Serve, visit: Visit) -> None:
     expect(chat.problem).to_contain_text("The database does not answer")
     assert len(chat.sent("threads.create")) == 6
     chat.expect_complaint("503")
-    server.stop()
+    stop(server, chat)
 
 
 # --- Accessibility ----------------------------------------------------------------------------

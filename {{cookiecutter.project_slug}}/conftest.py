@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "engine.tests.fixtures",
+    "engine.tests.garbage",
     "engine.tests.agent.fixtures",
     "engine.tests.usage.fixtures",
     # {% if cookiecutter.attachments != "none" %}

@@ -21,8 +21,12 @@ const load = (file: string) =>
 export function Chat({ title, scriptUrl }: ChatProps) {
   useEffect(() => {
     const page = new Page(load);
-    page.start();
-    return () => page.stop();
+    // In development, React starts each effect twice: both pages would ask for a new visitor's cookie.
+    const starting = setTimeout(() => page.start());
+    return () => {
+      clearTimeout(starting);
+      page.stop();
+    };
   }, []);
 
   return (
