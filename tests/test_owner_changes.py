@@ -224,7 +224,8 @@ COUNTER = '''"""A counter with a button."""
 from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 
-from engine import AgentTool, DemoCall, Shown, ToolRefusal, TurnContext, WidgetAction, agent_function
+from engine import AgentTool, DemoCall, ToolRefusal, TurnContext, agent_function
+from engine.tool_parts import Shown, WidgetAction
 
 
 @agent_function

@@ -9,51 +9,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.auth.base import Authenticator, User
     from engine.chat import Chat
-    from engine.http.errors import AppError, Unauthenticated
+    from engine.http.errors import Unauthenticated
     from engine.models.source import ModelSource
     from engine.operate.start import exit_with_one_line
     from engine.settings.settings import EnvSettings, Settings
-    from engine.text.locales import Translatable, translate
-    from engine.tools.actions import Shown, WidgetAction
-    from engine.tools.services import ToolRefusal, ToolService, ToolServices
+    from engine.tools.services import ToolRefusal
     from engine.tools.tool import AgentTool, DemoCall, agent_function
     from engine.tools.turn_context import TurnContext
     from engine.tools.waiting import wait_for_page
 
 __all__ = [
     "AgentTool",
-    "AppError",
     "Authenticator",
     "Chat",
     "DemoCall",
     "EnvSettings",
     "ModelSource",
     "Settings",
-    "Shown",
     "ToolRefusal",
-    "ToolService",
-    "ToolServices",
-    "Translatable",
     "TurnContext",
     "Unauthenticated",
     "User",
-    "WidgetAction",
     "agent_function",
     "exit_with_one_line",
-    "translate",
     "wait_for_page",
 ]
 
 _MODULES = {
     "engine.auth.base": ("Authenticator", "User"),
     "engine.chat": ("Chat",),
-    "engine.http.errors": ("AppError", "Unauthenticated"),
+    "engine.http.errors": ("Unauthenticated",),
     "engine.models.source": ("ModelSource",),
     "engine.operate.start": ("exit_with_one_line",),
     "engine.settings.settings": ("EnvSettings", "Settings"),
-    "engine.text.locales": ("Translatable", "translate"),
-    "engine.tools.actions": ("Shown", "WidgetAction"),
-    "engine.tools.services": ("ToolRefusal", "ToolService", "ToolServices"),
+    "engine.tools.services": ("ToolRefusal",),
     "engine.tools.tool": ("AgentTool", "DemoCall", "agent_function"),
     "engine.tools.turn_context": ("TurnContext",),
     "engine.tools.waiting": ("wait_for_page",),

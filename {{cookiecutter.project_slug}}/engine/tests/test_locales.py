@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import AgentTool, AppError, ToolRefusal
+from engine import AgentTool, ToolRefusal
 from engine.demo.model import _in_english
+from engine.http.errors import AppError
 from engine.tests.fixtures import forget_translations
 from engine.tests.talk import German, Visitor, message
 from engine.text import locales

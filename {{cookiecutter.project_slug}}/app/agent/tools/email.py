@@ -11,17 +11,8 @@ from agents import RunContextWrapper
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel, ValidationError
 
-from engine import (
-    AgentTool,
-    DemoCall,
-    Shown,
-    ToolRefusal,
-    Translatable,
-    TurnContext,
-    WidgetAction,
-    agent_function,
-    translate,
-)
+from engine import AgentTool, DemoCall, ToolRefusal, TurnContext, agent_function
+from engine.tool_parts import Shown, Translatable, WidgetAction, translate
 from engine.toolkits.email.mail import (
     UNCERTAIN,
     DeliveryFailed,

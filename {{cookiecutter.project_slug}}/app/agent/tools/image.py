@@ -8,8 +8,9 @@ from agents import ImageGenerationTool
 from chatkit.agents import ResponseStreamConverter
 from chatkit.errors import CustomStreamError
 
-from engine import AgentTool, AppError, TurnContext, translate
+from engine import AgentTool, TurnContext
 from engine.attachments.service import FileAttachments
+from engine.tool_parts import AppError, translate
 
 # The number of unfinished versions that are shown before the finished picture.
 PARTIAL_IMAGES = 2

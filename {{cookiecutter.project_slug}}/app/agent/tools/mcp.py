@@ -5,7 +5,8 @@ import re
 
 from agents import Tool
 
-from engine import AgentTool, DemoCall, ToolServices
+from engine import AgentTool, DemoCall
+from engine.tool_parts import ToolServices
 from engine.toolkits.mcp.servers import PREFIX, McpServers
 
 
