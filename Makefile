@@ -2,7 +2,7 @@
 #             SERVE=0 ends after the proof; ANSWERS="auth_style=jwt agent_tools=none" passes on
 # make test   the whole suite; ARGS="-m 'not slow'" passes on
 # make matrix  every row of the matrix of answers, generated, set up and proved, and long journeys: a
-#             year of updates, a move to a server, older versions, a uv workspace; takes hours
+#             year of updates, a move to a server, older versions, a uv workspace; takes over an hour
 # make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on
 # make soak   a thousand turns while workers, database and clients are killed, on a project with the
 #             default answers; ARGS="--turns 200 --seed 7" and ANSWERS pass on

@@ -29,8 +29,8 @@ EXAMPLES, FEW_EXAMPLES = 50, 15
 WHOLE_SUITE = "-m ''"
 # `alone.py` runs it.
 THOUSAND = "engine/tests/chat/test_open_streams.py::test_open_answers_keep_nobody_waiting_for_a_connection[1000]"
-# Tests that do not depend on answers and run only in the default project: turns, models, failures of
-# server and database, and setup.
+# Tests that do not depend on answers and run only in the default project, in `make matrix` also in the one
+# with all options: turns, models, failures of server and database, and setup.
 PROVED_IN_DEFAULT = (
     *("engine/tests/agent", "engine/tests/chat", "engine/tests/tools"),
     *("dev/tests/test_cli.py", "dev/tests/test_machines.py", "dev/tests/test_postgres.py"),
@@ -83,7 +83,7 @@ def suite_of_everything(config: pytest.Config) -> dict[str, str]:
 def suite_of_row(config: pytest.Config, name: str) -> dict[str, str]:
     """The environment for the suite of another project: the tests that depend on its answers."""
     if is_matrix(config):
-        return {}
+        return {"PYTEST_ADDOPTS": without(PROVED_IN_DEFAULT)}
     elsewhere: tuple[str, ...] = PROVED_IN_DEFAULT + PROVED_IN_EVERYTHING
     if has_files_like_another(name):
         elsewhere += ("engine/tests/attachments", "tests/tools/test_documents.py")

@@ -13,11 +13,12 @@ MAY_CRASH = sys.version_info < (3, 12)
 
 def pytest_collection_finish() -> None:
     if MAY_CRASH:
-        gc.freeze()
         gc.disable()
+        gc.freeze()
 
 
 def pytest_runtest_logfinish() -> None:
-    """After the teardown of each test."""
+    """After the teardown of each test. What is left stays, and is not searched again after each."""
     if MAY_CRASH:
         gc.collect()
+        gc.freeze()

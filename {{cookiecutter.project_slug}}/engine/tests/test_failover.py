@@ -113,13 +113,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @asynccontextmanager
 async def chatting(
-    settings: Settings, url: str, model: Model | None = None
+    settings: Settings, url: str, model: Model | None = None, *, patience_seconds: float = 1
 ) -> AsyncIterator[tuple[Visitor, Database, Settings]]:
     changed = settings.model_copy(
         update={
             "database_url": url,
             "database_pool_size": POOL,
-            "database_patience_seconds": 1,
+            "database_patience_seconds": patience_seconds,
         }
     )
     model = model or Watched()
@@ -186,7 +186,7 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
 ) -> None:
     """Commits wait while the only synchronous standby is down."""
     pair.point_at(pair.primary)
-    async with chatting(settings, pair.address) as (visitor, _, _):
+    async with chatting(settings, pair.address, patience_seconds=60) as (visitor, _, _):
         threads = [(await visitor.say(f"hello {n}")).thread_id for n in range(2)]
         await asyncio.to_thread(pair.standby.stop)
         await execute(
