@@ -1,4 +1,4 @@
-"""What fewer tools need: buttons in widgets, what stays open between turns, words in the user's language."""
+"""Parts for some tools: buttons in widgets, what stays open between turns, words in the user's language."""
 
 from engine.http.errors import AppError
 from engine.text.locales import Translatable, translate
