@@ -66,6 +66,7 @@ PROJECTS = (
     "::TestEverything",
     "::TestDefault",
     "test_owner_changes",
+    "test_update",
     "::TestRow",
     "::TestMinimal",
 )

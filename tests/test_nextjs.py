@@ -322,6 +322,16 @@ def test_the_security_headers_are_the_applications_and_a_nonce(server: Site) -> 
     assert httpx2.get(server.url + file).headers["x-content-type-options"] == "nosniff"
 
 
+def test_styles_are_the_plain_pages_and_kept_for_good(server: Site) -> None:
+    pages = (httpx2.get(url).text for url in (server.backend.url, server.url))
+    theirs, ours = (re.findall(r'rel="stylesheet" href="([^"]+)"', page) for page in pages)
+
+    assert ours == theirs
+    for address in ours:
+        assert HASH.search(address)
+        assert "immutable" in httpx2.get(f"{server.url}/{address}").headers["cache-control"]
+
+
 def test_streams_are_not_buffered(server: Site) -> None:
     request = {"type": "threads.create", "params": {"input": SLOW}}
     arrivals = []

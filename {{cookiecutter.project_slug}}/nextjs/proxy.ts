@@ -1,6 +1,6 @@
 import { NextResponse, type NextRequest } from "next/server";
 import { BACKEND_URL } from "./backend";
-import { SCRIPT_HEADER, backendPolicy, withNonce } from "./security";
+import { SCRIPT_HEADER, STYLES_HEADER, backendPolicy, withNonce } from "./security";
 
 // Documents only: what passes here is held in memory first, uploads too.
 export const config = { matcher: "/" };
@@ -15,6 +15,7 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   const headers = new Headers(request.headers);
   headers.set("Content-Security-Policy", contentSecurity); // where Next looks for the nonce
   headers.set(SCRIPT_HEADER, policy.scriptUrl);
+  headers.set(STYLES_HEADER, policy.styles.join(" "));
   const response = NextResponse.next({ request: { headers } });
   for (const [name, value] of policy.others) response.headers.set(name, value);
   response.headers.set("Content-Security-Policy", contentSecurity);

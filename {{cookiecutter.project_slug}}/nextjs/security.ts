@@ -1,8 +1,12 @@
-/** The security headers are those of the backend (engine/http/security_headers.py), which is asked for them. */
+/**
+ * Security headers and the addresses of styles are those of the backend (engine/http/security_headers.py,
+ * engine/page/files.py), which is asked for them.
+ */
 
 import { BACKEND_URL } from "./backend";
 
 export const SCRIPT_HEADER = "x-chatkit-script";
+export const STYLES_HEADER = "x-chatkit-styles";
 
 const OTHERS = [
   "Cross-Origin-Opener-Policy",
@@ -18,6 +22,8 @@ interface Policy {
   others: [string, string][];
   /** Where the element is loaded from. */
   scriptUrl: string;
+  /** With the hashes of their content, so that browsers keep them for good. */
+  styles: string[];
 }
 
 let known: Policy | null = null;
@@ -36,15 +42,21 @@ export async function backendPolicy(): Promise<Policy | null> {
 }
 
 async function askBackend(): Promise<Policy> {
-  const response = await fetch(new URL("/config.json", BACKEND_URL), {
-    cache: "no-store",
-    signal: AbortSignal.timeout(5_000),
-  });
+  const [response, page] = await Promise.all([ask("/config.json"), ask("/")]);
   const contentSecurity = response.headers.get("Content-Security-Policy");
   if (!response.ok || !contentSecurity) throw new Error(`/config.json answered ${response.status}`);
   const { scriptUrl } = await response.json();
   const others = OTHERS.map((name): [string, string] => [name, response.headers.get(name) ?? ""]);
-  return { contentSecurity, others, scriptUrl };
+  const styles = stylesIn(await page.text());
+  return { contentSecurity, others, scriptUrl, styles };
+}
+
+function ask(path: string): Promise<Response> {
+  return fetch(new URL(path, BACKEND_URL), { cache: "no-store", signal: AbortSignal.timeout(5_000) });
+}
+
+function stylesIn(html: string): string[] {
+  return [...html.matchAll(/<link rel="stylesheet" href="([^"]+)"/g)].map(([, address]) => address);
 }
 
 export function withNonce(policy: string, nonce: string): string {
