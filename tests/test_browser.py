@@ -812,7 +812,9 @@ def test_a_script_that_does_not_come_in_time_is_named_and_may_still_come(chat: C
     # A page without its module has no DOMContentLoaded yet: the clock is all that goes on.
     waiting = open_without(chat, "**/static/js/main.*.js", "document.querySelector('#problem')")
 
-    chat.page.clock.fast_forward(21_000)
+    chat.page.clock.fast_forward(19_000)
+    expect(chat.problem).to_be_empty()
+    chat.page.clock.fast_forward(2_000)
 
     expect(chat.problem.get_by_role("heading")).to_have_text("The chat could not be loaded")
     for route in waiting:
