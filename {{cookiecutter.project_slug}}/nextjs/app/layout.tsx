@@ -16,6 +16,7 @@ export const viewport: Viewport = {
   interactiveWidget: "resizes-content",
 };
 
+// For pages that proxy.ts does not see: their browsers ask again at each visit.
 const STYLES = "static/theme.css static/page.css";
 
 // data-color-scheme: auto follows the system; light and dark do not.
