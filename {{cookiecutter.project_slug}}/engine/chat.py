@@ -1,13 +1,11 @@
 """The chat, put together."""
 
 import asyncio
-import gc
 import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +45,7 @@ from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
 from engine.settings.settings import MODEL_KEY, Settings
+from engine.speed.garbage import collect_garbage_seldom
 from engine.store.store import SqlStore
 from engine.telemetry import setup as telemetry
 from engine.telemetry.requests import REQUESTS
@@ -168,7 +167,7 @@ class Chat:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start what goes on beside the requests, and end it. For the application's lifespan."""
-        _freeze_imports_for_gc()
+        collect_garbage_seldom()
         if self.settings.is_demo:
             logger.warning("%s is not set: the demo model answers", MODEL_KEY)
         async with AsyncExitStack() as stack:
@@ -269,14 +268,6 @@ class Chat:
 
 Extension = Callable[[Chat, FastAPI], APIRouter]
 """Gives its routes, and may add middleware to the chat's own application."""
-
-
-@cache
-def _freeze_imports_for_gc() -> None:
-    """Imported modules stay for good. Searching them for garbage again and again would hold up
-    every answer for a third of a second each time.
-    """
-    gc.freeze()
 
 
 def _worker() -> str:

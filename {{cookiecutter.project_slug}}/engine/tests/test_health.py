@@ -18,6 +18,7 @@ from engine.operate.commands.migrate import upgrade
 from engine.operate.identity import application_id
 from engine.settings.finding import Finding
 from engine.settings.settings import Settings
+from engine.speed.garbage import YOUNG_OBJECTS
 from engine.tests.application import create_app
 from engine.tests.fixtures import new_database, serving, visiting
 from engine.tests.talk import message
@@ -32,11 +33,10 @@ async def test_alive_and_ready(base_url: str) -> None:
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
-async def test_imports_are_frozen_for_the_garbage_collector(
-    settings: Settings,
-) -> None:
+async def test_garbage_is_seldom_collected_and_never_among_imports(settings: Settings) -> None:
     async with serving(create_app(settings)):
         assert gc.get_freeze_count() > 100_000
+        assert gc.get_threshold()[0] == YOUNG_OBJECTS > 2_000
 
 
 async def test_not_ready_without_a_database(settings: Settings) -> None:
