@@ -18,10 +18,8 @@ from matrix import as_answers, rows
 
 # In this order, one after the other.
 RUN_IN_DEFAULT = (
-    "python3 -m app setup",
     "python3 -m app db start",
     "python3 -m app migrate",
-    "python3 -m app smoke",
     "python3 -m app usage",
     "python3 -m app feedback",
     "python3 -m app feedback --bad --since 2026-01-31",
@@ -47,6 +45,8 @@ PROVED_BY = {
     'make test ARGS="tests/test_repository.py tests/test_commands.py"': ".ci/run",
     "make demo SERVE=0": "benchmarks/demo_floor.py",
     ".venv/bin/python -m pytest --quiet": "tests/test_projects.py::test_its_owners_suite_is_quick",
+    "python3 -m app setup": "tests/test_projects.py::test_setup_can_be_repeated",
+    "python3 -m app smoke": OWNER,
     "python3 -m app dev": "tests/test_nextjs.py",
     "python3 -m app doctor": f"{PROJECT}/dev/tests/test_doctor.py",
     'python3 -m app migration "dice rolls"': OWNER,

@@ -5,12 +5,13 @@ import logging
 import os
 import secrets
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import httpx2
 import pytest
 import pytest_asyncio
@@ -80,8 +81,12 @@ def forget_translations() -> None:
         cached.cache_clear()
 
 
-# The certificate authorities are loaded once, which takes longer than most requests.
-TLS_CONTEXT = ssl.create_default_context()
+@pytest.fixture(autouse=True, scope="session")
+def _authorities_are_read_once() -> Iterator[None]:
+    """Each HTTP client reads all certificate authorities, which takes longer than most requests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -313,9 +318,7 @@ async def visiting(
     """A signed-in user. Without `sign_in`, the style is that of the tests' own application."""
     user_id = user_id or f"test-{secrets.token_hex(8)}"
     [credentials] = await sample_credentials(settings, [user_id], sign_in or application.sign_in)
-    async with httpx2.AsyncClient(
-        base_url=url, headers=credentials, timeout=30, verify=TLS_CONTEXT
-    ) as client:
+    async with httpx2.AsyncClient(base_url=url, headers=credentials, timeout=30) as client:
         yield Visitor(client, user_id)
 
 

@@ -18,7 +18,6 @@ from engine.http.access_log import loggable_path
 from engine.settings.settings import Settings
 from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with, send
 from engine.tests.attachments.samples import HTML, PNG, TEXT
-from engine.tests.fixtures import TLS_CONTEXT
 
 # The table of sessions, if the auth style has one.
 SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
@@ -26,7 +25,7 @@ SESSIONS = metadata().tables.get(f"{TABLE_PREFIX}sessions")
 
 async def fetch(url: str) -> httpx2.Response:
     """Request like an <img> of another site: without cookie and header."""
-    async with httpx2.AsyncClient(follow_redirects=True, verify=TLS_CONTEXT) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
         return await browser.get(url)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.tests.attachments.s3 import kind as s3
-from engine.tests.fixtures import TLS_CONTEXT, serving
+from engine.tests.fixtures import serving
 
 # Returns the response to a request; None forwards it.
 Rule = Callable[[Request, bytes], Response | None]
@@ -35,7 +35,7 @@ class Front:
 @asynccontextmanager
 async def front() -> AsyncIterator[Front]:
     stands = Front()
-    async with httpx2.AsyncClient(verify=TLS_CONTEXT, timeout=60) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
 
         async def answer(request: Request) -> Response:
             stands.requests.append(request)

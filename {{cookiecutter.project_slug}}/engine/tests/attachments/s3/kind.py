@@ -16,7 +16,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from engine.tests.fixtures import TLS_CONTEXT
 from engine.tests.talk import Visitor
 
 START_SECONDS = 60
@@ -27,7 +26,7 @@ ACCESS = {"S3_ACCESS_KEY_ID": "tests", "S3_SECRET_ACCESS_KEY": "tests"}
 def place(_folder: Path) -> Iterator[dict[str, str]]:
     """The environment of an application that stores its files there."""
     bucket = f"test-{secrets.token_hex(8)}"
-    httpx2.put(f"{server()}/{bucket}", verify=TLS_CONTEXT).raise_for_status()
+    httpx2.put(f"{server()}/{bucket}").raise_for_status()
     yield {"S3_ENDPOINT_URL": server(), "S3_PATH_STYLE": "true", "S3_BUCKET": bucket, **ACCESS}
 
 
@@ -52,7 +51,7 @@ async def put(attachment: dict[str, object], content: bytes) -> httpx2.Response:
     """Follow the upload's descriptor, without the visitor's credentials."""
     descriptor = attachment["upload_descriptor"]
     assert isinstance(descriptor, dict)
-    async with httpx2.AsyncClient(verify=TLS_CONTEXT) as browser:
+    async with httpx2.AsyncClient() as browser:
         return await browser.request(
             descriptor["method"],
             descriptor["url"],

@@ -24,7 +24,7 @@ from engine.settings.finding import Finding
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
 from engine.tests.auth.oidc.openid_provider import Claims, OpenIdProvider, running_provider
-from engine.tests.fixtures import TLS_CONTEXT, serving
+from engine.tests.fixtures import serving
 from engine.tests.talk import German, Visitor
 
 CLIENT_ID = "chat"
@@ -87,7 +87,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx2.AsyncClient(base_url=url, timeout=30, verify=TLS_CONTEXT) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
         yield Browser(http)
 
 

@@ -26,7 +26,7 @@ from engine.operate.privacy.erase import erase
 from engine.operate.smoke import smoke
 from engine.settings.settings import Settings
 from engine.tests.application import create_app
-from engine.tests.fixtures import TLS_CONTEXT, serving
+from engine.tests.fixtures import serving
 from engine.tests.talk import German
 
 pytestmark = pytest.mark.long
@@ -82,9 +82,7 @@ class Browser:
 
     async def is_signed_in(self, cookie: str | None = None) -> bool:
         """True if this browser is signed in, or another one that has only that cookie."""
-        async with httpx2.AsyncClient(
-            base_url=self.client.base_url, timeout=60, verify=TLS_CONTEXT
-        ) as client:
+        async with httpx2.AsyncClient(base_url=self.client.base_url, timeout=60) as client:
             cookie = cookie or self.client.cookies.get(COOKIE, "")
             request = {"type": "threads.list", "params": {}}
             headers = {"Cookie": f"{COOKIE}={cookie}"}
@@ -117,7 +115,7 @@ def problem(page: httpx2.Response) -> str:
 
 @asynccontextmanager
 async def browsing(url: str) -> AsyncIterator[Browser]:
-    async with httpx2.AsyncClient(base_url=url, timeout=60, verify=TLS_CONTEXT) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
         yield Browser(client)
 
 
