@@ -178,6 +178,8 @@
     /** @type {AbortController | null} the answer that streams */
     answering = null;
     isLoading = false;
+    /** Counts what was opened. */
+    opening = 0;
     canStop = true;
     draft = "";
     /** @type {Json[]} the files that the next message takes along */
@@ -298,6 +300,7 @@
     /** @param {string | null} threadId */
     async open(threadId) {
       this.notice = null;
+      const opening = (this.opening += 1);
       if (threadId === null) {
         this.thread = null;
         this.items = [];
@@ -311,6 +314,7 @@
           this.isLoading = false;
           this.draw();
         }
+        if (opening !== this.opening) return;
         this.fire("chatkit.thread.load.end", { threadId });
       }
       this.fire("chatkit.thread.change", { threadId });
@@ -319,7 +323,9 @@
 
     /** @param {string} threadId */
     async load(threadId) {
+      const opening = this.opening;
       const { items, ...thread } = await this.ask("threads.get_by_id", { thread_id: threadId });
+      if (opening !== this.opening) return; // another was opened meanwhile
       this.thread = thread;
       this.items = items.data;
     }
