@@ -80,16 +80,17 @@ WITH rows AS (
     + _ITEM
 )
 
+# Without visitors of other benchmarks.
 _SKETCH = [
     f"""INSERT INTO {SCHEMA}.users (id, name)
-        SELECT substr(id, 6)::int, id FROM chatkit_users""",
+        SELECT substr(id, 6)::int, id FROM chatkit_users WHERE starts_with(id, 'user_')""",
     f"""INSERT INTO {SCHEMA}.chatkit_threads
             (id, user_id, title, created_at, updated_at, thread_metadata)
         SELECT id, substr(user_id, 6)::int, payload->>'title', created_at, updated_at, '{{}}'
-        FROM chatkit_threads""",
+        FROM chatkit_threads WHERE starts_with(user_id, 'user_')""",
     f"""INSERT INTO {SCHEMA}.chatkit_thread_items (id, thread_id, item_type, content, created_at)
         SELECT id, thread_id, type, payload::text, created_at
-        FROM chatkit_thread_items ORDER BY seq""",
+        FROM chatkit_thread_items WHERE starts_with(user_id, 'user_') ORDER BY seq""",
 ]
 
 

@@ -156,7 +156,7 @@ def postgres() -> Iterator[str]:
 def database_name(kind: str) -> str:
     """Contains a hash of the migrations, so that the data are loaded again after a change."""
     migrations = hashlib.sha256()
-    for file in sorted((PROJECT / "migrations" / "versions").glob("*.py")):
+    for file in sorted((PROJECT / "engine" / "migrations").rglob("*.py")):
         migrations.update(file.read_bytes())
     return f"bench_{kind}_{migrations.hexdigest()[:8]}"
 
