@@ -6,6 +6,8 @@ A name is imported when it is first asked for: commands that need little stay qu
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from engine.speed.garbage import collect_garbage_seldom
+
 if TYPE_CHECKING:
     from engine.auth.base import Authenticator, User
     from engine.chat import Chat
@@ -47,6 +49,8 @@ _MODULES = {
     "engine.tools.turn_context": ("TurnContext",),
     "engine.tools.waiting": ("wait_for_page",),
 }
+
+collect_garbage_seldom()
 
 
 def __getattr__(name: str) -> object:

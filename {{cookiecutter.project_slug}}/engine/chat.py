@@ -45,7 +45,7 @@ from engine.runs.recovery import Recovery
 from engine.runs.run_store import RunStore
 from engine.runs.runs import Runs
 from engine.settings.settings import MODEL_KEY, Settings
-from engine.speed.garbage import collect_garbage_seldom
+from engine.speed.garbage import never_search_imports
 from engine.store.store import SqlStore
 from engine.telemetry import setup as telemetry
 from engine.telemetry.requests import REQUESTS
@@ -167,7 +167,7 @@ class Chat:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start what goes on beside the requests, and end it. For the application's lifespan."""
-        collect_garbage_seldom()
+        never_search_imports()
         if self.settings.is_demo:
             logger.warning("%s is not set: the demo model answers", MODEL_KEY)
         async with AsyncExitStack() as stack:
