@@ -202,10 +202,15 @@ class Database:
         return await self._retry(execute, retry=False)
 
     async def read(
-        self, owner: str | None, statement: Executable, *, retry: bool = False
+        self,
+        owner: str | None,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        retry: bool = False,
     ) -> Sequence[Row[Any]]:
         """The rows of a statement that only reads; it does not wait behind writes."""
-        return await self._retry(lambda: self._execute(owner, statement), retry)
+        return await self._retry(lambda: self._execute(owner, statement, parameters), retry)
 
     async def write(self, owner: str | None, *statements: Executable, retry: bool = False) -> None:
         """Execute all statements in one transaction, retried like `fetch`."""

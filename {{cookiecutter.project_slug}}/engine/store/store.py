@@ -8,6 +8,7 @@ it is retried for longer, because the model's answer cannot be requested again.
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from chatkit.store import Store, StoreItemType
@@ -23,6 +24,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Executable,
+    Integer,
     Row,
     Select,
     Text,
@@ -66,6 +68,8 @@ HISTORY_SUMMARY = "history_summary"
 # Items for the model and the SDK only, which users do not see.
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 
+Parameters = Mapping[str, Any]
+
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
@@ -73,6 +77,8 @@ _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 _OWNER = bindparam("owner", type_=Text)
 _THREAD = bindparam("thread", type_=Text)
 _PAYLOAD = bindparam("saved", type_=JSONB)
+# One more than the page has, which tells whether there is another page.
+_ROWS = bindparam("rows", type_=Integer)
 
 
 def _create_thread() -> Insert:
@@ -96,6 +102,30 @@ _SAVE_THREAD = (
 )
 _SAVE_THREAD_IN_RUN = _async_commit(_SAVE_THREAD)
 _SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
+_LOAD_THREAD = select(ThreadRow.payload).where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
+
+
+# Built once: to put a statement together takes a tenth of the time for a request.
+@cache
+def _page_of_threads(order: str) -> Select[Any]:
+    columns = (ThreadRow.created_at, ThreadRow.id)
+    return (
+        select(ThreadRow.id, ThreadRow.payload)
+        .where(ThreadRow.user_id == _OWNER)
+        .order_by(*(c.desc() if order == "desc" else c for c in columns))
+        .limit(_ROWS)
+    )
+
+
+@cache
+def _page_of_items(order: str, *, visible_only: bool) -> Select[Any]:
+    statement = (
+        select(ItemRow.id, ItemRow.payload)
+        .where(ItemRow.user_id == _OWNER, ItemRow.thread_id == _THREAD)
+        .order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
+        .limit(_ROWS)
+    )
+    return statement.where(ItemRow.type.not_in(HIDDEN_TYPES)) if visible_only else statement
 
 
 class SqlStore(Store[RequestContext]):
@@ -115,9 +145,10 @@ class SqlStore(Store[RequestContext]):
     async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
         if context.thread is not None and context.thread.id == thread_id:
             return context.thread.model_copy(deep=True)
-        statement = select(ThreadRow.payload).where(*_owns_thread(context, thread_id))
-        payload = await self._one(context, statement, f"There is no thread {thread_id}.")
-        return ThreadMetadata.model_validate(payload)
+        rows = await self._fetch(context, _LOAD_THREAD, _of_thread(context, thread_id))
+        if not rows:
+            raise NotFound(f"There is no thread {thread_id}.")
+        return ThreadMetadata.model_validate(rows[0].payload)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Raises `NotFound` when the thread is gone. Saving does not recreate a deleted thread.
@@ -172,14 +203,9 @@ class SqlStore(Store[RequestContext]):
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
         """Raises `InvalidRequest` if `after` is not the id of a thread."""
-        columns = (ThreadRow.created_at, ThreadRow.id)
-        statement = (
-            select(ThreadRow.id, ThreadRow.payload)
-            .where(ThreadRow.user_id == context.user_id)
-            .order_by(*(c.desc() if order == "desc" else c for c in columns))
-        )
         cursor = thread_cursor(context.user_id, after, order) if after else None
-        rows, page = await self._page(context, statement, limit, cursor)
+        values = {"owner": context.user_id, "rows": _rows(limit)}
+        rows, page = await self._page(context, _page_of_threads(order), values, cursor)
         threads = [ThreadMetadata.model_validate(row.payload) for row in rows]
         return Page[ThreadMetadata](data=threads, **page)
 
@@ -203,15 +229,12 @@ class SqlStore(Store[RequestContext]):
         before it requests the new answer, and a failure between would lose the old one. The first
         item of the new answer replaces the old answer.
         """
-        statement = (
-            select(ItemRow.id, ItemRow.payload)
-            .where(*_in_thread(context, thread_id), _is_current(context))
-            .order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
-        )
-        if context.visible_only:
-            statement = statement.where(ItemRow.type.not_in(HIDDEN_TYPES))
+        statement = _page_of_items(order, visible_only=context.visible_only)
+        if context.retry is not None:
+            statement = statement.where(_is_current(context.retry))
         cursor = item_cursor(_in_thread(context, thread_id), after, order) if after else None
-        rows, page = await self._page(context, statement, limit, cursor)
+        values = {**_of_thread(context, thread_id), "rows": _rows(limit)}
+        rows, page = await self._page(context, statement, values, cursor)
         if not rows:
             await self.load_thread(thread_id, context)
         items = [self._item(row.payload, context) for row in rows]
@@ -344,41 +367,45 @@ class SqlStore(Store[RequestContext]):
         return rows[0][0]
 
     async def _page(
-        self, context: RequestContext, statement: Select[Any], limit: int, cursor: Cursor | None
+        self,
+        context: RequestContext,
+        statement: Select[Any],
+        values: Parameters,
+        cursor: Cursor | None,
     ) -> tuple[Sequence[Row[Any]], dict[str, Any]]:
         """Rows with `id` and `payload`, and the fields `has_more` and `after` of the page."""
-        limit = max(1, min(limit, MAX_PAGE))
-        statement = statement.limit(limit + 1)
         if cursor is None:
-            rows = await self._fetch(context, statement)
+            rows = await self._fetch(context, statement, values)
         else:
-            rows = await self._fetch_after(context, statement, cursor)
-        has_more = len(rows) > limit
-        rows = rows[:limit]
+            rows = await self._fetch_after(context, statement, values, cursor)
+        has_more = len(rows) == values["rows"]
+        rows = rows[: values["rows"] - 1]
         return rows, {"has_more": has_more, "after": rows[-1].id if has_more else None}
 
     async def _fetch_after(
-        self, context: RequestContext, statement: Select[Any], cursor: Cursor
+        self, context: RequestContext, statement: Select[Any], values: Parameters, cursor: Cursor
     ) -> Sequence[Row[Any]]:
         """The rows after the cursor, whose own row may be deleted by now."""
-        rows = await self._fetch(context, statement.where(cursor.after))
+        rows = await self._fetch(context, statement.where(cursor.after), values)
         if rows:
             return rows
         if cursor.is_ours:
-            return await self._fetch(context, statement.where(cursor.after_place))
+            return await self._fetch(context, statement.where(cursor.after_place), values)
         if not await self._fetch(context, cursor.row):
             raise InvalidRequest("after: this is not an id in this list.")
         return rows
 
-    async def _fetch(self, context: RequestContext, statement: Select[Any]) -> Sequence[Row[Any]]:
+    async def _fetch(
+        self, context: RequestContext, statement: Select[Any], values: Parameters | None = None
+    ) -> Sequence[Row[Any]]:
         retry = context.run is not None
-        return await self._database.read(context.user_id, statement, retry=retry)
+        return await self._database.read(context.user_id, statement, values, retry=retry)
 
     async def _write(
         self,
         context: RequestContext,
         statement: Executable,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Parameters | None = None,
     ) -> Sequence[Row[Any]]:
         retry = context.run is not None
         try:
@@ -392,7 +419,15 @@ class SqlStore(Store[RequestContext]):
 def _saved(thread: ThreadMetadata, context: RequestContext) -> dict[str, Any]:
     # For a new thread the SDK passes a Thread with items, which are stored in their own rows.
     payload = thread.model_dump(mode="json", include=set(ThreadMetadata.model_fields))
-    return {"owner": context.user_id, "thread": thread.id, "saved": storable(payload)}
+    return {**_of_thread(context, thread.id), "saved": storable(payload)}
+
+
+def _of_thread(context: RequestContext, thread_id: str) -> dict[str, Any]:
+    return {"owner": context.user_id, "thread": thread_id}
+
+
+def _rows(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE)) + 1
 
 
 Conditions = tuple[ColumnElement[bool], ...]
@@ -410,11 +445,9 @@ def _owns_attachment(context: RequestContext, attachment_id: str) -> Conditions:
     return (AttachmentRow.user_id == context.user_id, AttachmentRow.id == attachment_id)
 
 
-def _is_current(context: RequestContext) -> ColumnElement[bool]:
-    """True for items that are not part of the answer that this request replaces."""
-    if context.retry is None:
-        return true()
-    return or_(ItemRow.seq <= context.retry.after_seq, ItemRow.seq > context.retry.last_seq)
+def _is_current(retry: Retry) -> ColumnElement[bool]:
+    """True for items that are not part of the answer that a retry replaces."""
+    return or_(ItemRow.seq <= retry.after_seq, ItemRow.seq > retry.last_seq)
 
 
 def upsert_items(
