@@ -113,19 +113,9 @@ class BakedProject:
 
     def run(self, *command: str, check: bool = True, **environment: str) -> str:
         """Run a program of the project's environment in the project; return its output."""
-        program = self.path / ".venv" / "bin" / command[0]
-        done = subprocess.run(
-            [str(program), *command[1:]],
-            cwd=self.path,
-            env=clean_environment() | self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-        )
-        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
-        return done.stdout
+        program = str(self.path / ".venv" / "bin" / command[0])
+        variables = clean_environment() | self.environment | environment
+        return output_of(program, *command[1:], cwd=self.path, env=variables, check=check)
 
 
 class BakeFailed(Exception):
@@ -266,18 +256,27 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def check(*command: str, cwd: Path, **environment: str) -> None:
-    """Run a checker; the test fails with its output."""
+def output_of(
+    *command: str, cwd: Path | None = None, env: dict[str, str], check: bool = True
+) -> str:
+    """All output of a program, which gets no input; if it fails, the test fails with it."""
     done = subprocess.run(
-        [tool(command[0]), *command[1:]],
+        command,
         cwd=cwd,
-        env=clean_environment() | environment,
+        env=env,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
+
+
+def check(*command: str, cwd: Path, **environment: str) -> None:
+    """Run a checker of the environment that runs the tests."""
+    output_of(tool(command[0]), *command[1:], cwd=cwd, env=clean_environment() | environment)
 
 
 @contextmanager

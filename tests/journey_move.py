@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from conftest import BakedProject, clean_environment, generate
+from conftest import BakedProject, clean_environment, generate, output_of
 from living import (
     PICTURE,
     attach,
@@ -138,17 +137,8 @@ def set_up_clone(project: BakedProject, folder: Path, url: str) -> BakedProject:
     shutil.copytree(project.path / ".data" / "attachments", folder / ".data" / "attachments")
     env = project.text(".env")
     (folder / ".env").write_text(f"{env}\nDATABASE_URL={url}\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "setup"],
-        cwd=folder,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert "smoke test … ok" in done.stdout, done.stdout
-    assert done.returncode == 0
+    said = output_of(sys.executable, "-m", "app", "setup", cwd=folder, env=clean_environment())
+    assert "smoke test … ok" in said, said
     return BakedProject(folder)
 
 
@@ -164,15 +154,7 @@ def back_up_and_restore(project: BakedProject, url: str, into: str, file: Path) 
 def run(project: BakedProject, program: str, *words: str) -> None:
     """One of PostgreSQL's own programs, which a machine with a server has."""
     programs = project.run("python", "-c", PROGRAMS).splitlines()[-1]
-    done = subprocess.run(
-        [f"{programs}/{program}", *words],
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    output_of(f"{programs}/{program}", *words, env=dict(os.environ))
 
 
 def placed(project: BakedProject, url: str) -> BakedProject:

@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
 import venv
 from pathlib import Path
 
-from conftest import generate
+from conftest import generate, output_of
 from test_moving_in import changes, exclude, git, repository
 
 
@@ -27,17 +26,10 @@ def test_a_project_inside_a_uv_workspace(template: Path, tmp_path: Path) -> None
 
     # With the Python of the environment that is active, here the workspace's.
     def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [str(other / "bin" / "python3"), "-m", "app", *arguments],
-            cwd=project.path,
-            env=os.environ | activated,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
+        python = str(other / "bin" / "python3")
+        return output_of(
+            python, "-m", "app", *arguments, cwd=project.path, env={**os.environ, **activated}
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
 
     said = run("setup")
     assert "\nDone.\n" in said

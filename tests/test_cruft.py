@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BakedProject, clean_environment, copy_template, tool
+from conftest import BakedProject, clean_environment, copy_template, output_of, tool
 
 ANSWERS = {"author_name": "O'Hara", "agent_tools": "notes", "setup": "run"}
 
@@ -125,18 +125,7 @@ def cruft(folder: Path, *arguments: str) -> str:
         "CHATKIT_SETUP": "skip" if "create" in arguments else "run",
         "TMPDIR": str(temporary),
     }
-    done = subprocess.run(
-        [tool("cruft"), *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return output_of(tool("cruft"), *arguments, cwd=folder, env=environment)
 
 
 def answer(project: Path, **answers: str) -> None:

@@ -20,7 +20,14 @@ import pytest
 import test_browser as plain
 import test_browser_options as options
 from chromium import ChatPage, message
-from conftest import Bake, BakedProject, clean_environment, generate_with_our_environment, lack
+from conftest import (
+    Bake,
+    BakedProject,
+    clean_environment,
+    generate_with_our_environment,
+    lack,
+    output_of,
+)
 from image import arguments_of, command_of, environment_of, read_stages
 from playwright.sync_api import expect
 from serving import START, Application, free_port
@@ -166,18 +173,8 @@ def npm(
     program = shutil.which("npm")
     if program is None:
         lack("npm is not installed, and Next.js comes from its registry")
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=project.path / "nextjs",
-        env=clean_environment() | dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert not check or done.returncode == 0, done.stdout
-    return done.stdout
+    variables = clean_environment() | dict(environment)
+    return output_of(program, *arguments, cwd=project.path / "nextjs", env=variables, check=check)
 
 
 def wait_until_it_answers(url: str) -> None:

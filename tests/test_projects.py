@@ -9,7 +9,6 @@ import re
 import resource
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import BUILD, PRESETS, BakedProject, check, clean_environment, generate, lack
+from conftest import (
+    BUILD,
+    PRESETS,
+    BakedProject,
+    check,
+    clean_environment,
+    generate,
+    lack,
+    output_of,
+)
 from every_project import (
     PROVED_IN_DEFAULT,
     PROVED_IN_EVERYTHING,
@@ -254,18 +262,8 @@ class TestEverything(EveryProject):
 def run_as_documented(project: BakedProject, command: str) -> str:
     """The output of a command that is typed as it stands in the documentation."""
     programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    done = subprocess.run(
-        ["/bin/sh", "-c", command],
-        cwd=project.path,
-        env=clean_environment() | {"PATH": programs} | project.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    variables = clean_environment() | {"PATH": programs} | project.environment
+    return output_of("/bin/sh", "-c", command, cwd=project.path, env=variables)
 
 
 def secrets(project: BakedProject) -> dict[str, str]:

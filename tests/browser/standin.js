@@ -301,18 +301,20 @@
     async open(threadId) {
       this.notice = null;
       const opening = (this.opening += 1);
+      this.isLoading = threadId !== null;
       if (threadId === null) {
         this.thread = null;
         this.items = [];
       } else {
-        this.isLoading = true;
         this.draw();
         this.fire("chatkit.thread.load.start", { threadId });
         try {
           await this.load(threadId);
         } finally {
-          this.isLoading = false;
-          this.draw();
+          if (opening === this.opening) {
+            this.isLoading = false;
+            this.draw();
+          }
         }
         if (opening !== this.opening) return;
         this.fire("chatkit.thread.load.end", { threadId });
