@@ -21,11 +21,11 @@ from engine.runs.checkpoint_statements import (
     DRAFT,
     DRAFT_OF_RETRY,
     HEARTBEAT,
-    Parameters,
     draft_parameters,
     heartbeat_parameters,
 )
 from engine.runs.draft_pace import DraftPace, size_of
+from engine.store.item_statements import Parameters
 
 logger = logging.getLogger(__name__)
 

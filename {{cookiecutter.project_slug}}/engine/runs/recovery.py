@@ -31,7 +31,7 @@ from engine.runs.run_store import STALE_SECONDS, RunStore, has_arrived, is_stale
 from engine.runs.spent import Spent
 from engine.runs.usage import counting_unpriced
 from engine.runs.workflow import close_workflow
-from engine.store.store import upsert_items
+from engine.store.item_statements import upsert_items
 from engine.telemetry.measures import abandoned_answers
 from engine.text.locales import ENGLISH, translate
 

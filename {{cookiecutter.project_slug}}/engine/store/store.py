@@ -21,23 +21,18 @@ from chatkit.types import (
 )
 from pydantic import TypeAdapter
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     Executable,
     Integer,
     Row,
     Select,
-    Text,
     Update,
     bindparam,
     delete,
     func,
     literal,
-    literal_column,
     or_,
     select,
-    true,
-    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
@@ -45,14 +40,23 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
-from engine.context.run import Retry, Run, is_answer
+from engine.context.run import Retry, is_answer
 from engine.database.database import ASYNC_COMMIT, Database, DatabaseUnreachable
-from engine.database.rows import IS_RUNNING, AttachmentRow, FeedbackRow, ItemRow, RunRow, ThreadRow
+from engine.database.rows import AttachmentRow, FeedbackRow, ItemRow, ThreadRow
 from engine.database.sequence import SEQUENCE_BEHIND, last_number
 from engine.database.users import ensure_user
 from engine.http.errors import InvalidRequest, NotFound, Unavailable
 from engine.options import Attachments
 from engine.store.cursors import Cursor, item_cursor, thread_cursor
+from engine.store.item_statements import (
+    OWNER,
+    SAVE_ITEM,
+    SAVE_ITEM_IN_RUN,
+    SAVE_ITEM_OF_RETRY,
+    THREAD,
+    Parameters,
+    item_parameters,
+)
 from engine.text.unicode import storable
 
 logger = logging.getLogger(__name__)
@@ -68,21 +72,16 @@ HISTORY_SUMMARY = "history_summary"
 # Items for the model and the SDK only, which users do not see.
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 
-Parameters = Mapping[str, Any]
-
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 
-
-_OWNER = bindparam("owner", type_=Text)
-_THREAD = bindparam("thread", type_=Text)
 _PAYLOAD = bindparam("saved", type_=JSONB)
 # One more than the page has, which tells whether there is another page.
 _ROWS = bindparam("rows", type_=Integer)
 
 
 def _create_thread() -> Insert:
-    row = insert(ThreadRow).values(user_id=_OWNER, id=_THREAD, payload=_PAYLOAD)
+    row = insert(ThreadRow).values(user_id=OWNER, id=THREAD, payload=_PAYLOAD)
     return row.on_conflict_do_update(
         index_elements=[ThreadRow.user_id, ThreadRow.id],
         set_={"payload": row.excluded.payload, "updated_at": row.excluded.updated_at},
@@ -97,12 +96,12 @@ def _async_commit(write: Insert | Update) -> Select[Any]:
 _CREATE_THREAD = _async_commit(_create_thread())
 _SAVE_THREAD = (
     update(ThreadRow)
-    .where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
+    .where(ThreadRow.user_id == OWNER, ThreadRow.id == THREAD)
     .values(payload=_PAYLOAD, updated_at=func.now())
 )
 _SAVE_THREAD_IN_RUN = _async_commit(_SAVE_THREAD)
 _SAVE_THREAD_AND_WAIT = _SAVE_THREAD.returning(ThreadRow.id)
-_LOAD_THREAD = select(ThreadRow.payload).where(ThreadRow.user_id == _OWNER, ThreadRow.id == _THREAD)
+_LOAD_THREAD = select(ThreadRow.payload).where(ThreadRow.user_id == OWNER, ThreadRow.id == THREAD)
 
 
 # Built once: to put a statement together takes a tenth of the time for a request.
@@ -111,7 +110,7 @@ def _page_of_threads(order: str) -> Select[Any]:
     columns = (ThreadRow.created_at, ThreadRow.id)
     return (
         select(ThreadRow.id, ThreadRow.payload)
-        .where(ThreadRow.user_id == _OWNER)
+        .where(ThreadRow.user_id == OWNER)
         .order_by(*(c.desc() if order == "desc" else c for c in columns))
         .limit(_ROWS)
     )
@@ -121,7 +120,7 @@ def _page_of_threads(order: str) -> Select[Any]:
 def _page_of_items(order: str, *, visible_only: bool) -> Select[Any]:
     statement = (
         select(ItemRow.id, ItemRow.payload)
-        .where(ItemRow.user_id == _OWNER, ItemRow.thread_id == _THREAD)
+        .where(ItemRow.user_id == OWNER, ItemRow.thread_id == THREAD)
         .order_by(ItemRow.seq.desc() if order == "desc" else ItemRow.seq)
         .limit(_ROWS)
     )
@@ -258,12 +257,12 @@ class SqlStore(Store[RequestContext]):
         With `after_run_end` the item is also written when the run has ended.
         """
         run = None if after_run_end else context.run
-        alive = None if run is None else _alive(run)
-        statement = upsert_items(context.user_id, thread_id, [item], alive).returning(ItemRow.id)
-        if run is not None and alive is not None and run.retry is not None and is_answer(item):
-            statement = statement.add_cte(_delete_replaced(run, run.retry, alive))
+        statement = SAVE_ITEM if run is None else SAVE_ITEM_IN_RUN
+        if run is not None and run.retry is not None and is_answer(item):
+            statement = SAVE_ITEM_OF_RETRY
+        parameters = item_parameters(context.user_id, thread_id, item, run)
         try:
-            rows = await self._write(context, statement)
+            rows = await self._write(context, statement, parameters)
         except IntegrityError:
             raise NotFound(f"There is no thread {thread_id}.") from None
         if run is not None and not rows:
@@ -448,53 +447,3 @@ def _owns_attachment(context: RequestContext, attachment_id: str) -> Conditions:
 def _is_current(retry: Retry) -> ColumnElement[bool]:
     """True for items that are not part of the answer that a retry replaces."""
     return or_(ItemRow.seq <= retry.after_seq, ItemRow.seq > retry.last_seq)
-
-
-def upsert_items(
-    user_id: str, thread_id: str, items: Sequence[ThreadItem], alive: CTE | None = None
-) -> Insert:
-    """With `alive`, only if that has a row: a run that another worker closed writes nothing."""
-    columns = (ItemRow.user_id, ItemRow.thread_id, ItemRow.id, ItemRow.type, ItemRow.payload)
-    condition = true() if alive is None else select(alive.c.id).exists()
-    # SQLAlchemy would compile a statement with several rows of VALUES anew each time.
-    rows = [
-        select(
-            literal(user_id),
-            literal(thread_id),
-            literal(item.id),
-            literal(item.type),
-            literal(storable(item.model_dump(mode="json")), JSONB),
-        ).where(condition)
-        for item in items
-    ]
-    source = rows[0] if len(rows) == 1 else union_all(*rows)
-    return (
-        insert(ItemRow)
-        .from_select(columns, source)
-        .on_conflict_do_update(
-            index_elements=[ItemRow.user_id, ItemRow.thread_id, ItemRow.id],
-            # `row.excluded` copies the table each time.
-            set_={name: literal_column(f"excluded.{name}") for name in ("payload", "type")},
-        )
-    )
-
-
-def _alive(run: Run) -> CTE:
-    """The run, unless another worker has closed it; it is locked while this statement lasts."""
-    statement = select(RunRow.id).where(
-        RunRow.user_id == run.user_id, RunRow.id == run.id, IS_RUNNING
-    )
-    return statement.with_for_update(read=True).cte("alive")
-
-
-def _delete_replaced(run: Run, retry: Retry, alive: CTE) -> CTE:
-    statement = delete(ItemRow).where(
-        ItemRow.user_id == run.user_id,
-        ItemRow.thread_id == run.thread_id,
-        ItemRow.seq > retry.after_seq,
-        ItemRow.seq <= retry.last_seq,
-        # If the sequence was once behind, the range contains items older than the question.
-        ItemRow.created_at >= retry.asked_at,
-        select(alive.c.id).exists(),
-    )
-    return statement.cte("replaced")
