@@ -17,6 +17,7 @@ from engine.runs.checkpoints import Checkpoints
 from engine.runs.measured import measured
 from engine.runs.run_store import RunStore
 from engine.settings.settings import Settings
+from engine.speed.garbage import collect_garbage_of_few
 from engine.speed.joined_chunks import JoinedChunks
 from engine.telemetry.measures import failures
 from engine.text.locales import ENGLISH, translate
@@ -142,6 +143,7 @@ class Runs:
             # Only now: a client that reads the end may send the next message at once.
             run.send(None)
             del self._live[run.user_id, run.id]
+            collect_garbage_of_few(len(self._live))
 
     async def _end(self, run: Run) -> None:
         if run.is_running:
