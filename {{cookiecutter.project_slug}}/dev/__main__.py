@@ -56,9 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add(commands, "setup", "environment, .env, database, migrations, smoke test")
 
-    dev = _add(
-        commands, "dev", "serve with reload; starts and migrates the database", "dev --port 8080"
-    )
+    about = "serve with reload; starts and migrates the database"
+    dev = _add(commands, "dev", about, "dev --port 8080")
     dev.add_argument("--host", default="127.0.0.1")
     dev.add_argument("--port", type=int, default=8000)
 

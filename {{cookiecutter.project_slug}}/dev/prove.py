@@ -1,14 +1,14 @@
 """Setup's second half, inside the environment: the database, its migrations, the smoke test.
 
 One process for the three, because starting Python and importing costs more than they do. What
-takes longest, the servers' import of the SDKs, begins before anything is imported here.
+takes longest, a server's import of the SDKs, begins before anything is imported here.
 """
 
 import logging
 import sys
 from contextlib import ExitStack
 
-from dev.smoke_process import Server, two_servers
+from dev.smoke_process import Servers
 from dev.steps import StepFailed, step
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     """Run the steps; return the process's exit code."""
     # They would stand in the middle of a step's line; the report says what is still to be set.
     logging.disable(logging.WARNING)
-    with two_servers() as servers:
+    with Servers() as servers:
         from dev.postgres import PostgresError
         from engine.database.server_check import UnusableDatabase
         from engine.operate import cli
@@ -26,7 +26,7 @@ def main() -> int:
         return cli.run(lambda: prove(servers), *refusals)
 
 
-def prove(servers: tuple[Server, Server]) -> int:
+def prove(servers: Servers) -> int:
     from dev import smoke
     from dev.database import running_database
     from engine.database.server_check import check_database

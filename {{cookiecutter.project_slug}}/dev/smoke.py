@@ -8,7 +8,7 @@ from functools import partial
 from uuid import uuid4
 
 from dev.database import running_database
-from dev.smoke_process import Server, two_servers
+from dev.smoke_process import Server, Servers
 from dev.steps import StepFailed
 from engine.auth.credentials import delete_samples
 from engine.operate.commands.smoke import checks_of, credentials, ways_to_sign_in
@@ -33,15 +33,13 @@ def smoke(options: argparse.Namespace) -> int:
     """Run every check, print each; return the process's exit code."""
 
     def run() -> int:
-        with two_servers() as servers, running_database(Settings()) as url:
+        with Servers() as servers, running_database(Settings()) as url:
             return prove(servers, url, credentials(options), print_line)
 
     return int(options.run(options)) if options.url else report_on(run)
 
 
-def prove(
-    servers: tuple[Server, Server], database_url: str, users: list[Credentials], report: Report
-) -> int:
+def prove(servers: Servers, database_url: str, users: list[Credentials], report: Report) -> int:
     """Run every check against the first server, then the second; how many there were.
 
     `users`: two users' request headers, where the application cannot sign them in itself. Raises
@@ -51,16 +49,18 @@ def prove(
         with _targets(database_url, users) as start:
             return _check(servers, database_url, start, report)
     except (SmokeFailure, StepFailed) as failure:
-        said = [text for server in servers if (text := server.last_words())]
+        said = [text for server in servers.begun if (text := server.last_words())]
         raise SmokeFailure("\n".join([str(failure), *said])) from failure
 
 
-def _check(servers: tuple[Server, Server], database_url: str, start: Start, report: Report) -> int:
-    first, second = servers
+def _check(servers: Servers, database_url: str, start: Start, report: Report) -> int:
+    added = checks_of(APPLICATION)
+    # From now on this process waits. Begun earlier, three at once would import and compile the same.
+    first, second = servers.first, servers.begin()
     target = start(first)
     with closing(Checks(target, report)) as checks:
         checks.before_chat()
-        for more in checks_of(APPLICATION):
+        for more in added:
             checks.check(more.NAME, partial(more.check, APPLICATION, target.url, database_url))
         checks.chat()
         checks.after_chat()

@@ -1,13 +1,10 @@
-"""The server process of the smoke test, from this side. Standard library only: it is started
-before anything else is imported, since its own imports are what takes longest.
-"""
+"""The smoke test's servers, from its side. Standard library only: they begin before other imports."""
 
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,19 +41,17 @@ class Server:
         killer = threading.Timer(START_SECONDS, self._process.kill)
         killer.daemon = True
         killer.start()
-        try:
+        ready = b""
+        with suppress(BrokenPipeError):
             self._process.stdin.write(f"{order}\n".encode())
             self._process.stdin.flush()
             ready = self._process.stdout.readline()
-        except BrokenPipeError:
-            ready = b""
         if not killer.is_alive():
             raise StepFailed(f"the server did not answer within {START_SECONDS} s")
         killer.cancel()
         if not ready:
             raise StepFailed("the server ended while it was starting")
-        told: dict[str, Any] = json.loads(ready)
-        return told
+        return dict(json.loads(ready))
 
     def stop(self) -> None:
         try:
@@ -71,16 +66,19 @@ class Server:
         return "\n  ".join(["the server's last words:", *lines[-LOG_LINES:]]) if lines else ""
 
 
-@contextmanager
-def two_servers() -> Iterator[tuple[Server, Server]]:
-    """Two processes that import side by side; whatever happens, both are ended.
+class Servers(ExitStack):
+    """Server processes, which are ended with the block whatever happens.
 
-    The second builds its application only when it is told to start, so all that it can know of
+    One builds its application only when it is told to start, so all that the second can know of
     the first comes from the database.
     """
-    with ExitStack() as stack:
-        servers = []
-        for _ in range(2):
-            servers.append(Server(Path(stack.enter_context(TemporaryDirectory()))))
-            stack.callback(servers[-1].stop)
-        yield servers[0], servers[1]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[Server] = []
+        self.first = self.begin()
+
+    def begin(self) -> Server:
+        self.begun.append(Server(Path(self.enter_context(TemporaryDirectory()))))
+        self.callback(self.begun[-1].stop)
+        return self.begun[-1]

@@ -47,7 +47,10 @@ def test_setup_needs_only_the_standard_library() -> None:
     assert found.returncode == 0, found.stderr
 
 
-@pytest.mark.parametrize("module", ["engine.operate.commands.migrate", "dev.smoke", "dev.prove"])
+@pytest.mark.parametrize(
+    "module",
+    ["engine.operate.commands.migrate", "engine.operate.smoke_erasure", "dev.smoke", "dev.prove"],
+)
 def test_does_not_import_the_sdks(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('agents', 'chatkit', 'openai') if m in sys.modules])"
     assert run("-c", code).stdout.strip() == "[]"

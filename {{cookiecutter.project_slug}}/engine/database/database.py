@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import asyncpg
-from sqlalchemy import ExceptionContext, Executable, MetaData, Row, Select, event, func, select
+from sqlalchemy import ExceptionContext, Executable, MetaData, Row, event, func
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -288,7 +288,7 @@ class Database:
     async def _begin(self, owner: str | None) -> AsyncIterator[AsyncConnection]:
         async with self.engine.begin() as connection:
             if self.row_level_security:
-                await connection.execute(set_owner(owner))
+                await set_owner(connection, owner)
             yield connection
 
     async def _retry(self, attempt: Callable[[], Awaitable[T]], retry: bool) -> T:
@@ -324,11 +324,11 @@ def reserved_for_reads(pool_size: int) -> int:
     return max(1, pool_size // READ_SHARE) if pool_size > 1 else 0
 
 
-def set_owner(owner: str | None) -> Select[Any]:
-    """The statement that sets the owner for row-level security until the transaction ends."""
-    if owner is EVERYBODY:
-        return select(func.set_config(EVERYBODY_SETTING, "on", True))
-    return select(func.set_config(OWNER_SETTING, owner, True))
+async def set_owner(connection: AsyncConnection, owner: str | None) -> None:
+    """Set the owner for row-level security until the transaction ends."""
+    setting = (EVERYBODY_SETTING, "on") if owner is EVERYBODY else (OWNER_SETTING, owner)
+    # Every transaction begins with it, and the driver's SQL needs no compilation.
+    await connection.exec_driver_sql("SELECT set_config($1, $2, true)", setting)
 
 
 def is_unreachable(error: BaseException) -> bool:

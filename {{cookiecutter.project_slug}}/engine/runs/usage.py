@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     CTE,
@@ -25,11 +25,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.context.run import Run
 from engine.database.database import EVERYBODY, PROJECT_OWNER, Database
 from engine.database.rows import RunRow, TokenDayRow, UsageRow
 from engine.database.use import Use
 from engine.runs.token_days import day_of
+
+if TYPE_CHECKING:  # it imports ChatKit's SDK
+    from engine.context.run import Run
 
 KEY = ("user_id", "day", "model")
 COUNTS = ("turns", "tokens_in", "tokens_cached", "tokens_out", "cost", "unpriced")
@@ -39,7 +41,7 @@ _MONEY = Numeric(20, 10)
 Models = Callable[[CTE], Sequence[Sequence[ColumnElement[Any]]]]
 
 
-def counting(end: Update, run: Run) -> Select[Any]:
+def counting(end: Update, run: "Run") -> Select[Any]:
     """The statement `end`, which ends this run, and counts what it used.
 
     The result has a row if the run has been ended by this statement, with the day on which it

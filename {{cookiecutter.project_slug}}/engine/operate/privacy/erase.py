@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
@@ -14,8 +14,10 @@ from engine.database.rows import ErasedRow, UserRow
 from engine.database.run_commands import stop_runs
 from engine.database.tables import owned_tables, owner_column
 from engine.database.users import ensure_user, id_hash
-from engine.options import Attachments
 from engine.runs.usage import give_to
+
+if TYPE_CHECKING:  # it imports the SDKs, which takes seconds
+    from engine.options import Attachments
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,9 @@ class Erased:
     files: bool
 
 
-async def erase(database: Database, user_id: str, attachments: Attachments | None = None) -> Erased:
+async def erase(
+    database: Database, user_id: str, attachments: "Attachments | None" = None
+) -> Erased:
     """Delete all that belongs to a user, at once. The id does not come back.
 
     What the user used stays, as numbers without a name. Can be repeated, for files that are left.
