@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -195,14 +196,20 @@ async def test_reads_do_not_wait_behind_writes_without_a_synchronous_standby(
             "SELECT pg_reload_conf()",
         )
         await until_commits_wait(pair.primary.url)
-        renaming = [
-            asyncio.create_task(visitor.send("threads.update", thread_id=id_, title="Renamed"))
-            for id_ in threads * POOL
-        ]
+
+        def rename(ids: list[str]) -> list[asyncio.Task[Any]]:
+            sending = (visitor.send("threads.update", thread_id=i, title="Renamed") for i in ids)
+            return [asyncio.create_task(one) for one in sending]
+
+        renaming = rename(threads)
         try:
-            # Renaming one thread twice waits for the lock on its row, so these wait too.
             async with asyncio.timeout(60):
                 while await waiting_commits(pair.primary.url) < len(threads):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                # Renaming one thread twice waits for the lock on its row. Not earlier: these could
+                # take every connection for one of the threads.
+                renaming += rename(threads * POOL)
+                while not await waiting_for_locks(pair.primary.url):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             async with asyncio.timeout(10):
                 assert (await visitor.send("threads.list")).status_code == 200
@@ -239,8 +246,15 @@ async def until_commits_wait(url: str) -> None:
 
 
 async def waiting_commits(url: str) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    [row] = await execute(url, query)
+    return await _waiting(url, "wait_event = 'SyncRep'")
+
+
+async def waiting_for_locks(url: str) -> int:
+    return await _waiting(url, "wait_event_type = 'Lock'")
+
+
+async def _waiting(url: str, condition: str) -> int:
+    [row] = await execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE {condition}")  # noqa: S608
     return int(row[0])
 
 
