@@ -91,7 +91,8 @@ def main() -> None:
     command = repetition(options | words | {"no_input": True}, asked, refused_in(found), answers)
     remove_copy(answers.get("_repo_dir"))
     tell([*found, *command])
-    if words:
+    # A shell starts what is in the background with interrupts ignored, and that is inherited.
+    if words and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         # Cookiecutter prints a traceback after a hook that fails, and none when it is interrupted.
         # It then does not delete the project's folder, which is still empty.
         forget(Path.cwd())

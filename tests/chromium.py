@@ -231,9 +231,12 @@ class ChatPage:
         self.until(f"window.heard.filter(([kind]) => kind === {name!r}).length > {before}")
 
     def until(self, expression: str) -> None:
-        """Like `wait_for_function`, which cannot be used because it needs `eval` in the page."""
+        """Like `wait_for_function`, which cannot be used because it needs `eval` in the page.
+
+        A document that the browser has just begun has no root element, and nothing holds in it.
+        """
         deadline = time.monotonic() + SECONDS
-        while not self.page.evaluate(f"Boolean({expression})"):
+        while not self.page.evaluate(f"Boolean(document.documentElement && ({expression}))"):
             assert time.monotonic() < deadline, expression
             self.page.wait_for_timeout(20)
 

@@ -6,18 +6,22 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from cookiecutter.main import cookiecutter
+from jinja2 import Environment
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
@@ -36,6 +40,11 @@ PRESETS = {file.stem: file for file in sorted((REPO / "presets").glob("*.yaml"))
 # each of a project's many processes would otherwise compile the SDKs again.
 QUIET = {"RUFF_NO_CACHE": "true"}
 MADE_LATER = (".git", ".venv", ".data", ".pytest_cache", "__pycache__", "uv.lock", ".env")
+
+
+def pytest_configure() -> None:
+    """Programs under test are interrupted, also if a shell started all of this in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -96,6 +105,7 @@ class BakedProject:
     path: Path
     output: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")
@@ -129,6 +139,23 @@ class BakeFailed(Exception):
 Bake = Callable[..., BakedProject]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Jinja keeps what it has compiled: nearly every text is the same in each project."""
+    kept: dict[tuple[object, ...], Any] = {}
+    compile_anew: Callable[..., Any] = Environment.compile
+
+    def compile(environment: Environment, source: str, *rest: object, **named: object) -> Any:
+        key = (environment.lexer, source, *rest, *named.items())
+        if key not in kept:
+            kept[key] = compile_anew(environment, source, *rest, **named)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile)
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template alone, because Cookiecutter copies the whole folder of a template."""
@@ -137,25 +164,53 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's questions and hooks without a project's files, for tests of answers."""
+    copy = tmp_path_factory.mktemp("questions") / "chat"
+    (copy / TEMPLATE.name).mkdir(parents=True)
+    copy_questions(copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without the hook that comes before the questions: Cookiecutter copies the whole
+    folder of a template that has one."""
+    copy = tmp_path_factory.mktemp("rendered") / "chat"
+    copy_template(copy)
+    (copy / "hooks" / "pre_prompt.py").unlink()
+    return copy
+
+
 @pytest.fixture
-def bake(
-    template: Path,
-    cookies: Any,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Bake:
-    """A function that generates a project without its setup."""
+def baking(
+    cookies: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Path], Bake]:
+    """A function that generates projects of a template without their setup."""
     monkeypatch.setenv("CHATKIT_SETUP", "skip")
 
-    def bake(**answers: str) -> BakedProject:
+    def bake(template: Path, **answers: str) -> BakedProject:
         capfd.readouterr()
         result = cookies.bake(extra_context=answers, template=str(template))
         output = "".join(capfd.readouterr())
         if result.exception is not None:
             raise BakeFailed(f"{output}\n{result.exception}")
-        return BakedProject(result.project_path, output)
+        return BakedProject(result.project_path, output, answers=result.context)
 
-    return bake
+    return lambda template: partial(bake, template)
+
+
+@pytest.fixture
+def bake(baking: Callable[[Path], Bake], rendered: Path) -> Bake:
+    """A function that generates a project without its setup."""
+    return baking(rendered)
+
+
+@pytest.fixture
+def ask(baking: Callable[[Path], Bake], questions: Path) -> Bake:
+    """Like `bake`, for tests of answers: its projects have no files."""
+    return baking(questions)
 
 
 @pytest.fixture(scope="session")
@@ -210,8 +265,14 @@ def generate(template: Path, folder: Path, *arguments: str, **environment: str) 
 
 def generate_with_our_environment(template: Path, folder: Path, **answers: str) -> BakedProject:
     """A project with the `.venv` of these tests, which has the packages of every option."""
-    given = [f"{question}={answer}" for question, answer in answers.items()]
-    project = generate(template, folder, *given, CHATKIT_SETUP="skip")
+    path = cookiecutter(
+        str(template),
+        no_input=True,
+        extra_context=answers | {"setup": "skip"},
+        output_dir=str(folder),
+        default_config=True,
+    )
+    project = BakedProject(Path(path))
     (project.path / ".venv").symlink_to(Path(sys.prefix))
     return project
 
@@ -223,11 +284,19 @@ def is_copied(file: Path) -> bool:
 
 
 def copy_template(target: Path) -> None:
-    target.mkdir(parents=True)
+    copy_questions(target)
+    copy_folder(TEMPLATE, target)
+
+
+def copy_questions(target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPO / "cookiecutter.json", target)
-    for folder in (REPO / "hooks", TEMPLATE):
-        caches = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", "node_modules")
-        shutil.copytree(folder, target / folder.name, ignore=caches)
+    copy_folder(REPO / "hooks", target)
+
+
+def copy_folder(folder: Path, target: Path) -> None:
+    caches = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", "node_modules")
+    shutil.copytree(folder, target / folder.name, ignore=caches)
 
 
 def clean_environment() -> dict[str, str]:

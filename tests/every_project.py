@@ -35,6 +35,7 @@ PROVED_IN_DEFAULT = (
     *("engine/tests/agent", "engine/tests/chat", "engine/tests/tools"),
     *("dev/tests/test_cli.py", "dev/tests/test_machines.py", "dev/tests/test_postgres.py"),
     *("dev/tests/test_setup.py", "dev/tests/test_env_file.py"),
+    *("engine/tests/telemetry", "engine/tests/test_access_log.py"),
     *("engine/tests/test_citus_rules.py", "engine/tests/test_database_faults.py"),
     *("engine/tests/test_database_url.py", "engine/tests/test_failover.py"),
     *("engine/tests/test_flat_history.py", "engine/tests/test_http_server.py"),
@@ -45,24 +46,20 @@ PROVED_IN_DEFAULT = (
 )
 # Part of them, in projects with such a model: test_litellm.py runs it.
 PROVED_BY_ITSELF = "engine/tests/agent/litellm"
-# Tests of tools and other independent parts: of the projects with other answers than the default ones,
-# only the one with all options runs them. Tools for files are tested with each store of files.
+# Tests of parts that do not depend on answers either, but have more to test with more options.
+PROVED_WITH_ALL_OPTIONS = (
+    *("engine/tests/commands", "engine/tests/dictation", "engine/tests/toolkits"),
+    *("engine/tests/test_hostile.py", "engine/tests/test_row_security.py"),
+    *("engine/tests/web/test_javascript.py", "engine/tests/web/js"),
+)
+# Of the projects with other answers than the default ones, only the one with all options runs these and
+# the tests of tools. Tools for files are tested with each store of files.
 PROVED_IN_EVERYTHING = (
+    *PROVED_WITH_ALL_OPTIONS,
     *("tests/tools/test_chart.py", "tests/tools/email"),
     *("tests/tools/test_knowledge.py", "tests/tools/mcp"),
     *("tests/tools/test_notes.py", "tests/tools/test_results.py", "tests/tools/test_statements.py"),
-    *("tests/tools/test_page.py", "tests/tools/test_sql.py"),
-    *("tests/tools/test_web_search.py", "engine/tests/toolkits"),
-    *(
-        "engine/tests/commands",
-        "engine/tests/dictation",
-        "engine/tests/telemetry",
-        "engine/tests/test_access_log.py",
-        "engine/tests/test_row_security.py",
-        "engine/tests/web/test_javascript.py",
-        "engine/tests/web/js",
-    ),
-    "engine/tests/test_hostile.py",  # it sends every request of every option
+    *("tests/tools/test_page.py", "tests/tools/test_sql.py", "tests/tools/test_web_search.py"),
 )
 
 
@@ -70,9 +67,10 @@ def is_matrix(config: pytest.Config) -> bool:
     return bool(config.getoption("matrix"))
 
 
-def suite_of_default() -> dict[str, str]:
+def suite_of_default(config: pytest.Config) -> dict[str, str]:
     """The environment for the suite of the default project."""
-    return {"PYTEST_ADDOPTS": f"{WHOLE_SUITE} --deselect {THOUSAND}"}
+    elsewhere = "" if is_matrix(config) else without(PROVED_WITH_ALL_OPTIONS)
+    return {"PYTEST_ADDOPTS": f"{WHOLE_SUITE} --deselect {THOUSAND} {elsewhere}"}
 
 
 def suite_of_everything(config: pytest.Config) -> dict[str, str]:
@@ -115,6 +113,9 @@ def missing_tests(project: BakedProject, places: Iterable[str]) -> list[str]:
 class EveryProject:
     """Tests of one project. A class runs in one worker, so that the project is set up once."""
 
+    # Those of its own suite: more where most tests wait.
+    processes = 0
+
     def test_setup_runs_the_smoke_test(self, project: BakedProject) -> None:
         assert "smoke test … ok" in project.output
         assert "Done." in project.output
@@ -140,9 +141,9 @@ class EveryProject:
             project.run("mypy", "--cache-dir", str(cache), *shared)
 
     def test_its_own_suite_passes(self, project: BakedProject) -> None:
-        assert (
-            " passed" in project.run("pytest", "--quiet", "tests", "engine", "dev").splitlines()[-1]
-        )
+        suites = ("tests", "engine", "dev")
+        said = project.run("pytest", "--quiet", "-n", str(self.processes), *suites)
+        assert " passed" in said.splitlines()[-1]
 
     def test_its_migrations_can_be_downgraded_and_upgraded(self, project: BakedProject) -> None:
         """The owner's first migration after them is empty and well-formed."""

@@ -65,11 +65,11 @@ LOST = {
 
 @pytest.mark.parametrize("names", [[*LOST], ["dictation"], ["agent_tools"]], ids=str)
 def test_no_answer_of_a_configuration_file_is_ignored(
-    template: Path, tmp_path: Path, names: list[str]
+    questions: Path, tmp_path: Path, names: list[str]
 ) -> None:
     file = written(tmp_path, **{name: LOST[name][0] for name in names})
 
-    said = refused(template, tmp_path, "--config-file", file)
+    said = refused(questions, tmp_path, "--config-file", file)
 
     assert len(said) == len(names)
     for name in names:
@@ -77,18 +77,18 @@ def test_no_answer_of_a_configuration_file_is_ignored(
 
 
 def test_no_answer_of_the_default_configuration_files_is_ignored(
-    template: Path, tmp_path: Path
+    questions: Path, tmp_path: Path
 ) -> None:
     file = written(tmp_path, auth_style="passwrd")
-    [line] = refused(template, tmp_path, COOKIECUTTER_CONFIG=file)
+    [line] = refused(questions, tmp_path, COOKIECUTTER_CONFIG=file)
     assert file in line
 
     Path(file).rename(tmp_path / ".cookiecutterrc")
-    [line] = refused(template, tmp_path, HOME=str(tmp_path))
+    [line] = refused(questions, tmp_path, HOME=str(tmp_path))
     assert ".cookiecutterrc" in line
 
     project = generate(
-        template, tmp_path / "mine", "--default-config", HOME=str(tmp_path), CHATKIT_SETUP="skip"
+        questions, tmp_path / "mine", "--default-config", HOME=str(tmp_path), CHATKIT_SETUP="skip"
     )
     assert "auth_style          anonymous" in project.output
 
@@ -104,8 +104,8 @@ def test_a_configuration_file_may_have_answers_for_other_templates(
     assert project.has("engine/auth/jwt/sign_in.py")
 
 
-def test_no_answer_of_the_command_line_is_ignored(template: Path, tmp_path: Path) -> None:
-    said = refused(template, tmp_path, "auth_style=passwrd", "agent_tool=chart", "model=x y")
+def test_no_answer_of_the_command_line_is_ignored(questions: Path, tmp_path: Path) -> None:
+    said = refused(questions, tmp_path, "auth_style=passwrd", "agent_tool=chart", "model=x y")
 
     assert [line.partition(":")[0] for line in said] == ["agent_tool", "auth_style", "model"]
 
@@ -162,19 +162,18 @@ def run_command(command: list[str], folder: Path) -> subprocess.CompletedProcess
     )
 
 
-def test_the_command_of_a_configuration_file_is_complete(template: Path, tmp_path: Path) -> None:
+def test_the_command_of_a_configuration_file_is_complete(questions: Path, tmp_path: Path) -> None:
     file = written(tmp_path, agent_tools="[notes, chart]", theme_accent="red", auth_style="jwt")
-    _, command = refusal_and_command(template, tmp_path, "--config-file", file)
+    _, command = refusal_and_command(questions, tmp_path, "--config-file", file)
 
     assert file not in command
     assert {"--default-config", "auth_style=jwt", "agent_tools=notes,chart"} <= {*command}
-    assert run_command([fill(word, {"theme_accent": "#000"}) for word in command], tmp_path)
+    filled = [fill(word, {"theme_accent": "#000"}) for word in command]
+    assert run_command(filled, tmp_path).returncode == 0
 
 
-def test_typed_answers_are_refused_without_a_traceback(template: Path, tmp_path: Path) -> None:
-    typed = {"project_name": "O'Hara", "agent_tools": "chart, tea, documents"}
-    names = [name for name in QUESTIONS if not name.startswith("_")]
-    code, output = typed_into(template, tmp_path, [typed.get(name, "") for name in names])
+def test_typed_answers_are_refused_without_a_traceback(questions: Path, tmp_path: Path) -> None:
+    code, output = typed_into(questions, tmp_path)
 
     assert code == 1
     assert [*(tmp_path / "out").iterdir(), *(tmp_path / "temporary").iterdir()] == []
@@ -186,21 +185,40 @@ def test_typed_answers_are_refused_without_a_traceback(template: Path, tmp_path:
     assert "attachments=<attachments>" in command
 
 
-def typed_into(template: Path, folder: Path, answers: list[str]) -> tuple[int, str]:
-    """The exit code and the output of a Cookiecutter that gets these answers on a terminal."""
+def test_typed_answers_are_refused_where_interrupts_are_ignored(
+    questions: Path, tmp_path: Path
+) -> None:
+    """As in the background of a script; Cookiecutter's own error comes after the refusal."""
+    code, output = typed_into(questions, tmp_path, before="trap '' INT; ")
+
+    assert code == 1
+    assert list((tmp_path / "out").iterdir()) == []
+    assert "agent_tools: 'tea' cannot be used" in output
+    assert "FileNotFoundError" not in output
+
+
+def typed_into(template: Path, folder: Path, before: str = "") -> tuple[int, str]:
+    """The exit code and the output of a Cookiecutter on a terminal, after what a shell does before.
+
+    Some of the answers that it gets cannot be used.
+    """
+    typed = {"project_name": "O'Hara", "agent_tools": "chart, tea, documents"}
+    names = [name for name in QUESTIONS if not name.startswith("_")]
+    answers = "".join(f"{typed.get(name, '')}\n" for name in names)
     for name in ("out", "temporary"):
         (folder / name).mkdir()
     ours, theirs = pty.openpty()
     environment = clean_environment() | {"TMPDIR": str(folder / "temporary"), "COLUMNS": "200"}
+    command = shlex.join([tool("cookiecutter"), str(template), "-o", str(folder / "out")])
     process = subprocess.Popen(
-        [tool("cookiecutter"), str(template), "-o", str(folder / "out")],
+        ["sh", "-c", f"{before}exec {command}"],  # noqa: S607
         env=environment | {"CHATKIT_SETUP": "skip", "TERM": "dumb"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
     )
     os.close(theirs)
-    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    os.write(ours, answers.encode())
     said = b""
     try:
         while part := os.read(ours, 65_536):
@@ -232,9 +250,9 @@ def test_the_command_is_quoted_for_powershell(monkeypatch: pytest.MonkeyPatch) -
     assert pre_gen.quoted("C:\\a\\b") == "C:\\a\\b"
 
 
-def test_a_list_is_refused_if_the_command_line_cannot_be_read(bake: Bake) -> None:
+def test_a_list_is_refused_if_the_command_line_cannot_be_read(ask: Bake) -> None:
     with pytest.raises(BakeFailed, match=r"agent_tools: \['notes', 'chart'\] cannot be used"):
-        bake(agent_tools=["notes", "chart"])
+        ask(agent_tools=["notes", "chart"])
 
 
 def test_only_cookiecutters_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,11 +274,11 @@ def test_only_cookiecutters_command_line_is_read(monkeypatch: pytest.MonkeyPatch
         assert not pre_gen.command_line().get("no_input")
 
 
-def test_no_answer_of_a_replay_is_ignored(template: Path, tmp_path: Path) -> None:
+def test_no_answer_of_a_replay_is_ignored(questions: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"replay_dir: {tmp_path / 'replays'}\n", encoding="utf-8")
     environment = {"COOKIECUTTER_CONFIG": str(config), "CHATKIT_SETUP": "skip"}
-    generate(template, tmp_path / "first", **environment)
+    generate(questions, tmp_path / "first", **environment)
     [kept] = (tmp_path / "replays").iterdir()
     original = json.loads(kept.read_text(encoding="utf-8"))
 
@@ -268,7 +286,7 @@ def test_no_answer_of_a_replay_is_ignored(template: Path, tmp_path: Path) -> Non
         answers = {"cookiecutter": original["cookiecutter"] | changes}
         kept.write_text(json.dumps(answers), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "cookiecutter", str(template), "--replay", "-o", str(tmp_path)],
+            [sys.executable, "-m", "cookiecutter", str(questions), "--replay", "-o", str(tmp_path)],
             env=clean_environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -300,8 +318,8 @@ def test_the_hook_knows_the_choices_of_the_questions() -> None:
     assert choices == hook("pre_gen_project").CHOICES
 
 
-def test_the_answers_are_printed(bake: Bake) -> None:
-    output = bake(agent_tools="all", auth_style="jwt", model="gpt-test").output
+def test_the_answers_are_printed(ask: Bake) -> None:
+    output = ask(agent_tools="all", auth_style="jwt", model="gpt-test").output
 
     shown = dict(line.split(maxsplit=1) for line in output.splitlines() if line.startswith("  "))
     assert set(shown) == {name for name in QUESTIONS if not name.startswith("_")}
@@ -324,9 +342,9 @@ class TestOldCookiecutter:
         return {"PYTHONPATH": str(metadata.parent)}
 
     def test_it_is_refused_before_the_first_question(
-        self, template: Path, tmp_path: Path, old: dict[str, str]
+        self, questions: Path, tmp_path: Path, old: dict[str, str]
     ) -> None:
-        [line] = refused(template, tmp_path, **old)
+        [line] = refused(questions, tmp_path, **old)
 
         assert line.startswith("This template needs Cookiecutter 2.6 or newer, and this is 2.5.0.")
 

@@ -16,6 +16,7 @@ from conftest import (
     BakedProject,
     clean_environment,
     generate,
+    generate_with_our_environment,
     lack,
     tool,
 )
@@ -92,7 +93,7 @@ def test_a_template_that_is_no_repository_leaves_nothing(template: Path, tmp_pat
 
 
 class Owner:
-    """A project with rows in its database, whose files are committed."""
+    """A project whose files are committed."""
 
     def __init__(self, project: BakedProject, bin: Path) -> None:
         self.project, self.path = project, project.path
@@ -118,17 +119,20 @@ class Owner:
 
 
 @pytest.fixture
-def owner(repository: Path, tmp_path: Path) -> Iterator[Owner]:
-    project = generate(repository, tmp_path / "out", CHATKIT_SETUP="skip")
-    (project.path / ".venv").symlink_to(Path(tool("python")).parents[1])
-    owner = Owner(project, tmp_path / "bin")
-    owner.app("migrate")
-    owner.sql(
+def new_owner(repository: Path, tmp_path: Path) -> Owner:
+    """Before the first migration."""
+    return Owner(generate_with_our_environment(repository, tmp_path / "out"), tmp_path / "bin")
+
+
+@pytest.fixture
+def owner(new_owner: Owner) -> Iterator[Owner]:
+    new_owner.app("migrate")
+    new_owner.sql(
         "INSERT INTO chatkit_users (id) VALUES ('ada')",
         "INSERT INTO chatkit_notes (user_id, text) VALUES ('ada', 'stays')",
     )
-    yield owner
-    owner.app("db", "stop")
+    yield new_owner
+    new_owner.app("db", "stop")
 
 
 @pytest.mark.parametrize(
@@ -139,22 +143,22 @@ def owner(repository: Path, tmp_path: Path) -> Iterator[Owner]:
     ],
 )
 def test_an_answer_that_cannot_be_used_is_refused_in_a_few_lines(
-    owner: Owner, answer: str, said: str
+    new_owner: Owner, answer: str, said: str
 ) -> None:
-    before = owner.files()
+    before = new_owner.files()
 
-    output = owner.app("update", "--set", answer, "--yes", check=False)
+    output = new_owner.app("update", "--set", answer, "--yes", check=False)
 
     assert said in output
     assert len(output.splitlines()) <= 5
-    assert owner.files() == before
-    assert changed(owner.path) == set()
+    assert new_owner.files() == before
+    assert changed(new_owner.path) == set()
 
 
-def test_a_template_that_is_not_there_is_named(owner: Owner, repository: Path) -> None:
+def test_a_template_that_is_not_there_is_named(new_owner: Owner, repository: Path) -> None:
     repository.rename(repository.with_name("moved"))
 
-    output = owner.app("update", "--yes", check=False)
+    output = new_owner.app("update", "--yes", check=False)
 
     assert str(repository) in output
     assert "Traceback" not in output
