@@ -53,8 +53,7 @@ def beside(host: str, port: int) -> Iterator[None]:
 
 def node_program() -> str:
     wanted = f"it needs Node.js {NODE[0]}.{NODE[1]} or newer"
-    node = shutil.which("node")
-    if node is None:
+    if (node := shutil.which("node")) is None:
         raise NotReady(f"{wanted}, and there is no node on the PATH")
     said = subprocess.run([node, "--version"], capture_output=True, encoding="utf-8", check=False)
     version = re.match(r"v(\d+)\.(\d+)", said.stdout)
@@ -67,8 +66,7 @@ def install() -> None:
     """Fetch its packages, once: the versions and the very files that package-lock.json names."""
     if (FOLDER / "node_modules" / "next").exists():
         return
-    npm = shutil.which("npm")
-    if npm is None:
+    if (npm := shutil.which("npm")) is None:
         raise NotReady("its packages are missing, and there is no npm on the PATH")
     print("Fetching the packages of the Next.js page, this once …", flush=True)
     done = subprocess.run([npm, "ci"], cwd=FOLDER, stdin=subprocess.DEVNULL, check=False)

@@ -22,8 +22,7 @@ SHUTDOWN_SECONDS = "1"
 
 def serve(options: argparse.Namespace) -> int:
     host, port = options.host, options.port
-    problem = port_problem(host, port)
-    if problem is not None:
+    if problem := port_problem(host, port):
         print(problem)
         return 1
     settings = Settings()

@@ -105,9 +105,8 @@ def refuse_workspace(uv: Path, progress: Progress) -> None:
 def has_moved(venv: Path) -> bool:
     """True for an environment that was made in another folder: its programs start a Python there."""
     program = program_of(venv, "alembic")
-    if venv.is_symlink() or not program.exists():
-        return False
-    return os.fsencode(venv) not in program.read_bytes()
+    is_own = program.exists() and not venv.is_symlink()
+    return is_own and os.fsencode(venv) not in program.read_bytes()
 
 
 def _groups() -> list[str]:
