@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, timedelta
+from functools import cached_property
 from typing import Any
 
 from chatkit.types import ClosedStatus, LockedStatus, ThreadMetadata
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     case,
     func,
     or_,
@@ -60,10 +62,16 @@ class RunStore:
         self._worker = worker
         self._shared = shared
         self.budgets: Budgets | None = None  # `Chat` sets them
-        # Built once: to put it together takes longer than to execute it.
-        self._new_thread_claim = claim_statement(settings, new_thread=True, shared=shared)
-        self._claim = claim_statement(settings, new_thread=False, shared=shared)
         self.history_tokens = settings.history_tokens
+
+    # Each is built once, when the first run needs it: that takes longer than to execute it.
+    @cached_property
+    def _new_thread_claim(self) -> Select[Any]:
+        return claim_statement(self._settings, new_thread=True, shared=self._shared)
+
+    @cached_property
+    def _old_thread_claim(self) -> Select[Any]:
+        return claim_statement(self._settings, new_thread=False, shared=self._shared)
 
     async def claim(
         self, run: Run, request_key: str | None, *, new_thread: bool
@@ -79,7 +87,7 @@ class RunStore:
             run.model = DEMO
         if self.budgets is not None:
             await self.budgets.check(run.user_id)
-        statement = self._new_thread_claim if new_thread else self._claim
+        statement = self._new_thread_claim if new_thread else self._old_thread_claim
         parameters = {
             "user_id": run.user_id,
             "run_id": run.id,

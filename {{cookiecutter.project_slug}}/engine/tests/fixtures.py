@@ -22,7 +22,7 @@ from babel.messages.pofile import write_po
 from dotenv import dotenv_values
 from fastapi import FastAPI
 from sqlalchemy import event, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dev.paths import PROJECT_ROOT
@@ -49,6 +49,35 @@ def _citus_rules() -> Iterator[None]:
     event.listen(Engine, "before_cursor_execute", check_statement)
     yield
     event.remove(Engine, "before_cursor_execute", check_statement)
+
+
+class CompiledStatements(dict[tuple[Any, ...], Any]):
+    """What SQLAlchemy has compiled, by the version of the server instead of by the engine."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(_by_version(key), default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__(_by_version(key), compiled)
+
+
+def _by_version(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    dialect, *rest = key
+    return (type(dialect), dialect.server_version_info, *rest)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _statements_are_compiled_once() -> Iterator[None]:
+    """Each application has an engine of its own, which would compile all of its statements anew:
+    a third of a test's time."""
+    compiled = CompiledStatements()
+
+    def use(connection: Connection) -> None:
+        connection.execution_options(compiled_cache=compiled)
+
+    event.listen(Engine, "engine_connect", use)
+    yield
+    event.remove(Engine, "engine_connect", use)
 
 
 ENGINES_TOOLS = application.TOOLS
