@@ -1,6 +1,6 @@
 # make demo   a project with the default answers: set up, proved, served at http://127.0.0.1:8000
 #             SERVE=0 ends after the proof; ANSWERS="auth_style=jwt agent_tools=none" passes on
-# make test   the whole suite; ARGS="-m 'not slow'" passes on
+# make test   the suite for a change; ARGS="-m 'not slow'" passes on, and ARGS=--long runs all of it, as CI
 # make matrix  every row of the matrix of answers, generated, set up and proved, and long journeys: a
 #             year of updates, a move to a server, older versions, a uv workspace; takes over an hour
 # make bench  how fast it is, beside what cannot be avoided; ARGS="--quick" or "--only start" pass on

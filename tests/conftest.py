@@ -48,6 +48,7 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long tests as well, as CI does")
     parser.addoption("--matrix", action="store_true", help="all rows instead of the first ones")
 
 
@@ -83,7 +84,8 @@ WAITING = ("test_browser", "test_nextjs", "test_openai_api", "test_launcher")
 TYPED = ("test_template", "test_types")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_long_ones_out(config, items)
     scopes = list(dict.fromkeys(scope_of(item.nodeid) for item in items))
     projects, waiting, typed = (
         [scope for name in names for scope in scopes if name in scope]
@@ -92,6 +94,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turns = [scope for pair in zip_longest(projects, waiting) for scope in pair if scope]
     places = {scope: place for place, scope in enumerate(turns + typed)}
     items.sort(key=lambda item: places.get(scope_of(item.nodeid), len(places)))
+
+
+def leave_long_ones_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Unless they are asked for: by the option, or by the names of files or tests."""
+    if config.option.long or config.option.file_or_dir or config.option.keyword:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByProject:

@@ -97,11 +97,17 @@ def environment() -> StrictEnvironment:
 def is_allowed(row: Mapping[str, str]) -> bool:
     """False if the hook refuses these answers, which may be incomplete."""
     given = {question: values[0] for question, values in parameters().items()} | dict(row)
-    needs: dict[str, tuple[str, str]] = getattr(hook("pre_gen_project"), "NEEDS", {})
     return not any(
         given[tool] == "in" and question in row and row[question] == without
-        for tool, (question, without) in needs.items()
+        for tool, (question, without) in needs().items()
     )
+
+
+@cache
+def needs() -> dict[str, tuple[str, str]]:
+    """The answers without which the hook refuses a tool, by the tool."""
+    found: dict[str, tuple[str, str]] = hook("pre_gen_project").NEEDS
+    return found
 
 
 def _read(preset: Path) -> Row:

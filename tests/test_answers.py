@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from agents.models import get_default_model
 from conftest import PRESETS, QUESTIONS, REPO, TEMPLATE, Bake, BakeFailed, generate, hook
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
@@ -137,6 +136,9 @@ def test_each_tool_is_explained_where_it_is_chosen() -> None:
 
 
 def test_the_default_model_is_the_sdks_own() -> None:
+    # Not above: it takes seconds, in each process of these tests.
+    from agents.models import get_default_model
+
     assert QUESTIONS["model"] == get_default_model()
 
 

@@ -36,6 +36,7 @@ PROVED_BY = {
     "make demo": "benchmarks/demo_floor.py",
     "make lint": "tests/test_template.py::test_this_repository_has_the_same_rules",
     "make test": ".ci/run",
+    "make test ARGS=--long": ".ci/run",
     "make test ARGS=\"-m 'not slow'\"": ".ci/run",
     'make demo SERVE=0 ANSWERS="agent_tools=chart"': "benchmarks/demo_floor.py",
     'cd "$(make --silent work)/build/demo/my-chat-app" && .venv/bin/python -m pytest --quiet': (

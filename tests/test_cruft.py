@@ -87,6 +87,7 @@ OWN = {
 }
 
 
+@pytest.mark.long
 def test_an_owners_tool_and_command_stay_while_options_come_and_go(project: Path) -> None:
     """They stand on lines that no option shares, so Git has no conflict to report."""
     for name, places in OWN.items():

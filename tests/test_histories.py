@@ -46,7 +46,7 @@ def test_every_folder_of_migrations_is_of_the_core_or_an_option() -> None:
     assert of_options | {"core"} == {folder.name for folder in MIGRATIONS.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_order_of_choosing(project: BakedProject) -> None:
     said = project.run("pytest", "--quiet", "-n", "0", "histories")
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from conftest import Bake, clean_environment
 from every_project import PROVED_BY_ITSELF
 from matrix import MODELS
@@ -10,6 +11,7 @@ from matrix import MODELS
 LITELLM = MODELS[1]
 
 
+@pytest.mark.long
 def test_other_providers_answer(bake: Bake) -> None:
     done = subprocess.run(
         [

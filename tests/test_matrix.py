@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from conftest import QUESTIONS, TEMPLATE, hook, is_copied
@@ -16,7 +17,10 @@ from matrix import (
     rows,
 )
 
-CONTEXTS = [context(row) for row in rows().values()]
+
+@cache
+def contexts() -> list[dict[str, Any]]:
+    return [context(row) for row in rows().values()]
 
 
 def test_every_question_with_a_choice_is_a_parameter() -> None:
@@ -51,7 +55,7 @@ def test_every_value_occurs_in_one_of_the_first_rows() -> None:
 def test_no_row_is_refused() -> None:
     problems = {
         name: found
-        for name, answers in zip(rows(), CONTEXTS, strict=True)
+        for name, answers in zip(rows(), contexts(), strict=True)
         if (found := hook("pre_gen_project").problems(answers, None))
     }
 
@@ -59,7 +63,7 @@ def test_no_row_is_refused() -> None:
 
 
 def test_the_context_has_the_rows_answers() -> None:
-    for row, answers in zip(rows().values(), CONTEXTS, strict=True):
+    for row, answers in zip(rows().values(), contexts(), strict=True):
         chosen = [tool for tool in answers["__tools"].split(",") if tool]
 
         assert chosen == [tool for tool in TOOLS if row[tool] == "in"]
@@ -67,7 +71,7 @@ def test_the_context_has_the_rows_answers() -> None:
 
 def test_every_optional_file_is_in_some_rows_only() -> None:
     post_gen = hook("post_gen_project")
-    left_out = [post_gen.files_not_chosen(TEMPLATE, answers) for answers in CONTEXTS]
+    left_out = [post_gen.files_not_chosen(TEMPLATE, answers) for answers in contexts()]
     optional = {
         file
         for question in post_gen.PLACES
@@ -83,7 +87,7 @@ def test_every_optional_file_is_in_some_rows_only() -> None:
 def test_every_condition_is_true_in_some_rows_only() -> None:
     always, never = [], []
     for place, condition in conditions():
-        held = [bool(condition.render(cookiecutter=answers)) for answers in CONTEXTS]
+        held = [bool(condition.render(cookiecutter=answers)) for answers in contexts()]
         if all(held):
             always.append(place)
         if not any(held):

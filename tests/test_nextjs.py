@@ -32,7 +32,7 @@ from image import arguments_of, command_of, environment_of, read_stages
 from playwright.sync_api import expect
 from serving import START, Application, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Fixtures of the plain page, with this module's server.
 chat, visitor = plain.chat, plain.visitor

@@ -76,6 +76,7 @@ def owner(fresh: BakedProject, tmp_path: Path) -> Owner:
     return Owner(BakedProject(folder))
 
 
+@pytest.mark.slow
 def test_the_documented_tool(owner: Owner) -> None:
     tool, naming = owner.examples(EXTEND)
     here, importing = naming.splitlines()[:2]
@@ -105,12 +106,14 @@ async def test_dice_are_rolled(visitor: Visitor) -> None:
     assert owner.changed == {"app/agent/tools/dice.py", TOOL_LIST, "tests/tools/test_dice.py"}
 
 
+@pytest.mark.long
 def test_other_instructions(owner: Owner) -> None:
     owner.write("app/agent/instructions.md", "You are the keeper of a lighthouse. Be brief.\n")
 
     owner.prove()
 
 
+@pytest.mark.long
 def test_a_column_on_notes_with_its_migration(owner: Owner) -> None:
     owner.replace(
         "app/agent/tools/notes/rows.py",
@@ -134,6 +137,7 @@ def test_a_column_on_notes_with_its_migration(owner: Owner) -> None:
     owner.project.run("python", "-m", "app", "db", "stop")
 
 
+@pytest.mark.long
 def test_two_agents_with_a_hand_off(owner: Owner) -> None:
     owner.replace(
         "app/agent/build.py",
@@ -174,6 +178,7 @@ async def test_a_hand_off_is_seen_stored_and_taken_up(with_model: Scripted) -> N
     owner.prove()
 
 
+@pytest.mark.long
 def test_another_way_to_sign_in(owner: Owner) -> None:
     style, factory = owner.examples("Another way to sign in")
     owner.write("app/header_auth.py", style)
@@ -185,6 +190,7 @@ def test_another_way_to_sign_in(owner: Owner) -> None:
     assert "12 checks" in owner.smoke()
 
 
+@pytest.mark.long
 def test_a_widget_with_a_button(owner: Owner) -> None:
     owner.write("app/agent/tools/counter.py", COUNTER)
     owner.replace(
@@ -267,6 +273,7 @@ COUNTER = AgentTool(
 '''
 
 
+@pytest.mark.long
 def test_the_launcher_is_added_later_and_taken_out(repository: Path, tmp_path: Path) -> None:
     """By an update of the template, as any question that is answered differently."""
     extra = json.dumps({"setup": "skip"})
@@ -288,6 +295,7 @@ def test_the_launcher_is_added_later_and_taken_out(repository: Path, tmp_path: P
     assert files(project) == before
 
 
+@pytest.mark.long
 def test_the_chat_in_another_application_under_a_prefix(owner: Owner) -> None:
     owner.replace(
         "app/main.py",
@@ -322,6 +330,7 @@ async def test_the_shop_is_beside_the_chat(visitor: Visitor, path: str, status: 
     assert "12 checks" in owner.smoke()
 
 
+@pytest.mark.long
 def test_another_look(owner: Owner) -> None:
     owner.replace(
         "app/page/theme.css",
@@ -336,6 +345,7 @@ def test_another_look(owner: Owner) -> None:
     owner.prove()
 
 
+@pytest.mark.long
 def test_a_second_page_with_the_same_header(owner: Owner) -> None:
     owner.write(
         "app/page/about.html",

@@ -166,6 +166,7 @@ class TestDefault(ProjectSetUpTwice):
     ) -> None:
         run_as_documented(project, command)
 
+    @pytest.mark.long
     def test_what_its_owner_changes_makes_no_test_of_the_engine_fail(
         self, project: BakedProject, tmp_path: Path
     ) -> None:
@@ -243,6 +244,7 @@ class TestDefault(ProjectSetUpTwice):
         default.run("alembic", "check")
 
 
+@pytest.mark.long
 class TestMinimal(ProjectSetUpTwice):
     @pytest.fixture
     def project(self, minimal: BakedProject) -> BakedProject:

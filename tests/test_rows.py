@@ -1,6 +1,6 @@
 """The rows of the matrix: each project is generated, set up and tested.
 
-`make test` runs the first rows, in which every single answer occurs; `make matrix` runs all of them.
+CI runs the first rows, in which every single answer occurs; `make matrix` runs all of them.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from conftest import BakedProject, generate
 from every_project import EveryProject, is_matrix, suite_of_row
 from matrix import as_answers, first_rows, rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Tested in test_projects.py.
 ELSEWHERE = {"default", "minimal", "everything"}

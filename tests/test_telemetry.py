@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 DASHBOARD = TEMPLATE / "docs" / "dashboard.json"
 
 
+@pytest.mark.long
 def test_with_the_extra_nothing_is_exported_that_people_said(bake: Bake) -> None:
     arguments = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
     done = subprocess.run(

@@ -194,7 +194,7 @@ PREFIXES = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_prefix_takes_the_data_along(owner: Owner) -> None:
     said = owner.app("update", "--yes", "--set", "table_prefix=shop_")
 
@@ -203,7 +203,7 @@ def test_another_prefix_takes_the_data_along(owner: Owner) -> None:
     assert owner.sql("SELECT text FROM shop_notes") == ["stays"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_being_renamed_tables_of_the_old_prefix_stay(owner: Owner) -> None:
     """As docs/update.md says of a database to which a release with another prefix comes first."""
     answer(owner.path, table_prefix="shop_")
@@ -216,7 +216,7 @@ def test_without_being_renamed_tables_of_the_old_prefix_stay(owner: Owner) -> No
     assert "There are tables with the prefix shop_ beside those with chatkit_." in refused
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_update_that_fails_is_taken_back(owner: Owner, repository: Path) -> None:
     folder = repository / TEMPLATE.name / "engine/migrations/core"
     last = max(folder.glob("0*.py")).name[:4]
@@ -237,7 +237,7 @@ def test_an_update_that_fails_is_taken_back(owner: Owner, repository: Path) -> N
     owner.app("migrate")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) -> None:
     name = "app/agent/instructions.md"
     (repository / TEMPLATE.name / name).write_text("Theirs.\n", encoding="utf-8")
@@ -255,7 +255,7 @@ def test_lines_that_both_have_changed_are_named(owner: Owner, repository: Path) 
     assert changed(owner.path) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
     """`journey_versions.py` has other answers, and an owner's changes."""
     refuse_without_history()
@@ -267,7 +267,7 @@ def test_a_project_of_version_0_1_is_updated(tmp_path: Path) -> None:
         assert " passed" in project.run("pytest", "--quiet").splitlines()[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_real_uv_updates(repository: Path, tmp_path: Path) -> None:
     """It gets Cruft from the registry, and writes lock and environment."""
     found = subprocess.run(
