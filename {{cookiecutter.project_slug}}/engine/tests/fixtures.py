@@ -52,7 +52,7 @@ def _citus_rules() -> Iterator[None]:
 
 
 class CompiledStatements(dict[tuple[Any, ...], Any]):
-    """What SQLAlchemy has compiled, by the version of the server instead of by the engine."""
+    """Compiled statements, by the version of the server instead of by SQLAlchemy's engine."""
 
     def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
         return super().get(_by_version(key), default)
