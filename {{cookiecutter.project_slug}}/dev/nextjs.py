@@ -29,8 +29,7 @@ def beside(host: str, port: int) -> Iterator[None]:
     try:
         node = node_program()
         install()
-        page_port = free_port(host, FIRST_PORT)
-        if page_port is None:
+        if (page_port := free_port(host, FIRST_PORT)) is None:
             raise NotReady(f"no port from {FIRST_PORT} on is free")
     except NotReady as problem:
         print(f"The Next.js page is not served: {problem}.", flush=True)

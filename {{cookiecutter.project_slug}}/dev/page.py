@@ -10,6 +10,7 @@ from dev.steps import Progress, StepFailed, run_command
 from engine.page.bundle import STATIC, BundlingFailed, bundle
 from engine.page.esbuild import installed_esbuild
 
+PAGE = PROJECT_ROOT / "app" / "page"
 PLACE = DATA_DIR / "esbuild"
 WITHOUT = "the page's modules are served one by one"
 
@@ -28,7 +29,7 @@ def bundle_page(progress: Progress) -> str:
     except StepFailed as failure:
         return f"npm has not installed esbuild: {WITHOUT} ({str(failure).splitlines()[-1]})"
     try:
-        bundles = bundle(PROJECT_ROOT / "app" / "page", STATIC, esbuild)
+        bundles = bundle(PAGE, STATIC, esbuild)
     except BundlingFailed as failure:
         raise StepFailed(f"The page's modules cannot be bundled:\n{failure}") from failure
     return f"{sum(file.stat().st_size for file in bundles) / 1000:.0f} KB"
