@@ -6,26 +6,24 @@ takes longest, a server's import of the SDKs, begins before anything is imported
 
 import logging
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from dev.smoke_process import Servers
 from dev.steps import StepFailed, step
 
 
 def main() -> int:
-    """Run the steps when a line on stdin says so; return the process's exit code."""
+    """Run the steps; return the process's exit code."""
     # They would stand in the middle of a step's line; the report says what is still to be set.
     logging.disable(logging.WARNING)
-    with suppress(KeyboardInterrupt), Servers() as servers:
+    with Servers() as servers:
         from dev.postgres import PostgresError
         from engine.database.server_check import UnusableDatabase
         from engine.operate import cli
         from engine.operate.smoke import SmokeFailure
 
         refusals = (PostgresError, SmokeFailure, StepFailed, UnusableDatabase)
-        if sys.stdin.readline():
-            return cli.run(lambda: prove(servers), *refusals)
-    return 130
+        return cli.run(lambda: prove(servers), *refusals)
 
 
 def prove(servers: Servers) -> int:

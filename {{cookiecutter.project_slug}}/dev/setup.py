@@ -34,7 +34,7 @@ def setup() -> int:
     DATA_DIR.mkdir(exist_ok=True)
     try:
         _prepare()
-        code = _bundle_and_prove()
+        code = _prove()
     except (StepFailed, UnreadableEnvFile) as failure:
         print(f"\n{failure}")
         code = 1
@@ -61,22 +61,15 @@ def _prepare() -> None:
     with step(4, "settings") as progress:
         gained = write_env_file(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.example")
         progress.note = f".env with a fresh {' and '.join(gained)}" if gained else ".env is there"
+    with step(5, "page") as progress:
+        progress.note = bundle_page(progress)
 
 
-def _bundle_and_prove() -> int:
-    """The page, and beside it the imports of what proves the application afterwards."""
-    with _begin_proof() as proof:
-        with step(5, "page") as progress:
-            progress.note = bundle_page(progress)
-        proof.communicate(b"go on\n")
-    return proof.returncode
-
-
-def _begin_proof() -> "subprocess.Popen[bytes]":
-    """The steps that need the dependencies, inside `.venv`; they import, and wait for a line."""
+def _prove() -> int:
+    """The steps that need the dependencies, inside `.venv`; they speak for themselves."""
     command = [str(python_of(VENV)), "-m", "dev.prove"]
     environment = own_environment(PYTHONIOENCODING="utf-8:replace")
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdin=subprocess.PIPE)
+    return subprocess.call(command, cwd=PROJECT_ROOT, env=environment)
 
 
 def _again() -> str:

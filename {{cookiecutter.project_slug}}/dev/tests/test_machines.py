@@ -70,12 +70,12 @@ def test_what_is_set_for_other_programs_reaches_none_of_setups(
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example/simple")
     monkeypatch.setattr(uv, "run_command", record)
     monkeypatch.setattr(uv, "_has_pip", lambda _: True)
-    monkeypatch.setattr(subprocess, "Popen", record)
+    monkeypatch.setattr(subprocess, "call", record)
     monkeypatch.setattr(uv, "_cache", lambda _: {"UV_CACHE_DIR": "/writable"})
     with pytest.raises(StepFailed):  # as nothing was installed
         uv._install(PROJECT_ROOT / ".data" / "nothing" / "bin" / "uv", QUIET)
     uv.run_uv(Path("uv-that-is-none"), "sync", progress=QUIET)
-    setup._begin_proof()
+    setup._prove()
     *pips, uvs, proofs = given
     assert [env["PIP_USER"] for env in pips] == ["0", "0"]
     assert uvs["UV_CACHE_DIR"] == "/writable"

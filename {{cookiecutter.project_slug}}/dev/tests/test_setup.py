@@ -1,17 +1,14 @@
 import io
-import logging
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from dev import prove, uv
 from dev import setup as subject
+from dev import uv
 from dev.paths import PROJECT_ROOT
 from dev.steps import STEPS, Progress, StepFailed, run_command, step
 
@@ -112,39 +109,6 @@ def test_failed_setup_names_step_reason_and_the_way_on(
     assert "[1/8] uv … failed" in said
     assert "the index does not answer" in said
     assert said.strip().splitlines()[-1].endswith("-m app setup")
-
-
-def test_a_page_that_cannot_be_bundled_ends_setup_before_its_proof(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def broken(_: Progress) -> str:
-        raise StepFailed("main.js has a fault")
-
-    monkeypatch.setattr(subject, "bundle_page", broken)
-    waiting = [sys.executable, "-c", "import sys; sys.exit(bool(sys.stdin.readline()))"]
-    proof = subprocess.Popen(waiting, stdin=subprocess.PIPE)
-    monkeypatch.setattr(subject, "_begin_proof", lambda: proof)
-    with pytest.raises(StepFailed, match="has a fault"):
-        subject._bundle_and_prove()
-    assert proof.returncode == 0
-
-
-@pytest.mark.parametrize(("said", "proofs"), [("", 0), ("go on\n", 1)])
-def test_the_proof_waits_for_a_line(
-    monkeypatch: pytest.MonkeyPatch, said: str, proofs: int
-) -> None:
-    proved: list[object] = []
-
-    def record(servers: object) -> int:
-        proved.append(servers)
-        return 0
-
-    monkeypatch.setattr(prove, "Servers", nullcontext)
-    monkeypatch.setattr(prove, "prove", record)
-    monkeypatch.setattr(logging, "disable", lambda _: None)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(said))
-    assert (prove.main() == 0) is (proofs == 1)
-    assert len(proved) == proofs
 
 
 def test_constraints_pin_every_package_exactly() -> None:
