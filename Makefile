@@ -44,7 +44,9 @@ demo: $(TOOLS)
 	@for project in '$(BUILD)'/demo/*/; do \
 	  [ ! -f "$$project.data/postgres/postmaster.pid" ] || \
 	  (cd "$$project" && .venv/bin/python -m app db stop) || :; done
-	@rm -rf '$(BUILD)/demo' '$(BUILD)/template'
+	@rm -rf '$(BUILD)/demo-before' '$(BUILD)/template'
+	@[ ! -d '$(BUILD)/demo' ] || { mv '$(BUILD)/demo' '$(BUILD)/demo-before' && \
+	  echo 'The demo before this one is kept in $(BUILD)/demo-before'; }
 	@mkdir -p '$(BUILD)/demo' '$(BUILD)/template'
 	@cp -R cookiecutter.json hooks '$(TEMPLATE)' '$(BUILD)/template/'
 	@CHATKIT_SETUP=strict '$(ENV)/bin/cookiecutter' '$(BUILD)/template' --no-input \
