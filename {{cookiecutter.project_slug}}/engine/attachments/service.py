@@ -34,7 +34,7 @@ from engine.attachments.reading import read_within
 from engine.attachments.rows import AttachmentRows, Use
 from engine.attachments.settings import AttachmentSettings
 from engine.attachments.sweeper import Sweeper
-from engine.attachments.types import EXTENSIONS, IMAGES, PLAIN_TEXT, READ_BY_MODELS, TEXTS, type_of
+from engine.attachments.types import EXTENSIONS, IMAGES, READ_BY_MODELS, type_of
 from engine.auth.base import Authenticator
 from engine.context.ids import new_id
 from engine.context.request_context import RequestContext
@@ -382,11 +382,6 @@ def is_generated(attachment: Attachment) -> bool:
 def plain_type(declared: str) -> str:
     """`text/plain` from `Text/Plain; charset=utf-8`."""
     return declared.split(";")[0].strip().lower()
-
-
-def same_kind(one: str, other: str) -> bool:
-    """True for equal types, and for two text types, which look the same in their bytes."""
-    return one == other or {one, other} <= {*TEXTS, PLAIN_TEXT}
 
 
 def _clean(name: str) -> str:

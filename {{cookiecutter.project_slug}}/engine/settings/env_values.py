@@ -1,7 +1,7 @@
 """Cleans the values of the environment and of `.env` before they become settings."""
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -58,21 +58,12 @@ def _read_variables(env_file: Any) -> dict[str, str | None]:
     return dotenv_values(stream=StringIO(read_env_text(Path(env_file))))
 
 
-def strip_api_keys(environment: MutableMapping[str, str]) -> None:
-    """Strip white space from every `…_API_KEY`. Raises ValueError if one is no valid HTTP header."""
-    for name, value in list(environment.items()):
-        if name.endswith("_API_KEY"):
-            environment[name] = value.strip()
-            if not _is_header_value(value.strip()):
-                raise ValueError(f"{name} {_NOT_A_HEADER_VALUE}")
-
-
-_NOT_A_HEADER_VALUE = (
+NOT_A_HEADER_VALUE = (
     "must be one line of ASCII characters: it has a line break or a character outside of ASCII"
 )
 
 
-def _is_header_value(value: str) -> bool:
+def is_header_value(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
@@ -83,8 +74,8 @@ def _header_secret(secret: SecretStr) -> SecretStr:
 
 
 def _header_text(value: str) -> str:
-    if not _is_header_value(value):
-        raise ValueError(f"it {_NOT_A_HEADER_VALUE}")
+    if not is_header_value(value):
+        raise ValueError(f"it {NOT_A_HEADER_VALUE}")
     return value
 
 

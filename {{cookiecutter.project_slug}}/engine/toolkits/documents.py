@@ -78,14 +78,6 @@ async def read_document(content: bytes, mime_type: str, user_id: str) -> str:
     return str(text)
 
 
-def text_of(content: bytes, mime_type: str) -> str:
-    """The text of the document, read without limits of time and memory. Raises `Unreadable`."""
-    text, problem = _text_or_problem(content, mime_type)
-    if problem:
-        raise Unreadable(problem)
-    return text
-
-
 def _text_or_problem(content: bytes, mime_type: str) -> tuple[str, str]:
     """The text and the error, one of which is empty. A library's exception may not be picklable."""
     try:

@@ -28,7 +28,8 @@ from engine.attachments.s3.addresses import S3Addresses, uploads_source
 from engine.attachments.s3.clients import S3Clients
 from engine.attachments.s3.faults import explain, reason
 from engine.attachments.s3.settings import S3Settings
-from engine.attachments.service import FileAttachments, is_checked, plain_type, same_kind
+from engine.attachments.service import FileAttachments, is_checked, plain_type
+from engine.attachments.types import PLAIN_TEXT, TEXTS
 from engine.auth.base import Authenticator
 from engine.context.request_context import RequestContext
 from engine.database.database import Database
@@ -114,7 +115,7 @@ class S3Attachments(FileAttachments):
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as content:
             await self._bucket.read_into(cast("BinaryIO", content), key, self.limits.max_bytes)
             found = await self.check_type(cast("BinaryIO", content), attachment.mime_type)
-            if not same_kind(found, attachment.mime_type):
+            if not _same_kind(found, attachment.mime_type):
                 raise self.unsupported()
             return content.seek(0, 2)
 
@@ -257,6 +258,11 @@ class S3Files:
 class Place(TypedDict):
     Bucket: str
     Key: str
+
+
+def _same_kind(one: str, other: str) -> bool:
+    """True for equal types, and for two text types, which look the same in their bytes."""
+    return one == other or {one, other} <= {*TEXTS, PLAIN_TEXT}
 
 
 def _code(error: ClientError) -> str:

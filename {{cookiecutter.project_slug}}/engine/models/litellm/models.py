@@ -5,7 +5,7 @@ LiteLLM takes seconds to import, so that is done when a setting names such a mod
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, MutableMapping
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -24,7 +24,7 @@ from agents import (
 from agents.items import TResponseStreamEvent
 
 from engine.models.litellm.patience import Heard, Patience
-from engine.settings.env_values import add_to_environment, strip_api_keys
+from engine.settings.env_values import NOT_A_HEADER_VALUE, add_to_environment, is_header_value
 from engine.settings.providers import without_provider
 from engine.settings.settings import EnvSettings, Settings, UnusableSettings
 
@@ -57,10 +57,7 @@ class LitellmModels:
             )
         if env_file := EnvSettings.model_config.get("env_file"):
             add_to_environment(Path(str(env_file)))
-        try:
-            strip_api_keys(os.environ)
-        except ValueError as error:
-            raise UnusableSettings(str(error)) from None
+        strip_api_keys(os.environ)
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         self._litellm = cast(Any, import_module("litellm"))
@@ -105,6 +102,15 @@ class LitellmModels:
 
 
 connect = LitellmModels
+
+
+def strip_api_keys(environment: MutableMapping[str, str]) -> None:
+    """Strip white space from every `…_API_KEY`. Raises `UnusableSettings` if one cannot be sent."""
+    for name, value in list(environment.items()):
+        if name.endswith("_API_KEY"):
+            environment[name] = value.strip()
+            if not is_header_value(value.strip()):
+                raise UnusableSettings(f"{name} {NOT_A_HEADER_VALUE}")
 
 
 class PatientModel(Model):

@@ -255,6 +255,19 @@ async def test_the_text_before_a_break_is_kept(both: Both) -> None:
     told(turn)
 
 
+@pytest.mark.parametrize("key", ["sk-secret\nX: y", "sk-\x00secret", "sk-secret…"])
+def test_a_key_that_is_no_header_value_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(UnusableSettings, match="SOME_API_KEY must be one line") as refused:
+        models.strip_api_keys({"SOME_API_KEY": key})
+    assert "secret" not in str(refused.value)
+
+
+def test_keys_are_stripped() -> None:
+    environment = {"SOME_API_KEY": " k\n", "OTHER": " o"}
+    models.strip_api_keys(environment)
+    assert environment == {"SOME_API_KEY": "k", "OTHER": " o"}
+
+
 def test_the_doctor_names_the_key_that_is_missing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
