@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from engine.tests.attachments.fixtures import Application, Attaching, attaching, send
+from engine.tests.attachments.fixtures import Application, Attaching, Clock, attaching, send
 from engine.tests.attachments.samples import PNG, png
 from engine.tests.model_server import Behaviour, Exchange, ModelServer, _completed, model_server
 from engine.tests.talk import PATIENCE_SECONDS, Turn
@@ -122,11 +122,11 @@ async def test_it_is_inlined_at_a_private_address(attaching: Attaching) -> None:
     assert await fetch(items[2]["image"]["url"]) == PNG
 
 
-async def test_its_link_is_renewed(attaching: Attaching) -> None:
-    application, turn, _ = await drawn(attaching, attachment_link_seconds="1")
+async def test_its_link_is_renewed(attaching: Attaching, links_clock: Clock) -> None:
+    application, turn, _ = await drawn(attaching, attachment_link_seconds="60")
     [picture] = turn.done("generated_image")
-    while b"expired" not in await fetch(picture["image"]["url"]):
-        pass
+    links_clock.now += 121
+    assert b"expired" in await fetch(picture["image"]["url"])
 
     items = await application.visitor.items(turn.thread_id)
 

@@ -1,5 +1,6 @@
 """Applications that keep files for the tests alone, and people who attach some."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -43,6 +44,25 @@ class Application:
         return {key for page in pages for key in page}
 
 
+class Clock:
+    """A clock that stands still until a test sets it."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def links_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Links change with the hour, also between two responses that a test compares."""
+    clock = Clock()
+    # `links` imported from the package is its routes.
+    monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)
+    return clock
+
+
 Attaching = Callable[..., Awaitable[Application]]
 
 
@@ -53,6 +73,7 @@ async def attaching(
     sign_in: SignIn,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    links_clock: Clock,
 ) -> AsyncIterator[Attaching]:
     """Serve an application: `await attaching(attachment_max_count="1", **settings)`."""
     async with AsyncExitStack() as stack:

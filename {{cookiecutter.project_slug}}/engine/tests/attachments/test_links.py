@@ -1,8 +1,6 @@
 """Signed links that show pictures in a frame without cookies, and expire."""
 
 import hashlib
-import time
-from importlib import import_module
 from typing import Any
 
 import httpx2
@@ -16,7 +14,14 @@ from engine.database.database import TABLE_PREFIX, Database
 from engine.database.tables import metadata
 from engine.http.access_log import loggable_path
 from engine.settings.settings import Settings
-from engine.tests.attachments.fixtures import Application, Attaching, attach, say_with, send
+from engine.tests.attachments.fixtures import (
+    Application,
+    Attaching,
+    Clock,
+    attach,
+    say_with,
+    send,
+)
 from engine.tests.attachments.samples import HTML, PNG, TEXT
 
 # The table of sessions, if the auth style has one.
@@ -59,38 +64,19 @@ async def test_a_picture_has_a_link_before_and_after_sending(application: Applic
         assert shown.headers["content-disposition"].startswith("inline")
 
 
-class Clock:
-    """A clock that the test sets, so that slow machines do not matter."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    # `links` imported from the package is its routes.
-    monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)
-    return clock
-
-
-@pytest.mark.usefixtures("clock")
 async def test_a_link_stays_the_same_for_some_time(application: Application) -> None:
     thread_id, _ = await picture(application)
 
     assert await preview(application, thread_id) == await preview(application, thread_id)
 
 
-async def test_a_link_expires_and_is_renewed(attaching: Attaching, clock: Clock) -> None:
+async def test_a_link_expires_and_is_renewed(attaching: Attaching, links_clock: Clock) -> None:
     application = await attaching(attachment_link_seconds="60")
     thread_id, _ = await picture(application)
     old = await preview(application, thread_id)
     assert (await fetch(old)).status_code == 200
 
-    clock.now += 121
+    links_clock.now += 121
 
     assert (await fetch(old)).status_code == 404
     assert (await fetch(await preview(application, thread_id))).status_code == 200
