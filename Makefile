@@ -44,9 +44,10 @@ demo: $(TOOLS)
 	@for project in '$(BUILD)'/demo/*/; do \
 	  [ ! -f "$$project.data/postgres/postmaster.pid" ] || \
 	  (cd "$$project" && .venv/bin/python -m app db stop) || :; done
-	@rm -rf '$(BUILD)/demo-before' '$(BUILD)/template'
-	@[ ! -d '$(BUILD)/demo' ] || { mv '$(BUILD)/demo' '$(BUILD)/demo-before' && \
+	@[ -z "$$(ls '$(BUILD)/demo' 2>/dev/null)" ] || { rm -rf '$(BUILD)/demo-before' && \
+	  mv '$(BUILD)/demo' '$(BUILD)/demo-before' && \
 	  echo 'The demo before this one is kept in $(BUILD)/demo-before'; }
+	@rm -rf '$(BUILD)/template'
 	@mkdir -p '$(BUILD)/demo' '$(BUILD)/template'
 	@cp -R cookiecutter.json hooks '$(TEMPLATE)' '$(BUILD)/template/'
 	@CHATKIT_SETUP=strict '$(ENV)/bin/cookiecutter' '$(BUILD)/template' --no-input \
