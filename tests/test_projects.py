@@ -156,12 +156,12 @@ class TestDefault(ProjectSetUpTwice):
         assert processor_seconds() - before < OWNERS_SECONDS
 
     def test_imports_over_a_border_are_refused(self, project: BakedProject) -> None:
-        """Also those of the engine's modules that nobody has named to the application."""
+        """Also imports of modules of the engine that the list in pyproject.toml does not have."""
         crossings = {
             "app": ("dev.setup", "engine.auth.cookies", "engine.chat", "engine.settings.settings"),
             "engine": ("app.main", "dev.setup"),
         }
-        added = {project.path / name / "beyond.py": names for name, names in crossings.items()}
+        added = {project.path / name / "crossing.py": names for name, names in crossings.items()}
         for file, names in added.items():
             file.write_text("".join(f"import {name}\n" for name in names), encoding="utf-8")
         try:
@@ -170,7 +170,7 @@ class TestDefault(ProjectSetUpTwice):
             for file in added:
                 file.unlink()
 
-        refused = set(re.findall(r"^-   (\w+)\.beyond -> ([\w.]+) ", said, re.M))
+        refused = set(re.findall(r"^-   (\w+)\.crossing -> ([\w.]+) ", said, re.M))
         assert refused == {(name, to) for name, names in crossings.items() for to in names}
 
     def test_garbage_is_not_searched_while_it_is_imported(self, project: BakedProject) -> None:

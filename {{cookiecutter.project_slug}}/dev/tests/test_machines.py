@@ -179,6 +179,13 @@ def test_pip_without_an_index_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "PIP_NO_INDEX" in explained.splitlines()[-1]
 
 
+def test_pips_retries_are_left_out() -> None:
+    retry = "WARNING: Retrying (Retry(total=4)) after connection broken by '[Errno 111] Connection refused'"
+    explained = with_advice(f"{retry}\n{retry}\nERROR: it has failed")
+    assert explained.splitlines()[0] == "ERROR: it has failed"
+    assert "does not answer" in explained.splitlines()[1]
+
+
 def test_the_authority_that_uv_knows_is_known_to_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/authority.pem")
     monkeypatch.delenv("PIP_CERT", raising=False)

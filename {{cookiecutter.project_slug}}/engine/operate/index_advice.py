@@ -19,12 +19,16 @@ MENDS = {
     ),
 }
 
+# pip's line for each further try, which says in 400 characters what its error says again.
+RETRIES = re.compile(r"^WARNING: Retrying .*\n", re.MULTILINE)
+
 
 def with_advice(said: str) -> str:
-    """The text of a failure, with what mends it where that is known."""
+    """The text of a failure, with what mends it where that is known, and without pip's retries."""
+    shown = RETRIES.sub("", said)
     if "PIP_NO_INDEX" in os.environ and "no matching distribution" in said.lower():
-        return f"{said}\nPIP_NO_INDEX keeps pip from the index. Unset it, or install uv."
+        return f"{shown}\nPIP_NO_INDEX keeps pip from the index. Unset it, or install uv."
     for sign, mend in MENDS.items():
         if re.search(sign, said, re.IGNORECASE):
-            return f"{said}\n{mend}"
-    return said
+            return f"{shown}\n{mend}"
+    return shown

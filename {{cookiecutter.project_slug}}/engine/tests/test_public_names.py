@@ -1,6 +1,7 @@
 """The names that `engine` exports, and what is promised of them."""
 
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -8,6 +9,7 @@ import pytest
 
 import engine
 import engine.tool_parts
+from dev.paths import PROJECT_ROOT
 
 README = Path(engine.__file__).with_name("README.md")
 
@@ -29,6 +31,17 @@ def test_the_readme_lists_the_public_names(module: ModuleType) -> None:
     assert table
     names = [row.split("|")[1] for row in table[1].splitlines()[1:]]
     assert sorted(re.findall(r"`(\w+)", " ".join(names))) == sorted(module.__all__)
+
+
+def test_the_readme_names_the_modules_that_the_application_may_import() -> None:
+    """Those for which `lint-imports` makes an exception."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    [border] = [one for one in contracts if one.get("forbidden_modules") == ["engine.*"]]
+    allowed = [edge.split(" -> ")[1] for edge in border["ignore_imports"] if "app.**" in edge]
+    named = " ".join(re.findall(r"`([^`]+)`", README.read_text(encoding="utf-8")))
+    assert allowed
+    assert set(re.findall(r"\w+", " ".join(allowed))) <= set(re.findall(r"\w+", named))
 
 
 def test_the_readme_lists_the_rooms() -> None:

@@ -56,7 +56,10 @@ class Clock:
 
 @pytest.fixture
 def links_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Links change with the hour, also between two responses that a test compares."""
+    """The time at which links are issued and opened.
+
+    A new hour changes a link, and could begin between two responses that a test compares.
+    """
     clock = Clock()
     # `links` imported from the package is its routes.
     monkeypatch.setattr(import_module("engine.attachments.links"), "time", clock)

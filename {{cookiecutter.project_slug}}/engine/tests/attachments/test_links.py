@@ -64,10 +64,19 @@ async def test_a_picture_has_a_link_before_and_after_sending(application: Applic
         assert shown.headers["content-disposition"].startswith("inline")
 
 
-async def test_a_link_stays_the_same_for_some_time(application: Application) -> None:
+async def test_a_link_stays_the_same_for_some_time(
+    attaching: Attaching, links_clock: Clock
+) -> None:
+    application = await attaching(attachment_link_seconds="60")
     thread_id, _ = await picture(application)
+    links_clock.now -= links_clock.now % 60
+    link = await preview(application, thread_id)
 
-    assert await preview(application, thread_id) == await preview(application, thread_id)
+    links_clock.now += 59
+    assert await preview(application, thread_id) == link
+
+    links_clock.now += 1
+    assert await preview(application, thread_id) != link
 
 
 async def test_a_link_expires_and_is_renewed(attaching: Attaching, links_clock: Clock) -> None:

@@ -15,7 +15,7 @@ from engine.toolkits.documents import DOCX, HTML, PDF, Unreadable, read_document
 
 
 def text_of(content: bytes, mime_type: str) -> str:
-    """Read in this process: one of its own for each test would take long."""
+    """The text, read in this process, because to start one for each test takes long."""
     text, problem = documents._text_or_problem(content, mime_type)
     if problem:
         raise Unreadable(problem)
